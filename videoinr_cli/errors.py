@@ -1,0 +1,41 @@
+"""Every error this package raises on purpose, and nothing else.
+
+    VideoInrError
+    ├── OptionError     an option's value makes no sense (the CLI exits 2)
+    ├── InputError      a source cannot be read: missing, no video in it, damaged
+    ├── OutputError     a destination cannot be written, or exists already
+    ├── WeightsError    a weights file is missing, damaged, or of another shape
+    ├── FfmpegError     ffmpeg is missing or failed; carries the last lines it printed
+    └── MemoryLimitError    a frame does not fit in memory at the smallest chunk
+
+A message is one line: what failed, the value, and what to do about it. Only the command line turns an
+error into an exit code.
+"""
+
+
+class VideoInrError(Exception):
+    """Base of every error raised on purpose by this package."""
+
+
+class OptionError(VideoInrError):
+    """An option's value makes no sense."""
+
+
+class InputError(VideoInrError):
+    """A source cannot be used."""
+
+
+class OutputError(VideoInrError):
+    """A destination cannot be written."""
+
+
+class WeightsError(VideoInrError):
+    """A weights file cannot be used."""
+
+
+class FfmpegError(VideoInrError):
+    """ffmpeg is missing or failed."""
+
+
+class MemoryLimitError(VideoInrError):
+    """A frame does not fit in memory even in the smallest chunks."""

@@ -1,0 +1,1 @@
+"""Reading and writing video: numpy, PyAV and ffmpeg, never torch."""

@@ -1,0 +1,22 @@
+"""The networks: torch only, no files, no time stamps, no containers."""
+
+from __future__ import annotations
+
+from videoinr_cli.model.config import FastConfig, ModelConfig, PublishedConfig
+from videoinr_cli.model.network import VideoInr, Window
+
+
+def build(config: ModelConfig) -> VideoInr:  # type: ignore[type-arg]
+    """Build the network that `config` describes, with random initial weights."""
+    if isinstance(config, PublishedConfig):
+        from videoinr_cli.model.published import PublishedVideoInr
+
+        return PublishedVideoInr(config)
+    if isinstance(config, FastConfig):
+        from videoinr_cli.model.fast import FastVideoInr
+
+        return FastVideoInr(config)
+    raise TypeError(f"no network for {type(config).__name__}")
+
+
+__all__ = ["FastConfig", "ModelConfig", "PublishedConfig", "VideoInr", "Window", "build"]

@@ -1,0 +1,132 @@
+"""What every VideoINR network can do: encode a frame, encode a pair, render any instant at any size.
+
+Knows nothing of files, time stamps or colour spaces. A network keeps no state between calls: what it
+computed is in the encodings it returns, so that frames can be reused by the next pair.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from videoinr_cli.model.config import ModelConfig
+
+DEFAULT_CHUNK_BYTES = 32 << 20
+"""Temporary memory one chunk of output rows may take: small enough for a CPU's cache to help, large enough
+that the overhead of a call does not show (measured: 8 to 128 MiB differ by less than 10 %)."""
+
+
+class Window(NamedTuple):
+    """A rectangle of the output grid, in output pixels; bottom and right are exclusive."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """Base of what a network computes from one frame or from a pair.
+
+    ``height`` and ``width`` are the LR size as given, before any padding inside the network.
+    """
+
+    height: int
+    width: int
+
+
+FrameT = TypeVar("FrameT", bound=Encoding)
+PairT = TypeVar("PairT", bound=Encoding)
+InstantT = TypeVar("InstantT")
+
+
+class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
+    """A space-time implicit representation of a pair of frames (Chen et al., CVPR 2022)."""
+
+    config: ModelConfig
+
+    @abc.abstractmethod
+    def encode_frame(self, frame: Tensor) -> FrameT:
+        """Compute what depends on one frame alone.
+
+        Args:
+            frame: (B, 3, H, W) float32 RGB in [0, 1]; any H and W, padding happens inside.
+        """
+
+    @abc.abstractmethod
+    def encode_pair(self, first: FrameT, second: FrameT) -> PairT:
+        """Encode two consecutive frames of equal size into a representation of the time between them."""
+
+    @abc.abstractmethod
+    def prepare_instant(
+        self, pair: PairT, tau: float, size: tuple[int, int], window: Window, chunk_bytes: int
+    ) -> InstantT:
+        """Compute what all query points of one instant share.
+
+        Args:
+            tau: position within the pair, 0 at the first frame and 1 at the second.
+            size: (Ho, Wo) of the whole output grid, of which `window` is to be rendered.
+        """
+
+    @abc.abstractmethod
+    def query(self, instant: InstantT, window: Window) -> Tensor:
+        """Decode RGB at the pixel centres of `window`: (B, 3, h, w) float32, not clamped."""
+
+    @abc.abstractmethod
+    def query_bytes(self, pair: PairT) -> int:
+        """Return the temporary memory that `query` needs per output pixel, for the whole batch."""
+
+    def render(
+        self,
+        pair: PairT,
+        tau: float,
+        size: tuple[int, int],
+        *,
+        window: Window | None = None,
+        chunk_bytes: int = DEFAULT_CHUNK_BYTES,
+    ) -> Tensor:
+        """Render one instant at any size, in chunks of rows.
+
+        Chunks are exact: each point is decoded by itself, so the result does not depend on their size beyond
+        float rounding.
+
+        Args:
+            tau: position within the pair, in [0, 1].
+            size: (Ho, Wo), the size at which the whole frame is rendered.
+            window: the part of that grid to return; the whole by default.
+            chunk_bytes: temporary memory that one chunk may take.
+
+        Returns:
+            (B, 3, h, w) float32 RGB, channels_last in memory, not clamped to [0, 1].
+        """
+        if not 0.0 <= tau <= 1.0:
+            raise ValueError(f"tau must be within [0, 1], got {tau}")
+        window = window or Window(0, 0, *size)
+        instant = self.prepare_instant(pair, tau, size, window, chunk_bytes)
+        rows = max(1, chunk_bytes // (self.query_bytes(pair) * window.width))
+        output: Tensor | None = None
+        for top in range(window.top, window.bottom, rows):
+            chunk = window._replace(top=top, bottom=min(top + rows, window.bottom))
+            rgb = self.query(instant, chunk)
+            if output is None:
+                output = torch.empty(
+                    (rgb.shape[0], 3, window.height, window.width),
+                    device=rgb.device,
+                    memory_format=torch.channels_last,
+                )
+            output[:, :, top - window.top : chunk.bottom - window.top] = rgb
+        assert output is not None, "an empty window"
+        return output

@@ -1,0 +1,1 @@
+"""Fitting a network to footage: data, degradations, the loop."""
