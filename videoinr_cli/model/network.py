@@ -58,6 +58,14 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
 
     config: ModelConfig
 
+    compute_dtype: torch.dtype = torch.float32
+    """Type in which convolutions may run; flows, grids, sines and what is added to a picture stay float32."""
+
+    def mixed_precision(self) -> torch.autocast:
+        """Return the context in which convolutions run in `compute_dtype`."""
+        device = next(self.parameters()).device.type
+        return torch.autocast(device, self.compute_dtype, enabled=self.compute_dtype is not torch.float32)
+
     @abc.abstractmethod
     def encode_frame(self, frame: Tensor) -> FrameT:
         """Compute what depends on one frame alone.
@@ -72,12 +80,13 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
 
     @abc.abstractmethod
     def prepare_instant(
-        self, pair: PairT, tau: float, size: tuple[int, int], window: Window, chunk_bytes: int
+        self, pair: PairT, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> InstantT:
         """Compute what all query points of one instant share.
 
         Args:
-            tau: position within the pair, 0 at the first frame and 1 at the second.
+            tau: position within the pair, 0 at the first frame and 1 at the second; a number, or (B,) to
+                give each of a batch's pairs its own, as training does.
             size: (Ho, Wo) of the whole output grid, of which `window` is to be rendered.
         """
 
