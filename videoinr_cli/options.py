@@ -1,0 +1,205 @@
+"""Every option with its default and its limits, once: what a user may ask of this package.
+
+Knows nothing of files, tensors or the command line; an option that makes no sense is refused here, when its
+record is made, and wherever it came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import math
+import re
+from fractions import Fraction
+from typing import Literal, get_args
+
+from videoinr_cli.errors import OptionError
+
+DEFAULT_SCALE = 4.0
+"""Enlargement when nothing else is asked: the scale at which the paper's networks are trained and measured."""
+
+MAX_SIDE_PX = 16384
+"""Longest side of the output: what H.264 and HEVC encoders take at most."""
+
+MAX_FPS = 1000
+"""Highest output rate: above it, the milliseconds of common containers can no longer tell frames apart."""
+
+MAX_CRF = 63
+"""Largest constant rate factor of any codec (AV1 and VP9; x264 and x265 end at 51)."""
+
+DEFAULT_WEIGHTS = "videoinr-fast"
+"""The embedded model."""
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetRate:
+    """An output frame rate: frames per second, or a multiple of the source's rate.
+
+    Raises:
+        OptionError: the value is not above 0, or above `MAX_FPS` frames per second.
+    """
+
+    value: Fraction
+    relative: bool = False  # True: `value` times the source's rate
+
+    def __post_init__(self) -> None:
+        if self.value <= 0:
+            raise OptionError(f"frame rate {self} is not above 0; try --fps 60 or --fps 2x")
+        if not self.relative and self.value > MAX_FPS:
+            raise OptionError(f"frame rate {self} is above {MAX_FPS} frames per second; try a lower --fps")
+
+    def __str__(self) -> str:
+        return f"{self.value}x" if self.relative else str(self.value)
+
+    @classmethod
+    def parse(cls, text: str) -> TargetRate:
+        """Read ``60``, ``60000/1001``, ``59.94`` (meaning 60000/1001) or ``2x``.
+
+        Raises:
+            OptionError: the text is none of these, or its value is out of range.
+        """
+        match = re.fullmatch(r"\s*(?P<number>-?\d*\.?\d+|-?\d+\.|-?\d+/\d+)\s*(?P<relative>[xX]?)\s*", text)
+        if match is None:
+            raise OptionError(f"frame rate {text!r} is not a number; try --fps 60, 60000/1001, 59.94 or 2x")
+        number, relative = match["number"], bool(match["relative"])
+        try:
+            value = Fraction(number)
+        except ZeroDivisionError:
+            raise OptionError(f"frame rate {text!r} divides by 0; try --fps 60000/1001") from None
+        return cls(value if relative else _ntsc_rate(number) or value, relative)
+
+    def of(self, source: Fraction) -> Fraction:
+        """Return the rate in frames per second, for a source of the rate `source`.
+
+        Raises:
+            OptionError: a multiple comes out above `MAX_FPS`.
+        """
+        if not self.relative:
+            return self.value
+        rate = self.value * source
+        if rate > MAX_FPS:
+            raise OptionError(
+                f"{self} of the source's {float(source):g} frames per second is above {MAX_FPS}; "
+                "try a lower --fps"
+            )
+        return rate
+
+
+def _ntsc_rate(number: str) -> Fraction | None:
+    """Return n * 1000/1001 if `number` is that rate rounded to the decimals written (two or more), else None.
+
+    Only the rates in use, n a multiple of 15 or 24, so that 10.99 stays what it says.
+    """
+    try:
+        value = decimal.Decimal(number).normalize()
+    except decimal.InvalidOperation:  # a quotient: exact as it is
+        return None
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or exponent > -2:
+        return None
+    nominal = round(value * 1001 / 1000)
+    rate = Fraction(nominal * 1000, 1001)
+    if (nominal % 15 and nominal % 24) or round(rate, -exponent) != Fraction(value):
+        return None
+    return rate
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodeOptions:
+    """How ffmpeg encodes the output's video.
+
+    Raises:
+        OptionError: a value makes no sense for any codec. What a particular codec refuses, ffmpeg says.
+    """
+
+    codec: str = "libx264"  # any video encoder of ffmpeg
+    crf: float | None = 18  # constant rate factor, smaller is better; None: the codec's own default
+    preset: str | None = "medium"  # the codec's speed setting; None: its own default
+    pix_fmt: str = "auto"  # "auto": the source's depth and subsampling, as far as the codec can
+    extra: tuple[tuple[str, str], ...] = ()  # further options of ffmpeg, as (key, value)
+
+    def __post_init__(self) -> None:
+        if not self.codec:
+            raise OptionError("the codec has no name; try --codec libx264")
+        if self.crf is not None and not 0 <= self.crf <= MAX_CRF:
+            raise OptionError(f"crf {self.crf:g} is not within 0 and {MAX_CRF}; try --crf 18")
+        for key, value in self.extra:
+            if not key or key.startswith("-") or not value:
+                raise OptionError(f"encoder option {key}={value} is not of the form key=value; try -e tune=film")
+
+
+@dataclasses.dataclass(frozen=True)
+class UpscaleOptions:
+    """What to make of a video. At most one of `scale`, `size` and `height` is given.
+
+    Raises:
+        OptionError: a value makes no sense, or two of them exclude each other.
+    """
+
+    scale: float | None = None  # any number >= 1; `DEFAULT_SCALE` when no size is given either
+    size: tuple[int, int] | None = None  # (width, height) in pixels
+    height: int | None = None  # in pixels; the width follows the source's aspect
+    fps: TargetRate | None = None  # None: the source's timestamps are kept as they are
+    device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
+    precision: Precision = "auto"
+    weights: str = DEFAULT_WEIGHTS  # name of an embedded model, or a path
+    overwrite: bool = False  # replace an existing output
+    encode: EncodeOptions = EncodeOptions()
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("scale", "size", "height") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise OptionError(f"--{given[0]} and --{given[1]} exclude each other; give one of them")
+        if self.scale is not None and not (math.isfinite(self.scale) and self.scale >= 1):
+            raise OptionError(f"scale {self.scale:g} is not a number of at least 1; try --scale 2")
+        for side in (*(self.size or ()), *((self.height,) if self.height is not None else ())):
+            if not 1 <= side <= MAX_SIDE_PX:
+                raise OptionError(f"an output side of {side} px is not within 1 and {MAX_SIDE_PX} px")
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"precision {self.precision!r} is none of {', '.join(PRECISIONS)}")
+
+    def output_size(self, width: int, height: int, *, multiple: tuple[int, int] = (1, 1)) -> tuple[int, int]:
+        """Return (width, height) of the output for a source of the given size.
+
+        Args:
+            width: of the source, in pixels.
+            height: of the source, in pixels.
+            multiple: what the output's pixel format needs its width and height to be multiples of; sides
+                are rounded up to them, so that no line of the picture is lost.
+
+        Raises:
+            OptionError: the output would be smaller than the source, or a side longer than `MAX_SIDE_PX`.
+        """
+        if self.size is not None:
+            wanted = self.size
+        elif self.height is not None:
+            wanted = (round(Fraction(width * self.height, height)), self.height)
+        else:
+            scale = self.scale if self.scale is not None else DEFAULT_SCALE
+            wanted = (round(scale * width), round(scale * height))
+        output = (-(-wanted[0] // multiple[0]) * multiple[0], -(-wanted[1] // multiple[1]) * multiple[1])
+        shown = f"{output[0]}x{output[1]}"
+        if output[0] < width or output[1] < height:
+            raise OptionError(
+                f"an output of {shown} is smaller than the source's {width}x{height}; this tool only enlarges"
+            )
+        if max(output) > MAX_SIDE_PX:
+            raise OptionError(
+                f"an output of {shown} has a side above {MAX_SIDE_PX} px; try a smaller --scale or --height"
+            )
+        return output
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read ``1920x1080`` as (width, height).
+
+    Raises:
+        OptionError: the text is not of that form.
+    """
+    match = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    if match is None:
+        raise OptionError(f"size {text!r} is not of the form WIDTHxHEIGHT; try --size 1920x1080")
+    return int(match[1]), int(match[2])
