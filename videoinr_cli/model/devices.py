@@ -1,0 +1,56 @@
+"""Which device a network runs on, and in which type its convolutions compute there.
+
+Knows nothing of networks or files: words a user may say turn into torch's own values.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from videoinr_cli.errors import OptionError
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def choose_device(name: str | torch.device = "auto") -> torch.device:
+    """Turn a device's name into a device that is there.
+
+    Args:
+        name: ``auto`` (CUDA, then Apple's MPS, then the CPU) or a name torch knows, such as ``cuda:1``.
+
+    Raises:
+        OptionError: torch knows no such device, or this machine has none.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise OptionError(f"unknown device {str(name)!r}; try --device auto, cpu, cuda or mps") from error
+    present = {
+        "cpu": True,
+        "cuda": (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present.get(device.type, False):
+        raise OptionError(f"device {str(name)!r} is not available on this machine; try --device auto")
+    return device
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Turn a precision's name into the type in which convolutions run on `device`.
+
+    ``auto`` is fp16 on CUDA, where it costs nothing visible and halves the time, and fp32 elsewhere.
+
+    Raises:
+        OptionError: an unknown name, or a type the device cannot compute in at a useful speed.
+    """
+    if precision == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    if precision not in PRECISIONS:
+        raise OptionError(f"unknown precision {precision!r}; try auto, {', '.join(PRECISIONS)}")
+    if precision == "fp16" and device.type == "cpu":
+        raise OptionError("precision 'fp16' needs a GPU; try --precision bf16 or fp32 on a CPU")
+    return PRECISIONS[precision]
