@@ -1,0 +1,68 @@
+"""What a source file holds, as plain records: its video, its other streams, its clock.
+
+Knows nothing of how they are read: `probe` fills these records, the reader and the writer follow them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+
+from videoinr_cli.media.colour import Colour
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamInfo:
+    """One stream beside the video that is upscaled."""
+
+    index: int  # within the file, as ffmpeg counts
+    kind: str  # "video", "audio", "subtitle", "data" or "attachment"
+    codec: str  # ffmpeg's name, such as "aac"; "unknown" when ffmpeg has none
+    start_seconds: Fraction | None = None
+    duration_seconds: Fraction | None = None
+    language: str | None = None
+    title: str | None = None
+    disposition: tuple[str, ...] = ()  # such as "default", "forced", "attached_pic"
+    detail: str = ""  # for people: "48000 Hz, stereo"
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoInfo:
+    """A source and the video stream in it that is upscaled, upright as it is shown."""
+
+    path: Path
+    container: str  # name of ffmpeg's demuxer, such as "mov,mp4,m4a,3gp,3g2,mj2"
+    stream_index: int
+    codec: str  # ffmpeg's name, such as "h264"
+    width: int  # of the picture as shown, after rotation, in pixels
+    height: int
+    pix_fmt: str  # ffmpeg's name, such as "yuv420p10le"
+    bit_depth: int  # bits per component
+    colour: Colour  # as the file says, None where it does not
+    time_base: Fraction  # seconds per tick
+    start_pts: int  # of the first frame, in ticks
+    frame_rate: Fraction  # average, frames per second
+    duration: Fraction | None  # seconds from the first frame's start to the last one's end; None: not known
+    origin: Fraction  # where the whole file's earliest stream starts, on the video's clock, in seconds
+    sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
+    rotation: int = 0  # quarter turns, in clockwise degrees, that make the coded picture upright
+    mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
+    field_order: str = "progressive"  # "progressive", "tff", "bff" or "unknown"
+    frame_count: int | None = None  # as the file says, often absent and sometimes wrong
+    streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
+
+    @property
+    def end_pts(self) -> int | None:
+        """Where the last frame ends, in ticks; None when the file does not say."""
+        return None if self.duration is None else self.start_pts + round(self.duration / self.time_base)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the pixel format carries transparency."""
+        return self.pix_fmt.startswith(("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya", "pal8"))
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the pixel format has no colour."""
+        return self.pix_fmt.startswith(("gray", "ya", "mono"))
