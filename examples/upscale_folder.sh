@@ -5,9 +5,10 @@
 #
 # A video whose result exists is skipped, so the script can be stopped and started again. A video that fails
 # does not stop the others; the failures are listed at the end and the exit code is then 1.
+# Sources other than MP4, MOV and Matroska become Matroska: film.avi.mkv.
 # VIDEOINR names the command, if it is not on PATH: VIDEOINR=.venv/bin/videoinr
 set -u
-shopt -s nullglob nocaseglob
+shopt -s nullglob nocaseglob nocasematch
 
 if [ $# -lt 2 ] || [ ! -d "$1" ]; then
     echo "usage: ${0##*/} SOURCE_DIR TARGET_DIR [options of videoinr upscale ...]" >&2
@@ -22,6 +23,10 @@ mkdir -p -- "$target_dir" || exit 1
 failed=()
 for video in "$source_dir"/*.{mp4,m4v,mov,mkv,webm,avi,mpg,mpeg,ts,m2ts,wmv,flv}; do
     target=$target_dir/${video##*/}
+    case $video in
+        *.mp4 | *.m4v | *.mov | *.mkv) ;;
+        *) target=$target.mkv ;; # Matroska holds any codec, whatever the source's container was
+    esac
     if [ -e "$target" ]; then
         echo "skip $video: $target exists"
         continue
