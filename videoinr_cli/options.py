@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from videoinr_cli.errors import OptionError
 
 DEFAULT_SCALE = 4.0
-"""Enlargement when nothing else is asked: the scale at which the paper's networks are trained and measured."""
+"""Enlargement when nothing else is asked: the one at which the paper's networks are trained and measured."""
 
 MAX_SIDE_PX = 16384
 """Longest side of the output: what H.264 and HEVC encoders take at most."""
@@ -52,7 +52,7 @@ class TargetRate:
             raise OptionError(f"frame rate {self} is above {MAX_FPS} frames per second; try a lower --fps")
 
     def __str__(self) -> str:
-        return f"{self.value}x" if self.relative else str(self.value)
+        return f"{float(self.value):g}x" if self.relative else str(self.value)
 
     @classmethod
     def parse(cls, text: str) -> TargetRate:
@@ -128,7 +128,7 @@ class EncodeOptions:
             raise OptionError(f"crf {self.crf:g} is not within 0 and {MAX_CRF}; try --crf 18")
         for key, value in self.extra:
             if not key or key.startswith("-") or not value:
-                raise OptionError(f"encoder option {key}={value} is not of the form key=value; try -e tune=film")
+                raise OptionError(f"encoder option {key}={value} is not key=value; try -e tune=film")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,165 @@
+"""Which instants of the source become output frames: exact fractions from the source's timestamps.
+
+Knows nothing of pictures, files or networks: it looks at the timestamps of what it is given, two at a time,
+and never holds more than that pair.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Generic, Protocol, TypeVar
+
+CLOCK_TICK_SECONDS = Fraction(1, 1000)
+"""Time bases up to this are clocks that frame times were rounded to (Matroska's milliseconds, MPEG's 90 kHz);
+coarser ones count frames and are exact."""
+
+
+class Timed(Protocol):
+    """Anything with a timestamp, in ticks of the source's time base."""
+
+    @property
+    def pts(self) -> int: ...
+
+    @property
+    def duration(self) -> int | None: ...
+
+
+TimedT = TypeVar("TimedT", bound=Timed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Instant:
+    """One output frame.
+
+    ``tau`` is its position within the pair, 0 at the first frame and 1 at the second; ``pts`` its timestamp
+    in ticks of the output's time base.
+    """
+
+    tau: Fraction
+    pts: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Span(Generic[TimedT]):
+    """The time from one source frame to the next, or from the last frame to its end (``second`` is None).
+
+    ``instants`` can be iterated once; it is empty where no output frame falls into the span, and its ``tau``
+    is 0 throughout the last span.
+    """
+
+    first: TimedT
+    second: TimedT | None
+    instants: Iterator[Instant]
+
+
+@dataclasses.dataclass(frozen=True)
+class Timeline:
+    """The output's instants, from the source's timestamps.
+
+    With a rate, the instants are start + k/rate for every k up to the source's end, each exact. Without, they
+    are the source's own timestamps, whether constant or variable.
+
+    Attributes:
+        source_time_base: seconds per tick of the source's timestamps.
+        rate: output frames per second, or None to keep the source's timestamps.
+        start: timestamp of the source's first frame, in its ticks.
+    """
+
+    source_time_base: Fraction
+    rate: Fraction | None
+    start: int = 0
+
+    @functools.cached_property
+    def time_base(self) -> Fraction:
+        """Seconds per tick of the output's timestamps: the coarsest that holds every instant exactly."""
+        if self.rate is None:
+            return self.source_time_base
+        return _common_tick(1 / self.rate, self.start * self.source_time_base)
+
+    @functools.cached_property
+    def tolerance_seconds(self) -> Fraction:
+        """How far from a source frame an instant is still that frame.
+
+        Timestamps rounded to a clock's ticks tell distances to one tick only: at 30 frames per second in
+        Matroska the second frame lies at 33 ms, and the output's 33 1/3 ms means that frame, not a hundredth
+        of the way to the next. At most an eighth of the output's frame time.
+        """
+        if self.rate is None or self.source_time_base > CLOCK_TICK_SECONDS:
+            return Fraction(0)
+        return min(self.source_time_base, 1 / (8 * self.rate))
+
+    def spans(
+        self, frames: Iterable[TimedT], *, source_rate: Fraction | None = None
+    ) -> Iterator[Span[TimedT]]:
+        """Walk through the source, one pair of frames at a time.
+
+        Args:
+            frames: in order of strictly increasing timestamps, the first at `start`. A frame is taken from it
+                only when the span before it is used up.
+            source_rate: in frames per second; how long a lone frame lasts that has no duration of its own.
+
+        Raises:
+            ValueError: the timestamps do not start at `start` or do not increase.
+        """
+        first: TimedT | None = None
+        gap: int | None = None
+        for second in frames:
+            if first is None:
+                if second.pts != self.start:
+                    raise ValueError(f"the timeline starts at {self.start}, its first frame at {second.pts}")
+            else:
+                gap = second.pts - first.pts
+                if gap <= 0:
+                    raise ValueError(f"timestamp {second.pts} follows {first.pts}")
+                yield Span(first, second, self._between(first.pts, second.pts))
+            first = second
+        if first is not None:
+            yield Span(first, None, self._held(first.pts, self._last_duration(first, gap, source_rate)))
+
+    def _last_duration(self, last: Timed, gap: int | None, source_rate: Fraction | None) -> Fraction:
+        """Return the seconds that the last frame is shown: its own duration, else the gap before it."""
+        ticks = last.duration or gap
+        if ticks is not None:
+            return ticks * self.source_time_base
+        return 1 / source_rate if source_rate else self.source_time_base
+
+    def _between(self, first: int, second: int) -> Iterator[Instant]:
+        """Yield the instants from one source frame on and before the next, at timestamps in source ticks."""
+        if self.rate is None:
+            yield Instant(Fraction(0), first)
+            return
+        begin, end = ((pts - self.start) * self.source_time_base for pts in (first, second))
+        for index in range(self._index(begin), self._index(end)):
+            seconds = index / self.rate - begin
+            tau = Fraction(0) if seconds <= self.tolerance_seconds else seconds / (end - begin)
+            yield Instant(tau, self._pts(index))
+
+    def _held(self, last: int, duration_seconds: Fraction) -> Iterator[Instant]:
+        """Yield the instants from the last source frame to the end of the video."""
+        if self.rate is None:
+            yield Instant(Fraction(0), last)
+            return
+        begin = (last - self.start) * self.source_time_base
+        for index in range(self._index(begin), max(self._index(begin + duration_seconds), 1)):
+            yield Instant(Fraction(0), self._pts(index))
+
+    def _index(self, seconds: Fraction) -> int:
+        """Return the index of the first output frame that belongs to a source frame, or to one after it."""
+        assert self.rate is not None
+        return math.ceil(max(seconds - self.tolerance_seconds, Fraction(0)) * self.rate)
+
+    def _pts(self, index: int) -> int:
+        """Return the timestamp of the output frame `index`, in ticks of the output's time base."""
+        assert self.rate is not None
+        return int((self.start * self.source_time_base + index / self.rate) / self.time_base)
+
+
+def _common_tick(a: Fraction, b: Fraction) -> Fraction:
+    """Return the greatest fraction of which both are whole multiples; `a` is above 0."""
+    return Fraction(
+        math.gcd(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator
+    )
