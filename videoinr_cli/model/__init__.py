@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from videoinr_cli.model.config import FastConfig, ModelConfig, PublishedConfig
 from videoinr_cli.model.network import VideoInr, Window
 
+AnyVideoInr = VideoInr[Any, Any, Any]
 
-def build(config: ModelConfig) -> VideoInr:  # type: ignore[type-arg]
+
+def build(config: ModelConfig) -> AnyVideoInr:
     """Build the network that `config` describes, with random initial weights."""
     if isinstance(config, PublishedConfig):
         from videoinr_cli.model.published import PublishedVideoInr
@@ -19,4 +23,4 @@ def build(config: ModelConfig) -> VideoInr:  # type: ignore[type-arg]
     raise TypeError(f"no network for {type(config).__name__}")
 
 
-__all__ = ["FastConfig", "ModelConfig", "PublishedConfig", "VideoInr", "Window", "build"]
+__all__ = ["AnyVideoInr", "FastConfig", "ModelConfig", "PublishedConfig", "VideoInr", "Window", "build"]

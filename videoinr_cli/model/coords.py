@@ -18,7 +18,7 @@ Padding = Literal["zeros", "border"]
 class Taps(NamedTuple):
     """Which rows of a flattened table make up each query point, and with which weights.
 
-    ``index`` (N, T) int64 counts pixels of the whole batch in NHWC order, ``weight`` (N, T) float32; N is
+    ``index`` (N, T) integers count pixels of the whole batch in NHWC order, ``weight`` (N, T) float32; N is
     batch times query points. Several tables of one size can be read with the same taps.
     """
 
@@ -41,6 +41,24 @@ def pixel_positions(
     return ((index + 0.5) * (input_length / output_length) - 0.5).to(device, torch.float32)
 
 
+def nearest_pixels(
+    start: int, stop: int, output_length: int, input_length: int, *, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Return the input pixel nearest to each of the output pixels `start` to `stop` of one axis.
+
+    An output pixel may lie exactly between two input pixels (every fifth one does at x2.5), and then this
+    arithmetic decides: the original's, in float32 and in its order (make_coord, then grid_sample's, which
+    rounds halves to even). It runs on the CPU whatever the device, so that the choice is the same everywhere.
+
+    Returns:
+        (stop - start,) int64.
+    """
+    index = torch.arange(start, stop, dtype=torch.float32)
+    coordinate = (2 / output_length) * index + (-1 + 1 / output_length)
+    pixel = ((coordinate + 1) * (input_length / 2) - 0.5).round().long()
+    return pixel.clamp(0, input_length - 1).to(device)
+
+
 def bilinear_taps(y: Tensor, x: Tensor, height: int, width: int, padding: Padding) -> Taps:
     """Find the four pixels around each position and their weights.
 
@@ -49,25 +67,25 @@ def bilinear_taps(y: Tensor, x: Tensor, height: int, width: int, padding: Paddin
         padding: ``zeros`` fades to zero over one pixel outside, as grid_sample's does; ``border`` repeats
             the outermost pixels.
     """
-    batch = y.shape[0]
-    # Positions are confined first, so that far ones (or NaN, which clamp keeps) cannot overflow an integer.
+    # Confined first, so that a position far outside cannot overflow an integer.
     margin = 1.0 if padding == "zeros" else 0.0
     y = y.clamp(-margin, height - 1 + margin)
     x = x.clamp(-margin, width - 1 + margin)
     top, left = y.floor(), x.floor()
     down, right = y - top, x - left
-    rows = torch.stack((top, top + 1), -1)  # (B, Q, 2)
-    columns = torch.stack((left, left + 1), -1)
-    row_weight = torch.stack((1 - down, down), -1)
-    column_weight = torch.stack((1 - right, right), -1)
+    up, across = 1 - down, 1 - right
     if padding == "zeros":
-        row_weight = row_weight * ((rows >= 0) & (rows < height))
-        column_weight = column_weight * ((columns >= 0) & (columns < width))
-    row_index = rows.clamp(0, height - 1).long() * width
-    row_index += torch.arange(batch, device=y.device).view(-1, 1, 1) * (height * width)
-    column_index = columns.clamp(0, width - 1).long()
-    index = row_index.unsqueeze(-1) + column_index.unsqueeze(-2)  # (B, Q, 2, 2)
-    weight = row_weight.unsqueeze(-1) * column_weight.unsqueeze(-2)
+        up, down = up * (top >= 0), down * (top < height - 1)
+        across, right = across * (left >= 0), right * (left < width - 1)
+    weight = torch.stack((up * across, up * right, down * across, down * right), -1)
+
+    batch = y.shape[0]
+    integer = torch.int32 if batch * height * width < 2**31 else torch.int64
+    first_pixel = torch.arange(batch, dtype=integer, device=y.device).view(-1, 1) * (height * width)
+    upper = top.clamp(min=0).to(integer) * width + first_pixel
+    lower = (top + 1).clamp(max=height - 1).to(integer) * width + first_pixel
+    before, after = left.clamp(min=0).to(integer), (left + 1).clamp(max=width - 1).to(integer)
+    index = torch.stack((upper + before, upper + after, lower + before, lower + after), -1)
     return Taps(index.view(-1, 4), weight.view(-1, 4))
 
 
@@ -75,7 +93,7 @@ def gather(table: Tensor, taps: Taps) -> Tensor:
     """Read weighted sums of a table's pixels.
 
     Args:
-        table: (B, H, W, C), contiguous.
+        table: (..., C), its leading dimensions the pixels that `taps` counts.
 
     Returns:
         (N, C), one row per query point. Differentiable in the table and in the weights.

@@ -1,0 +1,139 @@
+"""The small network: what holds for any weights, by construction."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videoinr_cli.model import FastConfig, Window
+from videoinr_cli.model.fast import FastPair, FastVideoInr, warp
+
+TINY = FastConfig(
+    channels=8,
+    frame_blocks=1,
+    pair_blocks=1,
+    pyramid_channels=8,
+    field_channels=8,
+    motion_channels=8,
+    decoder_channels=16,
+)
+ROUNDING = 2e-5
+"""Another order of float32 operations moves an output by up to 1e-5."""
+
+
+@pytest.fixture
+def network() -> FastVideoInr:
+    torch.manual_seed(0)
+    network = FastVideoInr(TINY).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():  # away from the small start, so that every path shows
+            parameter.mul_(2)
+    return network
+
+
+@pytest.fixture
+def frames() -> Tensor:
+    """Two frames of a size that has to be padded: (2, 3, 19, 27)."""
+    return torch.rand(2, 3, 19, 27, generator=torch.Generator().manual_seed(1))
+
+
+def encode(network: FastVideoInr, frames: Tensor) -> FastPair:
+    return network.encode_pair(network.encode_frame(frames[:1]), network.encode_frame(frames[1:]))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(19, 27), (38, 54), (67, 95), (76, 108), (152, 216), (50, 100)])
+def test_renders_any_size_finite(network: FastVideoInr, frames: Tensor, size: tuple[int, int]) -> None:
+    output = network.render(encode(network, frames), 0.3, size)
+    assert output.shape == (1, 3, *size)
+    assert output.isfinite().all()
+
+
+@torch.no_grad()
+def test_chunks_do_not_show(network: FastVideoInr, frames: Tensor) -> None:
+    pair = encode(network, frames)
+    whole = network.render(pair, 0.3, (67, 95))
+    rows = network.render(pair, 0.3, (67, 95), chunk_bytes=1)
+    torch.testing.assert_close(rows, whole, rtol=0, atol=ROUNDING)
+
+
+@torch.no_grad()
+def test_window_is_part_of_the_whole(network: FastVideoInr, frames: Tensor) -> None:
+    pair = encode(network, frames)
+    whole = network.render(pair, 0.7, (67, 95))
+    window = Window(top=11, left=20, bottom=40, right=81)
+    part = network.render(pair, 0.7, (67, 95), window=window)
+    torch.testing.assert_close(part, whole[:, :, 11:40, 20:81], rtol=0, atol=ROUNDING)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("tau", "given"), [(0.0, 0), (1.0, 1)])
+def test_given_frame_is_never_displaced(
+    network: FastVideoInr, frames: Tensor, tau: float, given: int
+) -> None:
+    network.decoder.layer3.weight.zero_()  # leave the blend alone
+    network.spatial.layer.weight.zero_()
+    network.decoder.layer3.bias.zero_()
+    network.spatial.layer.bias.zero_()
+    u = TINY.field_upsample
+    rgb = network.encode_frame(frames).rgb
+    enlarged = F.interpolate(rgb, scale_factor=u, mode="bicubic", antialias=True)[:, :, : 19 * u, : 27 * u]
+    output = network.render(encode(network, frames), tau, (19 * u, 27 * u))
+    torch.testing.assert_close(output, enlarged[given : given + 1], rtol=0, atol=ROUNDING)
+
+
+@torch.no_grad()
+def test_flat_pair_stays_flat_at_untrained_start() -> None:
+    torch.manual_seed(0)
+    network = FastVideoInr(TINY).eval()
+    network.decoder.layer3.weight.zero_()
+    network.spatial.layer.weight.zero_()
+    frames = torch.full((2, 3, 16, 16), 0.25)
+    output = network.render(encode(network, frames), 0.5, (56, 56))
+    torch.testing.assert_close(output, torch.full_like(output, 0.25), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_each_pair_of_a_batch_has_its_own_instant(network: FastVideoInr, frames: Tensor) -> None:
+    batch = torch.cat([frames[:1], frames[:1]]), torch.cat([frames[1:], frames[1:]])
+    pair = network.encode_pair(network.encode_frame(batch[0]), network.encode_frame(batch[1]))
+    window = Window(0, 0, 38, 54)
+    taus = torch.tensor([0.2, 0.9])
+    both = network.query(network.prepare_instant(pair, taus, (38, 54), window, 0), window)
+    for index, tau in enumerate((0.2, 0.9)):
+        alone = network.render(encode(network, frames), tau, (38, 54))
+        torch.testing.assert_close(both[index : index + 1], alone, rtol=0, atol=ROUNDING)
+
+
+def test_gradient_reaches_every_weight(network: FastVideoInr, frames: Tensor) -> None:
+    pair = encode(network, frames)
+    window = Window(0, 0, 38, 54)
+    network.query(network.prepare_instant(pair, 0.4, (38, 54), window, 0), window).square().mean().backward()
+    without = [
+        name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()
+    ]
+    assert without == []
+
+
+@torch.no_grad()
+def test_half_precision_stays_close(network: FastVideoInr, frames: Tensor) -> None:
+    exact = network.render(encode(network, frames), 0.5, (76, 108))
+    network.compute_dtype = torch.bfloat16
+    rounded = network.render(encode(network, frames), 0.5, (76, 108))
+    assert not torch.equal(rounded, exact)
+    assert (rounded - exact).square().mean().sqrt() < 0.01 * exact.std()
+
+
+def test_warp_moves_by_whole_pixels() -> None:
+    features = torch.arange(30.0).view(1, 1, 5, 6)
+    flow = torch.zeros(1, 2, 5, 6)
+    flow[:, 0], flow[:, 1] = 2, 1
+    torch.testing.assert_close(warp(features, flow)[:, :, :4, :4], features[:, :, 1:, 2:])
+
+
+def test_warp_holds_the_border() -> None:
+    features = torch.arange(30.0).view(1, 1, 5, 6)
+    flow = torch.full((1, 2, 5, 6), 1000.0)
+    assert (warp(features, flow) == 29).all()

@@ -1,0 +1,392 @@
+"""VideoINR made small: everything that sees a neighbourhood runs at LR, a query only gathers and decodes.
+
+Each frame of a pair is aligned with the other by the same weights. What the paper's equations name is here:
+an encoder (once per pair), a spatial field that has a feature at any point (eq. 2), a temporal network that
+has a flow at any point and instant (eq. 3), backward warping of the feature by that flow (eq. 4) and a
+decoder to RGB. Knows nothing of files or time stamps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from videoinr_cli.model.config import FastConfig
+from videoinr_cli.model.coords import Taps, bilinear_taps, gather, gather_bilinear, pixel_positions
+from videoinr_cli.model.network import Encoding, VideoInr, Window
+
+PYRAMID_STRIDE = 8
+"""Frames are padded to a multiple of this: motion is first estimated at 1/8 of the LR size."""
+
+RGB = 3
+MOTION = 5
+"""Two flows of (dx, dy) and the logit of the blend."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FastFrame(Encoding):
+    """What depends on one frame alone; H and W are padded to a multiple of `PYRAMID_STRIDE`."""
+
+    rgb: Tensor  # (B, 3, H, W)
+    features: Tensor  # (B, C, H, W)
+    pyramid: tuple[Tensor, ...]  # (B, P, H / 2, W / 2), then 1/4 and 1/8
+
+
+@dataclasses.dataclass(frozen=True)
+class FastPair(Encoding):
+    """A pair, each side aligned with the other; the first B of a batch of 2B belong to the first frame."""
+
+    field: Tensor  # (2B, u H, u W, D), float32: the spatial field, u samples per LR pixel, see `Decoder`
+    rgb: Tensor  # (2B, u H, u W, 4), float32: its first three channels, RGB, and one of zeros
+    flow: Tensor  # (2B, 2, H / 2, W / 2), float32, (dx, dy) in pixels of that grid: to the other frame
+    coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant
+    fine_motion: Tensor  # (2B, M / 2, H, W): the same at full LR resolution
+
+
+@dataclasses.dataclass(frozen=True)
+class FastInstant:
+    """One instant of a pair: the temporal network's answer, at the window's columns and all LR rows."""
+
+    pair: FastPair
+    motion: Tensor  # (B, 5, H, w), float32: flows to both frames in LR pixels, logit of the blend
+    tau: Tensor  # (B, 1, 1, 1)
+    size: tuple[int, int]
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), without normalisation, as in EDSR (Lim et al., 2017)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = _start_small(nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
+        return x + residual
+
+
+class FlowEstimator(nn.Module):
+    """Refine the flow to the other frame at one level of the pyramid, by warping (as SPyNet does)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(2 * channels + 2, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+        )
+        self.flow = _start_small(nn.Conv2d(channels, 2, 3, padding=1))
+
+    def forward(self, here: Tensor, there: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the refined flow, (B, 2, h, w) float32, and the features it was read from, (B, P, h, w)."""
+        hidden = self.layers(torch.cat([here, warp(there, flow), flow], dim=1))
+        return flow + self.flow(hidden).float(), hidden
+
+
+class PairEncoder(nn.Module):
+    """Per frame: features and their pyramid. Per pair: motion between the frames, features fused along it."""
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        channels, levels = config.channels, config.pyramid_channels
+        self.stem = nn.Conv2d(RGB, channels, 3, padding=1)
+        self.frame_trunk = nn.Sequential(*(ResidualBlock(channels) for _ in range(config.frame_blocks)))
+        self.pyramid = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(channels if level == 0 else levels, levels, 4, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(levels, levels, 3, padding=1),
+                nn.ReLU(),
+            )
+            for level in range(3)
+        )
+        self.flow_estimators = nn.ModuleList(FlowEstimator(levels) for _ in range(3))
+        self.fusion = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        self.pair_trunk = nn.Sequential(*(ResidualBlock(channels) for _ in range(config.pair_blocks)))
+
+    def frame(self, rgb: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return (B, C, H, W) features and their pyramid for (B, 3, H, W) RGB."""
+        features = self.frame_trunk(F.relu(self.stem(rgb - 0.5)))
+        levels = [features]
+        for reduce in self.pyramid:
+            levels.append(reduce(levels[-1]))
+        return features, tuple(levels[1:])
+
+    def pair(self, first: FastFrame, second: FastFrame) -> tuple[Tensor, Tensor, Tensor]:
+        """Return, for both sides: fused features, flow at half LR size, features the flow was read from."""
+        flow: Tensor | None = None
+        hidden = first.features
+        for level in (2, 1, 0):
+            here, there = _both_sides(first.pyramid[level], second.pyramid[level])
+            flow = (
+                here.new_zeros(here.shape[0], 2, *here.shape[2:], dtype=torch.float32)
+                if flow is None
+                else _double(flow)
+            )
+            flow, hidden = self.flow_estimators[level](here, there, flow)
+        assert flow is not None
+        here, there = _both_sides(first.features, second.features)
+        fused = F.relu(self.fusion(torch.cat([here, warp(there, _double(flow))], dim=1)))
+        features: Tensor = self.pair_trunk(here + fused)
+        return features, flow, hidden
+
+
+class SpatialField(nn.Module):
+    """A feature at any point of one frame: bilinear in a table finer than the frame (eq. 2 of the paper).
+
+    Bilinear interpolation makes the field continuous, so that no grid shows at any scale; its first three
+    channels are RGB, a residual over bicubic enlargement.
+    """
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        self.upsample = config.field_upsample
+        self.layer = _start_small(
+            nn.Conv2d(config.channels, config.field_channels * self.upsample**2, 3, padding=1)
+        )
+
+    def forward(self, features: Tensor, rgb: Tensor) -> Tensor:
+        """Return the (B, F, u H, u W) float32 table for (B, C, H, W) features and (B, 3, H, W) RGB."""
+        table = F.pixel_shuffle(self.layer(features), self.upsample).float()
+        # antialias only selects the kernel with a = -0.5 here (a = -0.75 without): enlarging needs no filter
+        enlarged = F.interpolate(rgb, scale_factor=self.upsample, mode="bicubic", antialias=True)
+        return torch.cat([table[:, :RGB] + enlarged, table[:, RGB:]], dim=1).contiguous(
+            memory_format=torch.channels_last
+        )
+
+
+class TemporalField(nn.Module):
+    """The flows from any instant back to both frames (eq. 3 of the paper), computed at LR.
+
+    A first guess comes from the flows between the frames under constant velocity (Super SloMo, Jiang et al.
+    2018, eq. 4), and is refined twice along itself. The flow to the first frame is a multiple of tau and that
+    to the second one of 1 - tau, so a given frame is never displaced.
+    """
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        levels, coarse, fine = config.pyramid_channels, config.motion_channels, config.motion_channels // 2
+        self.coarse_features = nn.Conv2d(2 * levels, coarse, 1)
+        self.fine_features = nn.Conv2d(config.channels, fine, 1)
+        self.coarse = nn.Sequential(
+            nn.Conv2d(2 * coarse + MOTION + 1, levels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(levels, levels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(levels, levels, 3, padding=1),
+            nn.ReLU(),
+            _start_small(nn.Conv2d(levels, MOTION, 3, padding=1)),
+        )
+        self.fine = nn.Sequential(
+            nn.Conv2d(2 * fine + MOTION + 1, coarse, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(coarse, coarse, 3, padding=1),
+            nn.ReLU(),
+            _start_small(nn.Conv2d(coarse, MOTION, 3, padding=1)),
+        )
+
+    def forward(self, pair: FastPair, tau: Tensor) -> Tensor:
+        """Return (B, 5, H, W) float32: flows to both frames in LR pixels and the blend's logit."""
+        forward_flow, backward_flow = pair.flow.chunk(2)
+        velocity0 = tau * backward_flow - (1 - tau) * forward_flow
+        velocity1 = (1 - tau) * forward_flow - tau * backward_flow
+        motion = torch.cat([velocity0, velocity1, torch.zeros_like(velocity0[:, :1])], dim=1)
+        motion = self._refine(self.coarse, pair.coarse_motion, motion, tau)
+        motion = F.interpolate(motion, scale_factor=2, mode="bilinear", align_corners=False)
+        motion = motion * motion.new_tensor([2, 2, 2, 2, 1]).view(1, MOTION, 1, 1)  # velocities in LR pixels
+        motion = self._refine(self.fine, pair.fine_motion, motion, tau)
+        return _along(motion, tau)
+
+    @staticmethod
+    def _refine(layers: nn.Module, features: Tensor, motion: Tensor, tau: Tensor) -> Tensor:
+        """Add what `layers` read from both sides' features, warped to the instant along `motion`."""
+        first, second = features.chunk(2)
+        flow = _along(motion, tau)
+        warped = [warp(first, flow[:, 0:2]), warp(second, flow[:, 2:4])]
+        correction: Tensor = layers(torch.cat([*warped, motion, tau.expand_as(motion[:, :1])], dim=1))
+        return motion + correction.float()
+
+
+class Decoder(nn.Module):
+    """RGB from the fields of both frames where the flows lead (the paper's decoder, after eq. 4).
+
+    A blend of both frames' RGB plus a residual; pointwise, so that any point can be decoded alone. Sampling
+    is linear, so the first layer is applied to the fields before they are sampled: once per pair, on fewer
+    points than any enlargement has, instead of once per instant.
+    """
+
+    CONDITIONS = 3  # tau, log2 of the scale along y and x
+    PLACES = 9  # sine and cosine of both flow targets' phase in the table, along x and y; the blend's share
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        hidden = config.decoder_channels
+        self.conditions = nn.Linear(self.CONDITIONS, hidden, bias=False)
+        self.layer1 = nn.Conv2d(2 * config.field_channels + self.PLACES, hidden, 1)
+        self.layer2 = nn.Conv2d(hidden, hidden, 1)
+        self.layer3 = _start_small(nn.Conv2d(hidden, RGB, 1))
+
+    def project(self, field: Tensor) -> Tensor:
+        """Apply the first layer to both frames' fields.
+
+        Args:
+            field: (2B, F, h, w) float32, RGB first; the first B of the batch belong to the first frame.
+
+        Returns:
+            (2B, h, w, D) float32: each frame's part of the hidden units' sums.
+        """
+        channels = field.shape[1]
+        hidden = [
+            F.conv2d(side, self.layer1.weight[:, start : start + channels])
+            for side, start in zip(field.chunk(2), (0, channels), strict=True)
+        ]
+        return torch.cat(hidden).float().permute(0, 2, 3, 1).contiguous()
+
+    def forward(self, sampled: Tensor, places: Tensor, conditions: Tensor) -> Tensor:
+        """Return the (B, h, w, 3) residual.
+
+        Args:
+            sampled: (B, h, w, D) float32, the sum of both frames' projected fields where the flows lead.
+            places: (B, 9, h, w) float32: the targets' phases in the table, and the first frame's share.
+            conditions: (B, 3) float32: tau, log2 of the scale along y and x.
+        """
+        weight = self.layer1.weight[:, -places.shape[1] :, 0, 0].t().expand(places.shape[0], -1, -1)
+        with torch.autocast(sampled.device.type, enabled=False):
+            constant = self.conditions(conditions) + self.layer1.bias  # (B, D)
+            placed = torch.baddbmm(
+                constant[:, None], places.flatten(2).transpose(1, 2), weight
+            )  # (B, h w, D)
+            hidden = F.relu(placed.view_as(sampled).add_(sampled), inplace=True)
+        residual: Tensor = self.layer3(F.relu(self.layer2(hidden.permute(0, 3, 1, 2)), inplace=True))
+        return residual.float().permute(0, 2, 3, 1)
+
+
+class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
+    """The `videoinr-fast` configuration."""
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        self.config: FastConfig = config
+        self.encoder = PairEncoder(config)
+        self.spatial = SpatialField(config)
+        self.temporal = TemporalField(config)
+        self.decoder = Decoder(config)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def encode_frame(self, frame: Tensor) -> FastFrame:
+        height, width = frame.shape[-2:]
+        padding = (0, -width % PYRAMID_STRIDE, 0, -height % PYRAMID_STRIDE)
+        rgb = F.pad(frame, padding, mode="replicate").contiguous(memory_format=torch.channels_last)
+        with self.mixed_precision():
+            features, pyramid = self.encoder.frame(rgb)
+        return FastFrame(height, width, rgb, features, pyramid)
+
+    def encode_pair(self, first: FastFrame, second: FastFrame) -> FastPair:
+        with self.mixed_precision():
+            features, flow, hidden = self.encoder.pair(first, second)
+            field = self.spatial(features, torch.cat([first.rgb, second.rgb]))
+            hidden_field = self.decoder.project(field)
+            levels = torch.cat([first.pyramid[0], second.pyramid[0]])
+            coarse_motion = self.temporal.coarse_features(torch.cat([levels, hidden], dim=1))
+            fine_motion = self.temporal.fine_features(features)
+        rgb = F.pad(field[:, :RGB].permute(0, 2, 3, 1), (0, 1))  # four floats are read as fast as three
+        return FastPair(first.height, first.width, hidden_field, rgb, flow, coarse_motion, fine_motion)
+
+    def prepare_instant(
+        self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
+    ) -> FastInstant:
+        batch = pair.rgb.shape[0] // 2
+        tau = (
+            torch.as_tensor(tau, dtype=torch.float32, device=pair.rgb.device).expand(batch).view(-1, 1, 1, 1)
+        )
+        with self.mixed_precision():
+            motion = self.temporal(pair, tau)
+        x = pixel_positions(window.left, window.right, size[1], pair.width, device=tau.device)
+        motion = _interpolate(motion, x, dim=3)  # columns are a stride apart: they are done on few rows
+        return FastInstant(pair, motion, tau, size)
+
+    def query(self, instant: FastInstant, window: Window) -> Tensor:
+        pair, tau = instant.pair, instant.tau
+        y = pixel_positions(window.top, window.bottom, instant.size[0], pair.height, device=tau.device)
+        x = pixel_positions(window.left, window.right, instant.size[1], pair.width, device=tau.device)
+        motion = _interpolate(instant.motion, y, dim=2)
+        u = self.config.field_upsample
+        # where the flows lead, (2B, h, w), in samples of the field
+        target_x = (torch.cat([motion[:, 0], motion[:, 2]]) + x + 0.5) * u - 0.5
+        target_y = (torch.cat([motion[:, 1], motion[:, 3]]) + y[:, None] + 0.5) * u - 0.5
+
+        weight0, weight1 = (1 - tau) * torch.sigmoid(motion[:, 4:]), tau * torch.sigmoid(-motion[:, 4:])
+        share0 = (weight0 / (weight0 + weight1)).permute(0, 2, 3, 1)  # exactly 1 at tau = 0 and 0 at tau = 1
+        rows, columns = pair.rgb.shape[1:3]
+        taps = bilinear_taps(target_y.flatten(1), target_x.flatten(1), rows, columns, "border")
+        both = Taps(*(torch.cat(side.chunk(2), dim=1) for side in taps))  # (B h w, 8): four of each frame
+        shares = torch.stack([share0.flatten(), 1 - share0.flatten()], dim=-1).repeat_interleave(4, dim=1)
+        blend = gather(pair.rgb, Taps(both.index, both.weight * shares)).view(*share0.shape[:3], 4)
+        sampled = gather(pair.field, both).view(*share0.shape[:3], -1)
+
+        phases = torch.stack([target_x, target_y], dim=1) * (2 * math.pi)
+        phases = torch.cat([torch.sin(phases), torch.cos(phases)], dim=1)
+        places = torch.cat([*phases.chunk(2), share0.permute(0, 3, 1, 2)], dim=1)
+        scales = [math.log2(instant.size[0] / pair.height), math.log2(instant.size[1] / pair.width)]
+        conditions = torch.cat([tau[:, :, 0, 0], tau.new_tensor([scales]).expand(len(tau), 2)], dim=1)
+        with self.mixed_precision():
+            residual = self.decoder(sampled, places, conditions)
+        rgb: Tensor = blend[..., :RGB] + residual
+        return rgb.permute(0, 3, 1, 2)
+
+    def query_bytes(self, pair: FastPair) -> int:
+        floats = 5 * self.config.decoder_channels + 128  # both sides' samples and their sum, two layers; taps
+        return pair.rgb.shape[0] // 2 * floats * 4
+
+
+def warp(features: Tensor, flow: Tensor) -> Tensor:
+    """Sample (B, C, h, w) features where (B, 2, h, w) flow leads, (dx, dy) in pixels of the same grid."""
+    height, width = features.shape[-2:]
+    y = torch.arange(height, device=flow.device, dtype=torch.float32)
+    x = torch.arange(width, device=flow.device, dtype=torch.float32)
+    target_y, target_x = flow[:, 1] + y[:, None], flow[:, 0] + x
+    # in float32: weights of half precision would place the samples hundredths of a pixel off
+    table = features.permute(0, 2, 3, 1).float()
+    warped = gather_bilinear(table, target_y.flatten(1), target_x.flatten(1), "border")
+    return warped.to(features.dtype).view(-1, height, width, features.shape[1]).permute(0, 3, 1, 2)
+
+
+def _interpolate(table: Tensor, position: Tensor, dim: int) -> Tensor:
+    """Interpolate a (B, C, H, W) table linearly along one dimension, at (n,) pixel positions, borders held."""
+    position = position.clamp(0, table.shape[dim] - 1)
+    low = position.floor()
+    fraction = (position - low).view([-1 if d == dim else 1 for d in range(table.ndim)])
+    low_index = low.long()
+    high_index = (low_index + 1).clamp(max=table.shape[dim] - 1)
+    low_value, high_value = table.index_select(dim, low_index), table.index_select(dim, high_index)
+    return low_value + fraction * (high_value - low_value)
+
+
+def _along(motion: Tensor, tau: Tensor) -> Tensor:
+    """Turn velocities (per unit of time) into flows from the instant: times tau, and times 1 - tau."""
+    return torch.cat([motion[:, :2] * tau, motion[:, 2:4] * (1 - tau), motion[:, 4:]], dim=1)
+
+
+def _double(flow: Tensor) -> Tensor:
+    return 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _both_sides(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.cat([first, second]), torch.cat([second, first])
+
+
+def _start_small(layer: nn.Conv2d) -> nn.Conv2d:
+    """Start a layer whose output is added to something at a tenth, so that training starts near the sum."""
+    with torch.no_grad():
+        layer.weight.mul_(0.1)
+        assert layer.bias is not None
+        layer.bias.zero_()
+    return layer

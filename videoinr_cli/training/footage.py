@@ -1,0 +1,151 @@
+"""Turn folders of videos and photographs into shots: arrays of frames to crop from without decoding.
+
+A shot is a run of frames without a cut, stored once as uint8 on disk and mapped into memory, so that any
+amount of footage can be sampled from. Knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from videoinr_cli.errors import InputError
+
+Frames = npt.NDArray[np.uint8]
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m4v", ".264", ".h264"}
+)
+
+MIN_SIDE_PX = 192
+"""Smaller frames leave no room for a training crop with its motion."""
+HALVE_FROM_PX = 720
+"""Videos this high are halved until they are lower: web video carries no more detail than that."""
+STILL_SIDE_PX = 1200
+"""Photographs are reduced to this longest side, where they are sharp to the pixel."""
+CUT_DIFFERENCE = 28.0
+"""Mean absolute difference of two thumbnails (8-bit levels) above which they belong to different shots."""
+DUPLICATE_DIFFERENCE = 0.25
+"""Mean absolute difference of two thumbnails below which the second frame is a repetition and is left out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Shot:
+    """Consecutive frames of one video without a cut, or a single photograph."""
+
+    source: str  # file name it was taken from
+    frames: Frames  # (N, H, W, 3) RGB, mapped from disk
+
+    @property
+    def is_still(self) -> bool:
+        return len(self.frames) == 1
+
+
+def load_shots(
+    directories: Iterable[Path], cache: Path, *, report: Callable[[str], None] = lambda message: None
+) -> list[Shot]:
+    """Return the shots of all videos and photographs below `directories`, decoding what `cache` lacks.
+
+    Args:
+        directories: folders to search; files that are neither are passed over.
+        cache: folder for the decoded frames; it takes about 1 MB per frame and may be deleted at any time.
+        report: called with the name of each file that is decoded.
+
+    Raises:
+        InputError: there is nothing to train on below `directories`.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    shots: list[Shot] = []
+    for path in _media_files(directories):
+        index = cache / f"{_fingerprint(path)}.json"
+        if not index.exists():
+            report(f"decoding {path.name}")
+            names = _store(path, cache, index.stem)
+            index.write_text(json.dumps({"source": path.name, "shots": names}))
+        entry = json.loads(index.read_text())
+        shots += [Shot(entry["source"], np.load(cache / name, mmap_mode="r")) for name in entry["shots"]]
+    if not shots:
+        raise InputError(
+            f"no videos or photographs of at least {MIN_SIDE_PX} px below {', '.join(map(str, directories))}"
+        )
+    return shots
+
+
+def _media_files(directories: Iterable[Path]) -> Iterator[Path]:
+    for directory in directories:
+        if not directory.is_dir():
+            raise InputError(f"training footage: {directory} is not a folder")
+        for path in sorted(directory.rglob("*")):
+            if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+                yield path
+
+
+def _fingerprint(path: Path) -> str:
+    status = path.stat()
+    return hashlib.sha256(f"{path.name} {status.st_size}".encode()).hexdigest()[:16]
+
+
+def _store(path: Path, cache: Path, stem: str) -> list[str]:
+    """Decode `path` and write its shots; return their file names."""
+    names = []
+    for number, shot in enumerate(split_shots(_decode(path))):
+        if min(shot.shape[1:3]) < MIN_SIDE_PX:
+            continue
+        names.append(f"{stem}-{number:03d}.npy")
+        np.save(cache / names[-1], shot)
+    return names
+
+
+def _decode(path: Path) -> Iterator[Frames]:
+    """Yield (H, W, 3) frames at the size they are trained on."""
+    import av
+    from av.video.reformatter import Interpolation
+
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        for frame in container.decode(stream):
+            factor = 1.0
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                factor = max(1.0, max(frame.width, frame.height) / STILL_SIDE_PX)
+            else:
+                while frame.height / factor >= HALVE_FROM_PX:
+                    factor *= 2
+            reduced = frame.reformat(
+                width=round(frame.width / factor),
+                height=round(frame.height / factor),
+                format="rgb24",
+                interpolation=Interpolation.AREA if factor >= 2 else Interpolation.BICUBIC,
+            )
+            yield reduced.to_ndarray()
+
+
+def split_shots(frames: Iterable[Frames]) -> Iterator[Frames]:
+    """Cut a stream of (H, W, 3) frames into (N, H, W, 3) shots, leaving out repeated frames.
+
+    Shots of two frames are dropped: no instant between them is known. A single frame is a still.
+    """
+    shot: list[Frames] = []
+    previous: npt.NDArray[np.float32] | None = None
+    count = 0
+    for frame in frames:
+        count += 1
+        thumbnail = frame[::8, ::8].astype(np.float32)
+        difference = np.inf if previous is None else float(np.abs(thumbnail - previous).mean())
+        if difference < DUPLICATE_DIFFERENCE:
+            continue
+        previous = thumbnail
+        if difference > CUT_DIFFERENCE:
+            if len(shot) > 2:
+                yield np.stack(shot)
+            shot = []
+        shot.append(frame)
+    if len(shot) > 2 or count == 1:
+        yield np.stack(shot)

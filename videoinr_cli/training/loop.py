@@ -1,0 +1,271 @@
+"""Fit a network to batches: loss, schedule, averaging, validation, checkpoints that resume exactly.
+
+Knows nothing of how batches are drawn, nor of the command line: progress goes to a callback.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from videoinr_cli.errors import WeightsError
+from videoinr_cli.evaluation.metrics import psnr
+from videoinr_cli.model import AnyVideoInr, ModelConfig, Window, build
+from videoinr_cli.training.footage import Shot
+from videoinr_cli.training.samples import Batch, Sampler, reduce_bicubic
+
+CHARBONNIER_EPSILON = 1e-3
+"""Rounds the corner of the absolute difference: sqrt(d^2 + eps^2) (Lai et al., 2017)."""
+PREFETCHED_BATCHES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How the optimisation goes; every default once."""
+
+    steps: int = 20_000
+    minutes: float | None = None  # if given, the schedule follows the clock instead of `steps`
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-6
+    warmup_steps: int = 200
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 1e-4
+    gradient_clip: float = 1.0
+    average: float = 0.999  # of the weights, exponential; what is saved in the end
+    checkpoint_minutes: float = 3.0
+    validate_every: int = 500
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingProgress:
+    """What the loop reports after every step."""
+
+    step: int
+    fraction: float  # of the schedule, in [0, 1]
+    loss: float  # smoothed
+    learning_rate: float
+    seconds: float  # spent training, over all resumed runs
+    validation: tuple[float, float] | None = None  # dB of given and of in-between frames, when just measured
+
+
+Report = Callable[[TrainingProgress], None]
+
+
+class Trainer:
+    """A network on its way: its weights, their average, the optimiser, and how far along they are."""
+
+    def __init__(
+        self, config: ModelConfig, schedule: Schedule, *, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        torch.manual_seed(schedule.seed)
+        self.schedule = schedule
+        self.device = device
+        self.model: AnyVideoInr = build(config).to(device)
+        self.model.compute_dtype = dtype
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=schedule.learning_rate,
+            betas=schedule.betas,
+            weight_decay=schedule.weight_decay,
+            fused=device.type == "cuda",
+        )
+        self.step = 0
+        self.seconds = 0.0
+        self.loss = math.nan
+
+    @property
+    def fraction(self) -> float:
+        if self.schedule.minutes is not None:
+            return min(1.0, self.seconds / (60 * self.schedule.minutes))
+        return min(1.0, self.step / self.schedule.steps)
+
+    def learning_rate(self) -> float:
+        """Linear warm-up, then half a cosine down to the final rate."""
+        schedule = self.schedule
+        cosine = 0.5 * (1 + math.cos(math.pi * self.fraction))
+        rate = schedule.final_learning_rate + (schedule.learning_rate - schedule.final_learning_rate) * cosine
+        return rate * min(1.0, (self.step + 1) / schedule.warmup_steps)
+
+    def train_step(self, batch: Batch) -> None:
+        """Take one step on one batch."""
+        rate = self.learning_rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = batch_loss(self.model, batch.to(self.device))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.gradient_clip)
+        if bool(torch.isfinite(norm)):  # a step that overflowed would never be recovered from
+            self.optimizer.step()
+        self.step += 1
+        # a young average follows quickly, so that it never holds on to the random start
+        decay = min(self.schedule.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+        value = float(loss.detach())
+        self.loss = value if math.isnan(self.loss) else 0.99 * self.loss + 0.01 * value
+
+    def save(self, path: Path) -> None:
+        """Write everything `load` needs; the file appears under its name only when complete."""
+        state = {
+            "config": self.model.config.to_json(),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "loss": self.loss,
+        }
+        partial = path.with_name(path.name + ".part")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Continue from what `save` wrote.
+
+        Raises:
+            WeightsError: not a checkpoint of this configuration.
+        """
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            if state["config"] != self.model.config.to_json():
+                raise WeightsError(f"{path} is a checkpoint of another configuration: {state['config']}")
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+            raise WeightsError(f"{path} is not a training checkpoint: {error}") from error
+        self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
+
+
+def batch_loss(model: AnyVideoInr, batch: Batch) -> Tensor:
+    """Return the mean Charbonnier loss over a batch's supervised instants, borders of the patch left out."""
+    pair = model.encode_pair(model.encode_frame(batch.first), model.encode_frame(batch.second))
+    height, width = batch.targets[0].shape[-2:]
+    margin = round(batch.margin * height / batch.first.shape[-1])
+    window = Window(margin, margin, height - margin, width - margin)
+    losses = []
+    for target, tau in zip(batch.targets, batch.taus, strict=True):
+        instant = model.prepare_instant(pair, tau, (height, width), window, 0)
+        difference = (
+            model.query(instant, window) - target[:, :, margin : height - margin, margin : width - margin]
+        )
+        losses.append((difference.square() + CHARBONNIER_EPSILON**2).sqrt().mean())
+    return torch.stack(losses).mean()
+
+
+def train(
+    trainer: Trainer,
+    sampler: Sampler,
+    held_out: list[Shot],
+    *,
+    checkpoint: Path,
+    report: Report = lambda progress: None,
+) -> None:
+    """Run the schedule to its end, writing `checkpoint` every few minutes and when interrupted."""
+    last_saved = time.monotonic()
+    batches = prefetch(sampler, trainer.step)
+    try:
+        while trainer.fraction < 1:
+            started = time.monotonic()
+            trainer.train_step(next(batches))
+            trainer.seconds += time.monotonic() - started
+            validation = None
+            if held_out and trainer.step % trainer.schedule.validate_every == 0:
+                validation = validate(trainer.average, held_out, device=trainer.device)
+            report(
+                TrainingProgress(
+                    trainer.step,
+                    trainer.fraction,
+                    trainer.loss,
+                    trainer.learning_rate(),
+                    trainer.seconds,
+                    validation,
+                )
+            )
+            if time.monotonic() - last_saved > 60 * trainer.schedule.checkpoint_minutes:
+                trainer.save(checkpoint)
+                last_saved = time.monotonic()
+    finally:
+        batches.close()
+        trainer.save(checkpoint)
+
+
+def prefetch(sampler: Sampler, start: int) -> Generator[Batch, None, None]:
+    """Draw batches ahead in a thread of its own: a process could not be forked once torch has run threads."""
+    ready: queue.Queue[Batch | Exception] = queue.Queue(PREFETCHED_BATCHES)
+    stop = threading.Event()
+
+    def draw() -> None:
+        torch.set_num_threads(1)  # of this thread: the others belong to the network
+        step = start
+        while not stop.is_set():
+            try:
+                item: Batch | Exception = sampler.batch(step)
+            except Exception as error:  # handed to the consumer, which raises it
+                item = error
+            while not stop.is_set():
+                try:
+                    ready.put(item, timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
+            step += 1
+
+    thread = threading.Thread(target=draw, name="batches", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
+
+
+@torch.no_grad()
+def validate(
+    model: AnyVideoInr,
+    held_out: list[Shot],
+    *,
+    device: torch.device,
+    pairs: int = 16,
+    scale: int = 4,
+) -> tuple[float, float]:
+    """Measure PSNR-Y (dB) of given and of in-between frames, on fixed crops of shots not trained on."""
+    clips = [shot for shot in held_out if not shot.is_still]
+    if not clips:
+        return math.nan, math.nan
+    rng = np.random.default_rng(0)
+    scores = []
+    for number in range(pairs):
+        clip = clips[number % len(clips)]
+        start = int(rng.integers(0, max(1, len(clip.frames) - 2)))
+        side = min(256, *clip.frames.shape[1:3]) // (8 * scale) * (8 * scale)
+        top, left = (int(rng.integers(0, length - side + 1)) for length in clip.frames.shape[1:3])
+        crop = np.ascontiguousarray(clip.frames[start : start + 3, top : top + side, left : left + side])
+        hr = torch.from_numpy(crop).permute(0, 3, 1, 2).float().div(255).to(device)
+        lr = reduce_bicubic(hr, (side // scale, side // scale))
+        pair = model.encode_pair(model.encode_frame(lr[0:1]), model.encode_frame(lr[2:3]))
+        scores.append(
+            [
+                float(psnr(model.render(pair, tau, (side, side)), hr[i : i + 1]))
+                for i, tau in ((0, 0.0), (1, 0.5))
+            ]
+        )
+    given, between = np.mean(scores, axis=0)
+    return float(given), float(between)

@@ -1,0 +1,203 @@
+"""Draw training batches: two LR frames, and HR pictures of instants between them.
+
+A batch is a pure function of (shots, recipe, seed, step), so that a run resumed at any step sees exactly what
+an uninterrupted one would have. Knows nothing of networks or optimisation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videoinr_cli.training.footage import Frames, Shot
+
+STILL_MARGIN_PX = 32
+"""How far synthetic motion moves a crop at the most, HR pixels, over the whole pair."""
+MAX_LAYERS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleRecipe:
+    """What batches are made of."""
+
+    batch_size: int = 12
+    lr_size: int = 32  # LR patch, pixels a side
+    lr_margin: int = 4  # border of the LR patch that is context only, not supervised
+    fixed_scale: float = 4.0
+    fixed_scale_share: float = 0.6  # of the batches; the others draw a scale from `scale_range`
+    scale_range: tuple[float, float] = (1.2, 5.0)
+    still_share: float = 0.35  # of the samples, with synthetic motion
+    max_gap: int = 4  # frames between the given ones, in a clip
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Pairs of LR frames with two supervised instants each, the first of them a given frame."""
+
+    first: Tensor  # (B, 3, h, w) float32 in [0, 1]
+    second: Tensor  # (B, 3, h, w)
+    targets: tuple[Tensor, ...]  # per instant, (B, 3, Ho, Wo)
+    taus: tuple[Tensor, ...]  # per instant, (B,)
+    margin: int = 0  # border of the LR frames that is context only, in LR pixels
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(
+            self.first.to(device),
+            self.second.to(device),
+            tuple(target.to(device) for target in self.targets),
+            tuple(tau.to(device) for tau in self.taus),
+            self.margin,
+        )
+
+
+class Sampler:
+    """Draws batches from shots."""
+
+    def __init__(self, shots: Sequence[Shot], recipe: SampleRecipe, *, seed: int) -> None:
+        self.recipe = recipe
+        self.seed = seed
+        self.clips = [shot for shot in shots if not shot.is_still]
+        self.stills = [shot for shot in shots if shot.is_still]
+        # by the square root of its length: long clips have more to show, but not in proportion
+        weight = np.sqrt([len(clip.frames) for clip in self.clips])
+        self.clip_odds = weight / weight.sum()
+
+    def batch(self, step: int) -> Batch:
+        """Draw the batch of training step `step`."""
+        recipe = self.recipe
+        rng = np.random.default_rng((self.seed, step))
+        scale = recipe.fixed_scale
+        if rng.random() > recipe.fixed_scale_share:
+            scale = rng.uniform(*recipe.scale_range)
+        hr_size = round(recipe.lr_size * scale)
+        samples = [self._sample(rng, hr_size) for _ in range(recipe.batch_size)]
+        frames = torch.stack([frames for frames, _ in samples])  # (B, 3, 3, S, S): first, between, second
+        between = torch.tensor([tau for _, tau in samples], dtype=torch.float32)
+        lr_size = (recipe.lr_size, recipe.lr_size)
+        return Batch(
+            reduce_bicubic(frames[:, 0], lr_size),
+            reduce_bicubic(frames[:, 2], lr_size),
+            (frames[:, 0], frames[:, 1]),
+            (torch.zeros_like(between), between),
+            recipe.lr_margin,
+        )
+
+    def _sample(self, rng: np.random.Generator, size: int) -> tuple[Tensor, float]:
+        """Return (3, 3, size, size) frames at times 0, tau and 1, and tau."""
+        from_still = self.stills and (not self.clips or rng.random() < self.recipe.still_share)
+        frames, tau = self._from_still(rng, size) if from_still else self._from_clip(rng, size)
+        if rng.random() < 0.5:
+            frames = frames.flip(-1)
+        if rng.random() < 0.5:
+            frames = frames.flip(-2)
+        if rng.random() < 0.5:
+            frames = frames.transpose(-1, -2)
+        if rng.random() < 0.5:
+            frames, tau = frames.flip(0), 1 - tau
+        return frames, tau
+
+    def _from_clip(self, rng: np.random.Generator, size: int) -> tuple[Tensor, float]:
+        """Real motion: three frames of a clip, the crop drawn again a few times if nothing moves in it."""
+        for _ in range(3):
+            clip = self.clips[rng.choice(len(self.clips), p=self.clip_odds)]
+            gap = int(rng.integers(2, min(self.recipe.max_gap, len(clip.frames) - 1) + 1))
+            start = int(rng.integers(0, len(clip.frames) - gap))
+            inside = int(rng.integers(1, gap))
+            top, left = _place(rng, clip, size)
+            crops = [
+                clip.frames[start + offset, top : top + size, left : left + size]
+                for offset in (0, inside, gap)
+            ]
+            if np.abs(crops[0][::4, ::4].astype(np.float32) - crops[2][::4, ::4]).mean() > 2:
+                break
+        return _to_tensor(_padded(np.stack(crops), size)), inside / gap
+
+    def _from_still(self, rng: np.random.Generator, size: int) -> tuple[Tensor, float]:
+        """Synthetic motion, exact at every time: up to three layers, each a photograph moving by itself."""
+        tau = float(rng.uniform(0.05, 0.95))
+        times = torch.tensor([0.0, tau, 1.0])
+        frames = self._moving_layer(rng, size, times)
+        for _ in range(int(rng.integers(0, MAX_LAYERS))):
+            layer = self._moving_layer(rng, size, times, masked=True)
+            alpha = layer[:, 3:]
+            frames = torch.cat([alpha * layer[:, :3] + (1 - alpha) * frames[:, :3]], dim=1)
+        return frames[:, :3].clamp(0, 1), tau
+
+    def _moving_layer(
+        self, rng: np.random.Generator, size: int, times: Tensor, *, masked: bool = False
+    ) -> Tensor:
+        """Return (T, 3 or 4, size, size): a photograph in affine motion, with the mask that moves along."""
+        shot = self.stills[rng.integers(len(self.stills))]
+        extent = size + 2 * STILL_MARGIN_PX
+        top, left = _place(rng, shot, extent)
+        crop = _to_tensor(_padded(shot.frames[:, top : top + extent, left : left + extent], extent))
+        if masked:
+            crop = torch.cat([crop, _blob(rng, extent)], dim=1)
+        grid = _motion_grid(rng, size, extent, times)
+        moved = F.grid_sample(
+            crop.expand(len(times), -1, -1, -1),
+            grid,
+            mode="bicubic",
+            padding_mode="reflection",
+            align_corners=False,
+        )
+        return moved.clamp(0, 1)
+
+
+def reduce_bicubic(frames: Tensor, size: tuple[int, int]) -> Tensor:
+    """Reduce (B, 3, H, W) frames as the papers make LR frames: antialiased bicubic, a = -0.5, clamped."""
+    return F.interpolate(frames, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+
+
+def _place(rng: np.random.Generator, shot: Shot, size: int) -> tuple[int, int]:
+    height, width = shot.frames.shape[1:3]
+    return int(rng.integers(0, max(1, height - size + 1))), int(rng.integers(0, max(1, width - size + 1)))
+
+
+def _padded(frames: Frames, size: int) -> Frames:
+    """Mirror (N, h, w, 3) crops of frames smaller than `size` up to it."""
+    missing = [(0, 0), *((0, size - side) for side in frames.shape[1:3]), (0, 0)]
+    return np.pad(frames, missing, mode="symmetric") if any(after for _, after in missing) else frames
+
+
+def _to_tensor(frames: Frames) -> Tensor:
+    """(N, H, W, 3) uint8 to (N, 3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div_(255)
+
+
+def _motion_grid(rng: np.random.Generator, size: int, extent: int, times: Tensor) -> Tensor:
+    """Return (T, size, size, 2) grids for grid_sample of an `extent` crop: affine motion, accelerated."""
+    reach = STILL_MARGIN_PX * rng.beta(1.0, 2.5)  # slow motion is more common than fast
+    angle = rng.uniform(0, 2 * math.pi)
+    shift = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float32) * reach
+    rotation = rng.normal(0, 0.04) if rng.random() < 0.6 else 0.0
+    zoom = rng.normal(0, 0.05) if rng.random() < 0.6 else 0.0
+    acceleration = rng.normal(0, 0.1)
+    # the path is symmetric about the pair's middle, so that a crop reaches its margin on neither side
+    path = times - 0.5 + acceleration * times * (1 - times)
+    axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    cos, sin = torch.cos(path * rotation), torch.sin(path * rotation)
+    grow = torch.exp(path * zoom)
+    moved_x = grow.view(-1, 1, 1) * (cos.view(-1, 1, 1) * x - sin.view(-1, 1, 1) * y) + (
+        path * shift[0]
+    ).view(-1, 1, 1)
+    moved_y = grow.view(-1, 1, 1) * (sin.view(-1, 1, 1) * x + cos.view(-1, 1, 1) * y) + (
+        path * shift[1]
+    ).view(-1, 1, 1)
+    return torch.stack([moved_x, moved_y], dim=-1) * (2 / extent)
+
+
+def _blob(rng: np.random.Generator, extent: int) -> Tensor:
+    """Return a (1, 1, extent, extent) mask in [0, 1]: the inside of a random smooth outline."""
+    cells = int(rng.integers(3, 7))
+    noise = torch.from_numpy(rng.standard_normal((1, 1, cells, cells)).astype(np.float32))
+    smooth = F.interpolate(noise, size=(extent, extent), mode="bicubic", align_corners=False)
+    sharpness = float(rng.uniform(4, 60)) * extent / (128 * cells) * 4
+    return torch.sigmoid(sharpness * (smooth - float(rng.uniform(-0.3, 0.6))))
