@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from videoinr_cli.evaluation.resample import DOWNSAMPLERS, Downsampler, _apply, enlarge, reduce
+from videoinr_cli.evaluation.protocols import DOWNSAMPLERS, Downsampler
+from videoinr_cli.evaluation.resample import _apply, enlarge, reduce
 
 
 def noise(*shape: int) -> torch.Tensor:

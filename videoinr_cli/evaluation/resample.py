@@ -7,20 +7,13 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Downsampler = Literal["torch", "matlab", "pil"]
-"""How a given frame is made from its ground truth; all are bicubic (a = -0.5) with antialiasing.
-
-``torch``: `interpolate(antialias=True)`, weights renormalised at the border, clamped, not rounded.
-``matlab``: `imresize` of an 8-bit picture: mirrored border, rounded to 8 bits.
-``pil``: Pillow's `resize(BICUBIC)`: renormalised border, rounded to 8 bits after each axis.
-"""
-DOWNSAMPLERS: tuple[Downsampler, ...] = get_args(Downsampler)
+from videoinr_cli.evaluation.protocols import Downsampler
 
 Upsampler = Literal["bicubic", "lanczos"]
 """How a baseline enlarges: torch's bicubic (a = -0.75), or Lanczos of three lobes."""

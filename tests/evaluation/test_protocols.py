@@ -1,0 +1,161 @@
+"""Groups, sizes and averages of the papers' protocols, on clips whose score is known by construction."""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from videoinr_cli.errors import InputError, OptionError
+from videoinr_cli.evaluation.baselines import PerFrame, make_baseline
+from videoinr_cli.evaluation.clips import Clip, find_clips, save_picture
+from videoinr_cli.evaluation.measure import FrameScore, Result, evaluate
+from videoinr_cli.evaluation.protocols import BASELINES, PAPER_STEPS, Protocol
+
+
+def level(value: float) -> float:
+    """Round to what an 8-bit picture holds."""
+    return round(value * 255) / 255
+
+
+def write_clip(folder: Path, values: Iterable[float], size: tuple[int, int] = (16, 20)) -> Clip:
+    """Write flat grey pictures, named so that only a natural order is right."""
+    for index, value in enumerate(values):
+        save_picture(torch.full((3, *size), value), folder / f"f{index}.png")
+    return find_clips(folder)[0]
+
+
+class Recorder:
+    """Returns flat black, and remembers what it was asked."""
+
+    name = "recorder"
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.given: list[Tensor] = []
+
+    def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
+        def remember() -> Iterator[Tensor]:
+            for frame in given:
+                self.given.append(frame)
+                yield frame
+
+        for _ in pairwise(remember()):
+            yield from (torch.zeros(1, 3, *size) for _ in range(steps))
+
+
+def test_the_papers_rates() -> None:
+    assert (PAPER_STEPS["vid4"], PAPER_STEPS["gopro"], PAPER_STEPS["adobe240"]) == (2, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("frames", "steps", "groups"), [(17, 2, 8), (16, 2, 7), (9, 8, 1), (24, 8, 2), (12, 3, 3)]
+)
+def test_groups_leave_out_the_last_given_frame(tmp_path: Path, frames: int, steps: int, groups: int) -> None:
+    clip = write_clip(tmp_path / "clip", [index / 100 for index in range(frames)])
+    recorder, protocol = Recorder(), Protocol(steps=steps)
+    result = evaluate(recorder, [clip], protocol)
+    assert [(score.group, score.step) for score in result.scores] == [
+        (g, s) for g in range(groups) for s in range(steps)
+    ]
+    assert protocol.frames_of(clip.length()) == len(result.scores)
+    seen = [frame.mean().item() for frame in recorder.given[: groups + 1]]
+    assert seen == pytest.approx([level(index * steps / 100) for index in range(groups + 1)], abs=1e-6)
+
+
+def test_max_frames_counts_from_the_start(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip", [0.5] * 12)
+    recorder, protocol = Recorder(), Protocol(max_frames=5)
+    assert len(evaluate(recorder, [clip], protocol).scores) == 4 == protocol.frames_of(clip.length())
+    assert len(recorder.given) == 3
+
+
+@pytest.mark.parametrize(
+    ("space", "lr", "hr"),
+    [(4.0, (45, 80), (180, 320)), (3.5, (51, 91), (178, 318)), (12.0, (15, 26), (180, 312))],
+)
+def test_ground_truth_is_cropped_to_a_multiple(
+    space: float, lr: tuple[int, int], hr: tuple[int, int]
+) -> None:
+    assert Protocol(space=space).sizes(180, 320) == (lr, hr)
+
+
+def test_blend_is_exact_on_a_linear_fade(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip", [level(0.2 + 16 / 255 * index) for index in range(9)])
+    result = evaluate(PerFrame("bicubic", "blend"), [clip], Protocol(steps=4))
+    assert result.average().psnr > 100  # float rounding only
+    assert result.average().ssim == pytest.approx(1, abs=1e-6)
+
+
+def test_nearest_errs_by_a_known_amount(tmp_path: Path) -> None:
+    step = 8 / 255
+    clip = write_clip(tmp_path / "clip", [0.2 + step * index for index in range(9)])
+    result = evaluate(PerFrame("bicubic", "nearest"), [clip], Protocol(steps=4))
+    one = -20 * torch.tensor(step * 219 / 255).log10().item()
+    two = one - 20 * torch.tensor(2.0).log10().item()
+    assert [score.psnr for score in result.scores[1:4]] == pytest.approx([one, two, one], abs=0.01)
+
+
+def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path) -> None:
+    values = [level(0.2 + 4 / 255 * index) for index in range(9)]  # slow enough not to pass for a scene cut
+    clip = write_clip(tmp_path / "clip", values, size=(64, 96))
+    pictures: list[Tensor] = []
+    baseline = make_baseline("minterpolate+lanczos")
+    evaluate(
+        baseline, [clip], Protocol(steps=4, space=2), on_frame=lambda score, picture: pictures.append(picture)
+    )
+    assert {tuple(picture.shape) for picture in pictures} == {(1, 3, 64, 96)}
+    # Two levels: the way through limited-range Y'CbCr and back rounds twice.
+    means = [picture.mean().item() for picture in pictures]
+    assert means == pytest.approx(values[:8], abs=2 / 255)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_go_by_their_names(name: str) -> None:
+    assert make_baseline(name).name == name  # type: ignore[arg-type]
+
+
+def score(clip: str, group: int, step: int, psnr: float) -> FrameScore:
+    return FrameScore(clip, group, step, psnr, psnr / 100)
+
+
+def test_center_and_average() -> None:
+    scores = [score("a", 0, step, 20.0 + step) for step in range(8)]
+    result = Result("method", Protocol(steps=8), tuple(scores), 0.1, None)
+    assert result.center().psnr == 22.0  # of 20 and 24
+    assert result.average().psnr == 23.5
+    assert result.average().ssim == pytest.approx(0.235)
+    assert result.given().psnr == 20.0
+    assert result.between().psnr == 24.0
+
+
+def test_averages_are_over_all_groups_not_over_clips() -> None:
+    scores = [score("long", g, s, 30.0) for g in range(3) for s in range(2)] + [
+        score("short", 0, s, 20.0) for s in range(2)
+    ]
+    result = Result("method", Protocol(), tuple(scores), 0.1, None)
+    assert result.average().psnr == 27.5
+    assert (result.given("long").psnr, result.between("short").psnr) == (30.0, 20.0)
+    assert result.clips == ["long", "short"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Protocol(steps=0),
+        lambda: Protocol(space=0.5),
+        lambda: Protocol(space=float("nan")),
+        lambda: Protocol(steps=8, max_frames=8),
+    ],
+)
+def test_senseless_protocols_are_refused(make: object) -> None:
+    with pytest.raises(OptionError):
+        make()  # type: ignore[operator]
+
+
+def test_a_clip_without_a_group_is_named(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "brief", [0.5, 0.5])
+    with pytest.raises(InputError, match="'brief' is too short"):
+        evaluate(Recorder(), [clip], Protocol())

@@ -1,0 +1,142 @@
+"""``videoinr evaluate``: quality and cost of weights and baselines, by the papers' protocols."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from videoinr_cli.evaluation.protocols import (
+    BASELINES,
+    DATASETS,
+    DEFAULT_BASELINES,
+    DOWNSAMPLERS,
+    PAPER_STEPS,
+    Baseline,
+    Dataset,
+    Downsampler,
+    Protocol,
+)
+from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
+
+if TYPE_CHECKING:
+    from videoinr_cli.evaluation.clips import Clip
+    from videoinr_cli.evaluation.measure import Result
+    from videoinr_cli.evaluation.methods import Method
+
+
+@click.command("evaluate")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--dataset",
+    type=click.Choice(DATASETS),
+    default="video",
+    show_default=True,
+    help="Benchmark whose rate increase is the default; 'frames' and 'video' are any footage of yours.",
+)
+@click.option("--space", type=float, default=4.0, show_default=True, help="Enlargement, any number >= 1.")
+@click.option("--time", "steps", type=int, help="Frames out per frame in; default: what the papers report.")
+@click.option(
+    "--downsample",
+    "downsampler",
+    type=click.Choice(DOWNSAMPLERS),
+    default="torch",
+    show_default=True,
+    help="Bicubic kernel that makes the given frames.",
+)
+@click.option(
+    "--weights",
+    multiple=True,
+    default=(DEFAULT_WEIGHTS,),
+    show_default=True,
+    help="Name or file; repeat it to compare several.",
+)
+@click.option(
+    "--baseline",
+    "baselines",
+    type=click.Choice([*BASELINES, "none"]),
+    multiple=True,
+    default=DEFAULT_BASELINES,
+    show_default=True,
+    help="What to measure beside the weights; repeat it for several.",
+)
+@click.option("--max-frames", type=click.IntRange(min=2), help="Use the first frames of each clip only.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option(
+    "--save-frames", type=click.Path(path_type=Path), help="Folder for every rendered frame, as PNG."
+)
+@click.option("--quiet", is_flag=True, help="No progress display.")
+def evaluate(
+    path: Path,
+    dataset: Dataset,
+    space: float,
+    steps: int | None,
+    downsampler: Downsampler,
+    weights: Sequence[str],
+    baselines: Sequence[str],
+    max_frames: int | None,
+    device: str,
+    precision: Precision,
+    as_json: bool,
+    save_frames: Path | None,
+    quiet: bool,
+) -> None:
+    """Measure quality and cost at PATH: a video, a folder of pictures, or a folder of such clips.
+
+    Every N-th frame is reduced and given (--time N), and every frame is asked for. Vid4, GoPro and Adobe240
+    are laid out as they come: PATH holds one folder of pictures, or one video, for each clip. PSNR and SSIM
+    are of luma, on unrounded values, without leaving out a border.
+    """
+    protocol = Protocol(steps or PAPER_STEPS[dataset], space, downsampler, max_frames)
+
+    from videoinr_cli.evaluation.clips import find_clips
+    from videoinr_cli.evaluation.report import clip_table, summary_table, to_json
+
+    clips = find_clips(path)
+    methods = _methods(weights, baselines, device, precision)
+    results = [_measure(method, clips, protocol, save_frames, quiet) for method in methods]
+    if as_json:
+        click.echo(to_json(results))
+    else:
+        click.echo(f"{clip_table(results)}\n\n{summary_table(results)}")
+
+
+def _methods(
+    weights: Sequence[str], baselines: Sequence[str], device: str, precision: Precision
+) -> list[Method]:
+    from videoinr_cli.evaluation.baselines import make_baseline
+    from videoinr_cli.evaluation.methods import ModelMethod
+    from videoinr_cli.weights import load_model
+
+    names: list[Baseline] = [name for name in BASELINES if name in baselines]
+    return [
+        *(make_baseline(name) for name in names),
+        *(ModelMethod(name, load_model(name, device=device, precision=precision)) for name in weights),
+    ]
+
+
+def _measure(
+    method: Method, clips: Sequence[Clip], protocol: Protocol, save_frames: Path | None, quiet: bool
+) -> Result:
+    from torch import Tensor
+
+    from videoinr_cli.evaluation.clips import save_picture
+    from videoinr_cli.evaluation.measure import FrameScore
+    from videoinr_cli.evaluation.measure import evaluate as measure
+
+    total = sum(protocol.frames_of(clip.length()) for clip in clips)
+    with click.progressbar(length=total, label=method.name, file=sys.stderr, hidden=quiet) as bar:
+
+        def on_frame(score: FrameScore, picture: Tensor) -> None:
+            if save_frames is not None:
+                number = score.group * protocol.steps + score.step
+                name = f"{Path(method.name).stem}/{score.clip}/{number:06d}.png"
+                save_picture(picture[0], save_frames / name)
+            bar.update(1)
+
+        return measure(method, clips, protocol, on_frame=on_frame)

@@ -1,0 +1,113 @@
+"""What people have without a network: enlarge each frame, and repeat, blend or interpolate for the rate.
+
+Knows nothing of ground truth or metrics.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import IO, Literal
+
+import ffmpeg
+import torch
+from torch import Tensor
+
+from videoinr_cli.errors import FfmpegError
+from videoinr_cli.evaluation.methods import Method
+from videoinr_cli.evaluation.protocols import Baseline
+from videoinr_cli.evaluation.resample import Upsampler, enlarge
+from videoinr_cli.media.ffmpeg import find_ffmpeg
+
+MINTERPOLATE = {"mi_mode": "mci", "mc_mode": "aobmc", "me_mode": "bidir", "vsbmc": 1}
+"""ffmpeg's motion-compensated interpolation at its best settings."""
+
+FLUSH_FRAMES = 2
+"""Repetitions of the last frame: minterpolate looks a frame ahead and ends where it cannot."""
+
+
+def make_baseline(name: Baseline) -> Method:
+    """Return the baseline of that name."""
+    match name:
+        case "minterpolate+lanczos":
+            return Minterpolate()
+        case "bicubic+blend":
+            return PerFrame("bicubic", "blend")
+        case "bicubic+nearest":
+            return PerFrame("bicubic", "nearest")
+        case "lanczos+blend":
+            return PerFrame("lanczos", "blend")
+        case "lanczos+nearest":
+            return PerFrame("lanczos", "nearest")
+
+
+class PerFrame:
+    """Enlarge each given frame; between two, blend by time, or take the nearer one (the first on a tie)."""
+
+    def __init__(self, upsampler: Upsampler, between: Literal["blend", "nearest"]) -> None:
+        self.name = f"{upsampler}+{between}"
+        self.device = torch.device("cpu")
+        self.upsampler: Upsampler = upsampler
+        self.between = between
+
+    @torch.inference_mode()
+    def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
+        for first, second in pairwise(given):
+            for step in range(steps):
+                tau = step / steps
+                if self.between == "nearest":
+                    tau = float(tau > 0.5)
+                # Blending before enlarging is the same, both being linear, and costs one enlargement.
+                yield enlarge(torch.lerp(first, second, tau), size, self.upsampler)
+
+
+class Minterpolate:
+    """ffmpeg alone, as a user would call it: minterpolate at LR, then scale by lanczos; 8 bits throughout."""
+
+    name = "minterpolate+lanczos"
+    device = torch.device("cpu")
+
+    def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
+        with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as log:
+            count, lr_size = _write_raw(given, source)
+            command = _minterpolate_command(lr_size, steps, size)
+            with subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, stderr=log) as process:
+                assert process.stdout is not None
+                try:
+                    for _ in range((count - 1) * steps):
+                        yield _read_raw(process.stdout, size, log)
+                finally:
+                    process.kill()
+
+
+def _minterpolate_command(lr_size: tuple[int, int], steps: int, size: tuple[int, int]) -> list[str]:
+    source = ffmpeg.input("pipe:", f="rawvideo", pix_fmt="rgb24", s=f"{lr_size[1]}x{lr_size[0]}", r=1)
+    frames = source.filter("format", "yuv444p").filter("minterpolate", fps=steps, **MINTERPOLATE)
+    frames = frames.filter("scale", size[1], size[0], flags="lanczos")
+    output = frames.output("pipe:", f="rawvideo", pix_fmt="rgb24")
+    return [str(part) for part in output.global_args("-v", "error").compile(cmd=find_ffmpeg())]
+
+
+def _write_raw(given: Iterable[Tensor], file: IO[bytes]) -> tuple[int, tuple[int, int]]:
+    """Write frames as 8-bit RGB, then rewind; return how many there are and their size."""
+    count, levels = 0, b""
+    size = (0, 0)
+    for frame in given:
+        size = (frame.shape[2], frame.shape[3])
+        levels = (frame[0].permute(1, 2, 0) * 255).round().to("cpu", torch.uint8).numpy().tobytes()
+        file.write(levels)
+        count += 1
+    file.write(levels * FLUSH_FRAMES)
+    file.seek(0)
+    return count, size
+
+
+def _read_raw(stream: IO[bytes], size: tuple[int, int], log: IO[bytes]) -> Tensor:
+    levels = bytearray(stream.read(3 * size[0] * size[1]))
+    if len(levels) < 3 * size[0] * size[1]:
+        log.seek(0)
+        raise FfmpegError(f"ffmpeg minterpolate failed: {log.read().decode(errors='replace').strip()[-300:]}")
+    picture = torch.frombuffer(levels, dtype=torch.uint8).view(1, *size, 3)
+    return picture.permute(0, 3, 1, 2).float() / 255

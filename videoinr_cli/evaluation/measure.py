@@ -1,0 +1,147 @@
+"""Measure a method on clips: make the given frames, compare what comes out with the truth, count the cost.
+
+Knows nothing of where ground truth lies or how a result is shown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from videoinr_cli.errors import InputError
+from videoinr_cli.evaluation.clips import Clip
+from videoinr_cli.evaluation.cost import PeakMemory, Stopwatch
+from videoinr_cli.evaluation.methods import Method
+from videoinr_cli.evaluation.metrics import psnr, ssim
+from videoinr_cli.evaluation.protocols import Protocol
+from videoinr_cli.evaluation.resample import reduce
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameScore:
+    """Quality of one output frame."""
+
+    clip: str
+    group: int  # index of its pair within the clip
+    step: int  # position within the pair; 0 is the given frame
+    psnr: float  # dB
+    ssim: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """Mean quality of some frames."""
+
+    psnr: float  # dB
+    ssim: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What one method reached on one set of clips."""
+
+    method: str
+    protocol: Protocol
+    scores: tuple[FrameScore, ...]
+    seconds_per_frame: float  # wall time, decoding and measuring left out
+    peak_bytes: int | None  # None where the system does not tell
+
+    @property
+    def clips(self) -> list[str]:
+        return list(dict.fromkeys(score.clip for score in self.scores))
+
+    def quality(self, steps: Sequence[int], clip: str | None = None) -> Quality:
+        """Average the frames at some positions of their groups, over all groups, of one clip or of all."""
+        chosen = [s for s in self.scores if s.step in steps and clip in (None, s.clip)]
+        return Quality(fmean(s.psnr for s in chosen), fmean(s.ssim for s in chosen))
+
+    def given(self, clip: str | None = None) -> Quality:
+        """Frames that were given at low resolution."""
+        return self.quality([0], clip)
+
+    def between(self, clip: str | None = None) -> Quality:
+        """Frames of which nothing was given; of the given ones, if the rate is kept."""
+        return (
+            self.quality(range(1, self.protocol.steps), clip) if self.protocol.steps > 1 else self.given(clip)
+        )
+
+    def center(self) -> Quality:
+        """The papers' "Center": the given frames and those in the middle."""
+        return self.quality([0, self.protocol.steps // 2])
+
+    def average(self) -> Quality:
+        """The papers' "Average": every frame of every group."""
+        return self.quality(range(self.protocol.steps))
+
+
+OnFrame = Callable[[FrameScore, Tensor], None]
+"""Called after each frame with its score and the picture, (1, 3, H, W)."""
+
+
+def evaluate(
+    method: Method,
+    clips: Sequence[Clip],
+    protocol: Protocol,
+    *,
+    on_frame: OnFrame = lambda score, picture: None,
+) -> Result:
+    """Measure a method on clips.
+
+    Raises:
+        InputError: a clip cannot be read, or is too short for a single group.
+    """
+    scores: list[FrameScore] = []
+    stopwatch = Stopwatch()
+    with PeakMemory(method.device) as memory:
+        for clip in clips:
+            before = len(scores)
+            for score, picture in _measure(method, clip, protocol, stopwatch):
+                scores.append(score)
+                on_frame(score, picture)
+            if len(scores) == before:
+                raise InputError(
+                    f"clip {clip.name!r} is too short: a group and the frame after it are "
+                    f"{protocol.steps + 1} frames"
+                )
+    return Result(method.name, protocol, tuple(scores), stopwatch.seconds / len(scores), memory.bytes)
+
+
+def _measure(
+    method: Method, clip: Clip, protocol: Protocol, stopwatch: Stopwatch
+) -> Iterator[tuple[FrameScore, Tensor]]:
+    """Yield every output frame of one clip with its score."""
+    first = next(clip.frames(), None)
+    if first is None:
+        return
+    _, size = protocol.sizes(*first.shape[-2:])
+    outputs = method.render(_given(clip, protocol, stopwatch), protocol.steps, size)
+    truths = (frame[None, :, : size[0], : size[1]] for frame in islice(clip.frames(), protocol.max_frames))
+    for index, truth in enumerate(truths):
+        with stopwatch:
+            picture = next(outputs, None)
+            if picture is not None and picture.is_cuda:
+                torch.cuda.synchronize(picture.device)
+        if picture is None:
+            return  # the last given frame closes the last group and is in none itself
+        group, step = divmod(index, protocol.steps)
+        truth = truth.to(picture.device)
+        score = FrameScore(clip.name, group, step, psnr(picture, truth).item(), ssim(picture, truth).item())
+        yield score, picture
+
+
+def _given(clip: Clip, protocol: Protocol, stopwatch: Stopwatch) -> Iterator[Tensor]:
+    """Yield every steps-th frame at low resolution, while the stopwatch stands still."""
+    frames = islice(clip.frames(), 0, protocol.max_frames, protocol.steps)
+    while True:
+        with stopwatch.paused():
+            frame = next(frames, None)
+            if frame is None:
+                return
+            lr, size = protocol.sizes(*frame.shape[-2:])
+            given = reduce(frame[None, :, : size[0], : size[1]], lr, protocol.downsampler)
+        yield given

@@ -1,0 +1,52 @@
+"""What is measured: anything that turns given LR frames into HR frames at more instants.
+
+Knows nothing of ground truth or metrics. A method sees frames only as they come, as a video would give them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from videoinr_cli.model import VideoInr
+
+
+class Method(Protocol):
+    """A way to upscale in space and time."""
+
+    name: str
+    device: torch.device  # where it computes
+
+    def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
+        """Yield `steps` HR frames for each pair of consecutive given frames: at 0, 1/steps, 2/steps ...
+
+        Args:
+            given: (1, 3, h, w) float32 RGB in [0, 1], all of one size.
+            steps: frames per pair, the second given frame not included.
+            size: (H, W) of the frames to render.
+
+        Returns:
+            (1, 3, H, W) float32 RGB, on any device.
+        """
+        ...
+
+
+class ModelMethod:
+    """A VideoINR network."""
+
+    def __init__(self, name: str, model: VideoInr[Any, Any, Any]) -> None:
+        self.name = name
+        self.model = model
+        self.device = next(model.parameters()).device
+
+    @torch.inference_mode()
+    def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
+        encoded = (self.model.encode_frame(frame.to(self.device)) for frame in given)
+        for first, second in pairwise(encoded):
+            pair = self.model.encode_pair(first, second)
+            for step in range(steps):
+                yield self.model.render(pair, step / steps, size)

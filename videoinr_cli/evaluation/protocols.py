@@ -1,0 +1,70 @@
+"""What is measured and how, by the papers' names: benchmarks, protocols, baselines, kernels.
+
+For i = 0, N, 2N ... frames i and i + N are given at low resolution, and frames i to i + N - 1 are asked for.
+Knows nothing of tensors, so that the command line can offer its choices without loading torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal, get_args
+
+from videoinr_cli.errors import OptionError
+
+Dataset = Literal["vid4", "gopro", "adobe240", "frames", "video"]
+DATASETS: tuple[Dataset, ...] = get_args(Dataset)
+PAPER_STEPS: dict[Dataset, int] = {"vid4": 2, "gopro": 8, "adobe240": 8, "frames": 2, "video": 2}
+"""Increase of the frame rate at which each benchmark is reported (Chen et al., 2022, tables 1 and 2)."""
+
+Downsampler = Literal["torch", "matlab", "pil"]
+"""How a given frame is made from its ground truth; all are bicubic (a = -0.5) with antialiasing.
+
+``torch``: `interpolate(antialias=True)`, weights renormalised at the border, clamped, not rounded.
+``matlab``: `imresize` of an 8-bit picture: mirrored border, rounded to 8 bits.
+``pil``: Pillow's `resize(BICUBIC)`: renormalised border, rounded to 8 bits after each axis.
+"""
+DOWNSAMPLERS: tuple[Downsampler, ...] = get_args(Downsampler)
+
+Baseline = Literal[
+    "bicubic+blend", "bicubic+nearest", "lanczos+blend", "lanczos+nearest", "minterpolate+lanczos"
+]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+DEFAULT_BASELINES: tuple[Baseline, ...] = ("bicubic+blend", "minterpolate+lanczos")
+
+MAX_STEPS = 64
+MAX_SPACE = 32.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What is given and what is asked for.
+
+    Raises:
+        OptionError: a value makes no sense.
+    """
+
+    steps: int = 2  # frames out per frame in; every steps-th frame is given
+    space: float = 4.0  # enlargement
+    downsampler: Downsampler = "torch"
+    max_frames: int | None = None  # of each clip
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise OptionError(f"time {self.steps} is not within 1 and {MAX_STEPS}; try --time 2")
+        if not 1 <= self.space <= MAX_SPACE:
+            raise OptionError(f"space {self.space:g} is not within 1 and {MAX_SPACE:g}; try --space 4")
+        if self.max_frames is not None and self.max_frames <= self.steps:
+            raise OptionError(
+                f"{self.max_frames} frames hold no group of {self.steps} and the frame after it"
+            )
+
+    def frames_of(self, length: int) -> int:
+        """Return how many frames of a clip are asked for."""
+        length = min(length, self.max_frames or length)
+        return max(0, length - 1) // self.steps * self.steps
+
+    def sizes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the size of the given frames, and of the ground truth, cropped to `space` times that."""
+        lr = (math.floor(height / self.space), math.floor(width / self.space))
+        return lr, (min(height, round(lr[0] * self.space)), min(width, round(lr[1] * self.space)))

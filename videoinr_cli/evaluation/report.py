@@ -1,0 +1,90 @@
+"""Results as Markdown tables for people and model cards, and as JSON for scripts.
+
+Knows nothing of how a result came about.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from statistics import fmean
+
+from videoinr_cli.evaluation.measure import Quality, Result
+
+MAX_CLIP_COLUMNS = 6
+"""Benchmarks with more clips show their means only."""
+
+
+def clip_table(results: Sequence[Result]) -> str:
+    """Return PSNR per clip and its mean over the clips, given / in-between frames, a row for each method."""
+    clips = results[0].clips
+    shown = clips if len(clips) <= MAX_CLIP_COLUMNS else []
+    rows = [["PSNR-Y in dB, given / between", *shown, "mean of clips"]]
+    for result in results:
+        given = [result.given(clip).psnr for clip in clips]
+        between = [result.between(clip).psnr for clip in clips]
+        cells = [f"{a:.2f} / {b:.2f}" for a, b in zip(given, between, strict=True)]
+        rows.append([result.method, *cells[: len(shown)], f"{fmean(given):.2f} / {fmean(between):.2f}"])
+    return markdown(rows)
+
+
+def summary_table(results: Sequence[Result]) -> str:
+    """Return the papers' Center and Average over all groups, and the cost, a row for each method."""
+    rows = [["over all groups", "Center", "SSIM", "Average", "SSIM", "s/frame", "peak memory"]]
+    for result in results:
+        center, average = result.center(), result.average()
+        rows.append(
+            [
+                result.method,
+                f"{center.psnr:.2f}",
+                f"{center.ssim:.4f}",
+                f"{average.psnr:.2f}",
+                f"{average.ssim:.4f}",
+                f"{result.seconds_per_frame:.3f}",
+                "?" if result.peak_bytes is None else f"{result.peak_bytes / 2**20:.0f} MiB",
+            ]
+        )
+    return markdown(rows)
+
+
+def to_json(results: Sequence[Result]) -> str:
+    """Return everything but the single frames; an infinite PSNR becomes null."""
+    return json.dumps([_as_dict(result) for result in results], indent=2, allow_nan=False)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first row is its head; the first column is flush left, the others right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "| " + " | ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) + " |"
+        for row in rows
+    ]
+    lines.insert(1, "|" + "|".join(["-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:])]) + "|")
+    return "\n".join(lines)
+
+
+def _as_dict(result: Result) -> dict[str, object]:
+    return {
+        "method": result.method,
+        "protocol": dataclasses.asdict(result.protocol),
+        "frames": len(result.scores),
+        "given": _quality(result.given()),
+        "between": _quality(result.between()),
+        "center": _quality(result.center()),
+        "average": _quality(result.average()),
+        "clips": {
+            clip: {"given": _quality(result.given(clip)), "between": _quality(result.between(clip))}
+            for clip in result.clips
+        },
+        "seconds_per_frame": result.seconds_per_frame,
+        "peak_bytes": result.peak_bytes,
+    }
+
+
+def _quality(quality: Quality) -> dict[str, float | None]:
+    return {
+        "psnr": quality.psnr if math.isfinite(quality.psnr) else None,
+        "ssim": quality.ssim,
+    }
