@@ -360,7 +360,7 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
 
 
 def _interpolate(table: Tensor, position: Tensor, dim: int) -> Tensor:
-    """Interpolate a (B, C, H, W) table linearly along one dimension, at (n,) pixel positions, borders held."""
+    """Interpolate a (B, C, H, W) table along one dimension at (n,) pixel positions, borders held."""
     position = position.clamp(0, table.shape[dim] - 1)
     low = position.floor()
     fraction = (position - low).view([-1 if d == dim else 1 for d in range(table.ndim)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import pickle
 import queue
 import threading
 import time
@@ -145,8 +146,10 @@ class Trainer:
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
-            raise WeightsError(f"{path} is not a training checkpoint: {error}") from error
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise WeightsError(
+                f"{path} is not a training checkpoint: {str(error).splitlines()[0]}"
+            ) from error
         self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
 
 

@@ -1,0 +1,77 @@
+"""Shots are what lies between cuts, decoded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from videoinr_cli.errors import InputError
+from videoinr_cli.training.footage import Frames, load_shots, split_shots
+
+
+def scene(seed: int, count: int, *, height: int = 200, width: int = 220) -> list[Frames]:
+    """Frames of one textured picture that slides by two pixels a frame; odd and even seeds differ clearly."""
+    level = 60 if seed % 2 else 180
+    noise = np.random.default_rng(seed).integers(-30, 30, (height // 8, width, 3))
+    picture = (level + noise).astype(np.uint8)
+    picture = picture.repeat(8, axis=0).repeat(2, axis=1)
+    return [picture[:, 2 * i : 2 * i + width] for i in range(count)]
+
+
+def write_video(path: Path, frames: list[Frames]) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame))))
+        container.mux(stream.encode())
+
+
+def test_shots_are_cut_and_repetitions_left_out() -> None:
+    first, second = scene(1, 5), scene(2, 4)
+    shots = list(split_shots([*first[:3], first[2], first[2], *first[3:], *second]))
+    assert [len(shot) for shot in shots] == [5, 4]
+    np.testing.assert_array_equal(shots[0], np.stack(first))
+
+
+def test_runs_too_short_to_learn_from_are_dropped() -> None:
+    assert [len(shot) for shot in split_shots([*scene(1, 2), *scene(2, 3), *scene(3, 1)])] == [3]
+
+
+def test_single_picture_is_a_still() -> None:
+    assert [len(shot) for shot in split_shots(scene(1, 1))] == [1]
+
+
+def test_videos_and_stills_are_decoded_once(tmp_path: Path) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    write_video(folder / "clip.mp4", scene(1, 6) + scene(2, 5))
+    (folder / "notes.txt").write_text("not footage")
+    image = av.VideoFrame.from_ndarray(np.ascontiguousarray(scene(3, 1)[0]))
+    with av.open(str(folder / "photo.png"), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream("png", rate=1)
+        stream.height, stream.width, stream.pix_fmt = image.height, image.width, "rgb24"
+        container.mux(stream.encode(image))
+        container.mux(stream.encode())
+    decoded: list[str] = []
+    shots = load_shots([folder], tmp_path / "cache", report=decoded.append)
+    assert [(shot.source, len(shot.frames), shot.is_still) for shot in shots] == [
+        ("clip.mp4", 6, False),
+        ("clip.mp4", 5, False),
+        ("photo.png", 1, True),
+    ]
+    assert decoded == ["decoding clip.mp4", "decoding photo.png"]
+    again = load_shots([folder], tmp_path / "cache", report=decoded.append)
+    assert len(decoded) == 2
+    np.testing.assert_array_equal(again[0].frames, shots[0].frames)
+
+
+def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no videos or photographs"):
+        load_shots([tmp_path], tmp_path / "cache")
+    with pytest.raises(InputError, match="is not a folder"):
+        load_shots([tmp_path / "missing"], tmp_path / "cache")

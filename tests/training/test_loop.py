@@ -1,0 +1,115 @@
+"""The loop learns, and a resumed run is the run that was never interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from videoinr_cli.errors import WeightsError
+from videoinr_cli.model import FastConfig
+from videoinr_cli.training.footage import Shot
+from videoinr_cli.training.loop import Schedule, Trainer, TrainingProgress, batch_loss, train, validate
+from videoinr_cli.training.samples import Sampler, SampleRecipe
+
+CONFIG = FastConfig(
+    channels=8,
+    frame_blocks=1,
+    pair_blocks=1,
+    pyramid_channels=8,
+    field_channels=8,
+    motion_channels=8,
+    decoder_channels=8,
+)
+SCHEDULE = Schedule(steps=6, warmup_steps=1, validate_every=3)
+RECIPE = SampleRecipe(batch_size=2, lr_size=16, lr_margin=2)
+
+
+def noise_clip() -> Shot:
+    picture = np.random.default_rng(0).integers(0, 256, (25, 30, 3), dtype=np.uint8)
+    picture = picture.repeat(8, axis=0).repeat(8, axis=1)
+    return Shot("noise.mp4", np.stack([picture[:, 3 * i : 3 * i + 200] for i in range(9)]))
+
+
+@pytest.fixture
+def sampler() -> Sampler:
+    return Sampler([noise_clip()], RECIPE, seed=0)
+
+
+def new_trainer(schedule: Schedule = SCHEDULE) -> Trainer:
+    return Trainer(CONFIG, schedule, device=torch.device("cpu"), dtype=torch.float32)
+
+
+def test_resumed_run_equals_an_uninterrupted_one(sampler: Sampler, tmp_path: Path) -> None:
+    whole = new_trainer()
+    train(whole, sampler, [], checkpoint=tmp_path / "whole.pt")
+
+    half = new_trainer()
+
+    def interrupt(progress: TrainingProgress) -> None:
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(half, sampler, [], checkpoint=tmp_path / "half.pt", report=interrupt)
+    resumed = new_trainer()
+    resumed.load(tmp_path / "half.pt")
+    assert resumed.step == 3
+    train(resumed, sampler, [], checkpoint=tmp_path / "half.pt")
+
+    for one, other in ((whole.model, resumed.model), (whole.average, resumed.average)):
+        for (name, expected), actual in zip(
+            one.state_dict().items(), other.state_dict().values(), strict=True
+        ):
+            assert torch.equal(expected, actual), name
+
+
+def test_loss_falls_on_what_it_sees(sampler: Sampler) -> None:
+    trainer = new_trainer(dataclasses.replace(SCHEDULE, steps=60, learning_rate=3e-3))
+    batch = sampler.batch(0)
+    before = float(batch_loss(trainer.average, batch))
+    for _ in range(40):
+        trainer.train_step(batch)
+    assert float(batch_loss(trainer.average, batch)) < 0.8 * before
+
+
+def test_learning_rate_warms_up_and_ends_at_its_last_value() -> None:
+    trainer = new_trainer(Schedule(steps=100, warmup_steps=10))
+    assert trainer.learning_rate() == pytest.approx(1e-4)
+    trainer.step = 50
+    assert trainer.learning_rate() == pytest.approx(0.5e-3, rel=1e-2)
+    trainer.step = 100
+    assert trainer.learning_rate() == pytest.approx(1e-6)
+
+
+def test_clock_can_stand_for_steps(sampler: Sampler, tmp_path: Path) -> None:
+    trainer = new_trainer(dataclasses.replace(SCHEDULE, minutes=1e-9))
+    train(trainer, sampler, [], checkpoint=tmp_path / "run.pt")
+    assert trainer.step == 1
+    assert trainer.fraction == 1
+
+
+def test_validation_is_reported_and_reproducible(sampler: Sampler, tmp_path: Path) -> None:
+    trainer = new_trainer()
+    reports: list[TrainingProgress] = []
+    train(trainer, sampler, [noise_clip()], checkpoint=tmp_path / "run.pt", report=reports.append)
+    measured = [report.step for report in reports if report.validation]
+    assert measured == [3, 6]
+    given, between = validate(trainer.average, [noise_clip()], device=trainer.device)
+    assert (given, between) == reports[-1].validation
+    assert 5 < between <= 60
+
+
+def test_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
+    new_trainer().save(tmp_path / "run.pt")
+    other = Trainer(
+        dataclasses.replace(CONFIG, channels=16), SCHEDULE, device=torch.device("cpu"), dtype=torch.float32
+    )
+    with pytest.raises(WeightsError, match="another configuration"):
+        other.load(tmp_path / "run.pt")
+    (tmp_path / "text.pt").write_text("not a checkpoint")
+    with pytest.raises(WeightsError, match="not a training checkpoint"):
+        other.load(tmp_path / "text.pt")

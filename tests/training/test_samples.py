@@ -1,0 +1,85 @@
+"""A batch is a pure function of its step, and its pictures belong together."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from videoinr_cli.training.footage import Shot
+from videoinr_cli.training.samples import Sampler, SampleRecipe, reduce_bicubic
+
+RECIPE = SampleRecipe(batch_size=6, lr_size=16, lr_margin=2)
+
+
+def sliding_clip(count: int = 9, side: int = 160) -> Shot:
+    """A smooth picture that moves by one pixel a frame to the left: x is read off its red channel."""
+    x = np.arange(side + count)
+    picture = np.zeros((side, side + count, 3), np.uint8)
+    picture[..., 0] = x
+    picture[..., 1] = np.arange(side)[:, None]
+    picture[..., 2] = np.random.default_rng(0).integers(0, 256, picture.shape[:2])
+    return Shot("sliding.mp4", np.stack([picture[:, i : i + side] for i in range(count)]))
+
+
+def still(seed: int, side: int = 200) -> Shot:
+    small = np.random.default_rng(seed).integers(0, 256, (1, side // 4, side // 4, 3), dtype=np.uint8)
+    return Shot(f"still{seed}.jpg", small.repeat(4, axis=1).repeat(4, axis=2))
+
+
+@pytest.fixture
+def sampler() -> Sampler:
+    return Sampler([sliding_clip(), still(1), still(2)], RECIPE, seed=7)
+
+
+def test_same_step_gives_the_same_batch(sampler: Sampler) -> None:
+    later = Sampler(sampler.clips + sampler.stills, RECIPE, seed=7)
+    sampler.batch(0)
+    for name in ("first", "second"):
+        assert torch.equal(getattr(sampler.batch(5), name), getattr(later.batch(5), name))
+    assert not torch.equal(sampler.batch(5).first, sampler.batch(6).first)
+
+
+def test_scales_and_shapes(sampler: Sampler) -> None:
+    sizes = set()
+    for step in range(12):
+        batch = sampler.batch(step)
+        assert batch.first.shape == batch.second.shape == (6, 3, 16, 16)
+        for target, tau in zip(batch.targets, batch.taus, strict=True):
+            assert target.shape[:2] == (6, 3)
+            assert target.shape[2] == target.shape[3]
+            assert tau.shape == (6,)
+            assert ((tau >= 0) & (tau <= 1)).all()
+            assert ((target >= 0) & (target <= 1)).all()
+        sizes.add(batch.targets[0].shape[2])
+    assert 64 in sizes
+    assert len(sizes) > 3
+
+
+def test_first_target_is_the_first_frame(sampler: Sampler) -> None:
+    batch = sampler.batch(3)
+    torch.testing.assert_close(reduce_bicubic(batch.targets[0], (16, 16)), batch.first)
+
+
+def test_clip_instants_are_where_tau_says() -> None:
+    recipe = dataclasses.replace(RECIPE, still_share=0.0, fixed_scale_share=1.0)
+    sampler = Sampler([sliding_clip()], recipe, seed=1)
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        frames, tau = sampler._from_clip(rng, 64)
+        red = frames[:, 0].mean(dim=(1, 2)) * 255
+        assert float((red[1] - red[0]) / (red[2] - red[0])) == pytest.approx(tau, abs=1e-3)
+
+
+def test_still_moves_and_its_path_is_shared() -> None:
+    """With the same draw, the instant at tau = 1 would be the second frame: motion is continuous in time."""
+    sampler = Sampler([still(1), still(2)], RECIPE, seed=1)
+    frames, tau = sampler._from_still(np.random.default_rng(3), 64)
+    assert frames.shape == (3, 3, 64, 64)
+    assert 0 < tau < 1
+    ends = (frames[0] - frames[2]).abs().mean()
+    halves = (frames[0] - frames[1]).abs().mean(), (frames[1] - frames[2]).abs().mean()
+    assert ends > 0
+    assert max(halves) <= ends * 1.1
