@@ -99,7 +99,7 @@ def test_nearest_errs_by_a_known_amount(tmp_path: Path) -> None:
 
 
 def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path) -> None:
-    values = [level(0.2 + 4 / 255 * index) for index in range(9)]  # slow enough not to pass for a scene cut
+    values = [level(0.2 + 2 / 255 * index) for index in range(9)]  # slow enough not to pass for a scene cut
     clip = write_clip(tmp_path / "clip", values, size=(64, 96))
     pictures: list[Tensor] = []
     baseline = make_baseline("minterpolate+lanczos")
@@ -107,9 +107,9 @@ def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path) -> None:
         baseline, [clip], Protocol(steps=4, space=2), on_frame=lambda score, picture: pictures.append(picture)
     )
     assert {tuple(picture.shape) for picture in pictures} == {(1, 3, 64, 96)}
-    # Two levels: the way through limited-range Y'CbCr and back rounds twice.
+    # Less than one step of 2: the way through limited-range Y'CbCr and back rounds twice.
     means = [picture.mean().item() for picture in pictures]
-    assert means == pytest.approx(values[:8], abs=2 / 255)
+    assert means == pytest.approx(values[:8], abs=1.2 / 255)
 
 
 @pytest.mark.parametrize("name", BASELINES)

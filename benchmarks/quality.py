@@ -1,0 +1,90 @@
+"""Print what the embedded model reaches on Vid4, beside what people have without it.
+
+    python benchmarks/quality.py VID4_DIR --max-frames 17
+    python benchmarks/quality.py VID4_DIR --sweep --write README.md
+
+VID4_DIR holds calendar, city, foliage and walk, each a folder of pictures or a lossless video. Space x4 and
+every second frame given; with --sweep also other scales and rates. --write puts the tables between the
+markers ``<!-- quality -->`` and ``<!-- sweep -->`` of Markdown files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from tables import replace_block
+
+from videoinr_cli.evaluation.baselines import make_baseline
+from videoinr_cli.evaluation.clips import Clip, find_clips
+from videoinr_cli.evaluation.measure import Result, evaluate
+from videoinr_cli.evaluation.methods import Method, ModelMethod
+from videoinr_cli.evaluation.protocols import DEFAULT_BASELINES, Protocol
+from videoinr_cli.evaluation.report import clip_table, markdown, summary_table
+from videoinr_cli.weights import DEFAULT_WEIGHTS, load_model
+
+SWEEP = ((2.0, 2), (3.0, 2), (3.5, 2), (6.0, 2), (4.0, 4))
+"""Enlargements and rate increases beside the papers' own."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("vid4", type=Path, help="folder of the four clips")
+    parser.add_argument("--weights", nargs="+", default=[DEFAULT_WEIGHTS], help="names or files")
+    parser.add_argument("--max-frames", type=int, help="use the first frames of each clip only")
+    parser.add_argument("--sweep", action="store_true", help="measure other scales and rates too")
+    parser.add_argument("--write", type=Path, nargs="*", default=[], help="Markdown files to update")
+    arguments = parser.parse_args()
+
+    clips = find_clips(arguments.vid4)
+    models = [ModelMethod(Path(name).stem, load_model(name)) for name in arguments.weights]
+    methods = [*(make_baseline(name) for name in DEFAULT_BASELINES), *models]
+
+    results = measure(methods, clips, Protocol(max_frames=arguments.max_frames))
+    tables = {"quality": f"{clip_table(results)}\n\n{summary_table(results)}"}
+    if arguments.sweep:
+        protocols = [Protocol(steps, space, max_frames=arguments.max_frames) for space, steps in SWEEP]
+        tables["sweep"] = sweep_table(
+            [measure([methods[0], *models], clips, protocol) for protocol in protocols]
+        )
+    for name, table in tables.items():
+        print(table, end="\n\n")
+        for path in arguments.write:
+            replace_block(path, name, table)
+
+
+def measure(methods: Sequence[Method], clips: Sequence[Clip], protocol: Protocol) -> list[Result]:
+    results = []
+    for method in methods:
+        print(f"space x{protocol.space:g}, time x{protocol.steps}: {method.name}", file=sys.stderr)
+        results.append(evaluate(method, clips, protocol))
+    return results
+
+
+def sweep_table(sweep: Sequence[Sequence[Result]]) -> str:
+    """Return given / in-between PSNR at each scale and rate, the models' gain over the baseline beside it."""
+    names = [result.method for result in sweep[0]]
+    rows = [
+        ["PSNR-Y in dB, given / between", names[0], *(part for name in names[1:] for part in (name, "gain"))]
+    ]
+    for baseline, *models in sweep:
+        given, between = baseline.given().psnr, baseline.between().psnr
+        row = [
+            f"space ×{baseline.protocol.space:g}, time ×{baseline.protocol.steps}",
+            f"{given:.2f} / {between:.2f}",
+        ]
+        for model in models:
+            row.append(f"{model.given().psnr:.2f} / {model.between().psnr:.2f}")
+            row.append(f"{model.given().psnr - given:+.2f} / {model.between().psnr - between:+.2f}")
+        rows.append(row)
+    return markdown(rows)
+
+
+if __name__ == "__main__":
+    main()
