@@ -137,3 +137,10 @@ def test_warp_holds_the_border() -> None:
     features = torch.arange(30.0).view(1, 1, 5, 6)
     flow = torch.full((1, 2, 5, 6), 1000.0)
     assert (warp(features, flow) == 29).all()
+
+
+def test_training_samples_as_inference_does(network: FastVideoInr, frames: Tensor) -> None:
+    trained = network.render(encode(network, frames), 0.4, (67, 95)).detach()
+    with torch.no_grad():
+        inferred = network.render(encode(network, frames), 0.4, (67, 95))
+    torch.testing.assert_close(trained, inferred, rtol=0, atol=ROUNDING)

@@ -325,12 +325,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
 
         weight0, weight1 = (1 - tau) * torch.sigmoid(motion[:, 4:]), tau * torch.sigmoid(-motion[:, 4:])
         share0 = (weight0 / (weight0 + weight1)).permute(0, 2, 3, 1)  # exactly 1 at tau = 0 and 0 at tau = 1
-        rows, columns = pair.rgb.shape[1:3]
-        taps = bilinear_taps(target_y.flatten(1), target_x.flatten(1), rows, columns, "border")
-        both = Taps(*(torch.cat(side.chunk(2), dim=1) for side in taps))  # (B h w, 8): four of each frame
-        shares = torch.stack([share0.flatten(), 1 - share0.flatten()], dim=-1).repeat_interleave(4, dim=1)
-        blend = gather(pair.rgb, Taps(both.index, both.weight * shares)).view(*share0.shape[:3], 4)
-        sampled = gather(pair.field, both).view(*share0.shape[:3], -1)
+        blend, sampled = _sample_both(pair, target_y, target_x, share0)
 
         phases = torch.stack([target_x, target_y], dim=1) * (2 * math.pi)
         phases = torch.cat([torch.sin(phases), torch.cos(phases)], dim=1)
@@ -352,11 +347,44 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
     height, width = features.shape[-2:]
     y = torch.arange(height, device=flow.device, dtype=torch.float32)
     x = torch.arange(width, device=flow.device, dtype=torch.float32)
-    target_y, target_x = flow[:, 1] + y[:, None], flow[:, 0] + x
     # in float32: weights of half precision would place the samples hundredths of a pixel off
     table = features.permute(0, 2, 3, 1).float()
-    warped = gather_bilinear(table, target_y.flatten(1), target_x.flatten(1), "border")
-    return warped.to(features.dtype).view(-1, height, width, features.shape[1]).permute(0, 3, 1, 2)
+    warped = _sample(table, flow[:, 1] + y[:, None], flow[:, 0] + x)
+    return warped.to(features.dtype).permute(0, 3, 1, 2)
+
+
+def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample both frames' fields where the flows lead.
+
+    Args:
+        y, x: (2B, h, w) positions in samples of the field.
+        share0: (B, h, w, 1), the first frame's share of the blend.
+
+    Returns:
+        The blend of both frames' RGB, (B, h, w, 4) with one channel of zeros, and the sum of their projected
+        fields, (B, h, w, D).
+    """
+    if torch.is_grad_enabled():
+        sampled0, sampled1 = _sample(torch.cat([pair.rgb, pair.field], dim=-1), y, x).chunk(2)
+        return torch.lerp(sampled1[..., :4], sampled0[..., :4], share0), sampled0[..., 4:] + sampled1[..., 4:]
+    rows, columns = pair.rgb.shape[1:3]
+    taps = bilinear_taps(y.flatten(1), x.flatten(1), rows, columns, "border")
+    both = Taps(*(torch.cat(side.chunk(2), dim=1) for side in taps))  # (B h w, 8): four of each frame
+    shares = torch.stack([share0.flatten(), 1 - share0.flatten()], dim=-1).repeat_interleave(4, dim=1)
+    blend = gather(pair.rgb, Taps(both.index, both.weight * shares))
+    return blend.view(*share0.shape[:3], -1), gather(pair.field, both).view(*share0.shape[:3], -1)
+
+
+def _sample(table: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Sample a (B, H, W, C) float32 table bilinearly at (B, h, w) pixel coordinates, borders held."""
+    if not torch.is_grad_enabled():
+        return gather_bilinear(table, y.flatten(1), x.flatten(1), "border").view(*y.shape, -1)
+    # its forward pass is several times slower on a CPU, its gradient faster
+    height, width = table.shape[1:3]
+    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    with torch.autocast(table.device.type, enabled=False):
+        sampled = F.grid_sample(table.permute(0, 3, 1, 2), grid, padding_mode="border", align_corners=False)
+    return sampled.permute(0, 2, 3, 1)
 
 
 def _interpolate(table: Tensor, position: Tensor, dim: int) -> Tensor:
