@@ -60,6 +60,9 @@ TRANSFERS = {
 RANGES = {1: "limited", 2: "full"}
 """Names of ffmpeg's AVColorRange."""
 
+CHROMA_LOCATIONS = ("left", "center", "topleft", "top", "bottomleft", "bottom")
+"""Names of ffmpeg's AVChromaLocation."""
+
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
 """PQ (HDR10) and HLG."""
 
@@ -84,30 +87,34 @@ class Colour:
         """Names of the properties that the video does not say."""
         return tuple(field.name for field in dataclasses.fields(self) if getattr(self, field.name) is None)
 
-    def resolved(self, width: int, height: int) -> Colour:
+    def resolved(self, width: int, height: int, *, samples: str = "yuv") -> Colour:
         """Return the colour with the customary guess wherever the video does not say.
 
         Broadcast practice, as players follow it: at most 1024x576 is standard definition (BT.601, of 625
         lines when the height is 576, else of 525), anything larger BT.709; an HDR transfer or BT.2020
-        primaries mean BT.2020. Range is limited and chroma sits at the left, as in H.264's defaults.
+        primaries mean BT.2020. The range of Y'CbCr is limited, of R'G'B' and grey full, and chroma sits at
+        the left, as in H.264's defaults.
 
         Args:
-            width: of the coded picture, in pixels.
-            height: of the coded picture, in pixels.
+            width: of the picture, in pixels.
+            height: of the picture, in pixels.
+            samples: what the pixel format holds: "yuv", "grey" or "rgb". The matrix of R'G'B' pictures is
+                the one that their Y'CbCr copy is to be made with.
         """
         wide_gamut = self.is_hdr or self.primaries == "bt2020" or self.matrix in ("bt2020nc", "bt2020c")
         if wide_gamut:
             matrix, primaries, transfer = "bt2020nc", "bt2020", "bt2020-10"
-        elif width > 1024 or height > 576:
+        elif width > 1024 or height > 576 or samples == "rgb":
             matrix, primaries, transfer = "bt709", "bt709", "bt709"
         elif height == 576:
             matrix, primaries, transfer = "bt470bg", "bt470bg", "smpte170m"
         else:
             matrix, primaries, transfer = "smpte170m", "smpte170m", "smpte170m"
+        said = None if samples == "rgb" else self.matrix
         return Colour(
-            matrix=self.matrix or matrix,
+            matrix=said or matrix,
             primaries=self.primaries or primaries,
             transfer=self.transfer or transfer,
-            range=self.range or ("full" if self.matrix == "gbr" else "limited"),
+            range=self.range or ("limited" if samples == "yuv" else "full"),
             chroma_location=self.chroma_location or "left",
         )

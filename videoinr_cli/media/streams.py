@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from videoinr_cli.media.colour import Colour
+from videoinr_cli.media.planes import layout_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +19,7 @@ class StreamInfo:
 
     index: int  # within the file, as ffmpeg counts
     kind: str  # "video", "audio", "subtitle", "data" or "attachment"
-    codec: str  # ffmpeg's name, such as "aac"; "unknown" when ffmpeg has none
+    codec: str  # ffmpeg's name of the codec, such as "aac"; "" when it knows none
     start_seconds: Fraction | None = None
     duration_seconds: Fraction | None = None
     language: str | None = None
@@ -34,35 +35,48 @@ class VideoInfo:
     path: Path
     container: str  # name of ffmpeg's demuxer, such as "mov,mp4,m4a,3gp,3g2,mj2"
     stream_index: int
-    codec: str  # ffmpeg's name, such as "h264"
+    codec: str  # ffmpeg's name of the codec, such as "h264"
     width: int  # of the picture as shown, after rotation, in pixels
     height: int
     pix_fmt: str  # ffmpeg's name, such as "yuv420p10le"
-    bit_depth: int  # bits per component
     colour: Colour  # as the file says, None where it does not
     time_base: Fraction  # seconds per tick
     start_pts: int  # of the first frame, in ticks
     frame_rate: Fraction  # average, frames per second
     duration: Fraction | None  # seconds from the first frame's start to the last one's end; None: not known
-    origin: Fraction  # where the whole file's earliest stream starts, on the video's clock, in seconds
+    origin: Fraction = Fraction(0)  # the earliest start of any stream, in seconds on the video's clock
     sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
-    rotation: int = 0  # quarter turns, in clockwise degrees, that make the coded picture upright
+    rotation: int = 0  # degrees clockwise that make the coded picture upright: 0, 90, 180 or 270
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
-    field_order: str = "progressive"  # "progressive", "tff", "bff" or "unknown"
+    field_order: str = "unknown"  # "progressive", "tff", "bff" or "unknown"
     frame_count: int | None = None  # as the file says, often absent and sometimes wrong
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
+    has_chapters: bool = False
+
+    @property
+    def bit_depth(self) -> int:
+        """Bits per component."""
+        return layout_of(self.pix_fmt).bit_depth
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the pixel format carries transparency."""
+        return layout_of(self.pix_fmt).has_alpha
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the pixel format has no colour."""
+        return layout_of(self.pix_fmt).kind == "grey"
+
+    @property
+    def resolved_colour(self) -> Colour:
+        """The colour that the pictures are read with: the file's, and the customary guess where it has none.
+
+        Of R'G'B' pictures the matrix and the chroma location say how a Y'CbCr output is made of them.
+        """
+        return self.colour.resolved(self.width, self.height, samples=layout_of(self.pix_fmt).kind)
 
     @property
     def end_pts(self) -> int | None:
         """Where the last frame ends, in ticks; None when the file does not say."""
         return None if self.duration is None else self.start_pts + round(self.duration / self.time_base)
-
-    @property
-    def has_alpha(self) -> bool:
-        """Whether the pixel format carries transparency."""
-        return self.pix_fmt.startswith(("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya", "pal8"))
-
-    @property
-    def is_grey(self) -> bool:
-        """Whether the pixel format has no colour."""
-        return self.pix_fmt.startswith(("gray", "ya", "mono"))

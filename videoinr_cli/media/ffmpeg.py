@@ -1,0 +1,137 @@
+"""Find the ffmpeg program, run it, and turn its failures into one line each.
+
+Knows nothing of videos: command lines are built elsewhere, with ffmpeg-python.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import functools
+import os
+import shutil
+import subprocess
+import threading
+from types import TracebackType
+from typing import IO
+
+import imageio_ffmpeg
+
+from videoinr_cli.errors import FfmpegError
+
+LAST_LINES = 8
+"""Lines of ffmpeg's standard error that are kept for an error's message."""
+
+PATIENCE_SECONDS = 5.0
+"""How long an ffmpeg that was asked to stop may take before it is killed."""
+
+
+@functools.cache
+def find_ffmpeg() -> str:
+    """Return the ffmpeg to run: FFMPEG_PATH, else the one on PATH, else imageio-ffmpeg's.
+
+    Raises:
+        FfmpegError: FFMPEG_PATH names no program, or there is no ffmpeg at all.
+    """
+    chosen = os.environ.get("FFMPEG_PATH")
+    if chosen:
+        found = shutil.which(chosen)
+        if found is None:
+            raise FfmpegError(f"FFMPEG_PATH is {chosen!r}, which is no program; correct it or unset it")
+        return found
+    on_path = shutil.which("ffmpeg")
+    if on_path is not None:
+        return on_path
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise FfmpegError(
+            "there is no ffmpeg on this machine; install it, or point FFMPEG_PATH at one"
+        ) from error
+
+
+class FfmpegProcess:
+    """An ffmpeg that reads what is written to its standard input, and never outlives the block it runs in.
+
+    Its standard error is read all along by a thread, so that it cannot fill up and block both sides.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        """Start ffmpeg.
+
+        Args:
+            arguments: the command line without the program.
+
+        Raises:
+            FfmpegError: there is no ffmpeg, or the system refuses to run it.
+        """
+        command = [find_ffmpeg(), *arguments]
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+        except OSError as error:
+            raise FfmpegError(f"ffmpeg at {command[0]} cannot be run: {error.strerror}") from error
+        assert self._process.stdin is not None
+        assert self._process.stderr is not None
+        self.stdin: IO[bytes] = self._process.stdin
+        self._lines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
+        self._drain = threading.Thread(
+            target=self._read_lines, args=(self._process.stderr,), name="ffmpeg-stderr", daemon=True
+        )
+        self._drain.start()
+
+    def __enter__(self) -> FfmpegProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def finish(self) -> None:
+        """Close ffmpeg's input and wait until it has written everything.
+
+        Raises:
+            FfmpegError: it failed; the message ends with the last lines it printed.
+        """
+        self._close_input()
+        code = self._process.wait()
+        self._drain.join()
+        if code:
+            raise self.failure()
+
+    def failure(self) -> FfmpegError:
+        """Return the error for an ffmpeg that ended too early or with a failure; waits for its end."""
+        self._close_input()
+        try:
+            code = self._process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            code = None
+        self.stop()
+        said = " | ".join(self._lines) or "it printed nothing"
+        how = "stopped reading" if code is None else f"failed with code {code}"
+        return FfmpegError(f"ffmpeg {how}: {said}")
+
+    def stop(self) -> None:
+        """End ffmpeg if it still runs, and leave nothing of it behind."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._close_input()
+        self._drain.join()
+
+    def _close_input(self) -> None:
+        with contextlib.suppress(BrokenPipeError):  # of an ffmpeg that is gone: its exit code says why
+            self.stdin.close()
+
+    def _read_lines(self, stderr: IO[bytes]) -> None:
+        with stderr:
+            for line in stderr:
+                text = line.decode(errors="replace").strip()
+                if text:
+                    self._lines.append(text)

@@ -1,0 +1,206 @@
+"""Look into a file: which video it holds, how its frames are to be read, and what lies beside it.
+
+Decodes one frame, since containers often say nothing, or the wrong thing, of what a decoder will give. Knows
+nothing of pictures: reading them is the reader's part.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from videoinr_cli.errors import InputError
+from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
+from videoinr_cli.media.source import decoded_frames, open_source, video_stream
+from videoinr_cli.media.streams import StreamInfo, VideoInfo
+
+FALLBACK_RATE = Fraction(25)
+"""Frames per second of a source that says nothing of its rate; ffmpeg's own default."""
+
+FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
+"""Of ffmpeg's AVFieldOrder, by which field is shown first."""
+
+_MICROSECOND = Fraction(1, 1_000_000)
+
+
+def probe(path: str | os.PathLike[str]) -> VideoInfo:
+    """Return what a file holds.
+
+    Raises:
+        InputError: the file is missing, a folder, or no media file; there is no video in it, no decoder for
+            it, or not one frame of it can be decoded.
+    """
+    with open_source(path) as container:
+        stream = video_stream(container)
+        frame = _first_frame(container, stream)
+        time_base = frame.time_base or stream.time_base
+        assert time_base is not None
+        start = frame.pts if frame.pts is not None else frame.dts if frame.dts is not None else 0
+        rotation, mirrored = _orientation(frame)
+        sideways = rotation in (90, 270)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        return VideoInfo(
+            path=Path(path),
+            container=container.format.name,
+            stream_index=stream.index,
+            codec=stream.codec.canonical_name,
+            width=frame.height if sideways else frame.width,
+            height=frame.width if sideways else frame.height,
+            pix_fmt=frame.format.name,
+            colour=_colour(container, stream, frame),
+            time_base=time_base,
+            start_pts=start,
+            frame_rate=stream.average_rate or stream.guessed_rate or stream.base_rate or FALLBACK_RATE,
+            origin=_origin(container),
+            sample_aspect_ratio=1 / aspect if sideways else aspect,
+            rotation=rotation,
+            mirrored=mirrored,
+            field_order=FIELD_ORDERS.get(stream.codec_context.field_order, "unknown"),
+            frame_count=stream.frames or None,
+            streams=tuple(_summary(other) for other in container.streams if other.index != stream.index),
+            has_chapters=bool(container.chapters()),
+            duration=_duration(container, stream, start * time_base),  # seeks, so it comes last
+        )
+
+
+def _first_frame(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+    reasons = ["it holds none"]
+    for frame in decoded_frames(container, stream, reasons.append):
+        return frame
+    raise InputError(f"no frame of the video in {container.name!r} can be decoded: {reasons[-1]}")
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
+    """Return the clockwise rotation that makes the frame upright, and whether it is mirrored before.
+
+    The display matrix takes a pixel (x, y) of the coded picture to (a x + c y, b x + d y), y downwards.
+    Rotations that are not of quarter turns are left alone, as nobody can show them without black corners.
+    """
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return 0, False
+    a, b, _, c, d = (int(sign) for sign in np.sign(np.frombuffer(matrix, np.int32)[:5]))
+    mirrored = a * d - b * c < 0
+    turns = {(1, 0): 0, (0, 1): 90, (-1, 0): 180, (0, -1): 270}
+    return turns.get((-a, -b) if mirrored else (a, b), 0), mirrored
+
+
+def _colour(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Colour:
+    context = stream.codec_context
+    sample_range = RANGES.get(frame.color_range) or RANGES.get(context.color_range)
+    return Colour(
+        matrix=MATRICES.get(frame.colorspace) or MATRICES.get(context.colorspace),
+        primaries=PRIMARIES.get(frame.color_primaries) or PRIMARIES.get(context.color_primaries),
+        transfer=TRANSFERS.get(frame.color_trc) or TRANSFERS.get(context.color_trc),
+        range="full" if frame.format.name.startswith("yuvj") else sample_range,
+        chroma_location=_chroma_location(container, stream),
+    )
+
+
+def _chroma_location(container: InputContainer, stream: VideoStream) -> str | None:
+    """Return where the file says its chroma lies.
+
+    PyAV has no attribute for it. ffmpeg's description of a file says it, at a verbose level of its log:
+    ``Stream #0:0: Video: h264 (High), 1 reference frame, yuv420p(tv, bt709, progressive, topleft), ...``
+    """
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.VERBOSE)
+    av.logging.set_libav_level(av.logging.VERBOSE)
+    try:
+        described = container.dumps_format()  # type: ignore[attr-defined]
+    finally:
+        av.logging.set_libav_level(av.logging.INFO)
+        av.logging.set_level(level)
+    line = re.search(rf"Stream #0:{stream.index}\b.*Video:.*", described)
+    notes = re.findall(r"\(([^()]*)\)", line[0]) if line else []
+    words = {word.strip() for note in notes for word in note.split(",")}
+    return next((location for location in CHROMA_LOCATIONS if location in words), None)
+
+
+def _origin(container: InputContainer) -> Fraction:
+    """Return when the first of the sounds and pictures starts, in seconds on the file's own clock.
+
+    A start before zero, as sound has that a player skips, is not counted: everything stays where it is.
+    """
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in container.streams
+        if stream.type in ("video", "audio")
+        and stream.start_time is not None
+        and stream.time_base is not None
+        and not stream.disposition & Disposition.attached_pic
+    ]
+    return max(min(starts, default=Fraction(0)), Fraction(0))
+
+
+def _duration(container: InputContainer, stream: VideoStream, start: Fraction) -> Fraction | None:
+    """Return the seconds from the first frame's start to the last one's end.
+
+    Said by the stream, else by the packets at the end of the file, else by the whole file.
+    """
+    if stream.duration is not None and stream.time_base is not None:
+        first = stream.start_time * stream.time_base if stream.start_time is not None else start
+        return _positive(stream.duration * stream.time_base + first - start)
+    end = _last_packet_end(container, stream)
+    if end is not None:
+        return _positive(end - start)
+    if container.duration is not None:
+        return _positive(
+            container.duration * _MICROSECOND + (container.start_time or 0) * _MICROSECOND - start
+        )
+    return None
+
+
+def _positive(seconds: Fraction) -> Fraction | None:
+    return seconds if seconds > 0 else None
+
+
+def _last_packet_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Return the end of the stream in seconds, from its packets after the last place that can be sought."""
+    if container.duration is None:
+        return None
+    end: Fraction | None = None
+    try:
+        container.seek((container.start_time or 0) + container.duration)
+        for packet in container.demux(stream):
+            if packet.pts is not None:
+                packet_end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                end = packet_end if end is None else max(end, packet_end)
+    except av.FFmpegError:
+        pass  # a damaged end: what came before it is known
+    return end
+
+
+def _summary(stream: Stream) -> StreamInfo:
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    time_base = stream.time_base or Fraction(0)
+    return StreamInfo(
+        index=stream.index,
+        kind=stream.type,
+        codec=stream.codec.canonical_name if stream.codec_context is not None else "",
+        start_seconds=None if stream.start_time is None else stream.start_time * time_base,
+        duration_seconds=None if stream.duration is None else stream.duration * time_base,
+        language=tags.get("language"),
+        title=tags.get("title") or tags.get("filename"),
+        disposition=tuple(
+            flag.name for flag in Disposition if flag.name is not None and stream.disposition & flag
+        ),
+        detail=_detail(stream),
+    )
+
+
+def _detail(stream: Stream) -> str:
+    if isinstance(stream, av.audio.stream.AudioStream) and stream.codec_context is not None:
+        return f"{stream.rate} Hz, {stream.layout.name}"
+    if isinstance(stream, VideoStream) and stream.codec_context is not None:
+        return f"{stream.width}x{stream.height}"
+    return ""

@@ -1,0 +1,110 @@
+"""Open a file and decode its video, over whatever damage there is: what probing and reading share.
+
+Knows nothing of colour, rotation or timing rules: what comes out is what the decoder gave.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from videoinr_cli.errors import InputError
+
+MAX_READ_FAILURES = 32
+"""Failed reads in a row after which the rest of a damaged file is given up."""
+
+
+def open_source(path: str | os.PathLike[str]) -> InputContainer:
+    """Open a file for demuxing.
+
+    Raises:
+        InputError: it is missing, a folder, unreadable, or no media file.
+    """
+    name = os.fspath(path)
+    try:
+        return av.open(name, "r", metadata_errors="replace")
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {name!r}; check the path") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{name!r} is a folder; name a video file in it") from error
+    except PermissionError as error:
+        raise InputError(f"{name!r} may not be read; check its permissions") from error
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{name!r} cannot be read as a video: {reason}; is it a complete file?") from error
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """Return the video to upscale: the default one, then the one with the most pixels, never cover art.
+
+    Raises:
+        InputError: there is none, or no decoder for it.
+    """
+    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+    videos = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    if not videos:
+        kinds = " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise InputError(f"there is no video in {container.name!r}, only {kinds}; name a video file")
+    decodable = [video for video in videos if video.codec_context is not None]
+    if not decodable:
+        raise InputError(f"there is no decoder for the video in {container.name!r}; convert it first")
+    return max(
+        decodable,
+        key=lambda video: (bool(video.disposition & Disposition.default), video.width * video.height),
+    )
+
+
+def decoded_frames(
+    container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
+) -> Iterator[av.VideoFrame]:
+    """Yield every frame of the stream that the decoder gives, to the last one it holds back.
+
+    Args:
+        container: an open file.
+        stream: its video.
+        on_damage: called with ffmpeg's words for each packet that cannot be read or decoded.
+    """
+    for packet in _packets(container, stream, on_damage):
+        try:
+            frames = stream.decode(packet)
+        except av.FFmpegError as error:
+            on_damage(str(error.strerror))
+        else:
+            yield from frames
+    yield from _held_back(stream, on_damage)
+
+
+def _packets(
+    container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
+) -> Iterator[av.Packet[VideoStream]]:
+    failures = 0
+    while failures < MAX_READ_FAILURES:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:  # PyAV ends with an empty one to flush the decoder; AVI has them for repeats
+                    failures = 0
+                    yield packet
+        except av.FFmpegError as error:
+            failures += 1
+            on_damage(str(error.strerror))
+        else:
+            return
+
+
+def _held_back(stream: VideoStream, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
+    """Yield what the decoder keeps for reordering and in its threads."""
+    for _ in range(MAX_READ_FAILURES):
+        try:
+            frames = stream.decode(None)
+        except av.EOFError:
+            return
+        except av.FFmpegError as error:
+            on_damage(str(error.strerror))
+        else:
+            yield from frames
+            return
