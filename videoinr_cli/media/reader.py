@@ -4,10 +4,11 @@ Knows nothing of files' insides (`probe` has looked) nor of what the pictures ar
 
 Timestamps are the decoder's. Where they fall short these rules hold, and no frame is ever lost to them:
 
-- A frame without a timestamp gets its decoding timestamp, else the end of the frame before it.
-- A frame whose timestamp does not come after the one before it is shown one tick after that one.
-- A clock that jumps back by more than `CLOCK_JUMP_SECONDS` was set anew: from there on, times go on from the
-  end of the frame before.
+- A frame without a timestamp gets its decoding timestamp, else the end of the frame before it; so does one
+  whose timestamp lies more than `CLOCK_JUMP_SECONDS` after the file's end.
+- A clock that jumps back by more than `CLOCK_JUMP_SECONDS` was set anew, as in recordings joined end to end:
+  times go on from the end of the frame before, until the former clock comes back.
+- A frame whose timestamp still does not come after the one before it is shown one tick after that one.
 - The last frame lasts until the end that the file states, else as long as its packet says.
 """
 
@@ -27,7 +28,10 @@ from videoinr_cli.media.source import decoded_frames, open_source, video_stream
 from videoinr_cli.media.streams import VideoInfo
 
 CLOCK_JUMP_SECONDS = 1
-"""Smallest step back in time that is a new clock, as of recordings joined end to end, and no mere disorder."""
+"""What a timestamp may be off before it is no disorder of frames but a wrong or another clock."""
+
+MAX_REPORTS = 10
+"""Damaged places that are reported one by one; the rest is counted."""
 
 log = logging.getLogger(__name__)
 
@@ -56,19 +60,134 @@ def read_frames(info: VideoInfo, *, strict: bool = False) -> Iterator[SourceFram
     """
     clock = _Clock(info)
     damage = _Damage(info, strict=strict)
-    to_size = _ToFirstSize(info, damage)
+    uniform = _Uniform(info, damage)
+    held: SourceFrame | None = None
     with open_source(info.path) as container:
         stream = video_stream(container)
-        held: SourceFrame | None = None
         for frame in decoded_frames(container, stream, damage.lost):
             pts = clock.time_of(frame)
-            damage.reached(pts, corrupt=frame.is_corrupt)
-            rgb, alpha = to_rgb(to_size(frame), info.resolved_colour)
+            damage.reached(pts, is_corrupt=frame.is_corrupt)
+            rgb, alpha = to_rgb(uniform(frame), info.resolved_colour)
             if held is not None:
                 yield held
             held = SourceFrame(
-                _upright(rgb, info), pts, frame.duration or None, None if alpha is None else _upright(alpha, info)
+                rgb=_upright(rgb, info),
+                pts=pts,
+                duration=frame.duration or None,
+                alpha=None if alpha is None else _upright(alpha, info),
             )
-        if held is not None:
-            yield _until_end(held, info)
+    if held is not None:
+        yield _until_end(held, info)
     damage.summarise()
+
+
+class _Clock:
+    """Gives every frame its time by the module's rules."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._jump = round(CLOCK_JUMP_SECONDS / info.time_base)
+        self._step = max(1, round(1 / (info.frame_rate * info.time_base)))
+        self._latest = None if info.end_pts is None else info.end_pts + self._jump
+        self._last: int | None = None  # time given to the frame before
+        self._next = info.start_pts  # when that frame ends
+        self._shifts = (0, 0)  # from the file's clock to ours: the one in use, and the one before it
+
+    def time_of(self, frame: av.VideoFrame) -> int:
+        """Return the time of the next frame, in ticks."""
+        stated = frame.pts if frame.pts is not None else frame.dts
+        time = self._next if stated is None else self._by_clocks(stated)
+        if self._last is not None:
+            time = max(time, self._last + 1)
+        self._last, self._next = time, time + (frame.duration or self._step)
+        return time
+
+    def _by_clocks(self, stated: int) -> int:
+        """Return the time that a timestamp means, by the clock in use or another one."""
+        current, former = (stated + shift for shift in self._shifts)
+        if self._last is None or abs(current - self._next) <= self._jump:
+            return current
+        if abs(former - self._next) <= self._jump:
+            self._shifts = self._shifts[::-1]
+            return former
+        if current < self._next:
+            self._shifts = (self._next - stated, self._shifts[0])
+            return self._next
+        if self._latest is not None and current > self._latest:
+            return self._next
+        return current
+
+
+class _Damage:
+    """Says what of a file cannot be decoded, or refuses to go on."""
+
+    def __init__(self, info: VideoInfo, *, strict: bool) -> None:
+        self._info = info
+        self._strict = strict
+        self._time = info.start_pts
+        self._count = 0
+
+    def reached(self, pts: int, *, is_corrupt: bool) -> None:
+        """Take note of a frame that was decoded."""
+        self._time = pts
+        if is_corrupt:
+            self.found("a frame is damaged")
+
+    def lost(self, reason: str) -> None:
+        """Take note of a packet that was not decoded."""
+        self.found(f"a packet is lost: {reason}")
+
+    def found(self, what: str) -> None:
+        """Report damage at the place that was reached.
+
+        Raises:
+            InputError: damage is not to be passed over.
+        """
+        seconds = float((self._time - self._info.start_pts) * self._info.time_base)
+        message = f"{str(self._info.path)!r} near {seconds:.3f} s: {what}"
+        if self._strict:
+            raise InputError(f"{message}; leave out --strict to go on without it")
+        self._count += 1
+        if self._count <= MAX_REPORTS:
+            log.warning(message)
+
+    def summarise(self) -> None:
+        """Say how much more there was than was reported."""
+        if self._count > MAX_REPORTS:
+            log.warning(f"{str(self._info.path)!r}: {self._count - MAX_REPORTS} more damaged places")
+
+
+class _Uniform:
+    """Brings frames of another size or format, after a change within the file, to the first frame's."""
+
+    def __init__(self, info: VideoInfo, damage: _Damage) -> None:
+        sideways = info.rotation in (90, 270)
+        self._format = info.pix_fmt
+        self._size = (info.height, info.width) if sideways else (info.width, info.height)
+        self._damage = damage
+        self._reformatter = VideoReformatter()
+        self._seen: tuple[int, int, str] | None = None
+
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        kind = (frame.width, frame.height, frame.format.name)
+        if kind == (*self._size, self._format):
+            return frame
+        if kind != self._seen:
+            self._seen = kind
+            self._damage.found(f"the video changes to {frame.width}x{frame.height} {frame.format.name}")
+        return self._reformatter.reformat(
+            frame, *self._size, self._format, interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND
+        )
+
+
+def _upright(picture: Picture, info: VideoInfo) -> Picture:
+    """Turn a coded picture as it is shown."""
+    if info.mirrored:
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(np.rot90(picture, -(info.rotation // 90)))
+
+
+def _until_end(last: SourceFrame, info: VideoInfo) -> SourceFrame:
+    """Let the last frame last until the stated end of the video."""
+    if info.end_pts is None or info.end_pts <= last.pts:
+        return last
+    return dataclasses.replace(last, duration=info.end_pts - last.pts)
