@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from videoinr_cli.errors import WeightsError
-from videoinr_cli.model import FastConfig
+from videoinr_cli.model import FastConfig, build
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.loop import Schedule, Trainer, TrainingProgress, batch_loss, train, validate
 from videoinr_cli.training.samples import Sampler, SampleRecipe
@@ -40,7 +40,8 @@ def sampler() -> Sampler:
 
 
 def new_trainer(schedule: Schedule = SCHEDULE) -> Trainer:
-    return Trainer(CONFIG, schedule, device=torch.device("cpu"), dtype=torch.float32)
+    torch.manual_seed(0)
+    return Trainer(build(CONFIG), schedule, device=torch.device("cpu"), dtype=torch.float32)
 
 
 def test_resumed_run_equals_an_uninterrupted_one(sampler: Sampler, tmp_path: Path) -> None:
@@ -106,7 +107,10 @@ def test_validation_is_reported_and_reproducible(sampler: Sampler, tmp_path: Pat
 def test_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     new_trainer().save(tmp_path / "run.pt")
     other = Trainer(
-        dataclasses.replace(CONFIG, channels=16), SCHEDULE, device=torch.device("cpu"), dtype=torch.float32
+        build(dataclasses.replace(CONFIG, channels=16)),
+        SCHEDULE,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
     )
     with pytest.raises(WeightsError, match="another configuration"):
         other.load(tmp_path / "run.pt")

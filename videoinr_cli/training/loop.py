@@ -21,7 +21,7 @@ from torch import Tensor
 
 from videoinr_cli.errors import WeightsError
 from videoinr_cli.evaluation.metrics import psnr
-from videoinr_cli.model import AnyVideoInr, ModelConfig, Window, build
+from videoinr_cli.model import AnyVideoInr, Window
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.samples import Batch, Sampler, reduce_bicubic
 
@@ -67,12 +67,11 @@ class Trainer:
     """A network on its way: its weights, their average, the optimiser, and how far along they are."""
 
     def __init__(
-        self, config: ModelConfig, schedule: Schedule, *, device: torch.device, dtype: torch.dtype
+        self, model: AnyVideoInr, schedule: Schedule, *, device: torch.device, dtype: torch.dtype
     ) -> None:
-        torch.manual_seed(schedule.seed)
         self.schedule = schedule
         self.device = device
-        self.model: AnyVideoInr = build(config).to(device)
+        self.model = model.to(device).train()
         self.model.compute_dtype = dtype
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(

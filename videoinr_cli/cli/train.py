@@ -1,0 +1,152 @@
+"""``videoinr train``: fit a network to footage of one's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from videoinr_cli.errors import OptionError, OutputError
+from videoinr_cli.model.config import ARCHITECTURES
+from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
+
+if TYPE_CHECKING:
+    from videoinr_cli.training.footage import Shot
+    from videoinr_cli.training.loop import Trainer
+
+
+@click.command("train")
+@click.option(
+    "--data",
+    "directories",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    required=True,
+    help="Folder of videos and photographs; repeat it for several.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Weights file, .safetensors."
+)
+@click.option("--config", type=click.Choice(list(ARCHITECTURES)), default=DEFAULT_WEIGHTS, show_default=True)
+@click.option("--init", metavar="WEIGHTS", help="Start from these weights instead of random ones.")
+@click.option("--resume", is_flag=True, help="Continue the interrupted run that was to write OUTPUT.")
+@click.option("--steps", type=click.IntRange(min=1), help="Length of the schedule.  [default: 20000]")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Length of the schedule by the clock, over all resumed runs, instead of --steps.",
+)
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
+@click.option("--batch-size", type=click.IntRange(min=1), default=12, show_default=True)
+@click.option(
+    "--patch", type=click.IntRange(min=16), default=32, show_default=True, help="Side of the LR patches, px."
+)
+@click.option(
+    "--hold-out",
+    "hold_out",
+    metavar="PATTERN",
+    multiple=True,
+    help="Keep files of this name from training and validate on them; repeat it for several.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder for decoded frames, about 1 MB each.  [default: OUTPUT.frames]",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT and an earlier run's checkpoint.")
+@click.option("--quiet", is_flag=True, help="No progress display.")
+def train(
+    directories: Sequence[Path],
+    output: Path,
+    config: str,
+    init: str | None,
+    resume: bool,
+    steps: int | None,
+    minutes: float | None,
+    learning_rate: float,
+    batch_size: int,
+    patch: int,
+    hold_out: Sequence[str],
+    cache: Path | None,
+    seed: int,
+    device: str,
+    precision: Precision,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Train a network on videos and photographs and write its weights to OUTPUT.
+
+    Videos give real motion, photographs are set in motion. A checkpoint stands beside OUTPUT
+    (OUTPUT.training) from the first minutes on, and --resume goes on from it exactly.
+    """
+    checkpoint = output.with_name(output.name + ".training")
+    _check_destination(output, checkpoint, resume=resume, overwrite=overwrite)
+    if steps is not None and minutes is not None:
+        raise OptionError("--steps and --minutes exclude each other; give one of them")
+
+    from videoinr_cli.progress import training_display
+
+    from videoinr_cli.model import build  # torch takes a second to import: nothing above needs it
+    from videoinr_cli.model.allocator import keep_memory_mapped
+    from videoinr_cli.model.devices import choose_device, choose_training_dtype
+    from videoinr_cli.training.footage import load_shots
+    from videoinr_cli.training.loop import Schedule, Trainer
+    from videoinr_cli.training.loop import train as run
+    from videoinr_cli.training.samples import Sampler, SampleRecipe
+    from videoinr_cli.weights import load_model, save_model
+
+    schedule = Schedule(minutes=minutes, learning_rate=learning_rate, seed=seed)
+    schedule = dataclasses.replace(schedule, steps=steps or schedule.steps)
+    chosen = choose_device(device)
+    model = load_model(init, device=chosen).requires_grad_() if init else build(ARCHITECTURES[config]())
+    keep_memory_mapped()
+    trainer = Trainer(model, schedule, device=chosen, dtype=choose_training_dtype(precision, chosen))
+    if resume:
+        trainer.load(checkpoint)
+    with training_display(quiet=quiet) as display:
+        shots = load_shots(
+            directories, cache or output.with_name(output.name + ".frames"), report=display.note
+        )
+        training, validation = _split(shots, hold_out)
+        sampler = Sampler(training, SampleRecipe(batch_size=batch_size, lr_size=patch), seed=seed)
+        run(trainer, sampler, validation, checkpoint=checkpoint, report=display.update)
+    save_model(trainer.average, output, _describe(trainer, training))
+    click.echo(f"{output}: {trainer.step} steps in {trainer.seconds / 60:.0f} minutes", err=True)
+
+
+def _check_destination(output: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
+    if not output.parent.is_dir():
+        raise OutputError(f"cannot write {output}: no folder {output.parent}")
+    if resume:
+        if not checkpoint.is_file():
+            raise OptionError(f"nothing to resume: there is no {checkpoint}; leave out --resume to begin")
+    elif not overwrite:
+        for path in (output, checkpoint):
+            if path.exists():
+                raise OutputError(f"{path} exists; use --resume to go on with a run, or -y to begin again")
+
+
+def _split(shots: Sequence[Shot], hold_out: Sequence[str]) -> tuple[list[Shot], list[Shot]]:
+    """Separate what is trained on from what is measured on, by whole files."""
+    held = {
+        shot.source for shot in shots if any(fnmatch.fnmatch(shot.source, pattern) for pattern in hold_out)
+    }
+    training = [shot for shot in shots if shot.source not in held]
+    if not training:
+        raise OptionError(f"--hold-out {' '.join(hold_out)} leaves nothing to train on")
+    return training, [shot for shot in shots if shot.source in held]
+
+
+def _describe(trainer: Trainer, shots: Sequence[Shot]) -> dict[str, str]:
+    """Say in the file's metadata what the weights were made of."""
+    return {
+        "training": f"{trainer.step} steps, {trainer.seconds / 60:.0f} minutes on {trainer.device.type}",
+        "training_data": ", ".join(sorted({shot.source for shot in shots})),
+    }
