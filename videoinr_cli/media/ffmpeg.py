@@ -9,21 +9,24 @@ import collections
 import contextlib
 import functools
 import os
+import re
 import shutil
 import subprocess
 import threading
-from types import TracebackType
 from typing import IO
 
 import imageio_ffmpeg
 
 from videoinr_cli.errors import FfmpegError
 
-LAST_LINES = 8
+LAST_LINES = 4
 """Lines of ffmpeg's standard error that are kept for an error's message."""
 
 PATIENCE_SECONDS = 5.0
-"""How long an ffmpeg that was asked to stop may take before it is killed."""
+"""How long an ffmpeg that has closed its input may take to end."""
+
+
+_ADDRESS = re.compile(r"(?<=\w) @ 0x[0-9a-f]+(?=\])")
 
 
 @functools.cache
@@ -51,7 +54,7 @@ def find_ffmpeg() -> str:
 
 
 class FfmpegProcess:
-    """An ffmpeg that reads what is written to its standard input, and never outlives the block it runs in.
+    """An ffmpeg that reads what is written to its standard input.
 
     Its standard error is read all along by a thread, so that it cannot fill up and block both sides.
     """
@@ -81,14 +84,6 @@ class FfmpegProcess:
         )
         self._drain.start()
 
-    def __enter__(self) -> FfmpegProcess:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     def finish(self) -> None:
         """Close ffmpeg's input and wait until it has written everything.
 
@@ -105,23 +100,21 @@ class FfmpegProcess:
         """Return the error for an ffmpeg that ended too early or with a failure; waits for its end."""
         self._close_input()
         try:
-            code = self._process.wait(PATIENCE_SECONDS)
+            how = f"failed with code {self._process.wait(PATIENCE_SECONDS)}"
         except subprocess.TimeoutExpired:
-            code = None
+            how = "stopped reading"
         self.stop()
-        said = " | ".join(self._lines) or "it printed nothing"
-        how = "stopped reading" if code is None else f"failed with code {code}"
-        return FfmpegError(f"ffmpeg {how}: {said}")
+        return FfmpegError(f"ffmpeg {how}: {' | '.join(self._lines) or 'it printed nothing'}")
+
+    def kill(self) -> None:
+        """End ffmpeg at once, unfinished; its input stays open to write into, in vain."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
 
     def stop(self) -> None:
         """End ffmpeg if it still runs, and leave nothing of it behind."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(PATIENCE_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self.kill()
         self._close_input()
         self._drain.join()
 
@@ -132,6 +125,6 @@ class FfmpegProcess:
     def _read_lines(self, stderr: IO[bytes]) -> None:
         with stderr:
             for line in stderr:
-                text = line.decode(errors="replace").strip()
+                text = _ADDRESS.sub("", line.decode(errors="replace")).strip()
                 if text:
                     self._lines.append(text)

@@ -41,6 +41,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
     """
     with open_source(path) as container:
         stream = video_stream(container)
+        descriptions = _descriptions(container)
         frame = _first_frame(container, stream)
         time_base = frame.time_base or stream.time_base
         assert time_base is not None
@@ -56,7 +57,7 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             width=frame.height if sideways else frame.width,
             height=frame.width if sideways else frame.height,
             pix_fmt=frame.format.name,
-            colour=_colour(container, stream, frame),
+            colour=_colour(stream, frame, descriptions.get(stream.index, "")),
             time_base=time_base,
             start_pts=start,
             frame_rate=stream.average_rate or stream.guessed_rate or stream.base_rate or FALLBACK_RATE,
@@ -66,7 +67,13 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             mirrored=mirrored,
             field_order=FIELD_ORDERS.get(stream.codec_context.field_order, "unknown"),
             frame_count=stream.frames or None,
-            streams=tuple(_summary(other) for other in container.streams if other.index != stream.index),
+            disposition=_dispositions(stream),
+            tags=tuple(stream.metadata.items()),
+            streams=tuple(
+                _summary(other, descriptions.get(other.index, ""))
+                for other in container.streams
+                if other.index != stream.index
+            ),
             has_chapters=bool(container.chapters()),
             duration=_duration(container, stream, start * time_base),  # seeks, so it comes last
         )
@@ -94,23 +101,11 @@ def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
     return turns.get((-a, -b) if mirrored else (a, b), 0), mirrored
 
 
-def _colour(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Colour:
-    context = stream.codec_context
-    sample_range = RANGES.get(frame.color_range) or RANGES.get(context.color_range)
-    return Colour(
-        matrix=MATRICES.get(frame.colorspace) or MATRICES.get(context.colorspace),
-        primaries=PRIMARIES.get(frame.color_primaries) or PRIMARIES.get(context.color_primaries),
-        transfer=TRANSFERS.get(frame.color_trc) or TRANSFERS.get(context.color_trc),
-        range="full" if frame.format.name.startswith("yuvj") else sample_range,
-        chroma_location=_chroma_location(container, stream),
-    )
+def _descriptions(container: InputContainer) -> dict[int, str]:
+    """Return ffmpeg's own line about each stream, for what PyAV has no attribute of.
 
-
-def _chroma_location(container: InputContainer, stream: VideoStream) -> str | None:
-    """Return where the file says its chroma lies.
-
-    PyAV has no attribute for it. ffmpeg's description of a file says it, at a verbose level of its log:
-    ``Stream #0:0: Video: h264 (High), 1 reference frame, yuv420p(tv, bt709, progressive, topleft), ...``
+    Such as ``Stream #0:0[0x1](und): Video: h264 (High) yuv420p(tv, bt709, topleft), ...``,
+    where the chroma's location appears only at a verbose level of ffmpeg's log.
     """
     level = av.logging.get_level()
     av.logging.set_level(av.logging.VERBOSE)
@@ -120,10 +115,20 @@ def _chroma_location(container: InputContainer, stream: VideoStream) -> str | No
     finally:
         av.logging.set_libav_level(av.logging.INFO)
         av.logging.set_level(level)
-    line = re.search(rf"Stream #0:{stream.index}\b.*Video:.*", described)
-    notes = re.findall(r"\(([^()]*)\)", line[0]) if line else []
-    words = {word.strip() for note in notes for word in note.split(",")}
-    return next((location for location in CHROMA_LOCATIONS if location in words), None)
+    return {int(line[1]): line[0] for line in re.finditer(r"Stream #0:(\d+).*", described)}
+
+
+def _colour(stream: VideoStream, frame: av.VideoFrame, description: str) -> Colour:
+    context = stream.codec_context
+    sample_range = RANGES.get(frame.color_range) or RANGES.get(context.color_range)
+    location = re.search(rf"[(,] *({'|'.join(CHROMA_LOCATIONS)})\)", description)
+    return Colour(
+        matrix=MATRICES.get(frame.colorspace) or MATRICES.get(context.colorspace),
+        primaries=PRIMARIES.get(frame.color_primaries) or PRIMARIES.get(context.color_primaries),
+        transfer=TRANSFERS.get(frame.color_trc) or TRANSFERS.get(context.color_trc),
+        range="full" if frame.format.name.startswith("yuvj") else sample_range,
+        chroma_location=location[1] if location else None,
+    )
 
 
 def _origin(container: InputContainer) -> Fraction:
@@ -180,22 +185,33 @@ def _last_packet_end(container: InputContainer, stream: VideoStream) -> Fraction
     return end
 
 
-def _summary(stream: Stream) -> StreamInfo:
+def _summary(stream: Stream, description: str) -> StreamInfo:
     tags = {key.lower(): value for key, value in stream.metadata.items()}
     time_base = stream.time_base or Fraction(0)
+    tag = re.search(r"\((\w{4}) / 0x", description)
     return StreamInfo(
         index=stream.index,
         kind=stream.type,
-        codec=stream.codec.canonical_name if stream.codec_context is not None else "",
+        codec=_codec(stream),
+        tag=tag[1] if tag else "",
         start_seconds=None if stream.start_time is None else stream.start_time * time_base,
         duration_seconds=None if stream.duration is None else stream.duration * time_base,
         language=tags.get("language"),
         title=tags.get("title") or tags.get("filename"),
-        disposition=tuple(
-            flag.name for flag in Disposition if flag.name is not None and stream.disposition & flag
-        ),
+        disposition=_dispositions(stream),
         detail=_detail(stream),
     )
+
+
+def _codec(stream: Stream) -> str:
+    """Return ffmpeg's name of the codec; of streams that are not decoded, PyAV gives it as their name."""
+    if stream.codec_context is not None:
+        return stream.codec.canonical_name
+    return stream.name or "" if stream.type == "data" else ""
+
+
+def _dispositions(stream: Stream) -> tuple[str, ...]:
+    return tuple(flag.name for flag in Disposition if flag.name is not None and stream.disposition & flag)
 
 
 def _detail(stream: Stream) -> str:

@@ -20,6 +20,7 @@ class StreamInfo:
     index: int  # within the file, as ffmpeg counts
     kind: str  # "video", "audio", "subtitle", "data" or "attachment"
     codec: str  # ffmpeg's name of the codec, such as "aac"; "" when it knows none
+    tag: str = ""  # the container's name of it, such as "tmcd"
     start_seconds: Fraction | None = None
     duration_seconds: Fraction | None = None
     language: str | None = None
@@ -50,6 +51,8 @@ class VideoInfo:
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
     field_order: str = "unknown"  # "progressive", "tff", "bff" or "unknown"
     frame_count: int | None = None  # as the file says, often absent and sometimes wrong
+    disposition: tuple[str, ...] = ()  # of the video, such as "default"
+    tags: tuple[tuple[str, str], ...] = ()  # of the video
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
     has_chapters: bool = False
 

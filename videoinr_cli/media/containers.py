@@ -1,0 +1,189 @@
+"""What each output container holds, and what becomes of a source's other streams in it.
+
+A stream is copied where the container takes it, converted where there is a customary way, else left out; the
+latter two are said. Knows nothing of encoding pictures or of running ffmpeg.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from pathlib import Path
+
+from videoinr_cli.errors import OutputError
+from videoinr_cli.media.streams import StreamInfo, VideoInfo
+
+log = logging.getLogger(__name__)
+
+TEXT_SUBTITLES = frozenset({"ass", "ssa", "subrip", "mov_text", "webvtt", "text", "ttml"})
+"""Subtitles made of text, which ffmpeg converts to one another."""
+
+PCM_PREFIX = "pcm_"
+
+
+@dataclasses.dataclass(frozen=True)
+class Container:
+    """An output format: ffmpeg's muxer and what it takes. Codec names are ffmpeg's."""
+
+    muxer: str
+    video_encoder: str  # used when the user names none
+    video_encoders: tuple[str, ...] = ()  # words one of which an encoder's name has; empty: any encoder
+    audio: frozenset[str] = frozenset()  # copied
+    any_audio: bool = False  # or all of them are
+    audio_encoder: str | None = None  # for the rest
+    subtitles: frozenset[str] = frozenset()  # copied
+    subtitle_encoder: str | None = None  # for the rest of the text
+    more_videos: bool = False
+    cover_art: bool = False
+    attachments: bool = False
+    data: bool = False
+    settings: tuple[tuple[str, str], ...] = ()  # of the muxer
+    exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
+
+
+_MP4_AUDIO = frozenset(
+    {"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "alac", "amr_nb", "amr_wb"}
+)
+
+MP4 = Container(
+    muxer="mp4",
+    video_encoder="libx264",
+    audio=_MP4_AUDIO,
+    audio_encoder="aac",
+    subtitles=frozenset({"mov_text", "dvd_subtitle"}),
+    subtitle_encoder="mov_text",
+    more_videos=True,
+    cover_art=True,
+    settings=(("movflags", "+faststart"),),
+    exact_ticks=True,
+)
+MOV = dataclasses.replace(
+    MP4,
+    muxer="mov",
+    audio=_MP4_AUDIO - {"opus", "vorbis", "flac"} | {"pcm"},
+    subtitles=frozenset({"mov_text"}),
+)
+MATROSKA = Container(
+    muxer="matroska",
+    video_encoder="libx264",
+    any_audio=True,
+    audio_encoder="flac",
+    subtitles=(TEXT_SUBTITLES - {"mov_text", "text", "ttml"})
+    | {"dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "hdmv_text_subtitle", "arib_caption"},
+    subtitle_encoder="subrip",
+    more_videos=True,
+    cover_art=True,
+    attachments=True,
+)
+WEBM = Container(
+    muxer="webm",
+    video_encoder="libvpx-vp9",
+    video_encoders=("vp8", "vpx", "vp9", "av1"),
+    audio=frozenset({"opus", "vorbis"}),
+    audio_encoder="libopus",
+    subtitles=frozenset({"webvtt"}),
+    subtitle_encoder="webvtt",
+)
+MPEGTS = Container(
+    muxer="mpegts",
+    video_encoder="libx264",
+    audio=frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "truehd"}),
+    audio_encoder="aac",
+    subtitles=frozenset({"dvb_subtitle", "hdmv_pgs_subtitle", "dvb_teletext"}),
+    data=True,
+)
+GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",))
+APNG = Container(muxer="apng", video_encoder="apng", video_encoders=("apng",), settings=(("plays", "0"),))
+NUT = Container(muxer="nut", video_encoder="ffv1", any_audio=True, subtitles=TEXT_SUBTITLES, more_videos=True)
+
+BY_SUFFIX = {
+    ".mp4": MP4,
+    ".m4v": MP4,
+    ".mov": MOV,
+    ".mkv": MATROSKA,
+    ".webm": WEBM,
+    ".ts": MPEGTS,
+    ".m2ts": MPEGTS,
+    ".mts": MPEGTS,
+    ".gif": GIF,
+    ".apng": APNG,
+    ".nut": NUT,
+}
+
+
+def container_for(destination: str | os.PathLike[str]) -> Container:
+    """Return the container that a file name's extension asks for.
+
+    Raises:
+        OutputError: it has none, or one that is not known.
+    """
+    suffix = Path(destination).suffix.lower()
+    container = BY_SUFFIX.get(suffix)
+    if container is None:
+        raise OutputError(
+            f"{os.fspath(destination)!r} names no video format this tool writes; "
+            f"end it with one of {', '.join(BY_SUFFIX)}"
+        )
+    return container
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptStream:
+    """A stream of the source that goes into the output."""
+
+    stream: StreamInfo
+    encoder: str = "copy"  # or the one that converts it
+
+
+def kept_streams(info: VideoInfo, container: Container, *, strict: bool = False) -> tuple[KeptStream, ...]:
+    """Decide what becomes of every stream beside the video, and say in the log what is not simply copied.
+
+    Args:
+        info: the source.
+        container: where the streams go.
+        strict: whether leaving one out is an error.
+
+    Raises:
+        OutputError: `strict` is set and a stream cannot be kept.
+    """
+    kept = []
+    for stream in info.streams:
+        encoder = _encoder_for(stream, container)
+        what = f"{stream.kind} stream {stream.index} ({stream.codec or 'of unknown codec'})"
+        if encoder is None:
+            if _is_made_anew(stream):
+                continue
+            message = f"{container.muxer} cannot hold {what}"
+            if strict:
+                raise OutputError(f"{message}; try an output in .mkv, or leave out --strict")
+            log.warning(f"{message}: it is left out")
+            continue
+        if encoder != "copy":
+            log.info(f"{container.muxer} cannot hold {what}: it becomes {encoder.removeprefix('lib')}")
+        kept.append(KeptStream(stream, encoder))
+    return tuple(kept)
+
+
+def _encoder_for(stream: StreamInfo, container: Container) -> str | None:
+    """Return "copy", the encoder that makes the stream fit, or None when nothing does."""
+    codec = "pcm" if stream.codec.startswith(PCM_PREFIX) else stream.codec
+    if stream.kind == "audio":
+        if codec and (container.any_audio or codec in container.audio):
+            return "copy"
+        return container.audio_encoder if codec else None
+    if stream.kind == "subtitle":
+        if codec in container.subtitles:
+            return "copy"
+        return container.subtitle_encoder if codec in TEXT_SUBTITLES else None
+    if stream.kind == "video":
+        fits = container.cover_art if "attached_pic" in stream.disposition else container.more_videos
+        return "copy" if fits else None
+    if stream.kind == "attachment":
+        return "copy" if container.attachments else None
+    return "copy" if container.data and codec else None
+
+
+def _is_made_anew(stream: StreamInfo) -> bool:
+    """Whether the muxer writes this stream itself: QuickTime's chapters and time codes, from the metadata."""
+    return stream.kind == "data" and stream.tag in ("tmcd", "text")

@@ -1,0 +1,128 @@
+"""What ffmpeg's video encoders take: pixel formats, quality and speed settings, as they say themselves.
+
+Knows nothing of containers or files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import subprocess
+
+import av
+
+from videoinr_cli.errors import OutputError
+from videoinr_cli.media.ffmpeg import find_ffmpeg
+from videoinr_cli.media.planes import Layout, layout_of
+from videoinr_cli.options import EncodeOptions
+
+_PLAIN_QUALITY = {"mpeg4": 2, "mpeg2video": 2, "mjpeg": 2, "libxvid": 2}
+"""Encoders without a constant rate factor whose default is 200 kbit/s, and the quantiser they get instead."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """One of ffmpeg's video encoders."""
+
+    name: str
+    pix_fmts: tuple[str, ...]  # what it takes; empty: anything
+    options: dict[str, tuple[str, ...]]  # its own options, with the names their values may have
+
+    def settings(self, encoding: EncodeOptions) -> dict[str, str]:
+        """Return ffmpeg's options for what the user asked, as far as this encoder knows them.
+
+        The rate factor and the preset have defaults that not every encoder takes; those it does not know
+        are left out. Extra options are passed on as they are.
+        """
+        chosen: dict[str, str] = {}
+        if encoding.crf is not None:
+            chosen |= self._quality(encoding.crf)
+        if encoding.preset is not None and self._takes_preset(encoding.preset):
+            chosen["preset"] = encoding.preset
+        if self.name.startswith(("libvpx", "libaom")):
+            # Their own defaults take minutes for a second of video.
+            chosen |= {"cpu-used": "4", "row-mt": "1"} if "row-mt" in self.options else {"cpu-used": "4"}
+        return chosen | dict(encoding.extra)
+
+    def _quality(self, crf: float) -> dict[str, str]:
+        if "crf" in self.options:
+            # VP9 and AV1 take the factor as a bound unless the bit rate is given as 0.
+            return {"crf": f"{crf:g}"} | ({"b:v": "0"} if self.name.startswith(("libvpx", "libaom")) else {})
+        if "cq" in self.options:
+            return {"cq": f"{crf:g}"}
+        if self.name in _PLAIN_QUALITY:
+            return {"q:v": str(_PLAIN_QUALITY[self.name])}
+        return {}
+
+    def _takes_preset(self, preset: str) -> bool:
+        if "preset" not in self.options:
+            return False
+        names = self.options["preset"]
+        return preset in names or preset.isdigit() or (not names and self.name in ("libx264", "libx265"))
+
+    def closest_format(self, source: Layout) -> str:
+        """Return the pixel format that loses least of the source's, and of those the one with least to spare.
+
+        R'G'B' sources become 4:2:0 with encoders for delivery, those with a rate factor: everything plays it.
+        """
+        usable = [name for name in self.pix_fmts if _is_plain(name)]
+        if not usable:
+            return source.pix_fmt
+        if source.kind == "rgb" and ("crf" in self.options or "cq" in self.options):
+            source = dataclasses.replace(source, kind="yuv", shift=(1, 1))
+        return min(usable, key=lambda name: _cost(source, layout_of(name)))
+
+
+@functools.cache
+def find_encoder(name: str) -> Encoder:
+    """Ask ffmpeg about an encoder.
+
+    Raises:
+        OutputError: this ffmpeg has no such encoder.
+        FfmpegError: there is no ffmpeg.
+    """
+    told = subprocess.run(
+        [find_ffmpeg(), "-hide_banner", "-h", f"encoder={name}"], capture_output=True, text=True, check=False
+    ).stdout
+    if not told.startswith(f"Encoder {name} "):
+        raise OutputError(f"this ffmpeg has no encoder {name!r}; try --codec libx264")
+    formats = re.search(r"Supported pixel formats: (.*)", told)
+    options: dict[str, list[str]] = {}
+    names: list[str] = []
+    for line in told.splitlines():
+        if option := re.match(r"  -([\w-]+)\s+<", line):
+            names = options.setdefault(option[1], [])
+        elif value := re.match(r"     ([\w-]+)\s", line):
+            names.append(value[1])
+    return Encoder(
+        name=name,
+        pix_fmts=tuple(formats[1].split()) if formats else (),
+        options={option: tuple(values) for option, values in options.items()},
+    )
+
+
+def _is_plain(pix_fmt: str) -> bool:
+    """Whether a format holds samples of 8 to 16 bits in memory, their range not tied to its name."""
+    if re.match(r"pal8|mono|yuvj|bayer|(rgb|bgr)[48](_byte)?$|.*(f16|f32)[lb]e$", pix_fmt):
+        return False
+    try:
+        return bool(av.VideoFormat(pix_fmt).components)  # those of hardware have none
+    except ValueError:  # unknown to the libraries here, if not to ffmpeg's
+        return False
+
+
+def _cost(source: Layout, target: Layout) -> tuple[int, ...]:
+    """Return what a target loses of a source, then what it has more than needed; the least is the best."""
+    lost_chroma = sum(max(0, target.shift[axis] - source.shift[axis]) for axis in (0, 1))
+    if target.kind == "grey" and source.kind != "grey":
+        lost_chroma = 4
+    return (
+        max(0, source.bit_depth - target.bit_depth),
+        source.has_alpha and not target.has_alpha,
+        0 if source.kind == "grey" else lost_chroma,
+        target.kind != source.kind,
+        target.has_alpha and not source.has_alpha,
+        max(0, target.bit_depth - source.bit_depth),
+        sum(max(0, source.shift[axis] - target.shift[axis]) for axis in (0, 1)),
+    )
