@@ -115,7 +115,7 @@ class EncodeOptions:
         OptionError: a value makes no sense for any codec. What a particular codec refuses, ffmpeg says.
     """
 
-    codec: str = "libx264"  # any video encoder of ffmpeg
+    codec: str = "auto"  # any video encoder of ffmpeg; "auto": the customary one of the output's container
     crf: float | None = 18  # constant rate factor, smaller is better; None: the codec's own default
     preset: str | None = "medium"  # the codec's speed setting; None: its own default
     pix_fmt: str = "auto"  # "auto": the source's depth and subsampling, as far as the codec can
