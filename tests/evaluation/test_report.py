@@ -5,7 +5,8 @@ import math
 
 from videoinr_cli.evaluation.measure import FrameScore, Result
 from videoinr_cli.evaluation.protocols import Protocol
-from videoinr_cli.evaluation.report import clip_table, markdown, summary_table, to_json
+from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_table, summary_table, to_json
+from videoinr_cli.evaluation.steadiness import Steadiness
 
 
 def result(clips: int = 2, psnr: float = 20.0) -> Result:
@@ -43,6 +44,15 @@ def test_json_is_valid_even_for_perfect_frames() -> None:
     assert read["given"] == {"psnr": None, "ssim": 0.5}
     assert read["protocol"] == {"steps": 2, "space": 4.0, "downsampler": "torch", "max_frames": None}
     assert set(read["clips"]) == {"clip0", "clip1"}
+
+
+def test_steadiness_beside_the_quality() -> None:
+    steady = Steadiness("bicubic+blend", 1.234, 5.678, 0.125, 0.04, -1.5)
+    assert "| 1.23 levels |   5.68 levels |  12.5 % |    0.04 px |        -1.50 dB |" in steadiness_table(
+        [steady]
+    )
+    (read,) = json.loads(to_json([result()], [steady]))
+    assert read["steadiness"]["warping_levels"] == 5.678
 
 
 def test_markdown_columns_line_up() -> None:

@@ -63,6 +63,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="What to measure beside the weights; repeat it for several.",
 )
+@click.option(
+    "--steadiness",
+    is_flag=True,
+    help="Also measure flicker, warping error, pulsing and the border, on the first clip's first picture.",
+)
 @click.option("--max-frames", type=click.IntRange(min=2), help="Use the first frames of each clip only.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
@@ -79,6 +84,7 @@ def evaluate(
     downsampler: Downsampler,
     weights: Sequence[str],
     baselines: Sequence[str],
+    steadiness: bool,
     max_frames: int | None,
     device: str,
     precision: Precision,
@@ -95,15 +101,19 @@ def evaluate(
     protocol = Protocol(steps or PAPER_STEPS[dataset], space, downsampler, max_frames)
 
     from videoinr_cli.evaluation.clips import find_clips
-    from videoinr_cli.evaluation.report import clip_table, summary_table, to_json
+    from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table, to_json
+    from videoinr_cli.evaluation.steadiness import measure_steadiness
 
     clips = find_clips(path)
     methods = _methods(weights, baselines, device, precision)
     results = [_measure(method, clips, protocol, save_frames, quiet) for method in methods]
+    picture = next(clips[0].frames()) if steadiness else None
+    steady = [] if picture is None else [measure_steadiness(method, picture, protocol) for method in methods]
     if as_json:
-        click.echo(to_json(results))
-    else:
-        click.echo(f"{clip_table(results)}\n\n{summary_table(results)}")
+        click.echo(to_json(results, steady))
+        return
+    tables = [clip_table(results), summary_table(results), *([steadiness_table(steady)] if steady else [])]
+    click.echo("\n\n".join(tables))
 
 
 def _methods(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from videoinr_cli.evaluation.measure import Quality, Result
+from videoinr_cli.evaluation.steadiness import Steadiness
 
 MAX_CLIP_COLUMNS = 6
 """Benchmarks with more clips show their means only."""
@@ -49,9 +50,35 @@ def summary_table(results: Sequence[Result]) -> str:
     return markdown(rows)
 
 
-def to_json(results: Sequence[Result]) -> str:
-    """Return everything but the single frames; an infinite PSNR becomes null."""
-    return json.dumps([_as_dict(result) for result in results], indent=2, allow_nan=False)
+def steadiness_table(results: Sequence[Steadiness]) -> str:
+    """Return what `Steadiness` holds, a row for each method."""
+    rows = [["steadiness", "flicker", "warping error", "pulsing", "path error", "border - middle"]]
+    for result in results:
+        rows.append(
+            [
+                result.method,
+                f"{result.flicker_levels:.2f} levels",
+                f"{result.warping_levels:.2f} levels",
+                f"{100 * result.pulsing:.1f} %",
+                f"{result.path_px:.2f} px",
+                f"{result.border_gain:+.2f} dB",
+            ]
+        )
+    return markdown(rows)
+
+
+def to_json(results: Sequence[Result], steadiness: Sequence[Steadiness] = ()) -> str:
+    """Return everything but the single frames; an infinite PSNR becomes null.
+
+    Args:
+        steadiness: of the same methods in the same order, or nothing.
+    """
+    rows = [_as_dict(result) for result in results]
+    for row, steady in zip(rows, steadiness, strict=False):
+        row["steadiness"] = {
+            name: value for name, value in dataclasses.asdict(steady).items() if name != "method"
+        }
+    return json.dumps(rows, indent=2, allow_nan=False)
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:

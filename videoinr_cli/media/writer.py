@@ -285,6 +285,7 @@ def _arguments(job: _Job, partial: Path) -> list[str]:
     pictures = ffmpeg.input("pipe:0", format="nut", **_colour_options(job.colour))
     original = ffmpeg.input(f"file:{job.source.path}", itsoffset=f"{float(-job.clock.origin):.6f}")
     streams = [pictures["v:0"], *(original[str(kept.stream.index)] for kept in job.kept)]
+    streams.append(original["v:9999?"])  # none, but ffmpeg-python drops inputs of which nothing is mapped
     options: dict[str, str | None] = {
         "format": job.format.container.muxer,
         "map_metadata": "1",

@@ -158,9 +158,8 @@ class SpatialField(nn.Module):
         table = F.pixel_shuffle(self.layer(features), self.upsample).float()
         # antialias only selects the kernel with a = -0.5 here (a = -0.75 without): enlarging needs no filter
         enlarged = F.interpolate(rgb, scale_factor=self.upsample, mode="bicubic", antialias=True)
-        return torch.cat([table[:, :RGB] + enlarged, table[:, RGB:]], dim=1).contiguous(
-            memory_format=torch.channels_last
-        )
+        table[:, :RGB] += enlarged
+        return table.contiguous(memory_format=torch.channels_last)
 
 
 class TemporalField(nn.Module):
