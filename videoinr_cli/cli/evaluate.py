@@ -98,7 +98,7 @@ def evaluate(
     are laid out as they come: PATH holds one folder of pictures, or one video, for each clip. PSNR and SSIM
     are of luma, on unrounded values, without leaving out a border.
     """
-    protocol = Protocol(steps or PAPER_STEPS[dataset], space, downsampler, max_frames)
+    protocol = Protocol(PAPER_STEPS[dataset] if steps is None else steps, space, downsampler, max_frames)
 
     from videoinr_cli.evaluation.clips import find_clips
     from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table, to_json

@@ -1,0 +1,71 @@
+"""``videoinr evaluate`` on a tiny clip, with a tiny network."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from videoinr_cli.cli.evaluate import evaluate
+from videoinr_cli.errors import InputError, OptionError
+from videoinr_cli.evaluation.clips import find_clips, save_picture
+from videoinr_cli.model import FastConfig, build
+from videoinr_cli.weights import save_model
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_model(build(FastConfig(channels=8, pyramid_channels=8)), path, {})
+    return str(path)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    generator = torch.Generator().manual_seed(0)
+    wide = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 20, generator=generator), size=(96, 160))[0]
+    for index in range(5):
+        save_picture(wide[:, :, index : index + 144], tmp_path / "clip" / f"{index}.png")
+    return tmp_path / "clip"
+
+
+def test_json_holds_every_method_in_order(clip: Path, weights: str) -> None:
+    arguments = [
+        str(clip),
+        "--weights",
+        weights,
+        "--baseline",
+        "lanczos+nearest",
+        "--baseline",
+        "bicubic+blend",
+    ]
+    run = CliRunner().invoke(evaluate, [*arguments, "--space", "2", "--json"], catch_exceptions=False)
+    assert run.exit_code == 0, run.stderr
+    results = json.loads(run.stdout)
+    assert [result["method"] for result in results] == ["bicubic+blend", "lanczos+nearest", weights]
+    assert [result["frames"] for result in results] == [4, 4, 4]
+    assert all(result["seconds_per_frame"] > 0 for result in results)
+
+
+def test_tables_and_saved_frames(clip: Path, weights: str, tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    arguments = [str(clip), "--weights", weights, "--baseline", "none", "--space", "1.5", "--time", "4"]
+    run = CliRunner().invoke(
+        evaluate, [*arguments, "--save-frames", str(frames), "--steadiness"], catch_exceptions=False
+    )
+    assert run.exit_code == 0, run.stderr
+    assert run.stdout.count(f"| {weights}") == 3
+    saved = find_clips(frames / "tiny" / "clip")[0]
+    assert [path.name for path in saved.paths] == [f"{index:06d}.png" for index in range(4)]
+    assert next(saved.frames()).shape == (3, 96, 144)
+
+
+def test_bad_requests_are_errors_of_ours(clip: Path) -> None:
+    def error_of(*arguments: str) -> BaseException | None:
+        return CliRunner().invoke(evaluate, list(arguments)).exception
+
+    assert isinstance(error_of(str(clip), "--space", "0.5"), OptionError)
+    assert isinstance(error_of(str(clip), "--time", "0"), OptionError)
+    assert isinstance(error_of(str(clip / "missing")), InputError)
