@@ -15,9 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from tables import replace_block
+from tables import write_tables
 
 from videoinr_cli.evaluation.baselines import make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips
@@ -53,10 +51,9 @@ def main() -> None:
         tables["sweep"] = sweep_table(
             [measure([methods[0], *models], clips, protocol) for protocol in protocols]
         )
-    for name, table in tables.items():
-        print(table, end="\n\n")
-        for path in arguments.write:
-            replace_block(path, name, table)
+    print("\n\n".join(tables.values()))
+    for path in arguments.write:
+        write_tables(path, tables)
 
 
 def measure(methods: Sequence[Method], clips: Sequence[Clip], protocol: Protocol) -> list[Result]:

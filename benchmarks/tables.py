@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
-def replace_block(path: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` in a file.
+def write_tables(path: Path, tables: Mapping[str, str]) -> None:
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``, for every name that a file marks.
 
     Raises:
-        ValueError: the file has no such pair of markers.
+        ValueError: the file marks none of them.
     """
-    content = path.read_text(encoding="utf-8")
-    opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
-    before, found, rest = content.partition(opening)
-    _, closed, after = rest.partition(closing)
-    if not found or not closed:
-        raise ValueError(f"{path} has no markers {opening} and {closing}")
-    path.write_text(f"{before}{opening}\n{text}\n{closing}{after}", encoding="utf-8")
+    content = updated = path.read_text(encoding="utf-8")
+    for name, table in tables.items():
+        opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
+        before, found, rest = updated.partition(opening)
+        _, closed, after = rest.partition(closing)
+        if found and closed:
+            updated = f"{before}{opening}\n{table}\n{closing}{after}"
+    if not any(f"<!-- {name} -->" in content for name in tables):
+        raise ValueError(f"{path} has no marker for any of: {', '.join(tables)}")
+    path.write_text(updated, encoding="utf-8")
