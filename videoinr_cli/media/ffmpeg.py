@@ -20,13 +20,19 @@ import imageio_ffmpeg
 from videoinr_cli.errors import FfmpegError
 
 LAST_LINES = 4
-"""Lines of ffmpeg's standard error that are kept for an error's message."""
+"""Lines of ffmpeg's standard error that an error's message ends with."""
+
+LOG_LEVEL = ("-loglevel", "level+warning")
+"""Options that make ffmpeg say what matters, and how much each line does."""
 
 PATIENCE_SECONDS = 5.0
 """How long an ffmpeg that has closed its input may take to end."""
 
 
-_ADDRESS = re.compile(r"(?<=\w) @ 0x[0-9a-f]+(?=\])")
+_ADDRESS = re.compile(r" @ 0x[0-9a-f]+(?=\])")
+_FAILURE = re.compile(r"\[(error|fatal)\] ?")
+_ECHOES = re.compile(r"Task finished|Terminating thread|Nothing was written|Error while|Conversion failed")
+"""Lines that follow any failure and say nothing of its cause."""
 
 
 @functools.cache
@@ -71,14 +77,18 @@ class FfmpegProcess:
         command = [find_ffmpeg(), *arguments]
         try:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C in a terminal is ours to handle
             )
         except OSError as error:
             raise FfmpegError(f"ffmpeg at {command[0]} cannot be run: {error.strerror}") from error
         assert self._process.stdin is not None
         assert self._process.stderr is not None
         self.stdin: IO[bytes] = self._process.stdin
-        self._lines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
+        self._lines: collections.deque[str] = collections.deque(maxlen=8 * LAST_LINES)
         self._drain = threading.Thread(
             target=self._read_lines, args=(self._process.stderr,), name="ffmpeg-stderr", daemon=True
         )
@@ -104,7 +114,9 @@ class FfmpegProcess:
         except subprocess.TimeoutExpired:
             how = "stopped reading"
         self.stop()
-        return FfmpegError(f"ffmpeg {how}: {' | '.join(self._lines) or 'it printed nothing'}")
+        causes = [line for line in self._lines if _FAILURE.search(line)] or list(self._lines)
+        told = " | ".join(_FAILURE.sub("", line) for line in causes[-LAST_LINES:])
+        return FfmpegError(f"ffmpeg {how}: {told or 'it printed nothing'}")
 
     def kill(self) -> None:
         """End ffmpeg at once, unfinished; its input stays open to write into, in vain."""
@@ -126,5 +138,5 @@ class FfmpegProcess:
         with stderr:
             for line in stderr:
                 text = _ADDRESS.sub("", line.decode(errors="replace")).strip()
-                if text:
+                if text and not _ECHOES.search(text):
                     self._lines.append(text)

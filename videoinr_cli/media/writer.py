@@ -25,7 +25,7 @@ from videoinr_cli.errors import FfmpegError, OutputError
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.containers import Container, KeptStream, container_for, kept_streams
 from videoinr_cli.media.encoders import Encoder, find_encoder
-from videoinr_cli.media.ffmpeg import FfmpegProcess
+from videoinr_cli.media.ffmpeg import LOG_LEVEL, FfmpegProcess
 from videoinr_cli.media.planes import Picture, from_rgb, layout_of, size_multiple
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import EncodeOptions
@@ -105,6 +105,16 @@ def check_destination(destination: str | os.PathLike[str], source: VideoInfo, *,
         raise OutputError(f"the folder {str(folder)!r} may not be written to; choose another one")
 
 
+def _reserve(partial: Path) -> None:
+    """Make the file that ffmpeg will write, where errors are told apart better than by its exit code."""
+    try:
+        partial.write_bytes(b"")
+    except OSError as error:
+        raise OutputError(
+            f"{str(partial)!r} cannot be written: {error.strerror}; choose another folder"
+        ) from error
+
+
 class VideoWriter:
     """Encodes pictures into a file, with the source's other streams, chapters and tags.
 
@@ -163,6 +173,7 @@ class VideoWriter:
             ),
             self._partial,
         )
+        _reserve(self._partial)
         self._is_done = False
         self._process = FfmpegProcess(arguments)
         try:
@@ -302,7 +313,7 @@ def _arguments(job: _Job, partial: Path) -> list[str]:
     stale = [f"{tag}=" for tag, _ in job.source.tags if _STALE_TAGS.match(tag)]
     # ffmpeg-python cannot repeat an option.
     cleared = [word for tag in stale for word in ("-metadata:s:0", tag)]
-    return ["-hide_banner", "-nostdin", "-loglevel", "warning", *arguments, *cleared, target, "-y"]
+    return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *cleared, target, "-y"]
 
 
 def _video_options(job: _Job) -> dict[str, str | None]:
