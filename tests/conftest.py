@@ -1,0 +1,57 @@
+"""Clips for every test that needs one, made on the spot by ffmpeg's real encoders."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from videoinr_cli.media.ffmpeg import find_ffmpeg
+
+RunFfmpeg = Callable[..., None]
+MakeClip = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def run_ffmpeg() -> RunFfmpeg:
+    """Return a function that runs ffmpeg with the arguments it is given, and fails the test if it fails."""
+
+    def run(*arguments: object) -> None:
+        command = [find_ffmpeg(), "-hide_banner", "-nostdin", "-loglevel", "error", "-y"]
+        done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def make_clip(run_ffmpeg: RunFfmpeg, tmp_path: Path) -> MakeClip:
+    """Return a function that makes a clip of a moving test picture and, if asked, a tone.
+
+    ``make_clip("in.mp4", "-bf", "2", frames=30, audio=True)``: positional arguments after the name are
+    ffmpeg's, for the output.
+    """
+
+    def make(
+        name: str,
+        *options: object,
+        size: tuple[int, int] = (64, 48),
+        frames: int = 10,
+        rate: str = "25",
+        audio: bool = False,
+        picture: str = "testsrc2",
+        filters: str = "null",
+        before: tuple[object, ...] = (),  # options of the picture's input, such as -itsoffset
+    ) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        source = f"{picture}=size={size[0]}x{size[1]}:rate={rate},{filters}"
+        inputs: list[object] = [*before, "-f", "lavfi", "-i", source]
+        if audio:
+            inputs += ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=2", "-shortest"]
+        run_ffmpeg(*inputs, "-frames:v", frames, *options, path)
+        return path
+
+    return make
