@@ -27,6 +27,9 @@ MAX_FPS = 1000
 MAX_CRF = 63
 """Largest constant rate factor of any codec (AV1 and VP9; x264 and x265 end at 51)."""
 
+DEFAULT_SCENE_THRESHOLD = 0.75
+"""Share of a picture's structure not found in its neighbour that makes a cut; see `scenes.cut_score`."""
+
 DEFAULT_WEIGHTS = "videoinr-fast"
 """The embedded model."""
 
@@ -146,6 +149,7 @@ class UpscaleOptions:
     device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
     precision: Precision = "auto"
     weights: str = DEFAULT_WEIGHTS  # name of an embedded model, or a path
+    scene_threshold: float = DEFAULT_SCENE_THRESHOLD  # in (0, 1]; 1: every pair is interpolated, even at cuts
     overwrite: bool = False  # replace an existing output
     encode: EncodeOptions = EncodeOptions()
 
@@ -158,6 +162,8 @@ class UpscaleOptions:
         for side in (*(self.size or ()), *((self.height,) if self.height is not None else ())):
             if not 1 <= side <= MAX_SIDE_PX:
                 raise OptionError(f"an output side of {side} px is not within 1 and {MAX_SIDE_PX} px")
+        if not 0 < self.scene_threshold <= 1:
+            raise OptionError(f"scene threshold {self.scene_threshold:g} is not within 0 and 1; try 0.75")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is none of {', '.join(PRECISIONS)}")
 
