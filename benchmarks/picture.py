@@ -1,0 +1,63 @@
+"""Render the README's picture: a part of the example clip, as it is, enlarged as usual, and by the model.
+
+    python benchmarks/picture.py docs/result.png
+
+Columns: the source's own pixels, bicubic enlargement with blended frames, videoinr. Upper row: a frame of the
+source; lower row: the instant halfway to the next one, where the source still shows the former.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videoinr_cli.evaluation.baselines import PerFrame
+from videoinr_cli.evaluation.clips import find_clips, save_picture
+from videoinr_cli.evaluation.methods import ModelMethod
+from videoinr_cli.weights import DEFAULT_WEIGHTS, load_model
+
+CLIP = Path(__file__).resolve().parent.parent / "examples" / "clip.mp4"
+SCALE = 4
+GAP_PX = 8  # white, between the panels
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("output", type=Path, help="PNG to write")
+    parser.add_argument("--weights", default=DEFAULT_WEIGHTS, help="name or file")
+    parser.add_argument("--frame", type=int, default=36, help="of the example clip")
+    parser.add_argument(
+        "--region", type=int, nargs=4, default=[130, 10, 100, 90], metavar=("X", "Y", "W", "H")
+    )
+    arguments = parser.parse_args()
+
+    (clip,) = find_clips(CLIP)
+    given = [frame[None] for frame in islice(clip.frames(), arguments.frame, arguments.frame + 2)]
+    size = (given[0].shape[2] * SCALE, given[0].shape[3] * SCALE)
+    columns = [
+        [F.interpolate(given[0], size=size, mode="nearest")] * 2,
+        list(PerFrame("bicubic", "blend").render(given, 2, size)),
+        list(ModelMethod("videoinr", load_model(arguments.weights)).render(given, 2, size)),
+    ]
+    x, y, width, height = (SCALE * side for side in arguments.region)
+    panels = [[frame[0, :, y : y + height, x : x + width].cpu() for frame in column] for column in columns]
+    save_picture(_join([_join(column, dim=1) for column in panels], dim=2), arguments.output)
+
+
+def _join(pictures: list[Tensor], dim: int) -> Tensor:
+    """Put (3, H, W) pictures side by side along a dimension, with gaps."""
+    shape = list(pictures[0].shape)
+    shape[dim] = GAP_PX
+    parts = [part for picture in pictures for part in (picture, torch.ones(shape))]
+    return torch.cat(parts[:-1], dim=dim)
+
+
+if __name__ == "__main__":
+    main()
