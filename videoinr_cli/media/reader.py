@@ -49,7 +49,8 @@ class SourceFrame:
 def read_frames(info: VideoInfo, *, strict: bool = False) -> Iterator[SourceFrame]:
     """Yield every frame of the video, with strictly increasing timestamps from ``info.start_pts`` on.
 
-    What cannot be decoded is left out and said in the log, with its time.
+    What cannot be decoded is left out, and said in the log with its time, as are frames that the decoder
+    patched up. (Of HEVC, VP9 and FFV1 ffmpeg does not tell.)
 
     Args:
         info: what `probe` returned.

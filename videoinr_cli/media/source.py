@@ -15,6 +15,9 @@ from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError
 
+TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
+"""Demuxers by which ffmpeg shows any text as a video of a terminal."""
+
 MAX_READ_FAILURES = 32
 """Failed reads in a row after which the rest of a damaged file is given up."""
 
@@ -27,7 +30,7 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     """
     name = os.fspath(path)
     try:
-        return av.open(name, "r", metadata_errors="replace")
+        container = av.open(name, "r", metadata_errors="replace")
     except FileNotFoundError as error:
         raise InputError(f"there is no file {name!r}; check the path") from error
     except IsADirectoryError as error:
@@ -37,6 +40,10 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{name!r} cannot be read as a video: {reason}; is it a complete file?") from error
+    if container.format.name in TEXT_FORMATS:
+        container.close()
+        raise InputError(f"{name!r} cannot be read as a video: it is a text; name a video file")
+    return container
 
 
 def video_stream(container: InputContainer) -> VideoStream:

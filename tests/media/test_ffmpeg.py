@@ -1,0 +1,86 @@
+"""Which ffmpeg is run, and how its failures arrive."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from videoinr_cli.errors import FfmpegError
+from videoinr_cli.media.ffmpeg import FfmpegProcess, find_ffmpeg
+
+
+@pytest.fixture(autouse=True)
+def fresh_search() -> Iterator[None]:
+    find_ffmpeg.cache_clear()
+    yield
+    find_ffmpeg.cache_clear()
+
+
+def program(path: Path, script: str = "exit 0") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def test_the_users_ffmpeg_comes_first_then_the_systems_then_the_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, system = program(tmp_path / "own" / "ffmpeg"), program(tmp_path / "bin" / "ffmpeg")
+    monkeypatch.setenv("FFMPEG_PATH", str(own))
+    monkeypatch.setenv("PATH", str(system.parent))
+    assert find_ffmpeg() == str(own)
+    find_ffmpeg.cache_clear()
+    monkeypatch.delenv("FFMPEG_PATH")
+    assert find_ffmpeg() == str(system)
+    find_ffmpeg.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_ffmpeg() == imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def test_a_wrong_path_and_no_ffmpeg_at_all_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", "/nowhere/ffmpeg")
+    with pytest.raises(FfmpegError, match=r"FFMPEG_PATH is '/nowhere/ffmpeg'.*unset it"):
+        find_ffmpeg()
+    monkeypatch.delenv("FFMPEG_PATH")
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    def missing() -> str:
+        raise RuntimeError("No ffmpeg exe could be found.")
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", missing)
+    with pytest.raises(FfmpegError, match="install it"):
+        find_ffmpeg()
+
+
+def test_a_failure_says_the_cause_in_one_line_and_leaves_no_thread() -> None:
+    process = FfmpegProcess(["-loglevel", "level+warning", "-i", "/nowhere/in.mp4", "-f", "null", "-"])
+    with pytest.raises(FfmpegError, match=r"code \d+: .*No such file or directory") as caught:
+        process.finish()
+    assert "\n" not in str(caught.value)
+    assert " @ 0x" not in str(caught.value)
+    assert not [thread for thread in threading.enumerate() if thread.name == "ffmpeg-stderr"]
+
+
+def test_a_talkative_ffmpeg_does_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Much more than a pipe holds on its standard error, while its input is written to."""
+    lines = "i=0; while [ $i -lt 20000 ]; do echo 'a line of warning' >&2; i=$((i+1)); done"
+    script = f"{lines}; cat >/dev/null; exit 3"
+    monkeypatch.setenv("FFMPEG_PATH", str(program(tmp_path / "ffmpeg", script)))
+    process = FfmpegProcess([])
+    process.stdin.write(bytes(1 << 20))
+    with pytest.raises(FfmpegError, match=r"failed with code 3: a line of warning \| a line"):
+        process.finish()
+
+
+def test_an_ffmpeg_that_hangs_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", str(program(tmp_path / "ffmpeg", "exec sleep 60")))
+    process = FfmpegProcess([])
+    process.stop()
+    assert not [thread for thread in threading.enumerate() if thread.name == "ffmpeg-stderr"]
+    process.stop()  # twice does no harm

@@ -1,0 +1,191 @@
+"""What is found in files made for it, and what is said of files that hold no video."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from videoinr_cli.errors import InputError
+from videoinr_cli.media.probe import probe
+
+MakeClip = Callable[..., Path]
+RunFfmpeg = Callable[..., None]
+
+
+def test_a_plain_clip(make_clip: MakeClip) -> None:
+    info = probe(make_clip("in.mp4", "-pix_fmt", "yuv420p", audio=True, frames=30, rate="30000/1001"))
+    assert (info.width, info.height) == (64, 48)
+    assert (info.codec, info.pix_fmt, info.bit_depth) == ("h264", "yuv420p", 8)
+    assert info.frame_rate == Fraction(30000, 1001)
+    assert info.time_base == Fraction(1, 30000)
+    assert info.start_pts == 0
+    assert info.duration == Fraction(1001, 1000)
+    assert info.end_pts == 30030
+    assert info.frame_count == 30
+    assert info.sample_aspect_ratio == 1
+    assert (info.rotation, info.mirrored) == (0, False)
+    assert not info.has_alpha
+    assert not info.is_grey
+    assert [(stream.kind, stream.codec) for stream in info.streams] == [("audio", "aac")]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("in.mkv", "libx264"), ("in.webm", "libvpx-vp9"), ("in.ts", "libx264"), ("in.mov", "prores_ks")],
+)
+def test_durations_are_of_the_video_and_not_of_the_file(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path, name: str, codec: str
+) -> None:
+    """The sound goes on for two seconds; the video lasts 0.4."""
+    picture, clip = make_clip("picture.mkv", "-c:v", "ffv1"), tmp_path / name
+    sound = ("-f", "lavfi", "-i", "sine=duration=2")
+    run_ffmpeg("-i", picture, *sound, "-map", 0, "-map", 1, "-c:v", codec, clip)
+    assert probe(clip).duration == Fraction(2, 5)
+
+
+def test_the_colour_that_is_written_is_found(make_clip: MakeClip) -> None:
+    tags = "color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv:chroma_location=topleft"
+    info = probe(make_clip("in.mp4", filters=f"format=yuv420p10le,setparams={tags}"))
+    assert info.bit_depth == 10
+    assert info.colour.matrix == "bt2020nc"
+    assert info.colour.primaries == "bt2020"
+    assert info.colour.transfer == "smpte2084"
+    assert info.colour.range == "limited"
+    assert info.colour.chroma_location == "topleft"
+    assert info.colour.is_hdr
+    assert info.colour.unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("size", "matrix", "primaries"),
+    [
+        ((720, 480), "smpte170m", "smpte170m"),
+        ((720, 576), "bt470bg", "bt470bg"),
+        ((1280, 720), "bt709", "bt709"),
+    ],
+)
+def test_colour_that_is_not_said_is_guessed_by_size(
+    make_clip: MakeClip, size: tuple[int, int], matrix: str, primaries: str
+) -> None:
+    info = probe(make_clip("in.mkv", "-c:v", "ffv1", filters="format=yuv420p", size=size, frames=1))
+    assert info.colour.matrix is None
+    assert info.resolved_colour.matrix == matrix
+    assert info.resolved_colour.primaries == primaries
+    assert info.resolved_colour.range == "limited"
+
+
+def test_full_range_is_found_by_tag_and_by_pixel_format(make_clip: MakeClip) -> None:
+    tagged = make_clip("tag.mp4", filters="format=yuv420p,setparams=range=pc", frames=2)
+    assert probe(tagged).colour.range == "full"
+    assert probe(make_clip("in.mov", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p")).colour.range == "full"
+
+
+@pytest.mark.parametrize(
+    ("options", "rotation", "mirrored"),
+    [
+        (["-display_rotation", 90], 270, False),
+        (["-display_rotation", -90], 90, False),
+        (["-display_rotation", 180], 180, False),
+        (["-display_hflip"], 0, True),
+        (["-display_vflip"], 180, True),
+        (["-display_rotation", 90, "-display_hflip"], 90, True),
+    ],
+)
+def test_rotation(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, options: list[object], rotation: int, mirrored: bool
+) -> None:
+    clip = make_clip("in.mp4")
+    turned = clip.with_name("turned.mp4")
+    run_ffmpeg(*options, "-i", clip, "-c", "copy", turned)
+    info = probe(turned)
+    assert (info.rotation, info.mirrored) == (rotation, mirrored)
+    assert (info.width, info.height) == ((48, 64) if rotation in (90, 270) else (64, 48))
+
+
+def test_the_shape_of_pixels_turns_with_the_picture(make_clip: MakeClip, run_ffmpeg: RunFfmpeg) -> None:
+    clip = make_clip("in.mp4", filters="setsar=16/11")
+    assert probe(clip).sample_aspect_ratio == Fraction(16, 11)
+    turned = clip.with_name("turned.mp4")
+    run_ffmpeg("-display_rotation", 90, "-i", clip, "-c", "copy", turned)
+    assert probe(turned).sample_aspect_ratio == Fraction(11, 16)
+
+
+def test_where_the_file_starts(make_clip: MakeClip, run_ffmpeg: RunFfmpeg) -> None:
+    picture = make_clip("picture.mkv")
+    clip, both = picture.with_name("late.mkv"), picture.with_name("both.mkv")
+    sound = ("-f", "lavfi", "-i", "sine=duration=1")
+    run_ffmpeg("-itsoffset", 3, "-i", picture, *sound, "-c:v", "copy", "-c:a", "pcm_s16le", clip)
+    info = probe(clip)
+    assert info.start_pts * info.time_base == 3
+    assert info.origin == 0
+    assert info.duration == Fraction(2, 5)
+    run_ffmpeg("-itsoffset", 2, "-i", clip, "-c", "copy", "-copyts", both)
+    assert probe(both).start_pts * probe(both).time_base == 5
+    assert probe(both).origin == 2
+
+
+def test_interlacing_is_told(make_clip: MakeClip) -> None:
+    clip = make_clip(
+        "in.mkv",
+        "-c:v",
+        "mpeg2video",
+        "-flags",
+        "+ildct+ilme",
+        filters="setfield=bff,format=yuv420p",
+        frames=5,
+    )
+    assert probe(clip).field_order == "bff"
+    assert probe(make_clip("plain.mp4")).field_order == "progressive"
+
+
+def test_streams_beside_the_video(make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path) -> None:
+    clip = make_clip("in.mp4", audio=True)
+    (tmp_path / "lines.srt").write_text("1\n00:00:00,100 --> 00:00:00,300\nHello\n")
+    full = tmp_path / "full.mkv"
+    run_ffmpeg(
+        *("-i", clip, "-i", tmp_path / "lines.srt", "-map", 0, "-map", 1, "-c", "copy", "-c:s", "ass"),
+        *("-metadata:s:a:0", "language=deu", "-metadata:s:a:0", "title=Stereo", "-disposition:s:0", "forced"),
+        *("-attach", tmp_path / "lines.srt", "-metadata:s:t:0", "mimetype=text/plain", full),
+    )
+    sound, lines, attached = probe(full).streams
+    assert (sound.kind, sound.language, sound.title) == ("audio", "deu", "Stereo")
+    assert (lines.kind, lines.codec, lines.disposition) == ("subtitle", "ass", ("forced",))
+    assert (attached.kind, attached.title) == ("attachment", "lines.srt")
+
+
+def test_cover_art_is_no_video(make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path) -> None:
+    picture, sound = make_clip("cover.png", "-update", 1, frames=1), tmp_path / "song.m4a"
+    run_ffmpeg(
+        *("-i", picture, "-f", "lavfi", "-i", "sine=duration=1", "-map", 1, "-map", 0, "-c:v", "copy"),
+        *("-disposition:v:0", "attached_pic", sound),
+    )
+    with pytest.raises(InputError, match="there is no video in"):
+        probe(sound)
+
+
+def test_what_is_no_video_is_said_in_a_line(
+    tmp_path: Path, run_ffmpeg: RunFfmpeg, make_clip: MakeClip
+) -> None:
+    (tmp_path / "notes.txt").write_text("no video at all\n" * 50)
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "data.json").write_text(json.dumps({"a": 1}))
+    run_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", tmp_path / "sound.wav")
+    whole = make_clip("whole.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])  # the index is at its end
+    for name, words in [
+        ("missing.mp4", "there is no file .*; check the path"),
+        (".", "is a folder; name a video file in it"),
+        ("notes.txt", "cannot be read as a video"),
+        ("empty.mp4", "cannot be read as a video"),
+        ("data.json", "cannot be read as a video"),
+        ("cut.mp4", "is it a complete file"),
+        ("sound.wav", "there is no video in .*, only audio"),
+    ]:
+        with pytest.raises(InputError, match=words) as caught:
+            probe(tmp_path / name)
+        assert "\n" not in str(caught.value)
+        assert str(tmp_path / name) in str(caught.value)
