@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 import torch
@@ -18,6 +19,10 @@ from videoinr_cli.model.config import ModelConfig
 DEFAULT_CHUNK_BYTES = 32 << 20
 """Temporary memory one chunk of output rows may take: small enough for a CPU's cache to help, large enough
 that the overhead of a call does not show (measured: 8 to 128 MiB differ by less than 10 %)."""
+
+DEFAULT_INSTANT_BYTES = 512 << 20
+"""Memory that one instant may hold between chunks; a larger frame is rendered in bands, each an instant of its
+own. Enough for 1080p at once: bands cost what warping reaches beyond them, computed twice."""
 
 
 class Window(NamedTuple):
@@ -35,6 +40,12 @@ class Window(NamedTuple):
     @property
     def width(self) -> int:
         return self.right - self.left
+
+    def row_chunks(self, pixels: int) -> Iterator[Window]:
+        """Split into whole rows of at most `pixels` pixels together, but at least one row each."""
+        rows = max(1, pixels // self.width)
+        for top in range(self.top, self.bottom, rows):
+            yield self._replace(top=top, bottom=min(top + rows, self.bottom))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +109,10 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
     def query_bytes(self, pair: PairT) -> int:
         """Return the temporary memory that `query` needs per output pixel, for the whole batch."""
 
+    def instant_bytes(self, pair: PairT) -> int:
+        """Return the memory that an instant holds per output pixel, for the whole batch."""
+        return 0
+
     def render(
         self,
         pair: PairT,
@@ -106,8 +121,9 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         *,
         window: Window | None = None,
         chunk_bytes: int = DEFAULT_CHUNK_BYTES,
+        instant_bytes: int = DEFAULT_INSTANT_BYTES,
     ) -> Tensor:
-        """Render one instant at any size, in chunks of rows.
+        """Render one instant at any size, in bands and chunks of rows.
 
         Chunks are exact: each point is decoded by itself, so the result does not depend on their size beyond
         float rounding.
@@ -117,6 +133,7 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
             size: (Ho, Wo), the size at which the whole frame is rendered.
             window: the part of that grid to return; the whole by default.
             chunk_bytes: temporary memory that one chunk may take.
+            instant_bytes: memory that the chunks of one band may share.
 
         Returns:
             (B, 3, h, w) float32 RGB, channels_last in memory, not clamped to [0, 1].
@@ -124,18 +141,14 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         if not 0.0 <= tau <= 1.0:
             raise ValueError(f"tau must be within [0, 1], got {tau}")
         window = window or Window(0, 0, *size)
-        instant = self.prepare_instant(pair, tau, size, window, chunk_bytes)
-        rows = max(1, chunk_bytes // (self.query_bytes(pair) * window.width))
         output: Tensor | None = None
-        for top in range(window.top, window.bottom, rows):
-            chunk = window._replace(top=top, bottom=min(top + rows, window.bottom))
-            rgb = self.query(instant, chunk)
-            if output is None:
-                output = torch.empty(
-                    (rgb.shape[0], 3, window.height, window.width),
-                    device=rgb.device,
-                    memory_format=torch.channels_last,
-                )
-            output[:, :, top - window.top : chunk.bottom - window.top] = rgb
+        for band in window.row_chunks(instant_bytes // max(1, self.instant_bytes(pair))):
+            instant = self.prepare_instant(pair, tau, size, band, chunk_bytes)
+            for chunk in band.row_chunks(chunk_bytes // self.query_bytes(pair)):
+                rgb = self.query(instant, chunk)
+                if output is None:
+                    shape = (rgb.shape[0], 3, window.height, window.width)
+                    output = torch.empty(shape, device=rgb.device, memory_format=torch.channels_last)
+                output[:, :, chunk.top - window.top : chunk.bottom - window.top] = rgb
         assert output is not None, "an empty window"
         return output

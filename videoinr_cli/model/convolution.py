@@ -1,0 +1,57 @@
+"""3x3 convolutions, by the fastest way the machine offers.
+
+Knows nothing of what is convolved. On a CPU in float32 that way is Winograd's (Lavin and Gray, CVPR 2016):
+where the direct one already runs at the processor's peak, only fewer multiplications help. NNPACK has it and
+comes with torch's CPU builds; measured at 64 to 256 channels and 320x180 pixels: 1.8 to 3 times as fast as
+oneDNN, with a rounding error of some 1e-5 of the result's range instead of 1e-6.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Conv3x3(nn.Conv2d):
+    """A 3x3 convolution with padding 1."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, 3, stride=stride, padding=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.stride != (1, 1):
+            return super().forward(input)
+        return convolve3x3(input, self.weight, self.bias)
+
+
+def convolve3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Convolve (B, C, H, W) with a (K, C, 3, 3) weight, zero-padded to the same size."""
+    if not winograd_serves(x):
+        return F.conv2d(x, weight, bias, padding=1)
+    # One picture at a time: NNPACK's way for batches is no faster here, and needs memory for all of them.
+    images = [_nnpack(image, weight, bias, (1, 1)) for image in x.split(1)]
+    return images[0] if len(images) == 1 else torch.cat(images)
+
+
+def winograd_serves(x: Tensor) -> bool:
+    """Say whether `convolve3x3` takes Winograd's way for `x`; NCHW in memory is best then, else NHWC."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype is torch.float32
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+        and _nnpack_available()
+    )
+
+
+# Reached by its private name, because F.conv2d takes it for batches of 16 and more only.
+_nnpack = getattr(torch, "_nnpack_spatial_convolution", None)
+
+
+@functools.cache
+def _nnpack_available() -> bool:
+    # Asking is what initialises NNPACK.
+    return _nnpack is not None and torch.backends.nnpack.is_available()

@@ -1,0 +1,126 @@
+"""Modulated deformable convolution (DCNv2, Zhu et al., CVPR 2019) in plain PyTorch.
+
+Knows nothing of what is aligned with it. torchvision's operator serves on CUDA where it is installed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from videoinr_cli.model.convolution import Conv3x3
+
+try:
+    from torchvision.ops import deform_conv2d
+except ImportError:
+    deform_conv2d = None
+
+TAPS = 9
+CHUNK_PIXELS = 2560
+"""Pixels convolved at a time: what one needs (about 7 KB each) stays in a CPU's cache. On a GPU more is better."""
+CHUNK_PIXELS_GPU = 1 << 18
+
+
+class DeformableConv(nn.Module):
+    """A 3x3 convolution whose taps look where another feature tells them to, and as strongly.
+
+    Args:
+        channels: of the input, the output and the guiding feature.
+        groups: channels are split into this many groups, each with offsets of its own.
+    """
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.offset_mask = Conv3x3(channels, 3 * TAPS * groups)
+        bound = 1 / math.sqrt(TAPS * channels)
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.zeros_(self.offset_mask.weight)  # begins as a convolution at half strength
+        nn.init.zeros_(self.offset_mask.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """Convolve `x` (B, C, H, W), guided by `guide` of the same shape."""
+        # Under autocast the offsets arrive in half precision, but positions are summed in float32.
+        offset_mask = self.offset_mask(guide).float()
+        return deformable_convolution(x.float(), offset_mask, self.weight, self.bias, groups=self.groups)
+
+
+def deformable_convolution(
+    x: Tensor, offset_mask: Tensor, weight: Tensor, bias: Tensor, *, groups: int
+) -> Tensor:
+    """Sample `x` at displaced taps, weigh by a mask, and convolve.
+
+    Args:
+        x: (B, C, H, W) float32.
+        offset_mask: (B, 27 * groups, H, W) float32: for group g and tap k = 3 * row + column, dy and dx in
+            pixels are channels 18 g + 2 k and the next, the mask before its sigmoid is 18 groups + 9 g + k
+            (the order of the authors' checkpoints).
+        weight: (K, C, 3, 3).
+        bias: (K,).
+
+    Returns:
+        (B, K, H, W), read bilinearly, with zeros outside of `x`.
+    """
+    batch, channels, height, width = x.shape
+    offset, mask = offset_mask.split((2 * TAPS * groups, TAPS * groups), 1)
+    if deform_conv2d is not None and x.is_cuda:
+        operator: Callable[..., Tensor] = deform_conv2d
+        return operator(x, offset, weight, bias, padding=1, mask=mask.sigmoid())
+    # Zeros around, one before and two behind, make the four pixels of any clamped position exist.
+    table = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 2, 1, 2)).view(-1, channels // groups)
+    kernel = (
+        weight.view(-1, groups, channels // groups, TAPS).permute(0, 1, 3, 2).reshape(weight.shape[0], -1)
+    )
+    rows = max(1, (CHUNK_PIXELS_GPU if x.is_cuda else CHUNK_PIXELS) // (width * batch))
+    parts = []
+    for top in range(0, height, rows):
+        part = offset[:, :, top : top + rows].unflatten(1, (groups, TAPS, 2))
+        strength = mask[:, :, top : top + rows].sigmoid().unflatten(1, (groups, TAPS))
+        index, share = _sampling(part[:, :, :, 0], part[:, :, :, 1], strength, top, height, width)
+        columns = F.embedding_bag(index, table, mode="sum", per_sample_weights=share)
+        columns = columns.view(batch, groups * TAPS, -1, channels // groups)  # (B, G 9, Q, C / G)
+        columns = columns.transpose(1, 2).reshape(batch, -1, TAPS * channels)
+        convolved = torch.matmul(kernel, columns.transpose(1, 2))  # (B, K, Q)
+        parts.append((convolved + bias.view(-1, 1)).unflatten(2, (-1, width)))
+    return torch.cat(parts, 2)
+
+
+def _sampling(
+    dy: Tensor, dx: Tensor, strength: Tensor, top: int, height: int, width: int
+) -> tuple[Tensor, Tensor]:
+    """Find the four table rows of every sample and their weights.
+
+    Args:
+        dy, dx, strength: (B, G, 9, h, W) offsets in pixels and masks of the rows from `top` on.
+        height, width: of the whole picture, without the table's zeros.
+
+    Returns:
+        (N, 4) int32 and (N, 4) float32; N counts batch, groups, taps, rows and columns in this order.
+    """
+    batch, groups, _, rows, _ = dy.shape
+    device = dy.device
+    tap = torch.arange(TAPS, device=device).view(-1, 1, 1)
+    # The tap's own -1 and the table's one row and column of zeros in front cancel.
+    y = (dy + (tap // 3 + torch.arange(top, top + rows, device=device).view(-1, 1))).clamp(0, height + 1)
+    x = (dx + (tap % 3 + torch.arange(width, device=device))).clamp(0, width + 1)
+    y_floor, x_floor = y.floor(), x.floor()
+    down, right = y - y_floor, x - x_floor
+    lower = down * strength
+    lower_right = lower * right
+    upper_right = right * strength - lower_right
+    upper_left = strength - lower - upper_right
+    share = torch.stack((upper_left, upper_right, lower - lower_right, lower_right), -1)
+
+    row_stride = (width + 3) * groups
+    group = torch.arange(groups, dtype=torch.int32, device=device).view(-1, 1, 1, 1)
+    picture = torch.arange(batch, dtype=torch.int32, device=device).view(-1, 1, 1, 1, 1)
+    base = picture * ((height + 3) * row_stride) + group
+    corner = y_floor.int() * row_stride + x_floor.int() * groups + base
+    index = torch.stack((corner, corner + groups, corner + row_stride, corner + (row_stride + groups)), -1)
+    return index.view(-1, 4), share.view(-1, 4)

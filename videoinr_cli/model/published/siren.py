@@ -1,0 +1,64 @@
+"""The networks that the decoder asks at every point (SIREN, Sitzmann et al., NeurIPS 2020).
+
+Knows nothing of what goes in. A network is asked in two parts, because its first layer is linear in features
+that can be projected before they are sampled: the caller sums up that layer, `finish` does the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldedSiren:
+    """A network's weights with the frequency multiplied in, so that a hidden layer is sin(Wx + b)."""
+
+    first: Tensor  # (hidden, inputs)
+    bias: Tensor  # (hidden,)
+    rest: tuple[tuple[Tensor, Tensor], ...]  # weights (outputs, inputs) and biases of the other layers
+
+    def finish(self, first_sum: Tensor) -> Tensor:
+        """Apply everything after the first layer's sum.
+
+        Args:
+            first_sum: (B, h, w, hidden) float32, the first layer's Wx + b; overwritten.
+
+        Returns:
+            (B, h, w, outputs) float32.
+        """
+        x = first_sum
+        for weight, bias in self.rest:
+            x = dense(x.sin_(), weight, bias)
+        return x
+
+
+class Siren(nn.Module):
+    """Fully connected layers with sines between them: sin(frequency (Wx + b))."""
+
+    def __init__(self, inputs: int, hidden: list[int], outputs: int, frequency: float) -> None:
+        super().__init__()
+        self.frequency = frequency
+        widths = [inputs, *hidden, outputs]
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False))
+        for number, layer in enumerate(self.layers):  # Sitzmann et al., section 3.2
+            bound = 1 / widths[number] if number == 0 else math.sqrt(6 / widths[number]) / frequency
+            nn.init.uniform_(layer.weight, -bound, bound)  # type: ignore[arg-type]
+
+    def folded(self) -> FoldedSiren:
+        """Multiply the frequency into the hidden layers' weights; cheap, so it is done for every pair."""
+        *hidden, last = [(layer.weight, layer.bias) for layer in self.layers]
+        scaled = [(weight * self.frequency, bias * self.frequency) for weight, bias in hidden]  # type: ignore[operator]
+        (first, bias), *rest = scaled
+        return FoldedSiren(first, bias, (*rest, last))  # type: ignore[arg-type]
+
+
+def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Multiply (B, h, w, C) float32 by a matrix (K, C) at every point: (B, h, w, K)."""
+    if x.device.type != "cpu":
+        return F.linear(x, weight, bias)  # not a convolution: cuDNN's would round to TF32, and sines show it
+    # oneDNN's 1x1 convolution over channels that lie together beats the matrix product that F.linear calls.
+    return F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
