@@ -49,6 +49,8 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
         rotation, mirrored = _orientation(frame)
         sideways = rotation in (90, 270)
         aspect = stream.sample_aspect_ratio or Fraction(1)
+        chapters = container.chapters()
+        last = _last_packet(container, stream)  # seeks, so nothing is read after it
         return VideoInfo(
             path=Path(path),
             container=container.format.name,
@@ -74,8 +76,9 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
                 for other in container.streams
                 if other.index != stream.index
             ),
-            has_chapters=bool(container.chapters()),
-            duration=_duration(container, stream, start * time_base),  # seeks, so it comes last
+            has_chapters=bool(chapters),
+            duration=_duration(container, stream, start * time_base, last[1] if last else None),
+            last_pts=round(last[0] / time_base) if last else None,
         )
 
 
@@ -147,42 +150,40 @@ def _origin(container: InputContainer) -> Fraction:
     return max(min(starts, default=Fraction(0)), Fraction(0))
 
 
-def _duration(container: InputContainer, stream: VideoStream, start: Fraction) -> Fraction | None:
+def _duration(
+    container: InputContainer, stream: VideoStream, start: Fraction, packets_end: Fraction | None
+) -> Fraction | None:
     """Return the seconds from the first frame's start to the last one's end.
 
     Said by the stream, else by the packets at the end of the file, else by the whole file.
     """
     if stream.duration is not None and stream.time_base is not None:
         first = stream.start_time * stream.time_base if stream.start_time is not None else start
-        return _positive(stream.duration * stream.time_base + first - start)
-    end = _last_packet_end(container, stream)
-    if end is not None:
-        return _positive(end - start)
-    if container.duration is not None:
-        return _positive(
-            container.duration * _MICROSECOND + (container.start_time or 0) * _MICROSECOND - start
-        )
-    return None
+        end = first + stream.duration * stream.time_base
+    elif packets_end is not None:
+        end = packets_end
+    elif container.duration is not None:
+        end = (container.duration + (container.start_time or 0)) * _MICROSECOND
+    else:
+        return None
+    return end - start if end > start else None
 
 
-def _positive(seconds: Fraction) -> Fraction | None:
-    return seconds if seconds > 0 else None
-
-
-def _last_packet_end(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """Return the end of the stream in seconds, from its packets after the last place that can be sought."""
+def _last_packet(container: InputContainer, stream: VideoStream) -> tuple[Fraction, Fraction] | None:
+    """Return when the last packet is shown and when it ends, in seconds; None where one cannot seek."""
     if container.duration is None:
         return None
-    end: Fraction | None = None
+    last: tuple[Fraction, Fraction] | None = None
     try:
         container.seek((container.start_time or 0) + container.duration)
         for packet in container.demux(stream):
             if packet.pts is not None:
-                packet_end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                end = packet_end if end is None else max(end, packet_end)
+                end = packet.pts + (packet.duration or 0)
+                shown = (packet.pts * packet.time_base, end * packet.time_base)
+                last = shown if last is None else max(last, shown)
     except av.FFmpegError:
         pass  # a damaged end: what came before it is known
-    return end
+    return last
 
 
 def _summary(stream: Stream, description: str) -> StreamInfo:

@@ -45,6 +45,7 @@ class VideoInfo:
     start_pts: int  # of the first frame, in ticks
     frame_rate: Fraction  # average, frames per second
     duration: Fraction | None  # seconds from the first frame's start to the last one's end; None: not known
+    last_pts: int | None = None  # of the last frame, in ticks, as far as the file's end tells
     origin: Fraction = Fraction(0)  # the earliest start of any stream, in seconds on the video's clock
     sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
     rotation: int = 0  # degrees clockwise that make the coded picture upright: 0, 90, 180 or 270

@@ -35,6 +35,9 @@ MAX_TIMESCALE = 2**31 - 1
 
 FALLBACK_TICK = Fraction(1, 1_000_000)
 
+MAX_ASPECT = 65535
+"""Largest width or height of a pixel that H.264 can express."""
+
 _STALE_TAGS = re.compile(r"(?i)^(rotate|duration|bps|number_of_(frames|bytes)|_statistics_.*)(-\w+)?$")
 """Tags of the source's video that are no longer true of the output."""
 
@@ -132,6 +135,7 @@ class VideoWriter:
         *,
         frame_rate: Fraction | None = None,
         end_pts: int | None = None,
+        last_pts: int | None = None,
         overwrite: bool = False,
         strict: bool = False,
     ) -> None:
@@ -144,7 +148,9 @@ class VideoWriter:
             source: where all other streams come from, and how its colours and pixels are to be understood.
             encoding: the user's wishes.
             frame_rate: in frames per second, constant or average; the source's when None.
-            end_pts: where the last picture ends, in ticks; when None it lasts as long as ffmpeg guesses.
+            end_pts: where the last picture ends, in ticks; when None it lasts one frame.
+            last_pts: when the last picture is shown, in ticks, as far as is known; when None, one frame
+                before the end.
             overwrite: whether an existing file may be replaced.
             strict: whether a stream that the container cannot hold is an error.
 
@@ -161,6 +167,7 @@ class VideoWriter:
         self._colour = _output_colour(source, self._format.pix_fmt)
         self._raw_format = layout_of(self._format.pix_fmt).pix_fmt
         self._clock = _Clock.of(time_base, source.origin)
+        frame_rate = frame_rate or source.frame_rate
         arguments = _arguments(
             _Job(
                 format=self._format,
@@ -169,7 +176,10 @@ class VideoWriter:
                 kept=kept_streams(source, self._format.container, strict=strict),
                 colour=self._colour,
                 clock=self._clock,
-                end=None if end_pts is None else self._clock.ticks(end_pts),
+                pixel_aspect=_pixel_aspect(source, size),
+                last_duration=_last_duration(
+                    self._format.container, self._clock, frame_rate, end_pts, last_pts
+                ),
             ),
             self._partial,
         )
@@ -178,11 +188,10 @@ class VideoWriter:
         self._process = FfmpegProcess(arguments)
         try:
             self._nut = av.open(f"pipe:{self._process.stdin.fileno()}", "w", format="nut")
-            self._stream = self._nut.add_stream("rawvideo", rate=frame_rate or source.frame_rate)
+            self._stream = self._nut.add_stream("rawvideo", rate=frame_rate)
             self._stream.width, self._stream.height = size
             self._stream.pix_fmt = self._raw_format
             self._stream.time_base = self._stream.codec_context.time_base = self._clock.tick
-            self._stream.codec_context.sample_aspect_ratio = _pixel_aspect(source, size)
         except BaseException:
             self._process.stop()
             raise
@@ -238,6 +247,10 @@ class VideoWriter:
             raise
         self._is_done = True
 
+    def interrupt(self) -> None:
+        """End ffmpeg at once, from any thread; a call under way in another one raises, and `abort` is next."""
+        self._process.kill()
+
     def abort(self) -> None:
         """End ffmpeg at once and remove what it has written; does nothing after `close`."""
         if self._is_done:
@@ -288,14 +301,16 @@ class _Job:
     kept: tuple[KeptStream, ...]
     colour: Colour
     clock: _Clock
-    end: int | None  # of the last picture, in the clock's ticks
+    pixel_aspect: Fraction  # width over height
+    last_duration: str | None  # the bitstream filter that gives the last picture its duration
 
 
 def _arguments(job: _Job, partial: Path) -> list[str]:
     """Return ffmpeg's command line without the program."""
     pictures = ffmpeg.input("pipe:0", format="nut", **_colour_options(job.colour))
     original = ffmpeg.input(f"file:{job.source.path}", itsoffset=f"{float(-job.clock.origin):.6f}")
-    streams = [pictures["v:0"], *(original[str(kept.stream.index)] for kept in job.kept)]
+    video = pictures["v:0"].filter("setsar", r=str(job.pixel_aspect), max=MAX_ASPECT)
+    streams = [video, *(original[str(kept.stream.index)] for kept in job.kept)]
     streams.append(original["v:9999?"])  # none, but ffmpeg-python drops inputs of which nothing is mapped
     options: dict[str, str | None] = {
         "format": job.format.container.muxer,
@@ -330,19 +345,32 @@ def _video_options(job: _Job) -> dict[str, str | None]:
     }
     if job.format.container.exact_ticks:
         options["video_track_timescale"] = str(tick.denominator)
-    if job.end is not None:
-        options["bsf:0"] = _until(job.end)
+    if job.last_duration is not None:
+        options["bsf:0"] = job.last_duration
     return options
 
 
-def _until(end: int) -> str:
-    """Return the bitstream filter that lets the last picture last until `end`, in ticks.
+def _last_duration(
+    container: Container, clock: _Clock, frame_rate: Fraction, end_pts: int | None, last_pts: int | None
+) -> str | None:
+    """Return the bitstream filter by which the last picture lasts until `end_pts`.
 
-    Raw frames in NUT have no duration, so ffmpeg guesses. Matroska takes the latest end of any packet as the
-    end of the video, mp4 that for its edit list, but for the track itself the sum of decoding times and the
-    duration of the packet that was coded last, which with B-frames is not the one shown last.
+    Raw frames in NUT have no duration, so ffmpeg takes them to last one frame. Matroska stores a packet's
+    duration where it differs. Mp4 takes the latest end of any packet for its edit list, but for the track
+    itself the sum of decoding times and the duration of the packet that is coded last, which with B-frames is
+    not the one shown last.
     """
-    return f"setts=pts=PTS:dts=DTS:duration='max(1,min({end}-PTS,{end}-STARTPTS-DTS+STARTDTS))'"
+    if end_pts is None:
+        return None
+    end = clock.ticks(end_pts)
+    if container.exact_ticks:
+        duration = f"max(1,min({end}-PTS,{end}-STARTPTS-DTS+STARTDTS))"
+    else:
+        last = (
+            clock.ticks(last_pts) if last_pts is not None else end - round(3 / (2 * frame_rate * clock.tick))
+        )
+        duration = f"if(gte(PTS,{last}),{end}-PTS,DURATION)"
+    return f"setts=pts=PTS:dts=DTS:duration='{duration}'"
 
 
 def _colour_options(colour: Colour) -> dict[str, int]:
@@ -382,4 +410,4 @@ def _pixel_aspect(source: VideoInfo, size: tuple[int, int]) -> Fraction:
     if abs(Fraction(width * source.height, source.width) - height) <= 2:
         return source.sample_aspect_ratio
     shape = source.sample_aspect_ratio * Fraction(source.width, source.height)
-    return (shape * Fraction(height, width)).limit_denominator(65535)
+    return (shape * Fraction(height, width)).limit_denominator(MAX_ASPECT)
