@@ -31,4 +31,5 @@ def keep_memory_mapped() -> bool:
     if mallopt is None:
         return False
     settings = (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD)
-    return all([mallopt(setting, THRESHOLD_BYTES) == 1 for setting in settings])
+    results = [mallopt(setting, THRESHOLD_BYTES) for setting in settings]  # both, whatever the first says
+    return all(result == 1 for result in results)

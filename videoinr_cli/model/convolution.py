@@ -9,6 +9,7 @@ oneDNN, with a rounding error of some 1e-5 of the result's range instead of 1e-6
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,7 @@ class Conv3x3(nn.Conv2d):
 
 def convolve3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolve (B, C, H, W) with a (K, C, 3, 3) weight, zero-padded to the same size."""
-    if not winograd_serves(x):
+    if _nnpack is None or not winograd_serves(x):
         return F.conv2d(x, weight, bias, padding=1)
     # One picture at a time: NNPACK's way for batches is no faster here, and needs memory for all of them.
     images = [_nnpack(image, weight, bias, (1, 1)) for image in x.split(1)]
@@ -48,10 +49,10 @@ def winograd_serves(x: Tensor) -> bool:
 
 
 # Reached by its private name, because F.conv2d takes it for batches of 16 and more only.
-_nnpack = getattr(torch, "_nnpack_spatial_convolution", None)
+_nnpack: Callable[..., Tensor] | None = getattr(torch, "_nnpack_spatial_convolution", None)
 
 
 @functools.cache
 def _nnpack_available() -> bool:
     # Asking is what initialises NNPACK.
-    return _nnpack is not None and torch.backends.nnpack.is_available()
+    return _nnpack is not None and bool(torch.backends.nnpack.is_available())

@@ -22,17 +22,18 @@ class Taps(NamedTuple):
     batch times query points. Several tables of one size can be read with the same taps.
     """
 
-    index: Tensor
+    index: Tensor  # type: ignore[assignment]  # the name is also a tuple's method, which nobody needs here
     weight: Tensor
 
 
 def pixel_positions(
-    start: int, stop: int, output_length: int, input_length: int, *, device: torch.device | str = "cpu"
+    start: int, stop: int, output_length: float, input_length: int, *, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Return where output pixels `start` to `stop` of one axis lie among the input's, in input pixels.
 
     Both grids cover the same picture, so output pixel i lies at (i + 0.5) * input / output - 0.5. Computed in
-    float64: a position does not depend on which part of the axis is asked for.
+    float64: a position does not depend on which part of the axis is asked for. An output's length need not be
+    whole: the last pixel then sticks out.
 
     Returns:
         (stop - start,) float32, 0 at the centre of the first input pixel.
@@ -42,7 +43,7 @@ def pixel_positions(
 
 
 def nearest_pixels(
-    start: int, stop: int, output_length: int, input_length: int, *, device: torch.device | str = "cpu"
+    start: int, stop: int, output_length: float, input_length: int, *, device: torch.device | str = "cpu"
 ) -> Tensor:
     """Return the input pixel nearest to each of the output pixels `start` to `stop` of one axis.
 

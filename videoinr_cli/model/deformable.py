@@ -21,7 +21,7 @@ except ImportError:
 
 TAPS = 9
 CHUNK_PIXELS = 2560
-"""Pixels convolved at a time: what one needs (about 7 KB each) stays in a CPU's cache. On a GPU more is better."""
+"""Pixels convolved at a time: what they need (about 7 KB each) stays in a CPU's cache. A GPU takes more."""
 CHUNK_PIXELS_GPU = 1 << 18
 
 

@@ -74,5 +74,5 @@ def choose_training_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 def _cpu_multiplies_bf16() -> bool:
     """Whether the CPU has AVX-512 or AMX instructions for bf16; without them it would be emulated."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # not in older versions of torch
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older torch
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

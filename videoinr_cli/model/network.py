@@ -21,8 +21,8 @@ DEFAULT_CHUNK_BYTES = 32 << 20
 that the overhead of a call does not show (measured: 8 to 128 MiB differ by less than 10 %)."""
 
 DEFAULT_INSTANT_BYTES = 512 << 20
-"""Memory that one instant may hold between chunks; a larger frame is rendered in bands, each an instant of its
-own. Enough for 1080p at once: bands cost what warping reaches beyond them, computed twice."""
+"""Memory that one instant may hold between chunks; a larger frame is rendered in bands, each an instant of
+its own. Enough for 1080p at once: bands cost what warping reaches beyond them, computed twice."""
 
 
 class Window(NamedTuple):

@@ -105,7 +105,7 @@ class Trainer:
             group["lr"] = rate
         loss = batch_loss(self.model, batch.to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.gradient_clip)
         if bool(torch.isfinite(norm)):  # a step that overflowed would never be recovered from
             self.optimizer.step()

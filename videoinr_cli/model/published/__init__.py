@@ -1,4 +1,4 @@
-"""The published VideoINR network, exactly as its checkpoints compute it (Chen et al., CVPR 2022)."""
+"""The architecture of the authors' published checkpoints: encoder, decoder, and their tensors' names."""
 
 from videoinr_cli.model.published.names import from_published_names
 from videoinr_cli.model.published.network import PublishedVideoInr

@@ -6,7 +6,7 @@ computed once and used again; a state of zeros can be left out.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +65,9 @@ class PyramidBuilder(nn.Module):
 class Level(nn.Module):
     """One level of one direction: finds offsets with the coarser level's help, deforms, and refines."""
 
+    offset_conv3: Conv3x3  # these two not at the coarsest level
+    feature_conv: Conv3x3
+
     def __init__(self, channels: int, groups: int, *, coarsest: bool) -> None:
         super().__init__()
         self.offset_conv1 = Conv3x3(2 * channels, channels)
@@ -80,21 +83,20 @@ class Direction(nn.Module):
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.levels = nn.ModuleList(
-            Level(channels, groups, coarsest=number == LEVELS - 1) for number in range(LEVELS)
-        )
+        levels = [Level(channels, groups, coarsest=number == LEVELS - 1) for number in range(LEVELS)]
+        self.levels = nn.ModuleList(levels)
 
     def forward(self, aligned: Pyramid, started: list[Tensor]) -> Tensor:
         """Deform `aligned` coarse to fine.
 
         Args:
-            started: each level's `offset_conv1` of both pyramids, before its activation.
+            started: each level's `offset_conv1` of both pyramids, activated.
 
         Returns:
             (B, C, H, W), without an activation.
         """
-        fine, half, quarter = self.levels
-        guide = lrelu(quarter.offset_conv2(lrelu(started[2])))
+        fine, half, quarter = (cast(Level, level) for level in self.levels)
+        guide = lrelu(quarter.offset_conv2(started[2]))
         feature = lrelu(quarter.deform(aligned.quarter, guide))
         guide = self._guide(half, started[1], guide)
         deformed = half.deform(aligned.half, guide)
@@ -107,9 +109,9 @@ class Direction(nn.Module):
         return fine.feature_conv(torch.cat((deformed, coarse), 1))  # type: ignore[no-any-return]
 
     @staticmethod
-    def _guide(level: nn.Module, started: Tensor, coarser: Tensor) -> Tensor:
+    def _guide(level: Level, started: Tensor, coarser: Tensor) -> Tensor:
         """Find the feature that offsets are read from; displacements double from the coarser level."""
-        guide = level.offset_conv2(torch.cat((lrelu(started), double(coarser).mul_(2)), 1))
+        guide = level.offset_conv2(torch.cat((started, double(coarser).mul_(2)), 1))
         return lrelu(level.offset_conv3(lrelu(guide)))
 
 
@@ -143,7 +145,7 @@ class PyramidAlignment(nn.Module):
             (B, 2C, H, W): a aligned with b, then b aligned with a.
         """
         started = [
-            part.clone() if feature is None else part + self._start(level, feature, is_a=False)
+            lrelu(part.clone() if feature is None else part + self._start(level, feature, is_a=False))
             for level, (feature, part) in enumerate(zip(b, started_a, strict=True))
         ]
         first, second = self.directions

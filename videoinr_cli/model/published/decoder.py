@@ -1,7 +1,7 @@
-"""The decoder: three SIRENs that turn a pair's features into RGB at any point and instant.
+"""The decoder: three SIRENs turn a pair's features into a feature, two flows and RGB at any point and time.
 
-Knows nothing of how the features were made. Sampling is linear and so is a network's first layer, so the
-layer is applied to the LR features, once per pair, and its 64 sums are sampled instead of 192 features.
+Knows nothing of how the features came about. Layouts are NHWC throughout; each network's first layer is
+applied to the features at LR once per pair, and what it says is sampled instead (exact, as both are linear).
 """
 
 from __future__ import annotations
@@ -14,286 +14,237 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videoinr_cli.model.config import PublishedConfig
-from videoinr_cli.model.coords import Taps, bilinear_taps, gather
-from videoinr_cli.model.network import Encoding, Window
+from videoinr_cli.model.coords import Taps, bilinear_taps, gather, nearest_pixels, pixel_positions
+from videoinr_cli.model.network import Window
 from videoinr_cli.model.published.siren import FoldedSiren, Siren, dense
 
-EDGE = 1 - 1e-6
-"""Coordinates are clamped to this: the authors' guard against sampling outside."""
-
-RGB_PAIR = 6  # channels of both frames' RGB
-FLOW_CHANNELS = 4  # (dx, dy) to either frame
+RGB = 6  # channels of the two frames
+FLOW = 4  # (dx, dy) to the first frame, (dx, dy) to the second
+HIDDEN = 64
+WIDE = 256
+EDGE = 1e-6
+"""Warped coordinates in [-1, 1] are kept this far from both ends."""
+QUERY_BYTES = 4 * 768
+"""What rendering one point needs at a time: the widest layers' inputs and outputs, samples and their taps."""
 
 
 @dataclasses.dataclass(frozen=True)
-class PublishedPair(Encoding):
-    """A pair as the decoder samples it; H and W are padded to multiples of four."""
+class PairTables:
+    """A pair at LR, as the networks' first layers see it; all (B, H, W, 64) float32 unless said."""
 
-    near: Tensor  # (B, H, W, 64): the feature network's first layer, sampled at the nearest pixel
-    flow: Tensor  # (B, H, W, 64): the flow network's, sampled bilinearly
-    colour: Tensor  # (2B, H, W, 64): the colour network's, where the first and the second flow lead
-    pixels: Tensor | None  # (B, 4H, 4W, 8): the enlarged RGB of both frames and zeros, if it is enlarged
-    feature_net: FoldedSiren
-    flow_net: FoldedSiren
-    colour_net: FoldedSiren
+    near: Tensor  # for the feature network, biases included
+    flow: Tensor  # for the flow network
+    rgb: Tensor  # (2, B, H, W, 64), for the RGB network: read where the first flow points, and the second
+    enlarged: Tensor | None  # (B, nH, nW, 6): the RGB, where the configuration has it enlarged first
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldedNetworks:
+    """The three networks' weights as rendering uses them."""
+
+    feature: FoldedSiren
+    flow: FoldedSiren
+    rgb: FoldedSiren
+
+
+@dataclasses.dataclass(frozen=True)
+class WarpedPoints:
+    """Where points look, (B, h, w, 2) each: in output pixels, by the first flow and by the second."""
+
+    y: Tensor
+    x: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """What every question about one instant of a pair refers to."""
+
+    networks: FoldedNetworks
+    tables: PairTables
+    tau: Tensor  # (B,)
+    canvas: tuple[float, float]
+    """Height and width in output pixels of all that the tables cover: more than the output where frames were
+    padded, and not whole at every scale."""
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """The padded (H, W)."""
-        return self.near.shape[1], self.near.shape[2]
-
-
-@dataclasses.dataclass(frozen=True)
-class OutputAxis:
-    """One axis of the output: what is left of the padded picture's when the padding is cropped."""
-
-    length: float  # of the padded output, pixels; a fraction if the padded size times the scale is one
-    lr_length: int  # of the padded LR frame
-
-    def centres(self, start: int, stop: int, device: torch.device) -> Tensor:
-        """Return pixel centres in [-1, 1], exactly as the authors compute them.
-
-        At scales such as 2.5 some lie on the border of two LR pixels, and the rounding of this very formula,
-        then of a half to even in `nearest`, decides which is nearer.
-        """
-        index = torch.arange(start, stop, device=device, dtype=torch.float32)
-        return (-1 + 1 / self.length + (2 / self.length) * index).clamp(-EDGE, EDGE)
-
-    def corners(self, start: int, stop: int, device: torch.device) -> Tensor:
-        """Return positions in [-1, 1] of a grid whose first and last pixel are at the ends.
-
-        The authors warp from this grid, but sample as if its positions were pixel centres: at a flow of zero
-        the ends are half a pixel off. Published weights were trained with it.
-        """
-        index = torch.arange(start, stop, device=device, dtype=torch.float32)
-        return index * (2 / (self.length - 1)) - 1
-
-    def nearest(self, centres: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the index of the nearest LR pixel and the distance to its centre, in half LR pixels."""
-        index = to_pixels(centres, self.lr_length).round().long()
-        pixel_centres = -1 + 1 / self.lr_length + (2 / self.lr_length) * index
-        return index, (centres - pixel_centres) * self.lr_length
-
-
-def to_pixels(coordinate: Tensor, length: float) -> Tensor:
-    """Turn [-1, 1] into pixels of an axis, 0 at the first centre (grid_sample's align_corners=False)."""
-    return (coordinate + 1) * (length / 2) - 0.5
-
-
-@dataclasses.dataclass(frozen=True)
-class PublishedInstant:
-    """An instant's HR features and flows, all that queries share."""
-
-    pair: PublishedPair
-    tau: Tensor  # (B, 1, 1, 1)
-    rows: OutputAxis
-    columns: OutputAxis
-    features: Tensor  # (B, h, w, 64), of the output grid's rectangle `covered`
-    covered: Window
-    flow: Tensor  # (B, h, w, 4): (dx, dy) to either frame in output pixels, of the rectangle `region`
-    region: Window
+    def grid(self) -> Window:
+        """The output pixels that lie on the canvas, the last ones perhaps in part."""
+        return Window(0, 0, *(math.ceil(length) for length in self.canvas))
 
 
 class Decoder(nn.Module):
-    """SpatialINR, TemporalINR and the RGB decoder."""
+    """The spatial, temporal and RGB implicit networks (the paper's equations 2 to 5, as published)."""
 
     def __init__(self, config: PublishedConfig) -> None:
         super().__init__()
-        self.enlargement = config.rgb_enlargement
-        hr, lr = config.channels, 3 * config.channels
-        frequency = config.siren_frequency
-        self.feature = Siren(lr + RGB_PAIR + 2 + 1, [64, 64, 256], hr, frequency)
-        self.flow = Siren(hr + lr + RGB_PAIR + 1, [64, 64, 256], FLOW_CHANNELS, frequency)
-        self.colour = Siren(2 * (hr + lr + RGB_PAIR) + 1, [64, 64, 256, 256], 3, frequency)
-        self.hr, self.lr = hr, lr
+        self.channels, self.enlargement = config.channels, config.rgb_enlargement
+        features, frequency = 3 * config.channels, config.siren_frequency
+        hidden = [HIDDEN, HIDDEN, WIDE]
+        self.feature = Siren(features + RGB + 2 + 1, hidden, config.channels, frequency)
+        self.flow = Siren(config.channels + features + RGB + 1, hidden, FLOW, frequency)
+        warped = 2 * (config.channels + features + RGB)
+        self.rgb = Siren(warped + 1, [*hidden, WIDE], 3, frequency)
 
-    def project(self, features: Tensor, rgb: Tensor, size: tuple[int, int]) -> PublishedPair:
-        """Apply the first layers to what is known at LR.
+    def fold(self) -> FoldedNetworks:
+        return FoldedNetworks(self.feature.folded(), self.flow.folded(), self.rgb.folded())
+
+    def tabulate(self, networks: FoldedNetworks, features: Tensor, rgb: Tensor) -> PairTables:
+        """Apply the first layers to a pair at LR.
 
         Args:
-            features: (B, 192, H, W) float32.
-            rgb: (B, 6, H, W) float32 in [0, 1].
-            size: (height, width) of the frames before padding.
+            features: (B, H, W, 3C) float32.
+            rgb: (B, H, W, 6) float32.
         """
-        hr, lr = self.hr, self.lr
-        feature, flow, colour = self.feature.folded(), self.flow.folded(), self.colour.folded()
-
-        def project(weight: Tensor, feature_start: int, rgb_start: int | None) -> Tensor:
-            sums = F.conv2d(features, weight[:, feature_start : feature_start + lr, None, None])
-            if rgb_start is not None:
-                sums = sums + F.conv2d(rgb, weight[:, rgb_start : rgb_start + RGB_PAIR, None, None])
-            return sums.permute(0, 2, 3, 1).contiguous()
-
-        pixels = None
-        at_lr = self.enlargement == 1
-        if not at_lr:
-            enlarged = F.interpolate(rgb, scale_factor=self.enlargement, mode="bilinear", align_corners=False)
-            pixels = F.pad(enlarged.permute(0, 2, 3, 1), (0, 2))
-        colour_rgb = 2 * hr + 2 * lr
-        warped = [
-            project(colour.first, 2 * hr + side * lr, colour_rgb + side * RGB_PAIR if at_lr else None)
-            for side in (0, 1)
-        ]
-        return PublishedPair(
-            *size,
-            near=project(feature.first, 0, lr) + feature.bias,
-            flow=project(flow.first, hr, hr + lr if at_lr else None),
-            colour=torch.cat(warped),
-            pixels=pixels,
-            feature_net=feature,
-            flow_net=flow,
-            colour_net=colour,
+        channels, count = self.channels, features.shape[-1]
+        # Columns of the first layers lie in the order of their inputs, which the methods below give.
+        near = networks.feature.first[:, : count + RGB]
+        flow = networks.flow.first[:, channels : channels + count + RGB]
+        warped = networks.rgb.first[:, 2 * channels : -1]
+        of_features, of_rgb = warped[:, : 2 * count].chunk(2, 1), warped[:, 2 * count :].chunk(2, 1)
+        first, second = (torch.cat(columns, 1) for columns in zip(of_features, of_rgb, strict=True))
+        both = torch.cat((features, rgb), -1)
+        sampled, enlarged = both, None
+        if self.enlargement != 1:  # then RGB is sampled by itself
+            sampled, flow, first, second = features, flow[:, :count], first[:, :count], second[:, :count]
+            enlarged = _enlarge(rgb, self.enlargement)
+        return PairTables(
+            near=F.linear(both, near, networks.feature.bias),
+            flow=F.linear(sampled, flow),
+            rgb=torch.stack((F.linear(sampled, first), F.linear(sampled, second))),
+            enlarged=enlarged,
         )
 
-    def prepare(
-        self, pair: PublishedPair, tau: Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
-    ) -> PublishedInstant:
-        """Compute flows in `window`, and the HR features wherever those flows lead."""
-        height, width = pair.grid
-        rows = OutputAxis(size[0] * height / pair.height, height)
-        columns = OutputAxis(size[1] * width / pair.width, width)
-        padded = Window(0, 0, math.ceil(rows.length), math.ceil(columns.length))
-        # a whole picture's flows lead anywhere in it, so that its features are all needed
-        whole = window == Window(0, 0, *size)
-        region = padded if whole else window
-        axes = rows, columns
-        features, flow = self._features(pair, tau, axes, region, chunk_bytes, flows=True)
-        assert flow is not None
-        covered = region
-        if not whole:
-            covered = self._reached(flow, axes, region, padded)
-            features, _ = self._features(pair, tau, axes, covered, chunk_bytes, flows=False)
-        return PublishedInstant(pair, tau, rows, columns, features, covered, flow, region)
+    def feature_at(self, scene: Scene, window: Window) -> Tensor:
+        """Decode the HR feature at a window's points: (B, h, w, C) (SpatialINR).
 
-    def _features(
-        self,
-        pair: PublishedPair,
-        tau: Tensor,
-        axes: tuple[OutputAxis, OutputAxis],
-        region: Window,
-        chunk_bytes: int,
-        *,
-        flows: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Compute HR features (B, h, w, 64) of a rectangle, and its flows (B, h, w, 4), in chunks of rows."""
-        features, flow = [], []
-        for chunk in region.row_chunks(chunk_bytes // bytes_per_point(pair)):
-            features.append(self._hr_feature(pair, tau, axes, chunk))
-            if flows:
-                flow.append(self._flow(pair, tau, axes, chunk, features[-1]))
-        return torch.cat(features, 1), torch.cat(flow, 1) if flows else None
+        Its first layer's inputs are, at the nearest LR pixel: features, RGB; then the point's position
+        relative to that pixel's centre (y, x), in half LR pixels; tau.
+        """
+        table = scene.tables.near
+        batch, height, width, hidden = table.shape
+        rows, y = _nearest(window.top, window.bottom, scene.canvas[0], height, table.device)
+        columns, x = _nearest(window.left, window.right, scene.canvas[1], width, table.device)
+        picture = torch.arange(batch, device=table.device).view(-1, 1, 1) * (height * width)
+        index = picture + (rows * width).view(-1, 1) + columns
+        total = table.view(-1, hidden).index_select(0, index.view(-1))
+        total = total.view(batch, window.height, window.width, hidden)
+        weight_y, weight_x, weight_tau = scene.networks.feature.first[:, -3:].unbind(1)
+        total += y.view(-1, 1, 1) * weight_y + _per_picture(scene.tau, weight_tau)
+        total += x.view(-1, 1) * weight_x
+        return scene.networks.feature.finish(total)
 
-    def _hr_feature(
-        self, pair: PublishedPair, tau: Tensor, axes: tuple[OutputAxis, OutputAxis], chunk: Window
-    ) -> Tensor:
-        """SpatialINR, at the pixel centres of a rectangle."""
-        rows, columns = axes
-        device = pair.near.device
-        row, y = rows.nearest(rows.centres(chunk.top, chunk.bottom, device))
-        column, x = columns.nearest(columns.centres(chunk.left, chunk.right, device))
-        weight = pair.feature_net.first
-        of_y, of_x, of_tau = weight[:, -3], weight[:, -2], weight[:, -1]
-        near = pair.near.index_select(1, row).index_select(2, column)
-        sums = near + (x[:, None] * of_x) + (y[:, None, None] * of_y + tau * of_tau)
-        return pair.feature_net.finish(sums)
+    def flow_at(self, scene: Scene, window: Window, hr_feature: Tensor) -> Tensor:
+        """Decode both flows at a window's points: (B, h, w, 4) in output pixels (TemporalINR).
 
-    def _flow(
-        self,
-        pair: PublishedPair,
-        tau: Tensor,
-        axes: tuple[OutputAxis, OutputAxis],
-        chunk: Window,
-        features: Tensor,
-    ) -> Tensor:
-        """TemporalINR, at the same points."""
-        rows, columns = axes
-        device = pair.near.device
-        y = rows.centres(chunk.top, chunk.bottom, device)[None, :, None]
-        x = columns.centres(chunk.left, chunk.right, device)[None, None]
-        y, x = (axis.expand(len(tau), chunk.height, chunk.width) for axis in (y, x))
-        weight, bias = pair.flow_net.first, pair.flow_net.bias
-        sums = dense(features, weight[:, : self.hr], bias) + tau * weight[:, -1]
-        sums = sums + _sample(pair.flow, y, x)
-        if pair.pixels is not None:
-            sums = sums + dense(_sample(pair.pixels, y, x)[..., :RGB_PAIR], weight[:, -1 - RGB_PAIR : -1])
-        return pair.flow_net.finish(sums)
+        Its first layer's inputs are: the HR feature there (B, h, w, C); features and RGB, bilinear; tau.
+        """
+        first, table = scene.networks.flow.first, scene.tables.flow
+        batch, height, width, _ = table.shape
+        y = pixel_positions(window.top, window.bottom, scene.canvas[0], height, device=table.device)
+        x = pixel_positions(window.left, window.right, scene.canvas[1], width, device=table.device)
+        y = y.repeat_interleave(window.width).expand(batch, -1)
+        x = x.repeat(window.height).expand(batch, -1)
+        total = dense(hr_feature, first[:, : self.channels], scene.networks.flow.bias)
+        total += gather(table, bilinear_taps(y, x, height, width, "zeros")).view(total.shape)
+        if scene.tables.enlarged is not None:
+            total += self._colours(scene.tables.enlarged, y, x, first[:, -RGB - 1 : -1]).view(total.shape)
+        total += _per_picture(scene.tau, first[:, -1])
+        return scene.networks.flow.finish(total)
 
-    def _reached(
-        self, flow: Tensor, axes: tuple[OutputAxis, OutputAxis], region: Window, padded: Window
-    ) -> Window:
-        """Return the part of the padded output grid that bilinear samples along `flow` read."""
-        y, x = _targets(flow, axes, region)
-        rows, columns = axes
-        y, x = to_pixels(y, rows.length), to_pixels(x, columns.length)
-        return Window(
-            max(padded.top, math.floor(float(y.min()))),
-            max(padded.left, math.floor(float(x.min()))),
-            min(padded.bottom, math.floor(float(y.max())) + 2),
-            min(padded.right, math.floor(float(x.max())) + 2),
-        )
+    def rgb_at(self, scene: Scene, points: WarpedPoints, hr_table: Tensor, region: Window) -> Tensor:
+        """Decode RGB at points whose warped positions are known: (B, h, w, 3).
 
-    def query(self, instant: PublishedInstant, window: Window) -> Tensor:
-        """Warp features, LR features and RGB along both flows and decode: (B, h, w, 3)."""
-        pair, region = instant.pair, instant.region
-        top, left = window.top - region.top, window.left - region.left
-        flow = instant.flow[:, top : top + window.height, left : left + window.width]
-        y, x = _targets(flow, (instant.rows, instant.columns), window)  # (2B, h, w)
-        shape = (flow.shape[0], window.height, window.width)
+        The first layer's inputs are, each read where the first flow points and then where the second does:
+        HR feature, features, RGB; then tau.
 
-        # bilinear samples are zero outside of the whole picture, never outside of the covered part of it
-        hr_y = to_pixels(y, instant.rows.length) - instant.covered.top
-        hr_x = to_pixels(x, instant.columns.length) - instant.covered.left
-        height, width = instant.features.shape[1:3]
-        taps = bilinear_taps(hr_y.flatten(1), hr_x.flatten(1), height, width, "zeros")
-        halves = [
-            gather(instant.features, Taps(index, weight)).view(*shape, -1)
-            for index, weight in zip(*_halves_of_one_table(taps, len(flow), height * width), strict=True)
-        ]
-        weight, bias = pair.colour_net.first, pair.colour_net.bias
-        sums = dense(halves[0], weight[:, : self.hr], bias)
-        sums = sums + dense(halves[1], weight[:, self.hr : 2 * self.hr])
-        sums = sums + instant.tau * weight[:, -1]
+        Args:
+            hr_table: (B, ..., C), the HR feature over `region` of the output grid.
+        """
+        first, table = scene.networks.rgb.first, scene.tables.rgb
+        batch, height, width, _ = points.y.shape
+        y, x = points.y.reshape(batch, -1), points.x.reshape(batch, -1)
+        taps = bilinear_taps(y - region.top, x - region.left, region.height, region.width, "zeros")
+        warped = gather(hr_table, taps).view(batch, height, width, 2 * self.channels)
+        total = dense(warped, first[:, : 2 * self.channels], scene.networks.rgb.bias)
+        del warped
 
-        height, width = pair.grid
-        taps = bilinear_taps(
-            to_pixels(y, height).flatten(1), to_pixels(x, width).flatten(1), height, width, "zeros"
-        )
-        both = Taps(*(torch.cat(side.chunk(2), dim=1) for side in taps))  # four pixels of either table
-        sums = sums + gather(pair.colour, both).view(*shape, -1)
-        if pair.pixels is not None:
-            pixels = torch.cat([pair.pixels, pair.pixels])
-            for side, sampled in enumerate(_sample(pixels, y, x)[..., :RGB_PAIR].chunk(2)):
-                start = -1 - (2 - side) * RGB_PAIR
-                sums = sums + dense(sampled, weight[:, start : start + RGB_PAIR])
-        return pair.colour_net.finish(sums)
+        _, _, lr_height, lr_width, _ = table.shape
+        y = (y + 0.5) * (lr_height / scene.canvas[0]) - 0.5
+        x = (x + 0.5) * (lr_width / scene.canvas[1]) - 0.5
+        taps = bilinear_taps(y, x, lr_height, lr_width, "zeros")
+        # Both flows' samples, from a table each, are summed in one go: four taps and four.
+        starts = torch.arange(2, dtype=taps.index.dtype, device=table.device) * (batch * lr_height * lr_width)
+        index = taps.index.view(-1, 2, 4) + starts.view(2, 1)
+        total += gather(table, Taps(index.view(-1, 8), taps.weight.view(-1, 8))).view(total.shape)
+        if scene.tables.enlarged is not None:
+            total += self._colours(scene.tables.enlarged, y, x, first[:, -2 * RGB - 1 : -1]).view(total.shape)
+        total += _per_picture(scene.tau, first[:, -1])
+        return scene.networks.rgb.finish(total)
+
+    def _colours(self, table: Tensor, y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        """Read the enlarged RGB at positions (B, Q) in LR pixels and apply its columns of a first layer.
+
+        The columns (hidden, n 6) are for n positions that follow one another and make up one point.
+        """
+        _, height, width, _ = table.shape
+        y = (y + 0.5) * self.enlargement - 0.5
+        x = (x + 0.5) * self.enlargement - 0.5
+        sampled = gather(table, bilinear_taps(y, x, height, width, "zeros"))
+        return F.linear(sampled.view(-1, weight.shape[1]), weight)
 
 
-def bytes_per_point(pair: PublishedPair) -> int:
-    """Return the temporary memory that one query point takes: two layers of 256, some of 64, taps."""
-    return 4 * (2 * 256 + 8 * 64 + 96) * pair.near.shape[0]
+def warp(flow: Tensor, canvas: tuple[float, float], window: Window) -> WarpedPoints:
+    """Turn a window's flows into positions in output pixels.
+
+    The published network adds flow to a grid whose outermost points lie on the picture's edges, then samples
+    it as if they lay half a pixel inside (align_corners=True, then False). So a zero flow looks half a pixel
+    too far out at the borders, and exact only in the middle. Its weights have learnt with this mismatch, so
+    it stays.
+
+    Args:
+        flow: (B, h, w, 4), dx and dy to the first frame, then to the second, in output pixels.
+        canvas: see `Scene`.
+    """
+    displacement = flow.unflatten(-1, (2, 2))
+    rows = _mismatched(displacement[..., 1], window.top, window.bottom, canvas[0], axis=1)
+    return WarpedPoints(rows, _mismatched(displacement[..., 0], window.left, window.right, canvas[1], axis=2))
 
 
-def _targets(flow: Tensor, axes: tuple[OutputAxis, OutputAxis], window: Window) -> tuple[Tensor, Tensor]:
-    """Return where both flows lead, (2B, h, w) y and x in [-1, 1]; the first frame's targets come first."""
-    rows, columns = axes
-    y = rows.corners(window.top, window.bottom, flow.device)[:, None]
-    x = columns.corners(window.left, window.right, flow.device)
-    dx, dy = torch.cat([flow[..., 0], flow[..., 2]]), torch.cat([flow[..., 1], flow[..., 3]])
-    y = (y + dy / ((rows.length - 1) / 2)).clamp(-EDGE, EDGE)
-    x = (x + dx / ((columns.length - 1) / 2)).clamp(-EDGE, EDGE)
-    return y, x
-
-
-def _sample(table: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Sample a (B, H, W, C) table bilinearly at (B, h, w) coordinates in [-1, 1], zeros outside."""
-    height, width, channels = table.shape[1:]
-    taps = bilinear_taps(
-        to_pixels(y, height).flatten(1), to_pixels(x, width).flatten(1), height, width, "zeros"
+def reached(points: WarpedPoints, grid: Window, window: Window) -> Window:
+    """Return the part of `grid` that bilinear sampling at `points` reads, and `window` with it."""
+    extremes = torch.stack((points.y.amin(), points.x.amin(), points.y.amax(), points.x.amax()))
+    top, left, bottom, right = extremes.floor().long().tolist()
+    return Window(
+        max(grid.top, min(top, window.top)),
+        max(grid.left, min(left, window.left)),
+        min(grid.bottom, max(bottom + 2, window.bottom)),
+        min(grid.right, max(right + 2, window.right)),
     )
-    return gather(table, taps).view(*y.shape, channels)
 
 
-def _halves_of_one_table(taps: Taps, batch: int, pixels: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Let the taps of 2B point sets read a table of B: those of the second half count from its start again."""
-    first, second = taps.index.chunk(2)
-    return [first, second - batch * pixels], list(taps.weight.chunk(2))
+def _mismatched(displacement: Tensor, start: int, stop: int, length: float, *, axis: int) -> Tensor:
+    """Displace output pixels `start` to `stop` of one axis, on the stretched grid that `warp` describes."""
+    stretch = length / max(length - 1, 1)  # a single row has nowhere to stretch to
+    positions = torch.arange(start, stop, dtype=torch.float64) * stretch - 0.5
+    shape = [-1 if dimension == axis else 1 for dimension in range(displacement.ndim)]
+    positions = positions.to(displacement.device, torch.float32).view(shape)
+    edge = EDGE * length / 2
+    return (displacement * stretch + positions).clamp(edge - 0.5, length - 0.5 - edge)
+
+
+def _nearest(start: int, stop: int, output: float, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the nearest LR pixels of one axis and the distances from their centres, in half pixels."""
+    pixels = nearest_pixels(start, stop, output, length, device=device)
+    return pixels, (pixel_positions(start, stop, output, length, device=device) - pixels) * 2
+
+
+def _enlarge(rgb: Tensor, factor: int) -> Tensor:
+    """Enlarge (B, H, W, C) bilinearly, as the authors' demo does before it samples."""
+    planes = rgb.permute(0, 3, 1, 2)
+    enlarged = F.interpolate(planes, scale_factor=float(factor), mode="bilinear", align_corners=False)
+    return enlarged.permute(0, 2, 3, 1).contiguous()
+
+
+def _per_picture(tau: Tensor, weight: Tensor) -> Tensor:
+    """Return tau's (B,) part of a first layer's sum: (B, 1, 1, hidden)."""
+    return tau.view(-1, 1, 1, 1) * weight

@@ -1,6 +1,6 @@
-"""From the tensor names of a published checkpoint to ours.
+"""What the tensors of the authors' checkpoints are called here.
 
-Knows nothing of shapes or values: nothing has to be permuted, only renamed.
+Knows names only; shapes are checked by whoever loads the result.
 """
 
 from __future__ import annotations
@@ -10,36 +10,44 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-UNUSED = ("upconv1.", "upconv2.", "HRconv.", "conv_last.")
-"""Left in the checkpoint from Zooming Slow-Mo's own upsampling; the decoder took its place."""
+UNUSED = re.compile(r"(upconv[12]|HRconv|conv_last)\.")
+"""Tensors of a published state_dict that its network never uses: an upsampler that the decoder replaced."""
 
-RULES = (
-    (r"ConvBLSTM\.forward_net\.cell_list\.0\.conv\.", "encoder.recurrence.gates."),
-    (r"ConvBLSTM\.forward_net\.pcd_h\.", "encoder.recurrence.align_hidden."),
-    (r"ConvBLSTM\.forward_net\.pcd_c\.", "encoder.recurrence.align_cell."),
-    (r"ConvBLSTM\.conv_1x1\.", "encoder.merge."),
+RENAMED = (
     (r"^conv_first\.", "encoder.first."),
     (r"^feature_extraction\.", "encoder.front."),
     (r"^recon_trunk\.", "encoder.trunk."),
-    (r"^(?=fea_L|pcd_align\.|fusion\.)", "encoder."),
-    (r"\bfea_L([23])_conv([12])\.", r"pyramid.level\1_conv\2."),
-    (r"\bpcd_align\.L([123])_(\w+)_([12])\.", r"align.directions.{\3}.levels.{\1}.\2."),
-    (r"\.dcnpack\.conv_offset_mask\.", ".deform.offset_mask."),
-    (r"\.dcnpack\.", ".deform."),
+    (r"^ConvBLSTM\.conv_1x1\.", "encoder.merge."),
+    (r"^ConvBLSTM\.forward_net\.", "encoder.recurrence."),
+    (r"^(fea_L|pcd_align|fusion)", r"encoder.\1"),
+    (r"\.cell_list\.0\.conv\.", ".gates."),
+    (r"\.pcd_h\.", ".align_hidden."),
+    (r"\.pcd_c\.", ".align_cell."),
+    (r"\.pcd_align\.", ".align."),
+    (r"\.fea_L(\d)_conv(\d)\.", r".pyramid.level\1_conv\2."),
+    (r"\.L1_(\w+?)_(\d)\.", r".directions.\2.levels.0.\1."),
+    (r"\.L2_(\w+?)_(\d)\.", r".directions.\2.levels.1.\1."),
+    (r"\.L3_(\w+?)_(\d)\.", r".directions.\2.levels.2.\1."),
+    (r"\.directions\.1\.", ".directions.0."),
+    (r"\.directions\.2\.", ".directions.1."),
     (r"\.fea_conv\.", ".feature_conv."),
-    (r"^feat_imnet\.net\.", "decoder.feature.layers."),
-    (r"^flow_imnet\.net\.", "decoder.flow.layers."),
-    (r"^encode_imnet\.net\.", "decoder.colour.layers."),
-    (r"\.linear\.", "."),
+    (r"\.dcnpack\.", ".deform."),
+    (r"\.conv_offset_mask\.", ".offset_mask."),
+    (r"^feat_imnet\.", "decoder.feature."),
+    (r"^flow_imnet\.", "decoder.flow."),
+    (r"^encode_imnet\.", "decoder.rgb."),
+    (r"\.net\.(\d)\.(linear\.)?", r".layers.\1."),
 )
+"""Substitutions, applied to a published name in this order."""
 
 
 def from_published_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename a published state_dict's tensors and leave out the unused; unknown names stay as they are."""
-    return {_renamed(name): tensor for name, tensor in tensors.items() if not name.startswith(UNUSED)}
+    """Rename a published state_dict's tensors, without those that are never used."""
+    return {translate(name): tensor for name, tensor in tensors.items() if not UNUSED.match(name)}
 
 
-def _renamed(name: str) -> str:
-    for pattern, replacement in RULES:
+def translate(name: str) -> str:
+    """Return what the tensor with a published name is called here."""
+    for pattern, replacement in RENAMED:
         name = re.sub(pattern, replacement, name)
-    return re.sub(r"\{(\d)\}", lambda number: str(int(number[1]) - 1), name)  # levels and sides count from 1
+    return name

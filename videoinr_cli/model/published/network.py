@@ -1,12 +1,12 @@
-"""The published network behind the interface that all networks share.
+"""The published VideoINR network (Chen et al., CVPR 2022), as its authors' checkpoints compute it.
 
-Frames are padded with zeros at the bottom and the right, as the authors do; unlike theirs, the output is
-cropped to what was given.
+Knows nothing of files. The paper's text and the checkpoints differ in places; this follows the checkpoints.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -15,28 +15,53 @@ from torch import Tensor
 from videoinr_cli.model.config import PublishedConfig
 from videoinr_cli.model.network import Encoding, VideoInr, Window
 from videoinr_cli.model.published.decoder import (
-    FLOW_CHANNELS,
+    FLOW,
+    QUERY_BYTES,
     Decoder,
-    PublishedInstant,
-    PublishedPair,
-    bytes_per_point,
+    FoldedNetworks,
+    PairTables,
+    Scene,
+    WarpedPoints,
+    reached,
+    warp,
 )
 from videoinr_cli.model.published.encoder import Encoder, FrameFeatures
 
-MULTIPLE = 4
-"""Alignment begins at a quarter of the LR size."""
+SIZE_MULTIPLE = 4  # the alignment pyramid halves twice
 
 
 @dataclasses.dataclass(frozen=True)
 class PublishedFrame(Encoding):
-    """What depends on one frame alone; padded to a multiple of `MULTIPLE`."""
+    """What depends on one frame alone."""
 
-    rgb: Tensor  # (B, 3, H, W) in [0, 1]
+    rgb: Tensor  # (B, 3, H, W), padded
     features: FrameFeatures
 
 
+@dataclasses.dataclass(frozen=True)
+class PublishedPair(Encoding):
+    """A pair, ready to be decoded at any instant and size; holds the weights that fit its tables.
+
+    The tables cover the padded frame.
+    """
+
+    tables: PairTables
+    networks: FoldedNetworks
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedInstant:
+    """What a window's points share at one instant."""
+
+    scene: Scene
+    window: Window
+    points: WarpedPoints  # of the window
+    hr_table: Tensor  # (B, ..., C): the HR feature over `region`
+    region: Window  # what the points reach of the output grid
+
+
 class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant]):
-    """The `videoinr` configuration."""
+    """Zooming Slow-Mo's encoder and three SIRENs."""
 
     def __init__(self, config: PublishedConfig) -> None:
         super().__init__()
@@ -45,16 +70,21 @@ class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant
         self.decoder = Decoder(config)
 
     def encode_frame(self, frame: Tensor) -> PublishedFrame:
+        """See `VideoInr.encode_frame`; padded with zeros at the bottom and right, as the original does."""
         height, width = frame.shape[-2:]
-        rgb = F.pad(frame, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
+        rgb = F.pad(frame, (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE))
         with self.mixed_precision():
             return PublishedFrame(height, width, rgb, self.encoder.frame(rgb))
 
     def encode_pair(self, first: PublishedFrame, second: PublishedFrame) -> PublishedPair:
+        """See `VideoInr.encode_pair`."""
         with self.mixed_precision():
-            features = torch.cat(self.encoder.pair(first.features, second.features), 1)
-        rgb = torch.cat([first.rgb, second.rgb], 1)
-        return self.decoder.project(features.float(), rgb, (first.height, first.width))
+            maps = self.encoder.pair(first.features, second.features)
+        features = torch.cat([feature.permute(0, 2, 3, 1).float() for feature in maps], -1)
+        rgb = torch.cat((first.rgb, second.rgb), 1).permute(0, 2, 3, 1)
+        networks = self.decoder.fold()
+        tables = self.decoder.tabulate(networks, features, rgb)
+        return PublishedPair(first.height, first.width, tables, networks)
 
     def prepare_instant(
         self,
@@ -64,16 +94,66 @@ class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant
         window: Window,
         chunk_bytes: int,
     ) -> PublishedInstant:
-        tau = torch.as_tensor(tau, dtype=torch.float32, device=pair.near.device)
-        return self.decoder.prepare(
-            pair, tau.expand(pair.near.shape[0]).view(-1, 1, 1, 1), size, window, chunk_bytes
-        )
+        """Decode the window's flows, and the HR feature wherever they point."""
+        scene = self._scene(pair, tau, size)
+        chunk_pixels = chunk_bytes // self.query_bytes(pair)
+        features = self._empty(pair, window, self.config.channels)
+        flow = self._empty(pair, window, FLOW)
+        for part in window.row_chunks(chunk_pixels):
+            feature = self.decoder.feature_at(scene, part)
+            _part(features, window, part).copy_(feature)
+            _part(flow, window, part).copy_(self.decoder.flow_at(scene, part, feature))
+        points = warp(flow, scene.canvas, window)
+        region = reached(points, scene.grid, window)
+        if region != window:
+            inner, features = features, self._empty(pair, region, self.config.channels)
+            _part(features, region, window).copy_(inner)
+            for side in _around(window, region):
+                for part in side.row_chunks(chunk_pixels):
+                    _part(features, region, part).copy_(self.decoder.feature_at(scene, part))
+        return PublishedInstant(scene, window, points, features, region)
 
     def query(self, instant: PublishedInstant, window: Window) -> Tensor:
-        return self.decoder.query(instant, window).permute(0, 3, 1, 2)
+        """See `VideoInr.query`."""
+        points = WarpedPoints(
+            _part(instant.points.y, instant.window, window), _part(instant.points.x, instant.window, window)
+        )
+        rgb = self.decoder.rgb_at(instant.scene, points, instant.hr_table, instant.region)
+        return rgb.permute(0, 3, 1, 2)
 
     def query_bytes(self, pair: PublishedPair) -> int:
-        return bytes_per_point(pair)
+        """See `VideoInr.query_bytes`."""
+        return QUERY_BYTES * pair.tables.near.shape[0]
 
     def instant_bytes(self, pair: PublishedPair) -> int:
-        return 4 * (self.config.channels + FLOW_CHANNELS) * pair.near.shape[0]
+        """See `VideoInr.instant_bytes`: the HR feature, flows and warped positions."""
+        return 4 * (self.config.channels + 2 * FLOW) * pair.tables.near.shape[0]
+
+    @staticmethod
+    def _scene(pair: PublishedPair, tau: float | Tensor, size: tuple[int, int]) -> Scene:
+        batch, height, width, _ = pair.tables.near.shape
+        taus = torch.as_tensor(tau, dtype=torch.float32, device=pair.tables.near.device).expand(batch)
+        canvas = size[0] * height / pair.height, size[1] * width / pair.width
+        return Scene(pair.networks, pair.tables, taus, canvas)
+
+    @staticmethod
+    def _empty(pair: PublishedPair, window: Window, channels: int) -> Tensor:
+        near = pair.tables.near
+        return near.new_empty(near.shape[0], window.height, window.width, channels)
+
+
+def _part(table: Tensor, region: Window, part: Window) -> Tensor:
+    """Return the view of a table over `region` that holds `part`."""
+    top, left = part.top - region.top, part.left - region.left
+    return table[:, top : top + part.height, left : left + part.width]
+
+
+def _around(inner: Window, outer: Window) -> Iterator[Window]:
+    """Yield what `outer` has beyond `inner`, without overlap."""
+    sides = (
+        outer._replace(bottom=inner.top),
+        outer._replace(top=inner.bottom),
+        inner._replace(left=outer.left, right=inner.left),
+        inner._replace(left=inner.right, right=outer.right),
+    )
+    yield from (side for side in sides if side.height > 0 and side.width > 0)

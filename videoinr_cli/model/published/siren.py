@@ -7,6 +7,7 @@ that can be projected before they are sampled: the caller sums up that layer, `f
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import torch.nn.functional as F
@@ -43,7 +44,7 @@ class Siren(nn.Module):
         super().__init__()
         self.frequency = frequency
         widths = [inputs, *hidden, outputs]
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in itertools.pairwise(widths))
         for number, layer in enumerate(self.layers):  # Sitzmann et al., section 3.2
             bound = 1 / widths[number] if number == 0 else math.sqrt(6 / widths[number]) / frequency
             nn.init.uniform_(layer.weight, -bound, bound)  # type: ignore[arg-type]
