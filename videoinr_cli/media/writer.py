@@ -73,6 +73,8 @@ def output_format(
             "or an output in .mkv"
         )
     encoder = find_encoder(codec)
+    if encoding.pix_fmt == "auto" and codec == "gif":
+        return OutputFormat(container, encoder, "pal8")
     if encoding.pix_fmt == "auto":
         return OutputFormat(container, encoder, encoder.closest_format(layout_of(source.pix_fmt)))
     try:
@@ -149,8 +151,8 @@ class VideoWriter:
             encoding: the user's wishes.
             frame_rate: in frames per second, constant or average; the source's when None.
             end_pts: where the last picture ends, in ticks; when None it lasts one frame.
-            last_pts: when the last picture is shown, in ticks, as far as is known; when None, one frame
-                before the end.
+            last_pts: when the last picture is shown, in ticks, as far as is known; when None, as in the
+                source if it has neither another rate nor time base, else one frame before the end.
             overwrite: whether an existing file may be replaced.
             strict: whether a stream that the container cannot hold is an error.
 
@@ -167,6 +169,8 @@ class VideoWriter:
         self._colour = _output_colour(source, self._format.pix_fmt)
         self._raw_format = layout_of(self._format.pix_fmt).pix_fmt
         self._clock = _Clock.of(time_base, source.origin)
+        if last_pts is None and frame_rate is None and time_base == source.time_base:
+            last_pts = source.last_pts
         frame_rate = frame_rate or source.frame_rate
         arguments = _arguments(
             _Job(
@@ -248,7 +252,7 @@ class VideoWriter:
         self._is_done = True
 
     def interrupt(self) -> None:
-        """End ffmpeg at once, from any thread; a call under way in another one raises, and `abort` is next."""
+        """End ffmpeg at once, from any thread; a call under way elsewhere raises, and `abort` is next."""
         self._process.kill()
 
     def abort(self) -> None:
@@ -310,6 +314,8 @@ def _arguments(job: _Job, partial: Path) -> list[str]:
     pictures = ffmpeg.input("pipe:0", format="nut", **_colour_options(job.colour))
     original = ffmpeg.input(f"file:{job.source.path}", itsoffset=f"{float(-job.clock.origin):.6f}")
     video = pictures["v:0"].filter("setsar", r=str(job.pixel_aspect), max=MAX_ASPECT)
+    if job.format.pix_fmt == "pal8":
+        video = _with_palettes(video)
     streams = [video, *(original[str(kept.stream.index)] for kept in job.kept)]
     streams.append(original["v:9999?"])  # none, but ffmpeg-python drops inputs of which nothing is mapped
     options: dict[str, str | None] = {
@@ -329,6 +335,13 @@ def _arguments(job: _Job, partial: Path) -> list[str]:
     # ffmpeg-python cannot repeat an option.
     cleared = [word for tag in stale for word in ("-metadata:s:0", tag)]
     return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *cleared, target, "-y"]
+
+
+def _with_palettes(video: ffmpeg.nodes.FilterableStream) -> ffmpeg.nodes.FilterableStream:
+    """Reduce each picture to the 256 colours that suit it best; one palette for all needs all in memory."""
+    copies = video.filter_multi_output("split")
+    palettes = copies[0].filter("palettegen", stats_mode="single")
+    return ffmpeg.filter([copies[1], palettes], "paletteuse", new=1)
 
 
 def _video_options(job: _Job) -> dict[str, str | None]:
