@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.evaluation.metrics import psnr
+from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.model import AnyVideoInr
-from videoinr_cli.training.samples import reduce_bicubic
 from videoinr_cli.weights import load_model
 
 HEIGHT, WIDTH = 48, 64
@@ -54,7 +54,7 @@ def test_dot_stays_in_place(network: AnyVideoInr, scale: float, tau: float) -> N
     centre_y, centre_x = 24.3, 31.7
     y, x = positions(HEIGHT, OVERSAMPLING), positions(WIDTH, OVERSAMPLING)
     dot = torch.exp(-((y[:, None] - centre_y).square() + (x[None] - centre_x).square()) / (2 * 1.2**2))
-    frame = reduce_bicubic((0.1 + 0.8 * dot).expand(1, 3, -1, -1), (HEIGHT, WIDTH))
+    frame = reduce((0.1 + 0.8 * dot).expand(1, 3, -1, -1), (HEIGHT, WIDTH))
     output = render(network, frame, frame, tau, scale)[0].mean(0)
     weight = (output - 0.12).clamp(min=0)  # what rises from the background
     found_y = (weight.sum(1) * positions(HEIGHT, scale)).sum() / weight.sum()
@@ -68,7 +68,7 @@ def test_moving_dot_is_where_it_should_be(network: AnyVideoInr, tau: float) -> N
     def frame(centre_x: float) -> Tensor:
         y, x = positions(HEIGHT, OVERSAMPLING), positions(WIDTH, OVERSAMPLING)
         dot = torch.exp(-((y[:, None] - 24).square() + (x[None] - centre_x).square()) / (2 * 2.0**2))
-        return reduce_bicubic((0.1 + 0.8 * dot).expand(1, 3, -1, -1), (HEIGHT, WIDTH))
+        return reduce((0.1 + 0.8 * dot).expand(1, 3, -1, -1), (HEIGHT, WIDTH))
 
     output = render(network, frame(30), frame(34), tau, 4)[0].mean(0)
     weight = (output - 0.15).clamp(min=0)
@@ -89,7 +89,7 @@ def test_texture_is_sharper_than_bicubic_and_blending(network: AnyVideoInr, scal
         picture = torch.stack([0.25 + 0.4 * brick, 0.2 + 0.3 * brick + 0.1 * stripes, 0.3 + 0.2 * stripes])
         return F.avg_pool2d(picture[None], 4)
 
-    first, second = (reduce_bicubic(truth(shift), (HEIGHT, WIDTH)) for shift in (0, 2))
+    first, second = (reduce(truth(shift), (HEIGHT, WIDTH)) for shift in (0, 2))
     for tau in (0.0, 0.5):
         mixed = torch.lerp(first, second, tau)
         plain = F.interpolate(mixed, size=size, mode="bicubic", antialias=True).clamp(0, 1)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.training.footage import Shot
-from videoinr_cli.training.samples import Sampler, SampleRecipe, reduce_bicubic
+from videoinr_cli.training.samples import Sampler, SampleRecipe
 
 RECIPE = SampleRecipe(batch_size=6, lr_size=16, lr_margin=2)
 
@@ -60,7 +61,7 @@ def test_scales_and_shapes(sampler: Sampler) -> None:
 
 def test_first_target_is_the_first_frame(sampler: Sampler) -> None:
     batch = sampler.batch(3)
-    torch.testing.assert_close(reduce_bicubic(batch.targets[0], (16, 16)), batch.first)
+    torch.testing.assert_close(reduce(batch.targets[0], (16, 16)), batch.first)
 
 
 def test_clip_instants_are_where_tau_says() -> None:

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from videoinr_cli.errors import WeightsError
 from videoinr_cli.evaluation.metrics import psnr
+from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.model import AnyVideoInr, Window
 from videoinr_cli.training.footage import Shot
-from videoinr_cli.training.samples import Batch, Sampler, reduce_bicubic
+from videoinr_cli.training.samples import Batch, Sampler
 
 CHARBONNIER_EPSILON = 1e-3
 """Rounds the corner of the absolute difference: sqrt(d^2 + eps^2) (Lai et al., 2017)."""
@@ -261,7 +262,7 @@ def validate(
         top, left = (int(rng.integers(0, length - side + 1)) for length in clip.frames.shape[1:3])
         crop = np.ascontiguousarray(clip.frames[start : start + 3, top : top + side, left : left + side])
         hr = torch.from_numpy(crop).permute(0, 3, 1, 2).float().div(255).to(device)
-        lr = reduce_bicubic(hr, (side // scale, side // scale))
+        lr = reduce(hr, (side // scale, side // scale))
         pair = model.encode_pair(model.encode_frame(lr[0:1]), model.encode_frame(lr[2:3]))
         scores.append(
             [

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.training.footage import Frames, Shot
 
 STILL_MARGIN_PX = 32
@@ -81,8 +82,8 @@ class Sampler:
         between = torch.tensor([tau for _, tau in samples], dtype=torch.float32)
         lr_size = (recipe.lr_size, recipe.lr_size)
         return Batch(
-            reduce_bicubic(frames[:, 0], lr_size),
-            reduce_bicubic(frames[:, 2], lr_size),
+            reduce(frames[:, 0], lr_size),
+            reduce(frames[:, 2], lr_size),
             (frames[:, 0], frames[:, 1]),
             (torch.zeros_like(between), between),
             recipe.lr_margin,
@@ -148,11 +149,6 @@ class Sampler:
             align_corners=False,
         )
         return moved.clamp(0, 1)
-
-
-def reduce_bicubic(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """Reduce (B, 3, H, W) frames as the papers make LR frames: antialiased bicubic, a = -0.5, clamped."""
-    return F.interpolate(frames, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
 def _place(rng: np.random.Generator, shot: Shot, size: int) -> tuple[int, int]:
