@@ -48,8 +48,10 @@ def test_durations_are_of_the_video_and_not_of_the_file(
 
 
 def test_the_colour_that_is_written_is_found(make_clip: MakeClip) -> None:
-    tags = "color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv:chroma_location=topleft"
-    info = probe(make_clip("in.mp4", filters=f"format=yuv420p10le,setparams={tags}"))
+    tags = "color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv"
+    info = probe(
+        make_clip("in.mp4", "-chroma_sample_location", 3, filters=f"format=yuv420p10le,setparams={tags}")
+    )
     assert info.bit_depth == 10
     assert info.colour.matrix == "bt2020nc"
     assert info.colour.primaries == "bt2020"

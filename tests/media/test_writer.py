@@ -242,10 +242,8 @@ def decoded(path: Path) -> list[av.VideoFrame]:
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.mov", "out.webm"])
 def test_colour_is_tagged(make_clip: MakeClip, name: str) -> None:
-    tags = (
-        "color_primaries=bt2020:color_trc=arib-std-b67:colorspace=bt2020nc:range=tv:chroma_location=topleft"
-    )
-    clip = make_clip("in.mkv", "-c:v", "ffv1", filters=f"format=yuv420p10le,setparams={tags}", frames=2)
+    tags = "color_primaries=bt2020:color_trc=arib-std-b67:colorspace=bt2020nc:range=tv"
+    clip = make_clip("in.mp4", "-chroma_sample_location", 3, filters=f"format=yuv420p10le,setparams={tags}")
     out = copy(clip, clip.with_name(name))
     written = probe(out)
     assert written.pix_fmt == "yuv420p10le"

@@ -33,6 +33,9 @@ from videoinr_cli.options import EncodeOptions
 MAX_TIMESCALE = 2**31 - 1
 """Ticks per second that mp4 and H.264 can express; a finer time base is rounded to `FALLBACK_TICK`."""
 
+MIN_MOVIE_TIMESCALE = 90_000
+"""Ticks per second for the starts of all streams in mp4, at least; fine enough for sound."""
+
 FALLBACK_TICK = Fraction(1, 1_000_000)
 
 MAX_ASPECT = 65535
@@ -358,6 +361,8 @@ def _video_options(job: _Job) -> dict[str, str | None]:
     }
     if job.format.container.exact_ticks:
         options["video_track_timescale"] = str(tick.denominator)
+        # Of edit lists, where any stream's start is kept; ffmpeg 7 and older would round it to 1/1000 s.
+        options["movie_timescale"] = str(tick.denominator * max(1, MIN_MOVIE_TIMESCALE // tick.denominator))
     if job.last_duration is not None:
         options["bsf:0"] = job.last_duration
     return options
