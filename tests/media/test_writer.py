@@ -254,6 +254,25 @@ def test_colour_is_tagged(make_clip: MakeClip, name: str) -> None:
     assert written.colour.chroma_location == "topleft"
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_hdr_keeps_its_metadata(make_clip: MakeClip, codec: str, transfer: str) -> None:
+    display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+    tags = f"color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    clip = make_clip(
+        *("in.mp4", "-c:v", "libx265", "-x265-params"),
+        f"log-level=none:master-display={display}:max-cll=1000,400",
+        filters=f"format=yuv420p10le,setparams={tags}",
+    )
+    extra = (("x265-params", "log-level=none"),) if codec == "libx265" else ()
+    out = copy(clip, clip.with_name("out.mp4"), EncodeOptions(codec, preset="ultrafast", extra=extra))
+    written = probe(out)
+    assert written.mastering_display == display
+    assert written.content_light == "1000,400"
+    assert written.colour.transfer == transfer
+    assert written.bit_depth == 10
+
+
 def test_a_guessed_colour_is_written_since_the_size_changes(make_clip: MakeClip, tmp_path: Path) -> None:
     """Standard definition without tags, enlarged, would be taken for BT.709."""
     source = probe(make_clip("in.mkv", "-c:v", "ffv1", filters="format=yuv420p", frames=1))

@@ -21,6 +21,13 @@ _PLAIN_QUALITY = {"mpeg4": 2, "mpeg2video": 2, "mjpeg": 2, "libxvid": 2}
 """Encoders without a constant rate factor whose default is 200 kbit/s, and the quantiser they get instead."""
 
 
+_HDR_OPTIONS = {
+    "libx264": ("x264-params", "mastering-display", "cll"),
+    "libx265": ("x265-params", "master-display", "max-cll"),
+}
+"""Encoders that are told of HDR10's metadata by an option of their own, and the names in it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Encoder:
     """One of ffmpeg's video encoders."""
@@ -54,6 +61,20 @@ class Encoder:
         if self.name in _PLAIN_QUALITY:
             return {"q:v": str(_PLAIN_QUALITY[self.name])}
         return {}
+
+    def hdr_settings(self, mastering_display: str | None, content_light: str | None) -> dict[str, str]:
+        """Return the encoder's own options for HDR10's metadata: what ffmpegs before 9 need.
+
+        Args:
+            mastering_display: as in `VideoInfo`.
+            content_light: as in `VideoInfo`.
+        """
+        if self.name not in _HDR_OPTIONS:
+            return {}
+        option, *names = _HDR_OPTIONS[self.name]
+        values = zip(names, (mastering_display, content_light), strict=True)
+        said = [f"{name}={value}" for name, value in values if value is not None]
+        return {option: ":".join(said)} if said else {}
 
     def _takes_preset(self, preset: str) -> bool:
         if "preset" not in self.options:

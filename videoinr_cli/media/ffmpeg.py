@@ -59,6 +59,19 @@ def find_ffmpeg() -> str:
         ) from error
 
 
+@functools.cache
+def takes_option(name: str) -> bool:
+    """Whether the program knows an option, such as ``mastering_display`` since ffmpeg 9.
+
+    Raises:
+        FfmpegError: there is no ffmpeg.
+    """
+    told = subprocess.run(
+        [find_ffmpeg(), "-hide_banner", "-h", "long"], capture_output=True, text=True, check=False
+    )
+    return re.search(rf"^-{name}\b", told.stdout, re.MULTILINE) is not None
+
+
 class FfmpegProcess:
     """An ffmpeg that reads what is written to its standard input.
 

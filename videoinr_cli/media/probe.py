@@ -69,6 +69,8 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             mirrored=mirrored,
             field_order=FIELD_ORDERS.get(stream.codec_context.field_order, "unknown"),
             frame_count=stream.frames or None,
+            mastering_display=_mastering_display(frame),
+            content_light=_content_light(frame),
             disposition=_dispositions(stream),
             tags=tuple(stream.metadata.items()),
             streams=tuple(
@@ -132,6 +134,35 @@ def _colour(stream: VideoStream, frame: av.VideoFrame, description: str) -> Colo
         range="full" if frame.format.name.startswith("yuvj") else sample_range,
         chroma_location=location[1] if location else None,
     )
+
+
+def _mastering_display(frame: av.VideoFrame) -> str | None:
+    """Return the volume of colours of the display that HDR10 was made on, as SMPTE ST 2086 counts.
+
+    Chromaticities in 0.00002, luminances in 0.0001 cd/m2. ffmpeg's AVMasteringDisplayMetadata is ten
+    fractions (x and y of red, green, blue and white, least and greatest luminance) and two flags.
+    """
+    data: Any = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+    if data is None:
+        return None
+    numbers = [int(number) for number in np.frombuffer(data, np.int32, count=22)]
+    if not (numbers[20] and numbers[21]):
+        return None
+    fractions = [Fraction(*numbers[place : place + 2]) for place in range(0, 20, 2)]
+    red, green, blue, white = (
+        f"({round(fractions[place] * 50_000)},{round(fractions[place + 1] * 50_000)})"
+        for place in (0, 2, 4, 6)
+    )
+    least, greatest = (round(luminance * 10_000) for luminance in fractions[8:])
+    return f"G{green}B{blue}R{red}WP{white}L({greatest},{least})"
+
+
+def _content_light(frame: av.VideoFrame) -> str | None:
+    data: Any = frame.side_data.get("CONTENT_LIGHT_LEVEL")
+    if data is None:
+        return None
+    brightest, average = np.frombuffer(data, np.uint32, count=2)
+    return f"{brightest},{average}"
 
 
 def _origin(container: InputContainer) -> Fraction:

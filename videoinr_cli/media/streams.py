@@ -52,6 +52,10 @@ class VideoInfo:
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
     field_order: str = "unknown"  # "progressive", "tff", "bff" or "unknown"
     frame_count: int | None = None  # as the file says, often absent and sometimes wrong
+    mastering_display: str | None = (
+        None  # of HDR10, as encoders take it: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"
+    )
+    content_light: str | None = None  # of HDR10: "MaxCLL,MaxFALL" in cd/m2
     disposition: tuple[str, ...] = ()  # of the video, such as "default"
     tags: tuple[tuple[str, str], ...] = ()  # of the video
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file

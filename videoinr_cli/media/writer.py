@@ -25,7 +25,7 @@ from videoinr_cli.errors import FfmpegError, OutputError
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.containers import Container, KeptStream, container_for, kept_streams
 from videoinr_cli.media.encoders import Encoder, find_encoder
-from videoinr_cli.media.ffmpeg import LOG_LEVEL, FfmpegProcess
+from videoinr_cli.media.ffmpeg import LOG_LEVEL, FfmpegProcess, takes_option
 from videoinr_cli.media.planes import Picture, from_rgb, layout_of, size_multiple
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import EncodeOptions
@@ -314,7 +314,9 @@ class _Job:
 
 def _arguments(job: _Job, partial: Path) -> list[str]:
     """Return ffmpeg's command line without the program."""
-    pictures = ffmpeg.input("pipe:0", format="nut", **_colour_options(job.colour))
+    pictures = ffmpeg.input(
+        "pipe:0", format="nut", **_colour_options(job.colour), **_hdr_input_options(job.source)
+    )
     original = ffmpeg.input(f"file:{job.source.path}", itsoffset=f"{float(-job.clock.origin):.6f}")
     video = pictures["v:0"].filter("setsar", r=str(job.pixel_aspect), max=MAX_ASPECT)
     if job.format.pix_fmt == "pal8":
@@ -357,7 +359,7 @@ def _video_options(job: _Job) -> dict[str, str | None]:
         "enc_time_base:0": f"{tick.numerator}/{tick.denominator}",
         "map_metadata:s:0": f"1:s:{job.source.stream_index}",
         "disposition:0": "+".join(job.source.disposition) or "0",
-        **job.format.encoder.settings(job.encoding),
+        **_encoder_settings(job),
     }
     if job.format.container.exact_ticks:
         options["video_track_timescale"] = str(tick.denominator)
@@ -366,6 +368,22 @@ def _video_options(job: _Job) -> dict[str, str | None]:
     if job.last_duration is not None:
         options["bsf:0"] = job.last_duration
     return options
+
+
+def _encoder_settings(job: _Job) -> dict[str, str]:
+    """Return the encoder's own options; where the user gives one that HDR10 needs as well, both hold."""
+    settings = job.format.encoder.settings(job.encoding)
+    if not takes_option("mastering_display"):
+        said = job.format.encoder.hdr_settings(job.source.mastering_display, job.source.content_light)
+        for option, value in said.items():
+            settings[option] = f"{value}:{settings[option]}" if option in settings else value
+    return settings
+
+
+def _hdr_input_options(source: VideoInfo) -> dict[str, str]:
+    """Return the options that attach HDR10's metadata to the pictures, for any encoder and container."""
+    said = {"mastering_display": source.mastering_display, "content_light": source.content_light}
+    return {name: value for name, value in said.items() if value is not None and takes_option(name)}
 
 
 def _last_duration(

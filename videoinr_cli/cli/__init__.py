@@ -1,0 +1,93 @@
+"""The command line: the only code that imports click, and where an error becomes an exit code.
+
+    0    done
+    1    failed: one line on stderr says what, which value, and what to do
+    2    wrong usage
+    130  interrupted
+
+Commands are imported when they are called, so that ``--help`` waits for nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from videoinr_cli import __version__
+from videoinr_cli.errors import OptionError, VideoInrError
+
+COMMANDS = {
+    "upscale": "upscale:upscale",
+    "evaluate": "evaluate:evaluate",
+    "train": "train:train",
+    "convert-weights": "convert_weights:convert_weights",
+}
+DEBUG_VARIABLE = "VIDEOINR_DEBUG"
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(f"videoinr_cli.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="videoinr")
+def cli() -> None:
+    """Upscale any video to any resolution and any frame rate, with one space-time model.
+
+    Every option can also be set by a variable: VIDEOINR_UPSCALE_CRF=20 stands for upscale --crf 20.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and leave with its exit code."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.addLevelName(logging.WARNING, "warning")
+    try:
+        code = cli.main(
+            list(arguments) if arguments is not None else None,
+            prog_name="videoinr",
+            standalone_mode=False,
+            auto_envvar_prefix="VIDEOINR",
+        )
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted; nothing was left under the output's name")
+        code = INTERRUPTED
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        code = _report(error)
+    sys.exit(code or 0)
+
+
+def _report(error: Exception) -> int:
+    if isinstance(error, VideoInrError):
+        _say(str(error))
+        return USAGE if isinstance(error, OptionError) else FAILED
+    _say(f"unexpected {type(error).__name__}: {error}; set {DEBUG_VARIABLE}=1 to see where, and report it")
+    return FAILED
+
+
+def _say(message: str) -> None:
+    from videoinr_cli.progress import error_line
+
+    error_line(message)
