@@ -92,6 +92,17 @@ class Timeline:
             return Fraction(0)
         return min(self.source_time_base, 1 / (8 * self.rate))
 
+    def frames_until(self, end: int) -> int | None:
+        """Return how many output frames a source makes that ends at `end` ticks; None without a rate."""
+        if self.rate is None:
+            return None
+        return max(1, self._index((end - self.start) * self.source_time_base))
+
+    def end_pts(self, end: int) -> int:
+        """Return the end of the last output frame, in the output's ticks, of a source that ends at `end`."""
+        count = self.frames_until(end)
+        return end if count is None else self._pts(count)
+
     def spans(
         self, frames: Iterable[TimedT], *, source_rate: Fraction | None = None
     ) -> Iterator[Span[TimedT]]:

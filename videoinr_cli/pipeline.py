@@ -1,0 +1,317 @@
+"""Upscale a video: read, pair, encode, render, write. The only place where media and the model meet.
+
+Three threads pass frames on through short queues: one decodes, the calling one renders, one encodes. Knows
+nothing of terminals: how far it is goes to a callback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from videoinr_cli.channel import WAKE_SECONDS, Channel
+from videoinr_cli.errors import MemoryLimitError
+from videoinr_cli.media.planes import layout_of
+from videoinr_cli.media.probe import probe
+from videoinr_cli.media.reader import SourceFrame, read_frames
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.writer import OutputFormat, VideoWriter, check_destination, output_format
+from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.renderer import GivenFrame, Renderer, Rendering
+from videoinr_cli.scenes import Thumbnail, cut_score, thumbnail
+from videoinr_cli.timeline import Timeline
+from videoinr_cli.weights import load_model
+
+QUEUED_FRAMES = 3
+"""Frames that wait between two stages: enough to bridge a slow one, few enough not to count in memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a video is, after each output frame."""
+
+    frames: int  # rendered
+    total_frames: int | None  # None when the source does not say how long it is
+    seconds: float  # of the video, rendered
+    total_seconds: float | None
+    elapsed_seconds: float  # since the first frame was waited for
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What became of a video."""
+
+    destination: Path
+    source_size: tuple[int, int]  # (width, height), pixels
+    size: tuple[int, int]
+    frames_read: int
+    frames_written: int
+    cuts: int
+    elapsed_seconds: float  # without loading the model
+
+
+@dataclasses.dataclass(frozen=True)
+class _OutputFrame:
+    picture: Rendering
+    pts: int  # in ticks of the output's time base
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """All that is known before the first frame."""
+
+    source: VideoInfo
+    destination: Path
+    options: UpscaleOptions
+    format: OutputFormat
+    size: tuple[int, int]  # (width, height), pixels
+    timeline: Timeline
+
+    @classmethod
+    def make(cls, source: VideoInfo, destination: Path, options: UpscaleOptions) -> _Plan:
+        """Decide everything that can be decided, and refuse what cannot be done, before any work."""
+        check_destination(destination, source, overwrite=options.overwrite)
+        written = output_format(destination, source, options.encode)
+        rate = None if options.fps is None else options.fps.of(source.frame_rate)
+        return cls(
+            source=source,
+            destination=destination,
+            options=options,
+            format=written,
+            size=options.output_size(source.width, source.height, multiple=written.size_multiple),
+            timeline=Timeline(source.time_base, rate, source.start_pts),
+        )
+
+    @property
+    def total_frames(self) -> int | None:
+        """How many frames the output will have, as far as the source says."""
+        if self.timeline.rate is None:
+            estimate = self.source.frame_count
+            if estimate is None and self.source.duration is not None:
+                estimate = round(self.source.duration * self.source.frame_rate)
+            return estimate
+        return None if self.source.end_pts is None else self.timeline.frames_until(self.source.end_pts)
+
+    def open_writer(self) -> VideoWriter:
+        end = self.source.end_pts
+        return VideoWriter(
+            self.destination,
+            self.size,
+            self.timeline.time_base,
+            self.source,
+            self.options.encode,
+            frame_rate=self.timeline.rate,
+            end_pts=None if end is None else self.timeline.end_pts(end),
+            last_pts=self.source.last_pts if self.timeline.rate is None else None,
+            overwrite=self.options.overwrite,
+        )
+
+    def make_renderer(self, model: AnyVideoInr) -> Renderer:
+        layout = layout_of(self.format.pix_fmt)
+        return Renderer(
+            model,
+            self.size,
+            bit_depth=layout.bit_depth,
+            with_alpha=layout.has_alpha and self.source.has_alpha,
+        )
+
+
+def upscale_video(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    options: UpscaleOptions | None = None,
+    *,
+    model: AnyVideoInr | None = None,
+    progress: ProgressCallback | None = None,
+) -> Summary:
+    """Render a video at another size and frame rate, with everything else in its file kept.
+
+    Args:
+        source: a video file.
+        destination: the output's name; it exists only once it is complete.
+        options: what is wanted; `UpscaleOptions()` by default.
+        model: the network, for several videos in a row; loaded as the options say when None.
+        progress: called in this thread after each output frame.
+
+    Raises:
+        InputError: the source cannot be read.
+        OptionError: the options do not fit the source.
+        OutputError: the destination cannot be written.
+        WeightsError: the weights cannot be used.
+        FfmpegError: ffmpeg is missing or failed.
+        MemoryLimitError: a frame does not fit in memory.
+    """
+    options = options or UpscaleOptions()
+    plan = _Plan.make(probe(source), Path(destination), options)
+    if model is None:
+        model = load_model(options.weights, device=options.device, precision=options.precision)
+    return _run(plan, model, progress or (lambda _: None))
+
+
+def _run(plan: _Plan, model: AnyVideoInr, report: ProgressCallback) -> Summary:
+    """Run the three stages to their end, or end all of them with the first error."""
+    started = time.monotonic()
+    frames: Channel[GivenFrame] = Channel(QUEUED_FRAMES)
+    pictures: Channel[_OutputFrame] = Channel(QUEUED_FRAMES)
+    counts = _Counts()
+    with plan.open_writer() as writer:
+
+        def stop(error: BaseException) -> None:
+            frames.fail(error)
+            pictures.fail(error)
+            writer.interrupt()  # the encoding thread may be waiting for an ffmpeg that is in no hurry
+
+        with (
+            _threads([lambda: _decode(plan, frames), lambda: _encode(writer, pictures)], stop),
+            _memory_errors(plan, model),
+        ):
+            for output in _render(plan, model, counts.watch(frames)):
+                pictures.put(output)
+                counts.written += 1
+                report(_progress(plan, output.pts, counts.written, time.monotonic() - started))
+            pictures.finish()
+        pictures.check()
+    return Summary(
+        destination=plan.destination,
+        source_size=(plan.source.width, plan.source.height),
+        size=plan.size,
+        frames_read=counts.read,
+        frames_written=counts.written,
+        cuts=counts.cuts,
+        elapsed_seconds=time.monotonic() - started,
+    )
+
+
+@dataclasses.dataclass
+class _Counts:
+    read: int = 0
+    cuts: int = 0
+    written: int = 0
+
+    def watch(self, frames: Iterable[GivenFrame]) -> Iterator[GivenFrame]:
+        for frame in frames:
+            self.read += 1
+            self.cuts += frame.is_cut
+            yield frame
+
+
+@contextlib.contextmanager
+def _threads(targets: list[Callable[[], None]], stop: Callable[[BaseException], None]) -> Iterator[None]:
+    """Run targets beside the block, and leave none of them running after it.
+
+    Args:
+        targets: they catch their own errors.
+        stop: called when the block, or the wait for them, ends with an error; makes them end soon.
+    """
+    threads = [threading.Thread(target=target, daemon=True) for target in targets]
+    try:
+        for thread in threads:
+            thread.start()
+        yield
+        _join(threads)
+    except BaseException as error:
+        stop(error)
+        raise
+    finally:
+        _join(threads)
+
+
+def _join(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(WAKE_SECONDS)
+
+
+def _decode(plan: _Plan, frames: Channel[GivenFrame]) -> None:
+    """Stage one: the source's frames, compared with one another while they are in the cache."""
+    try:
+        for frame in _compared(read_frames(plan.source), plan.options.scene_threshold):
+            frames.put(frame)
+        frames.finish()
+    except BaseException as error:  # handed to the thread that waits for frames
+        frames.fail(error)
+
+
+def _render(plan: _Plan, model: AnyVideoInr, frames: Iterable[GivenFrame]) -> Iterator[_OutputFrame]:
+    """Stage two: the output's frames, in the calling thread."""
+    renderer = plan.make_renderer(model)
+    for span in plan.timeline.spans(frames, source_rate=plan.source.frame_rate):
+        renderer.advance(span.first, span.second)
+        for instant in span.instants:
+            yield _OutputFrame(renderer.render(instant.tau), instant.pts)
+
+
+def _encode(writer: VideoWriter, pictures: Channel[_OutputFrame]) -> None:
+    """Stage three: everything that becomes of an output frame on its way to ffmpeg."""
+    try:
+        for output in pictures:
+            writer.write(output.picture.rgb, output.pts, alpha=output.picture.alpha)
+    except BaseException as error:  # handed to the thread that delivers pictures
+        pictures.fail(error)
+
+
+def _compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:
+    """Tell of each frame whether it repeats the one before it, or begins another scene."""
+    before: SourceFrame | None = None
+    small_before: Thumbnail | None = None
+    for frame in frames:
+        small = thumbnail(frame.rgb)
+        is_repeat = before is not None and _is_same(before, frame)
+        is_cut = not is_repeat and small_before is not None and cut_score(small_before, small) > threshold
+        yield GivenFrame(
+            frame.rgb, frame.pts, frame.duration, frame.alpha, is_repeat=is_repeat, is_cut=is_cut
+        )
+        before, small_before = frame, small
+
+
+def _is_same(first: SourceFrame, second: SourceFrame) -> bool:
+    same_alpha = (
+        first.alpha is second.alpha
+        if first.alpha is None or second.alpha is None
+        else np.array_equal(first.alpha, second.alpha)
+    )
+    return same_alpha and np.array_equal(first.rgb, second.rgb)
+
+
+def _progress(plan: _Plan, pts: int, frames: int, elapsed_seconds: float) -> Progress:
+    period = 1 / (plan.timeline.rate or plan.source.frame_rate)
+    begin = plan.source.start_pts * plan.source.time_base
+    duration = plan.source.duration
+    return Progress(
+        frames=frames,
+        total_frames=plan.total_frames,
+        seconds=float(pts * plan.timeline.time_base - begin + period),
+        total_seconds=None if duration is None else float(duration),
+        elapsed_seconds=elapsed_seconds,
+    )
+
+
+@contextlib.contextmanager
+def _memory_errors(plan: _Plan, model: AnyVideoInr) -> Iterator[None]:
+    """Turn the many ways in which memory runs out into one error."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        told = str(error)
+        if not isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) and not any(
+            words in told for words in ("not enough memory", "can't allocate memory", "out of memory")
+        ):
+            raise
+        width, height = plan.size
+        device = next(model.parameters()).device
+        raise MemoryLimitError(
+            f"enlarging {plan.source.width}x{plan.source.height} to {width}x{height} needs more memory than "
+            f"{device} has free; try a smaller --scale, or a smaller source"
+        ) from error
