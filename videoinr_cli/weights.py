@@ -11,10 +11,10 @@ import importlib.resources
 import math
 import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,18 +22,17 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from videoinr_cli.errors import OutputError, WeightsError
-from videoinr_cli.model import ModelConfig, PublishedConfig, VideoInr, build
+from videoinr_cli.model import AnyVideoInr, ModelConfig, PublishedConfig, build
 from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.devices import choose_device, choose_dtype
+from videoinr_cli.options import DEFAULT_WEIGHTS
 
-DEFAULT_WEIGHTS = "videoinr-fast"
 SUFFIX = ".safetensors"
 CONFIG_KEY = "config"
 MAX_SETTING = 4096
 """No width or depth of a network exceeds this; a file that claims more is damaged or hostile."""
 FLOAT_TYPES = ("F32", "F16", "BF16")
-
-AnyVideoInr = VideoInr[Any, Any, Any]
+PICKLE_STARTS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +189,7 @@ def _read_header(path: Path) -> tuple[ModelConfig, dict[str, str], dict[str, tup
         raise _not_ours(path, error) from error
     if CONFIG_KEY not in metadata:
         raise WeightsError(
-            f"{str(path)!r} does not say which network it is for; write it with videoinr convert-weights or train"
+            f"{str(path)!r} does not say which network it is for; write it with videoinr convert-weights"
         )
     for name, dtype in types.items():
         if dtype not in FLOAT_TYPES:
@@ -204,7 +203,7 @@ def _read_config(text: str, path: Path) -> ModelConfig:
     except WeightsError as error:
         raise WeightsError(f"{str(path)!r} cannot be used: {error}") from error
     for name, value in dataclasses.asdict(config).items():
-        if isinstance(value, (int, float)) and not 0 <= value <= MAX_SETTING:  # also refuses NaN
+        if isinstance(value, (int, float)) and not 0 < value <= MAX_SETTING:  # also refuses NaN
             raise WeightsError(f"{str(path)!r} cannot be used: its setting {name!r} is {value}")
     return config
 
@@ -239,7 +238,7 @@ def _not_ours(path: Path, error: Exception) -> WeightsError:
     try:
         with path.open("rb") as file:
             start = file.read(2)
-        is_checkpoint = start == b"\x80\x02" or zipfile.is_zipfile(path)
+        is_checkpoint = start in PICKLE_STARTS or zipfile.is_zipfile(path)
     except OSError as unreadable:
         return WeightsError(f"cannot read weights {str(path)!r}: {unreadable.strerror or unreadable}")
     if is_checkpoint:
@@ -259,11 +258,13 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"no checkpoint {str(path)!r}: {'a folder' if path.is_dir() else 'no such file'}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # what torch warns of is either fine or fails below
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{str(path)!r} is not a plain PyTorch state_dict: it holds other objects, or is damaged; nothing "
-            "in it was executed"
+            f"{str(path)!r} is not a plain PyTorch state_dict: it holds other objects, or is damaged; "
+            "nothing in it was executed"
         ) from error
     except (
         RuntimeError,

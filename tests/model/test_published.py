@@ -95,10 +95,15 @@ def test_equals_a_plain_port(size: tuple[int, int], enlargement: int) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(18, 27), (36, 54), (63, 94)])
 def test_odd_sizes_are_padded_and_cropped(size: tuple[int, int]) -> None:
+    """The true scale holds: an odd frame's output is a part of the one its padded frame gives."""
     frames = torch.rand(2, 3, 18, 27, generator=torch.Generator().manual_seed(3))
+    padded = torch.nn.functional.pad(frames, (0, 1, 0, 2))
     output = network().render(encode(network(), frames), 0.6, size)
     assert output.shape == (1, 3, *size)
     assert output.isfinite().all()
+    if size == (36, 54):  # only then is the padded frame's output a whole number of pixels too
+        whole = network().render(encode(network(), padded), 0.6, (40, 56))
+        torch.testing.assert_close(output, whole[:, :, :36, :54], rtol=0, atol=ROUNDING)
 
 
 @torch.no_grad()

@@ -6,6 +6,9 @@ parameters named as in a published state_dict. It knows nothing of this package;
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -155,7 +158,8 @@ class ConvBlstm(nn.Module):
     def forward(self, sequence: list[Tensor]) -> Tensor:
         onward = self.forward_net(sequence)
         backward = self.forward_net(sequence[::-1])[::-1]
-        return torch.stack([self.conv_1x1(torch.cat(both, 1)) for both in zip(onward, backward, strict=True)], 1)
+        both = [torch.cat(pair, 1) for pair in zip(onward, backward, strict=True)]
+        return torch.stack([self.conv_1x1(pair) for pair in both], 1)
 
 
 class Sine(nn.Module):
@@ -171,12 +175,17 @@ class Siren(nn.Module):
     def __init__(self, inputs: int, hidden: list[int], outputs: int) -> None:
         super().__init__()
         widths = [inputs, *hidden]
-        layers: list[nn.Module] = [Sine(*pair) for pair in zip(widths, widths[1:], strict=False)]
+        layers: list[nn.Module] = [Sine(*pair) for pair in itertools.pairwise(widths)]
         self.net = nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, H, W) at each point."""
-        return self.net(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        """Map (B, H, W, C) at each point to (B, C, H, W)."""
+        return self.net(x).permute(0, 3, 1, 2)
+
+
+def side_by_side(tensors: Sequence[Tensor]) -> Tensor:
+    """Concatenate (B, C, H, W) tensors to (B, H, W, all C), a point's values together."""
+    return torch.cat([tensor.permute(0, 2, 3, 1) for tensor in tensors], -1)
 
 
 def cell_centres(height: int, width: int) -> Tensor:
@@ -247,12 +256,12 @@ class PlainVideoInr(nn.Module):
         relative = query.permute(0, 3, 1, 2) - sample(centres, query, "nearest")
         relative = relative * torch.tensor([height, width]).view(1, 2, 1, 1)
         near = (sample(features, query, "nearest"), sample(rgb, query, "nearest"))
-        hr_feature = self.feat_imnet(torch.cat((*near, relative, time), 1))
+        hr_feature = self.feat_imnet(side_by_side((*near, relative, time)))
 
         if enlargement != 1:
             rgb = F.interpolate(rgb, scale_factor=enlargement, mode="bilinear", align_corners=False)
         at_query = (sample(hr_feature, query, "nearest"), sample(features, query), sample(rgb, query))
-        flow = self.flow_imnet(torch.cat((*at_query, time), 1))
+        flow = self.flow_imnet(side_by_side((*at_query, time)))
 
         half_size = torch.tensor([(size[0] - 1) / 2, (size[1] - 1) / 2]).view(1, 2, 1, 1)
         axes = torch.linspace(-1, 1, size[0]), torch.linspace(-1, 1, size[1])
@@ -260,5 +269,7 @@ class PlainVideoInr(nn.Module):
         grids = [
             (corners + f.flip(1) / half_size).clamp(-EDGE, EDGE).permute(0, 2, 3, 1) for f in flow.chunk(2, 1)
         ]
-        warped = [sample(table, grid) for table in (hr_feature, features, rgb) for grid in grids]
-        return {"hr_feature": hr_feature, "flow": flow, "out": self.encode_imnet(torch.cat((*warped, time), 1))}
+        warped = side_by_side(
+            [*(sample(table, grid) for table in (hr_feature, features, rgb) for grid in grids), time]
+        )
+        return {"hr_feature": hr_feature, "flow": flow, "out": self.encode_imnet(warped)}

@@ -232,7 +232,9 @@ def _mismatched(displacement: Tensor, start: int, stop: int, length: float, *, a
     return (displacement * stretch + positions).clamp(edge - 0.5, length - 0.5 - edge)
 
 
-def _nearest(start: int, stop: int, output: float, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _nearest(
+    start: int, stop: int, output: float, length: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Return the nearest LR pixels of one axis and the distances from their centres, in half pixels."""
     pixels = nearest_pixels(start, stop, output, length, device=device)
     return pixels, (pixel_positions(start, stop, output, length, device=device) - pixels) * 2
