@@ -1,5 +1,6 @@
-"""``python -m videoinr_cli`` is ``videoinr``."""
+"""``python -m videoinr_cli``: the same as ``videoinr``."""
 
 from videoinr_cli.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -75,9 +75,9 @@ def upscale_display(title: str, *, quiet: bool) -> Iterator[Callable[[VideoProgr
                 fraction = min(1.0, progress.seconds / progress.total_seconds)
                 left = clock(max(0.0, progress.total_seconds - progress.seconds) / speed)
             total = "" if progress.total_frames is None else f"/{progress.total_frames}"
+            rate = progress.frames / elapsed
             display.show(
-                fraction,
-                f"{progress.frames}{total} frames  {progress.frames / elapsed:.2f} fps  {speed:.3f}x  {left} left",
+                fraction, f"{progress.frames}{total} frames  {rate:.2f} fps  {speed:.3f}x  {left} left"
             )
 
         yield update
@@ -102,7 +102,7 @@ class _TrainingDisplay:
 
 @contextlib.contextmanager
 def training_display(*, quiet: bool) -> Iterator[_TrainingDisplay]:
-    """Show a training run: step, loss, learning rate, time left, and PSNR on held-out footage when measured."""
+    """Show a training run: step, loss, learning rate, time left, PSNR on held-out footage when measured."""
     with _Display("training", quiet=quiet) as display:
         yield _TrainingDisplay(display)
 

@@ -91,11 +91,10 @@ def train(
     if steps is not None and minutes is not None:
         raise OptionError("--steps and --minutes exclude each other; give one of them")
 
-    from videoinr_cli.progress import training_display
-
     from videoinr_cli.model import build  # torch takes a second to import: nothing above needs it
     from videoinr_cli.model.allocator import keep_memory_mapped
     from videoinr_cli.model.devices import choose_device, choose_training_dtype
+    from videoinr_cli.progress import training_display
     from videoinr_cli.training.footage import load_shots
     from videoinr_cli.training.loop import Schedule, Trainer
     from videoinr_cli.training.loop import train as run

@@ -20,6 +20,8 @@ from videoinr_cli.options import (
     parse_size,
 )
 
+ENCODING = EncodeOptions()
+
 
 @click.command("upscale")
 @click.argument("source", type=click.Path(path_type=Path))
@@ -28,10 +30,16 @@ from videoinr_cli.options import (
 @click.option("--size", metavar="WxH", help="Size of the output, instead of --scale.")
 @click.option("--height", type=int, help="Height of the output, the width follows, instead of --scale.")
 @click.option("--fps", metavar="RATE", help="60, 60000/1001, 59.94 or 2x.  [default: the source's times]")
-@click.option("--codec", help="Any video encoder of ffmpeg.  [default: what suits OUTPUT's extension]")
-@click.option("--crf", type=float, help="Constant rate factor, smaller is better.  [default: 18 with x264]")
-@click.option("--preset", help="The encoder's own speed setting.  [default: medium with x264]")
-@click.option("--pix-fmt", default="auto", show_default=True, help="auto: the source's, if it can be.")
+@click.option(
+    "--codec", default=ENCODING.codec, show_default=True, help="auto: what suits OUTPUT; any of ffmpeg's."
+)
+@click.option(
+    "--crf", type=float, default=ENCODING.crf, show_default=True, help="Quality, smaller is better."
+)
+@click.option("--preset", default=ENCODING.preset, show_default=True, help="The encoder's speed setting.")
+@click.option(
+    "--pix-fmt", default=ENCODING.pix_fmt, show_default=True, help="auto: the source's, if it can be."
+)
 @click.option("-e", "--encoder-option", "extra", metavar="KEY=VALUE", multiple=True, help="Further options.")
 @click.option("--weights", default=DEFAULT_WEIGHTS, show_default=True, help="A known name, or a file.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
@@ -52,9 +60,9 @@ def upscale(
     size: str | None,
     height: int | None,
     fps: str | None,
-    codec: str | None,
-    crf: float | None,
-    preset: str | None,
+    codec: str,
+    crf: float,
+    preset: str,
     pix_fmt: str,
     extra: Sequence[str],
     weights: str,
@@ -64,7 +72,7 @@ def upscale(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    """Render SOURCE at another size and frame rate; sound, subtitles, chapters and metadata are kept.
+    r"""Render SOURCE at another size and frame rate; sound, subtitles, chapters and metadata are kept.
 
     \b
     videoinr upscale in.mp4 --scale 3.5 --fps 120 -o out.mp4
@@ -90,13 +98,15 @@ def upscale(
         summary = upscale_video(source, output, options, progress=progress)
     if not quiet:
         seconds = max(summary.elapsed_seconds, 1e-6)
-        width, height = summary.size
-        cuts = f", {summary.cuts} scene cuts" if summary.cuts else ""
-        click.echo(
-            f"{summary.destination}: {width}x{height}, {summary.frames_read} frames in, "
-            f"{summary.frames_written} out{cuts}, {clock(seconds)} ({summary.frames_written / seconds:.2f} fps)",
-            err=True,
-        )
+        rate = summary.frames_written / seconds
+        parts = [
+            "{}x{}".format(*summary.size),
+            f"{summary.frames_read} frames in",
+            f"{summary.frames_written} out",
+            *([f"{summary.cuts} scene cuts"] if summary.cuts else []),
+            f"{clock(seconds)} ({rate:.2f} fps)",
+        ]
+        click.echo(f"{summary.destination}: {', '.join(parts)}", err=True)
 
 
 def _key_value(text: str) -> tuple[str, str]:
