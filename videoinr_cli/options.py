@@ -33,6 +33,9 @@ DEFAULT_SCENE_THRESHOLD = 0.75
 DEFAULT_WEIGHTS = "videoinr-fast"
 """The embedded model."""
 
+ARCHITECTURES = ("videoinr", "videoinr-fast")
+"""The networks there are: the published one, and the small one of the embedded weights."""
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from videoinr_cli.errors import OptionError, OutputError
-from videoinr_cli.model.config import ARCHITECTURES
-from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
+from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS, PRECISIONS, Precision
 
 if TYPE_CHECKING:
     from videoinr_cli.training.footage import Shot
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Weights file, .safetensors."
 )
-@click.option("--config", type=click.Choice(list(ARCHITECTURES)), default=DEFAULT_WEIGHTS, show_default=True)
+@click.option("--config", type=click.Choice(ARCHITECTURES), default=DEFAULT_WEIGHTS, show_default=True)
 @click.option("--init", metavar="WEIGHTS", help="Start from these weights instead of random ones.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run that was to write OUTPUT.")
 @click.option("--steps", type=click.IntRange(min=1), help="Length of the schedule.  [default: 20000]")
@@ -93,6 +92,7 @@ def train(
 
     from videoinr_cli.model import build  # torch takes a second to import: nothing above needs it
     from videoinr_cli.model.allocator import keep_memory_mapped
+    from videoinr_cli.model.config import CONFIGURATIONS
     from videoinr_cli.model.devices import choose_device, choose_training_dtype
     from videoinr_cli.progress import training_display
     from videoinr_cli.training.footage import load_shots
@@ -104,7 +104,7 @@ def train(
     schedule = Schedule(minutes=minutes, learning_rate=learning_rate, seed=seed)
     schedule = dataclasses.replace(schedule, steps=steps or schedule.steps)
     chosen = choose_device(device)
-    model = load_model(init, device=chosen).requires_grad_() if init else build(ARCHITECTURES[config]())
+    model = load_model(init, device=chosen).requires_grad_() if init else build(CONFIGURATIONS[config]())
     keep_memory_mapped()
     trainer = Trainer(model, schedule, device=chosen, dtype=choose_training_dtype(precision, chosen))
     if resume:

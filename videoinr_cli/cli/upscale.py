@@ -72,12 +72,12 @@ def upscale(
     overwrite: bool,
     quiet: bool,
 ) -> None:
-    r"""Render SOURCE at another size and frame rate; sound, subtitles, chapters and metadata are kept.
+    """Render SOURCE at another size and frame rate; sound, subtitles, chapters and metadata are kept.
 
     \b
     videoinr upscale in.mp4 --scale 3.5 --fps 120 -o out.mp4
     videoinr upscale in.mkv --height 1080 --codec libx265 --crf 20 -o out.mkv
-    """
+    """  # noqa: D301 -- \b is click's mark for lines to leave alone
     options = UpscaleOptions(
         scale=scale,
         size=parse_size(size) if size is not None else None,

@@ -26,8 +26,8 @@ from videoinr_cli.media.streams import StreamInfo, VideoInfo
 FALLBACK_RATE = Fraction(25)
 """Frames per second of a source that says nothing of its rate; ffmpeg's own default."""
 
-FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
-"""Of ffmpeg's AVFieldOrder, by which field is shown first."""
+FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "bff", 5: "tff"}
+"""Of ffmpeg's AVFieldOrder, by which field is shown first; 4 and 5 are coded the other way round."""
 
 _MICROSECOND = Fraction(1, 1_000_000)
 

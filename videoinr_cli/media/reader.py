@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Iterator
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -59,21 +60,18 @@ def read_frames(info: VideoInfo, *, strict: bool = False) -> Iterator[SourceFram
     Raises:
         InputError: the file has gone, or `strict` is set and something in it cannot be decoded.
     """
-    clock = _Clock(info)
     damage = _Damage(info, strict=strict)
-    uniform = _Uniform(info, damage)
     held: SourceFrame | None = None
     with open_source(info.path) as container:
-        stream = video_stream(container)
-        for frame in decoded_frames(container, stream, damage.lost):
-            pts = clock.time_of(frame)
-            damage.reached(pts, is_corrupt=frame.is_corrupt)
-            rgb, alpha = to_rgb(uniform(frame), info.resolved_colour)
+        frames = decoded_frames(container, video_stream(container), damage.lost)
+        for frame in _as_fields(_timed(frames, info, damage), info):
+            rgb, alpha = to_rgb(frame, info.resolved_colour)
             if held is not None:
                 yield held
+            assert frame.pts is not None
             held = SourceFrame(
                 rgb=_upright(rgb, info),
-                pts=pts,
+                pts=frame.pts,
                 duration=frame.duration or None,
                 alpha=None if alpha is None else _upright(alpha, info),
             )
@@ -82,16 +80,66 @@ def read_frames(info: VideoInfo, *, strict: bool = False) -> Iterator[SourceFram
     damage.summarise()
 
 
+def _timed(frames: Iterator[av.VideoFrame], info: VideoInfo, damage: _Damage) -> Iterator[av.VideoFrame]:
+    """Yield the frames in one size and format, with timestamps that increase, in the decoder's ticks."""
+    clock = _Clock(info)
+    uniform = _Uniform(info, damage)
+    for frame in frames:
+        pts = clock.time_of(frame)
+        damage.reached(clock.seconds, is_corrupt=frame.is_corrupt)
+        same = uniform(frame)
+        same.pts = pts
+        yield same
+
+
+def _as_fields(frames: Iterator[av.VideoFrame], info: VideoInfo) -> Iterator[av.VideoFrame]:
+    """Yield a frame for every field when the video is read so; bwdif halves the tick as `info` does."""
+    if info.fields is None:
+        yield from frames
+        return
+    graph: av.filter.Graph | None = None
+    for frame in frames:
+        if graph is None:
+            graph = av.filter.Graph()
+            source = graph.add_buffer(
+                width=frame.width, height=frame.height, format=frame.format, time_base=2 * info.time_base
+            )
+            bwdif = graph.add("bwdif", f"mode=send_field:parity={info.fields}:deint=all")
+            graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+        frame.time_base = 2 * info.time_base
+        graph.vpush(frame)
+        yield from _pulled(graph)
+    if graph is not None:
+        graph.vpush(None)
+        yield from _pulled(graph)
+
+
+def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.BlockingIOError, av.EOFError):
+            return
+
+
 class _Clock:
-    """Gives every frame its time by the module's rules."""
+    """Gives every frame its time by the module's rules, in the decoder's ticks."""
 
     def __init__(self, info: VideoInfo) -> None:
-        self._jump = round(CLOCK_JUMP_SECONDS / info.time_base)
-        self._step = max(1, round(1 / (info.frame_rate * info.time_base)))
-        self._latest = None if info.end_pts is None else info.end_pts + self._jump
+        fields = 1 if info.fields is None else 2  # a frame, and so a tick
+        self._time_base = info.time_base * fields
+        self._jump = round(CLOCK_JUMP_SECONDS / self._time_base)
+        self._step = max(1, round(fields / (info.frame_rate * self._time_base)))
+        self._start = info.start_pts // fields
+        self._latest = None if info.end_pts is None else info.end_pts // fields + self._jump
         self._last: int | None = None  # time given to the frame before
-        self._next = info.start_pts  # when that frame ends
+        self._next = self._start  # when that frame ends
         self._shifts = (0, 0)  # from the file's clock to ours: the one in use, and the one before it
+
+    @property
+    def seconds(self) -> Fraction:
+        """Where the last frame lies within the video."""
+        return ((self._last or self._start) - self._start) * self._time_base
 
     def time_of(self, frame: av.VideoFrame) -> int:
         """Return the time of the next frame, in ticks."""
@@ -124,12 +172,12 @@ class _Damage:
     def __init__(self, info: VideoInfo, *, strict: bool) -> None:
         self._info = info
         self._strict = strict
-        self._time = info.start_pts
+        self._seconds = Fraction(0)
         self._count = 0
 
-    def reached(self, pts: int, *, is_corrupt: bool) -> None:
+    def reached(self, seconds: Fraction, *, is_corrupt: bool) -> None:
         """Take note of a frame that was decoded."""
-        self._time = pts
+        self._seconds = seconds
         if is_corrupt:
             self.found("a frame is damaged")
 
@@ -143,8 +191,7 @@ class _Damage:
         Raises:
             InputError: damage is not to be passed over.
         """
-        seconds = float((self._time - self._info.start_pts) * self._info.time_base)
-        message = f"{str(self._info.path)!r} near {seconds:.3f} s: {what}"
+        message = f"{str(self._info.path)!r} near {float(self._seconds):.3f} s: {what}"
         if self._strict:
             raise InputError(f"{message}; leave out --strict to go on without it")
         self._count += 1

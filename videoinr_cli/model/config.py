@@ -33,7 +33,7 @@ class ModelConfig:
         """
         try:
             fields = json.loads(text)
-            config_class = ARCHITECTURES[fields.pop("architecture")]
+            config_class = CONFIGURATIONS[fields.pop("architecture")]
             known = {field.name: field for field in dataclasses.fields(config_class)}
             defaults = config_class()
             for name, value in fields.items():
@@ -76,6 +76,6 @@ class FastConfig(ModelConfig):
     decoder_channels: int = 64  # hidden width of the RGB decoder
 
 
-ARCHITECTURES: dict[str, type[ModelConfig]] = {
+CONFIGURATIONS: dict[str, type[ModelConfig]] = {
     config.architecture: config for config in (PublishedConfig, FastConfig)
 }
