@@ -67,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             auto_envvar_prefix="VIDEOINR",
         )
     except click.ClickException as error:
-        error.show()
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        command = context.command_path if context is not None else "videoinr"
+        _say(f"{error.format_message().rstrip('.')}; see {command} --help")
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted; nothing was left under the output's name")

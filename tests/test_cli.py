@@ -1,0 +1,239 @@
+"""The command line: what a person types, what they get, and the exit code a script sees."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+import torch
+
+from tests.conftest import MakeClip, RunFfmpeg
+from videoinr_cli.cli import main
+
+TIMEOUT_SECONDS = 120
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    """Start the command in a process of its own, as a shell does."""
+    command = [sys.executable, "-m", "videoinr_cli", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if "out" in path.name)
+
+
+def test_upscales_a_video_with_its_sound(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mp4", size=(64, 48), frames=12, rate="24000/1001", audio=True)
+    output = tmp_path / "out.mp4"
+    process = start("upscale", source, "--scale", "2.5", "--fps", "2x", "-o", output)
+    _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, said
+    assert "160x120, 12 frames in, 24 out" in said
+    with av.open(str(output)) as container:
+        video = container.streams.video[0]
+        assert (video.width, video.height) == (160, 120)
+        assert video.average_rate == Fraction(48000, 1001)
+        seconds = [frame.time for frame in container.decode(video)]
+        assert len(seconds) == 24
+        assert seconds == pytest.approx([i * 1001 / 48000 for i in range(24)], abs=1e-4)
+    with av.open(str(source)) as before, av.open(str(output)) as after:
+        packets = [[bytes(packet) for packet in c.demux(audio=0) if packet.size] for c in (before, after)]
+        assert packets[0] == packets[1]
+    assert leftovers(tmp_path) == ["out.mp4"]
+
+
+def test_quiet_says_nothing(make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = make_clip("in.mp4", frames=3)
+    assert run("upscale", source, "--scale", 1.5, "-q", "-o", tmp_path / "out.mkv") == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_existing_output_needs_permission(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, output = make_clip("in.mp4", frames=3), tmp_path / "out.mp4"
+    output.write_text("precious")
+    assert run("upscale", source, "-o", output) == 1
+    assert "replace it with -y" in capfd.readouterr().err
+    assert output.read_text() == "precious"
+    assert run("upscale", source, "--scale", 1, "-y", "-o", output) == 0
+    assert output.stat().st_size > 100
+
+
+def make_bad_input(kind: str, make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path) -> Path:
+    path = tmp_path / "in.mp4"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("not a video\n" * 100)
+    elif kind == "audio":
+        run_ffmpeg("-f", "lavfi", "-i", "sine=duration=0.2", path)
+    elif kind == "truncated":
+        whole = make_clip("whole.mp4", frames=10).read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])  # mp4's index is at its end
+    elif kind == "empty":
+        path.touch()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "audio", "truncated", "empty"])
+def test_bad_input_gets_one_line(
+    kind: str,
+    make_clip: MakeClip,
+    run_ffmpeg: RunFfmpeg,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    path = make_bad_input(kind, make_clip, run_ffmpeg, tmp_path)
+    assert run("upscale", path, "-o", tmp_path / "out.mp4") == 1
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    assert "in.mp4" in said.err
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scale", "0.5"], "scale 0.5"),
+        (["--scale", "nan"], "scale nan"),
+        (["--scale", "three"], "'three'"),
+        (["--fps", "0"], "frame rate 0"),
+        (["--fps", "-5"], "-5"),
+        (["--fps", "fast"], "'fast'"),
+        (["--size", "12"], "'12'"),
+        (["--size", "32x24"], "32x24"),
+        (["--scale", "2", "--height", "96"], "--scale and --height"),
+        (["-e", "tune"], "'tune'"),
+        (["--precision", "int3"], "'int3'"),
+        (["--device", "abacus"], "'abacus'"),
+        (["--device", "cuda:99"], "'cuda:99'"),
+        (["--bogus"], "--bogus"),
+    ],
+)
+def test_wrong_usage_exits_2(
+    arguments: list[str],
+    words: str,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source = make_clip("in.mp4", frames=3)
+    assert run("upscale", source, "-o", tmp_path / "out.mp4", *arguments) == 2
+    said = capfd.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["text", "pickle", "truncated", "missing"])
+def test_bad_weights_get_one_line(
+    kind: str, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, weights = make_clip("in.mp4", frames=3), tmp_path / "bad.safetensors"
+    if kind == "text":
+        weights.write_text("weights")
+    elif kind == "pickle":
+        torch.save({"weight": torch.ones(3)}, weights)
+    elif kind == "truncated":
+        embedded = Path(__file__).parent.parent / "weights" / "videoinr-fast.safetensors"
+        weights.write_bytes(embedded.read_bytes()[:100_000])
+    assert run("upscale", source, "-o", tmp_path / "out.mp4", "--weights", weights) == 1
+    said = capfd.readouterr().err
+    assert "bad.safetensors" in said
+    assert said.count("\n") == 1
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "words"), [("nowhere/out.mp4", "nowhere"), ("out.xyz", "no video format"), (".", "folder")]
+)
+def test_unwritable_output_is_found_early(
+    output: str, words: str, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("upscale", make_clip("in.mp4", frames=3), "-o", tmp_path / output) == 1
+    assert words in capfd.readouterr().err
+    assert leftovers(tmp_path) == []
+
+
+def test_failed_encoder_leaves_nothing(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = make_clip("in.mp4", frames=3)
+    options = ["--codec", "libx264", "-e", "x264-params=qp=nonsense", "-e", "preset=warp"]
+    assert run("upscale", source, "-q", "-o", tmp_path / "out.mp4", *options) == 1
+    assert "error: " in capfd.readouterr().err
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
+def test_interrupt_ends_cleanly(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mp4", size=(160, 120), frames=400)
+    process = start("upscale", source, "--fps", "4x", "-o", tmp_path / "out.mp4")
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while not leftovers(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert leftovers(tmp_path) == ["out.mp4.part"]
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert leftovers(tmp_path) == []
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom videoinr_cli.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "sys.exit(bool({'torch', 'av', 'numpy', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "upscale" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["upscale", "evaluate", "train", "convert-weights"])
+def test_every_command_explains_itself(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(command, "--help") == 0
+    assert f"videoinr {command}" in capfd.readouterr().out
+
+
+def test_options_can_come_from_the_environment(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOINR_UPSCALE_HEIGHT", "96")
+    output = tmp_path / "out.mkv"
+    assert run("upscale", make_clip("in.mp4", size=(64, 48), frames=3), "-o", output) == 0
+    with av.open(str(output)) as container:
+        assert container.streams.video[0].height == 96
+
+
+def test_trains_and_uses_the_result(make_clip: MakeClip, tmp_path: Path) -> None:
+    footage = tmp_path / "footage"
+    make_clip("footage/clip.mp4", size=(320, 240), frames=8)
+    weights = tmp_path / "mine.safetensors"
+    short = ["--batch-size", 1, "--patch", 16, "--steps", 2, "--quiet"]
+    assert run("train", "--data", footage, "-o", weights, *short) == 0
+    assert run("train", "--data", footage, "-o", weights, *short) == 1  # exists
+    assert run("train", "--data", footage, "-o", weights, *short, "--resume", "--steps", 3) == 0
+    source = make_clip("in.mp4", frames=3)
+    assert run("upscale", source, "--weights", weights, "--scale", 2, "-o", tmp_path / "out.mp4") == 0
