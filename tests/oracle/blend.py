@@ -1,0 +1,57 @@
+"""A VideoINR network whose every answer is known: it blends the two frames, sampled at the nearest pixel."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+
+from videoinr_cli.model import VideoInr, Window
+from videoinr_cli.model.config import ModelConfig
+from videoinr_cli.model.network import Encoding
+
+
+@dataclasses.dataclass(frozen=True)
+class BlendFrame(Encoding):
+    rgb: Tensor  # (B, 3, H, W)
+
+
+@dataclasses.dataclass(frozen=True)
+class BlendPair(Encoding):
+    first: Tensor
+    second: Tensor
+
+
+class BlendVideoInr(VideoInr[BlendFrame, BlendPair, Tensor]):
+    """Counts what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = ModelConfig()
+        self.anchor = nn.Parameter(torch.zeros(1))  # says which device the network is on
+        self.frames_encoded = 0
+        self.pairs_encoded = 0
+        self.rendered: list[Fraction] = []
+
+    def encode_frame(self, frame: Tensor) -> BlendFrame:
+        self.frames_encoded += 1
+        return BlendFrame(*frame.shape[2:], frame)
+
+    def encode_pair(self, first: BlendFrame, second: BlendFrame) -> BlendPair:
+        self.pairs_encoded += 1
+        return BlendPair(first.height, first.width, first.rgb, second.rgb)
+
+    def prepare_instant(
+        self, pair: BlendPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
+    ) -> Tensor:
+        self.rendered.append(Fraction(float(tau)).limit_denominator(1000))
+        mixed = torch.lerp(pair.first, pair.second, float(tau))
+        return nn.functional.interpolate(mixed, size, mode="nearest-exact")
+
+    def query(self, instant: Tensor, window: Window) -> Tensor:
+        return instant[:, :, window.top : window.bottom, window.left : window.right]
+
+    def query_bytes(self, pair: BlendPair) -> int:
+        return 12
