@@ -140,7 +140,7 @@ def test_interlacing_is_told(make_clip: MakeClip) -> None:
         filters="setfield=bff,format=yuv420p",
         frames=5,
     )
-    assert probe(clip).field_order == "bff"
+    assert probe(clip).field_order == "flagged"
     assert probe(make_clip("plain.mp4")).field_order == "progressive"
 
 

@@ -26,8 +26,8 @@ from videoinr_cli.media.streams import StreamInfo, VideoInfo
 FALLBACK_RATE = Fraction(25)
 """Frames per second of a source that says nothing of its rate; ffmpeg's own default."""
 
-FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "bff", 5: "tff"}
-"""Of ffmpeg's AVFieldOrder, by which field is shown first; 4 and 5 are coded the other way round."""
+FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
+"""Of ffmpeg's AVFieldOrder; 4 and 5 as its own programs use them, if not as their documentation has it."""
 
 _MICROSECOND = Fraction(1, 1_000_000)
 
@@ -67,7 +67,9 @@ def probe(path: str | os.PathLike[str]) -> VideoInfo:
             sample_aspect_ratio=1 / aspect if sideways else aspect,
             rotation=rotation,
             mirrored=mirrored,
-            field_order=FIELD_ORDERS.get(stream.codec_context.field_order, "unknown"),
+            field_order="flagged"
+            if frame.interlaced_frame
+            else FIELD_ORDERS.get(stream.codec_context.field_order, "unknown"),
             frame_count=stream.frames or None,
             mastering_display=_mastering_display(frame),
             content_light=_content_light(frame),

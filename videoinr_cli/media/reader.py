@@ -25,7 +25,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.planes import Picture, to_rgb
-from videoinr_cli.media.source import decoded_frames, open_source, video_stream
+from videoinr_cli.media.source import decoded_frames, open_source, pulled, video_stream
 from videoinr_cli.media.streams import VideoInfo
 
 CLOCK_JUMP_SECONDS = 1
@@ -104,22 +104,15 @@ def _as_fields(frames: Iterator[av.VideoFrame], info: VideoInfo) -> Iterator[av.
             source = graph.add_buffer(
                 width=frame.width, height=frame.height, format=frame.format, time_base=2 * info.time_base
             )
-            bwdif = graph.add("bwdif", f"mode=send_field:parity={info.fields}:deint=all")
+            parity = "auto" if info.fields == "flagged" else info.fields
+            bwdif = graph.add("bwdif", f"mode=send_field:parity={parity}:deint=all")
             graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
         frame.time_base = 2 * info.time_base
         graph.vpush(frame)
-        yield from _pulled(graph)
+        yield from pulled(graph)
     if graph is not None:
         graph.vpush(None)
-        yield from _pulled(graph)
-
-
-def _pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
-    while True:
-        try:
-            yield graph.vpull()
-        except (av.BlockingIOError, av.EOFError):
-            return
+        yield from pulled(graph)
 
 
 class _Clock:

@@ -115,3 +115,12 @@ def _held_back(stream: VideoStream, on_damage: Callable[[str], None]) -> Iterato
         else:
             yield from frames
             return
+
+
+def pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
+    """Yield what a filter graph has ready."""
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.BlockingIOError, av.EOFError):
+            return

@@ -50,8 +50,8 @@ class VideoInfo:
     sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
     rotation: int = 0  # degrees clockwise that make the coded picture upright: 0, 90, 180 or 270
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
-    field_order: str = "unknown"  # "progressive", "tff", "bff" or "unknown"
-    fields: str | None = None  # "tff" or "bff" when every field is read as a picture of its own
+    field_order: str = "unknown"  # "progressive", "tff", "bff", "unknown", or "flagged": each frame tells
+    fields: str | None = None  # "tff", "bff" or "flagged" when every field is read as a picture of its own
     frame_count: int | None = None  # as the file says, often absent and sometimes wrong
     mastering_display: str | None = (
         None  # of HDR10, as encoders take it: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"
