@@ -180,7 +180,7 @@ def test_what_is_no_video_is_said_in_a_line(
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])  # the index is at its end
     for name, words in [
         ("missing.mp4", "there is no file .*; check the path"),
-        (".", "is a folder; name a video file in it"),
+        (".", "is a folder without images; name a video file"),
         ("notes.txt", "cannot be read as a video"),
         ("empty.mp4", "cannot be read as a video"),
         ("data.json", "cannot be read as a video"),

@@ -20,7 +20,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from videoinr_cli.media.source import decoded_frames, open_source, pulled, video_stream
+from videoinr_cli.media.source import pulled, source_frames
 from videoinr_cli.media.streams import VideoInfo
 
 Luma = npt.NDArray[np.float32]
@@ -92,7 +92,7 @@ def deinterlaced(info: VideoInfo, mode: Deinterlace = "auto") -> VideoInfo:
     if mode == "off" or info.fields is not None:
         return info
     order = info.field_order if info.field_order in ("tff", "bff", "flagged") else None
-    if order is None and (mode == "on" or _may_be_interlaced(info)):
+    if order is None and _may_be_interlaced(info):
         order = _shown_order(info)
         if order is not None and mode == "auto":
             log.info(f"{str(info.path)!r} is interlaced, though it does not say so")
@@ -120,22 +120,25 @@ def with_fields(info: VideoInfo, order: str) -> VideoInfo:
 
 
 def _may_be_interlaced(info: VideoInfo) -> bool:
-    return info.codec in INTERLACING_CODECS and info.frame_rate <= MAX_INTERLACED_RATE and info.height >= 16
+    return (
+        info.is_file
+        and info.codec in INTERLACING_CODECS
+        and info.frame_rate <= MAX_INTERLACED_RATE
+        and info.height >= 16
+    )
 
 
 def _shown_order(info: VideoInfo) -> str | None:
     """Return "tff" or "bff" when the pictures show fields, in which one is first."""
     votes: Counter[str] = Counter()
     looked_at: list[Luma] = []
-    with open_source(info.path) as container:
-        stream = video_stream(container)
-        frames = itertools.islice(decoded_frames(container, stream, lambda _: None), MAX_FRAMES)
-        for frame, verdict in _verdicts(frames):
-            votes[verdict] += 1
-            if verdict != "undetermined":
-                looked_at.append(_middle(frame))
-            if len(looked_at) >= TELLING_FRAMES:
-                break
+    frames = itertools.islice(source_frames(info, lambda _: None), MAX_FRAMES)
+    for frame, verdict in _verdicts(frames):
+        votes[verdict] += 1
+        if verdict != "undetermined":
+            looked_at.append(_middle(frame))
+        if len(looked_at) >= TELLING_FRAMES:
+            break
     order = max("tff", "bff", key=lambda name: votes[name])
     if votes[order] <= MIN_SHARE * len(looked_at) or not _are_combed(looked_at, order):
         return None

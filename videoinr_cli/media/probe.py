@@ -6,6 +6,8 @@ nothing of pictures: reading them is the reader's part.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import re
 from fractions import Fraction
@@ -20,7 +22,14 @@ from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
-from videoinr_cli.media.source import decoded_frames, open_source, video_stream
+from videoinr_cli.media.images import find_images
+from videoinr_cli.media.source import (
+    STANDARD_INPUT,
+    decoded_frames,
+    open_source,
+    standard_input,
+    video_stream,
+)
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
 
 FALLBACK_RATE = Fraction(25)
@@ -32,65 +41,107 @@ FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
-def probe(path: str | os.PathLike[str]) -> VideoInfo:
-    """Return what a file holds.
+def probe(path: str | os.PathLike[str], *, image_rate: Fraction = FALLBACK_RATE) -> VideoInfo:
+    """Return what a source holds.
+
+    Args:
+        path: a video file, ``-`` for standard input, a folder of images, or a pattern such as
+            ``frames/%05d.png``.
+        image_rate: images per second, of a folder or a pattern.
 
     Raises:
-        InputError: the file is missing, a folder, or no media file; there is no video in it, no decoder for
-            it, or not one frame of it can be decoded.
+        InputError: the file is missing or no media file, the folder holds no images; there is no video in
+            it, no decoder for it, or not one frame of it can be decoded.
     """
-    with open_source(path) as container:
+    source = Path(path)
+    if source == STANDARD_INPUT:
+        pipe = standard_input()
+        if pipe.first is None:
+            raise InputError("no frame of the video on standard input can be decoded")
+        return _described(source, pipe.container, pipe.stream, pipe.first, can_seek=False)
+    if images := find_images(source):
+        return _of_images(source, images, image_rate)
+    with open_source(source) as container:
         stream = video_stream(container)
-        descriptions = _descriptions(container)
-        frame = _first_frame(container, stream)
-        time_base = frame.time_base or stream.time_base
-        assert time_base is not None
-        start = frame.pts if frame.pts is not None else frame.dts if frame.dts is not None else 0
-        rotation, mirrored = _orientation(frame)
-        sideways = rotation in (90, 270)
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        chapters = container.chapters()
-        last = _last_packet(container, stream)  # seeks, so nothing is read after it
-        return VideoInfo(
-            path=Path(path),
-            container=container.format.name,
-            stream_index=stream.index,
-            codec=stream.codec.canonical_name,
-            width=frame.height if sideways else frame.width,
-            height=frame.width if sideways else frame.height,
-            pix_fmt=frame.format.name,
-            colour=_colour(stream, frame, descriptions.get(stream.index, "")),
-            time_base=time_base,
-            start_pts=start,
-            frame_rate=stream.average_rate or stream.guessed_rate or stream.base_rate or FALLBACK_RATE,
-            origin=_origin(container),
-            sample_aspect_ratio=1 / aspect if sideways else aspect,
-            rotation=rotation,
-            mirrored=mirrored,
-            field_order="flagged"
-            if frame.interlaced_frame
-            else FIELD_ORDERS.get(stream.codec_context.field_order, "unknown"),
-            frame_count=stream.frames or None,
-            mastering_display=_mastering_display(frame),
-            content_light=_content_light(frame),
-            disposition=_dispositions(stream),
-            tags=tuple(stream.metadata.items()),
-            streams=tuple(
-                _summary(other, descriptions.get(other.index, ""))
-                for other in container.streams
-                if other.index != stream.index
-            ),
-            has_chapters=bool(chapters),
-            duration=_duration(container, stream, start * time_base, last[1] if last else None),
-            last_pts=round(last[0] / time_base) if last else None,
-        )
+        return _described(source, container, stream, _first_frame(container, stream, source), can_seek=True)
 
 
-def _first_frame(container: InputContainer, stream: VideoStream) -> av.VideoFrame:
+def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction) -> VideoInfo:
+    """Describe numbered images by the first of them."""
+    first = images[0][1]
+    with open_source(first) as container:
+        stream = video_stream(container)
+        info = _described(first, container, stream, _first_frame(container, stream, first), can_seek=False)
+    last = images[-1][0]
+    return dataclasses.replace(
+        info,
+        path=path,
+        container="images",
+        images=images,
+        time_base=1 / rate,
+        frame_rate=rate,
+        frame_count=len(images),
+        start_pts=0,
+        last_pts=last,
+        duration=(last + 1) / rate,
+        tags=(),
+    )
+
+
+def _described(
+    path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame, *, can_seek: bool
+) -> VideoInfo:
+    """Return what an open container and its first frame tell; reads on in the container if it can seek."""
+    time_base = frame.time_base or stream.time_base
+    assert time_base is not None
+    start = frame.pts if frame.pts is not None else frame.dts if frame.dts is not None else 0
+    rotation, mirrored = _orientation(frame)
+    sideways = rotation in (90, 270)
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    descriptions = _descriptions(container)
+    others = [other for other in container.streams if other.index != stream.index]
+    chapters = container.chapters()
+    last = _last_packet(container, stream) if can_seek else None
+    return VideoInfo(
+        path=path,
+        container=container.format.name,
+        stream_index=stream.index,
+        codec=stream.codec.canonical_name,
+        width=frame.height if sideways else frame.width,
+        height=frame.width if sideways else frame.height,
+        pix_fmt=frame.format.name,
+        colour=_colour(stream, frame, descriptions.get(stream.index, "")),
+        time_base=time_base,
+        start_pts=start,
+        last_pts=round(last[0] / time_base) if last else None,
+        frame_rate=stream.average_rate or stream.guessed_rate or stream.base_rate or FALLBACK_RATE,
+        duration=_duration(container, stream, start * time_base, last[1] if last else None),
+        origin=_origin(container),
+        sample_aspect_ratio=1 / aspect if sideways else aspect,
+        rotation=rotation,
+        mirrored=mirrored,
+        field_order=_field_order(stream, frame),
+        frame_count=stream.frames or None,
+        mastering_display=_mastering_display(frame),
+        content_light=_content_light(frame),
+        disposition=_dispositions(stream),
+        tags=tuple(stream.metadata.items()),
+        streams=tuple(_summary(other, descriptions.get(other.index, "")) for other in others),
+        has_chapters=bool(chapters),
+    )
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> av.VideoFrame:
     reasons = ["it holds none"]
     for frame in decoded_frames(container, stream, reasons.append):
         return frame
-    raise InputError(f"no frame of the video in {container.name!r} can be decoded: {reasons[-1]}")
+    raise InputError(f"no frame of the video in {str(path)!r} can be decoded: {reasons[-1]}")
+
+
+def _field_order(stream: VideoStream, frame: av.VideoFrame) -> str:
+    if frame.interlaced_frame:
+        return "flagged"
+    return FIELD_ORDERS.get(stream.codec_context.field_order, "unknown")
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
@@ -99,13 +150,23 @@ def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
     The display matrix takes a pixel (x, y) of the coded picture to (a x + c y, b x + d y), y downwards.
     Rotations that are not of quarter turns are left alone, as nobody can show them without black corners.
     """
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    matrix = _side_data(frame, "DISPLAYMATRIX")
     if matrix is None:
-        return 0, False
+        return -frame.rotation % 360 // 90 * 90, False
     a, b, _, c, d = (int(sign) for sign in np.sign(np.frombuffer(matrix, np.int32)[:5]))
     mirrored = a * d - b * c < 0
     turns = {(1, 0): 0, (0, 1): 90, (-1, 0): 180, (0, -1): 270}
     return turns.get((-a, -b) if mirrored else (a, b), 0), mirrored
+
+
+def _side_data(frame: av.VideoFrame, name: str) -> Any:
+    """Return what a frame carries beside its picture, as a buffer; None when it does not.
+
+    PyAV gives none of it where there is some of a kind that it does not know, such as EXIF.
+    """
+    with contextlib.suppress(ValueError):
+        return frame.side_data.get(name)
+    return None
 
 
 def _descriptions(container: InputContainer) -> dict[int, str]:
@@ -144,7 +205,7 @@ def _mastering_display(frame: av.VideoFrame) -> str | None:
     Chromaticities in 0.00002, luminances in 0.0001 cd/m2. ffmpeg's AVMasteringDisplayMetadata is ten
     fractions (x and y of red, green, blue and white, least and greatest luminance) and two flags.
     """
-    data: Any = frame.side_data.get("MASTERING_DISPLAY_METADATA")
+    data = _side_data(frame, "MASTERING_DISPLAY_METADATA")
     if data is None:
         return None
     numbers = [int(number) for number in np.frombuffer(data, np.int32, count=22)]
@@ -160,7 +221,7 @@ def _mastering_display(frame: av.VideoFrame) -> str | None:
 
 
 def _content_light(frame: av.VideoFrame) -> str | None:
-    data: Any = frame.side_data.get("CONTENT_LIGHT_LEVEL")
+    data = _side_data(frame, "CONTENT_LIGHT_LEVEL")
     if data is None:
         return None
     brightest, average = np.frombuffer(data, np.uint32, count=2)

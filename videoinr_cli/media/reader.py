@@ -25,7 +25,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.planes import Picture, to_rgb
-from videoinr_cli.media.source import decoded_frames, open_source, pulled, video_stream
+from videoinr_cli.media.source import pulled, source_frames
 from videoinr_cli.media.streams import VideoInfo
 
 CLOCK_JUMP_SECONDS = 1
@@ -62,19 +62,18 @@ def read_frames(info: VideoInfo, *, strict: bool = False) -> Iterator[SourceFram
     """
     damage = _Damage(info, strict=strict)
     held: SourceFrame | None = None
-    with open_source(info.path) as container:
-        frames = decoded_frames(container, video_stream(container), damage.lost)
-        for frame in _as_fields(_timed(frames, info, damage), info):
-            rgb, alpha = to_rgb(frame, info.resolved_colour)
-            if held is not None:
-                yield held
-            assert frame.pts is not None
-            held = SourceFrame(
-                rgb=_upright(rgb, info),
-                pts=frame.pts,
-                duration=frame.duration or None,
-                alpha=None if alpha is None else _upright(alpha, info),
-            )
+    frames = source_frames(info, damage.lost)
+    for frame in _as_fields(_timed(frames, info, damage), info):
+        rgb, alpha = to_rgb(frame, info.resolved_colour)
+        if held is not None:
+            yield held
+        assert frame.pts is not None
+        held = SourceFrame(
+            rgb=_upright(rgb, info),
+            pts=frame.pts,
+            duration=frame.duration or None,
+            alpha=None if alpha is None else _upright(alpha, info),
+        )
     if held is not None:
         yield _until_end(held, info)
     damage.summarise()

@@ -1,12 +1,15 @@
-"""Open a file and decode its video, over whatever damage there is: what probing and reading share.
+"""Open a source and decode its video, over whatever damage there is: what probing and reading share.
 
-Knows nothing of colour, rotation or timing rules: what comes out is what the decoder gave.
+A source is a file, standard input, or numbered images. Knows nothing of colour, rotation or timing rules:
+what comes out is what the decoder gave.
 """
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -14,6 +17,10 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError
+from videoinr_cli.media.streams import VideoInfo
+
+STANDARD_INPUT = Path("-")
+"""The name by which standard input is a source."""
 
 TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
 """Demuxers by which ffmpeg shows any text as a video of a terminal."""
@@ -29,8 +36,13 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
         InputError: it is missing, a folder, unreadable, or no media file.
     """
     name = os.fspath(path)
+    # The prefix keeps ffmpeg from reading names such as "a:b.mp4" as addresses.
+    return _opened(f"file:{name}" if Path(name).exists() else name, name)
+
+
+def _opened(address: str, name: str) -> InputContainer:
     try:
-        container = av.open(name, "r", metadata_errors="replace")
+        container = av.open(address, "r", metadata_errors="replace")
     except FileNotFoundError as error:
         raise InputError(f"there is no file {name!r}; check the path") from error
     except IsADirectoryError as error:
@@ -52,18 +64,92 @@ def video_stream(container: InputContainer) -> VideoStream:
     Raises:
         InputError: there is none, or no decoder for it.
     """
+    name = container.name.removeprefix("file:")
     pictures = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [stream for stream in container.streams.video if not stream.disposition & pictures]
     if not videos:
         kinds = " and ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise InputError(f"there is no video in {container.name!r}, only {kinds}; name a video file")
+        raise InputError(f"there is no video in {name!r}, only {kinds}; name a video file")
     decodable = [video for video in videos if video.codec_context is not None]
     if not decodable:
-        raise InputError(f"there is no decoder for the video in {container.name!r}; convert it first")
-    return max(
+        raise InputError(f"there is no decoder for the video in {name!r}; convert it first")
+    chosen = max(
         decodable,
         key=lambda video: (bool(video.disposition & Disposition.default), video.width * video.height),
     )
+    chosen.thread_type = "AUTO"
+    return chosen
+
+
+class StandardInput:
+    """A video on standard input, which can be read only once: `probe` begins, the reader goes on."""
+
+    def __init__(self) -> None:
+        """Open it and decode its first frame, if it has one.
+
+        Raises:
+            InputError: it holds no video that can be read.
+        """
+        self.on_damage: Callable[[str], None] = lambda _: None
+        self.container = _opened("pipe:0", str(STANDARD_INPUT))
+        self.stream = video_stream(self.container)
+        self._frames = decoded_frames(self.container, self.stream, lambda reason: self.on_damage(reason))
+        self.first = next(self._frames, None)
+
+    def frames(self) -> Iterator[av.VideoFrame]:
+        """Yield every frame, once."""
+        if self.first is not None:
+            yield self.first
+        yield from self._frames
+
+
+@functools.cache
+def standard_input() -> StandardInput:
+    """Return what is on standard input, opened the first time.
+
+    Raises:
+        InputError: it holds no video that can be read.
+    """
+    return StandardInput()
+
+
+def source_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
+    """Yield every frame of a source that the decoder gives, to the last one it holds back.
+
+    Args:
+        info: what `probe` returned.
+        on_damage: called with ffmpeg's words for each packet that cannot be read or decoded.
+
+    Raises:
+        InputError: the source has gone.
+    """
+    if info.images:
+        yield from _image_frames(info.images, on_damage)
+    elif info.path == STANDARD_INPUT:
+        pipe = standard_input()
+        pipe.on_damage = on_damage
+        yield from pipe.frames()
+    else:
+        with open_source(info.path) as container:
+            yield from decoded_frames(container, video_stream(container), on_damage)
+
+
+def _image_frames(
+    images: Iterable[tuple[int, Path]], on_damage: Callable[[str], None]
+) -> Iterator[av.VideoFrame]:
+    for number, path in images:
+        reasons = [f"{path.name} holds no image"]
+        try:
+            with open_source(path) as container:
+                frame = next(decoded_frames(container, video_stream(container), reasons.append), None)
+        except InputError as error:
+            on_damage(str(error))
+            continue
+        if frame is None:
+            on_damage(f"{path.name}: {reasons[-1]}")
+            continue
+        frame.pts, frame.duration = number, 1
+        yield frame
 
 
 def decoded_frames(

@@ -33,8 +33,8 @@ class StreamInfo:
 class VideoInfo:
     """A source and the video stream in it that is upscaled, upright as it is shown."""
 
-    path: Path
-    container: str  # name of ffmpeg's demuxer, such as "mov,mp4,m4a,3gp,3g2,mj2"
+    path: Path  # "-" for standard input; a folder or a pattern of images
+    container: str  # name of ffmpeg's demuxer, such as "mov,mp4,m4a,3gp,3g2,mj2"; "images"
     stream_index: int
     codec: str  # ffmpeg's name of the codec, such as "h264"
     width: int  # of the picture as shown, after rotation, in pixels
@@ -61,6 +61,14 @@ class VideoInfo:
     tags: tuple[tuple[str, str], ...] = ()  # of the video
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
     has_chapters: bool = False
+    images: tuple[
+        tuple[int, Path], ...
+    ] = ()  # of numbered images: when each is shown, in ticks, and its file
+
+    @property
+    def is_file(self) -> bool:
+        """Whether this is one file, that can be opened again for all that is beside its video."""
+        return not self.images and self.path != Path("-")
 
     @property
     def bit_depth(self) -> int:

@@ -192,16 +192,16 @@ class VideoWriter:
         )
         _reserve(self._partial)
         self._is_done = False
-        self._process = FfmpegProcess(arguments)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._partial.unlink, missing_ok=True)
+            self._process = FfmpegProcess(arguments)
+            undo.callback(self._process.stop)
             self._nut = av.open(f"pipe:{self._process.stdin.fileno()}", "w", format="nut")
             self._stream = self._nut.add_stream("rawvideo", rate=frame_rate)
             self._stream.width, self._stream.height = size
             self._stream.pix_fmt = self._raw_format
             self._stream.time_base = self._stream.codec_context.time_base = self._clock.tick
-        except BaseException:
-            self._process.stop()
-            raise
+            undo.pop_all()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -315,7 +315,12 @@ class _Job:
 def _arguments(job: _Job, partial: Path) -> list[str]:
     """Return ffmpeg's command line without the program."""
     pictures = ffmpeg.input(
-        "pipe:0", format="nut", **_colour_options(job.colour), **_hdr_input_options(job.source)
+        "pipe:0",
+        format="nut",
+        probesize=32,  # NUT's header says all; else ffmpeg reads megabytes before it opens the encoder
+        analyzeduration=0,
+        **_colour_options(job.colour),
+        **_hdr_input_options(job.source),
     )
     original = ffmpeg.input(f"file:{job.source.path}", itsoffset=f"{float(-job.clock.origin):.6f}")
     video = pictures["v:0"].filter("setsar", r=str(job.pixel_aspect), max=MAX_ASPECT)

@@ -1,0 +1,81 @@
+"""Numbered images as a video: which files a folder or a pattern means, and in which order.
+
+Knows nothing of what is in the files.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from videoinr_cli.errors import InputError
+
+SUFFIXES = frozenset(
+    {
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".webp",
+        ".ppm",
+        ".pgm",
+        ".tga",
+        ".dpx",
+        ".exr",
+        ".jp2",
+    }
+    | {".jxl", ".avif"}
+)
+"""Extensions of files that are one picture."""
+
+_PLACE = re.compile(r"%(0?)(\d*)d")
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a name stands for numbered files, such as ``frames/%05d.png``, and is not itself a file."""
+    return _PLACE.search(path.name) is not None and not path.exists()
+
+
+def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
+    """Return the numbered images that a folder or a pattern means, in order; nothing for any other path.
+
+    The number is where the image lies in time, in frames from the first: a missing one leaves a gap. Images
+    of a folder follow each other in the order of their names, 9 before 10, whatever their numbers.
+
+    Raises:
+        InputError: the folder or the pattern holds no image.
+    """
+    if path.is_dir():
+        images = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+        if not images:
+            raise InputError(f"{str(path)!r} is a folder without images; name a video file in it")
+        return tuple(enumerate(sorted(images, key=_natural)))
+    if not is_pattern(path):
+        return ()
+    expression = re.compile(_expression(path.name))
+    folder = path.parent
+    numbered = sorted(
+        (int(match[1]), file)
+        for file in (folder.iterdir() if folder.is_dir() else ())
+        if (match := expression.fullmatch(file.name))
+    )
+    if not numbered:
+        raise InputError(f"there are no files {str(path)!r}; check the pattern")
+    first = numbered[0][0]
+    return tuple((number - first, file) for number, file in numbered)
+
+
+def _expression(pattern: str) -> str:
+    """Turn ``a%05d.png`` into a regular expression with the number as its group."""
+    place = _PLACE.search(pattern)
+    assert place is not None
+    digits = rf"(\d{{{place[2]},}})" if place[1] and place[2] else r"(\d+)"
+    return re.escape(pattern[: place.start()]) + digits + re.escape(pattern[place.end() :])
+
+
+def _natural(path: Path) -> tuple[tuple[int, int, str], ...]:
+    """Order names by the numbers in them, and where those are equal by their letters."""
+    parts = re.findall(r"(\d+)|(\D+)", path.name)
+    return tuple((0, int(digits), digits) if digits else (1, 0, text) for digits, text in parts)
