@@ -339,6 +339,19 @@ def _command_line(process: Path) -> bytes:
         return b""
 
 
+def test_an_ffmpeg_that_cannot_be_run_leaves_nothing(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(arguments: list[str]) -> None:
+        raise FfmpegError("cannot be run")
+
+    source = make_clip("in.mkv", *LOSSLESS, frames=FRAMES, filters=GRAIN)
+    monkeypatch.setattr("videoinr_cli.media.writer.FfmpegProcess", refuse)
+    with pytest.raises(FfmpegError, match="cannot be run"):
+        upscale(source, tmp_path / "out.mkv")
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_an_ffmpeg_that_refuses_says_why(make_clip: MakeClip, tmp_path: Path) -> None:
     source = make_clip("in.mkv", *LOSSLESS, frames=FRAMES, filters=GRAIN)
     wrong = EncodeOptions(codec="libx264", extra=(("profile:v", "nonsense"),))

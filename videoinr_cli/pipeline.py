@@ -19,11 +19,13 @@ import torch
 
 from videoinr_cli.channel import WAKE_SECONDS, Channel
 from videoinr_cli.errors import MemoryLimitError
+from videoinr_cli.media.destination import check_destination
+from videoinr_cli.media.formats import OutputFormat, output_format
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.writer import OutputFormat, VideoWriter, check_destination, output_format
+from videoinr_cli.media.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import UpscaleOptions
 from videoinr_cli.renderer import GivenFrame, Renderer, Rendering
@@ -166,23 +168,20 @@ def _run(plan: _Plan, model: AnyVideoInr, report: ProgressCallback) -> Summary:
     frames: Channel[GivenFrame] = Channel(QUEUED_FRAMES)
     pictures: Channel[_OutputFrame] = Channel(QUEUED_FRAMES)
     counts = _Counts()
-    with plan.open_writer() as writer:
+    encoder = _Encoder(plan, pictures)
 
-        def stop(error: BaseException) -> None:
-            frames.fail(error)
-            pictures.fail(error)
-            writer.interrupt()  # the encoding thread may be waiting for an ffmpeg that is in no hurry
+    def stop(error: BaseException) -> None:
+        frames.fail(error)
+        pictures.fail(error)
+        encoder.interrupt()
 
-        with (
-            _threads([lambda: _decode(plan, frames), lambda: _encode(writer, pictures)], stop),
-            _memory_errors(plan, model),
-        ):
-            for output in _render(plan, model, counts.watch(frames)):
-                pictures.put(output)
-                counts.written += 1
-                report(_progress(plan, output.pts, counts.written, time.monotonic() - started))
-            pictures.finish()
-        pictures.check()
+    with _threads([lambda: _decode(plan, frames), encoder.run], stop), _memory_errors(plan, model):
+        for output in _render(plan, model, counts.watch(frames)):
+            pictures.put(output)
+            counts.written += 1
+            report(_progress(plan, output.pts, counts.written, time.monotonic() - started))
+        pictures.finish()
+    pictures.check()
     return Summary(
         destination=plan.destination,
         source_size=(plan.source.width, plan.source.height),
@@ -253,13 +252,29 @@ def _render(plan: _Plan, model: AnyVideoInr, frames: Iterable[GivenFrame]) -> It
             yield _OutputFrame(renderer.render(instant.tau), instant.pts)
 
 
-def _encode(writer: VideoWriter, pictures: Channel[_OutputFrame]) -> None:
-    """Stage three: everything that becomes of an output frame on its way to ffmpeg."""
-    try:
-        for output in pictures:
-            writer.write(output.picture.rgb, output.pts, alpha=output.picture.alpha)
-    except BaseException as error:  # handed to the thread that delivers pictures
-        pictures.fail(error)
+class _Encoder:
+    """Stage three: from an output frame to a finished file.
+
+    The writer lives in this stage's thread alone, where no Ctrl-C can hit it between two steps.
+    """
+
+    def __init__(self, plan: _Plan, pictures: Channel[_OutputFrame]) -> None:
+        self._plan = plan
+        self._pictures = pictures
+        self._writer: VideoWriter | None = None
+
+    def run(self) -> None:
+        try:
+            with self._plan.open_writer() as self._writer:
+                for output in self._pictures:
+                    self._writer.write(output.picture.rgb, output.pts, alpha=output.picture.alpha)
+        except BaseException as error:  # handed to the thread that delivers pictures
+            self._pictures.fail(error)
+
+    def interrupt(self) -> None:
+        """End ffmpeg, which may be in no hurry to take a picture or to finish the file."""
+        if self._writer is not None:
+            self._writer.interrupt()
 
 
 def _compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:

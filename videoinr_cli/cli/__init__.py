@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from videoinr_cli import __version__
 from videoinr_cli.errors import OptionError, VideoInrError
@@ -57,8 +58,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave with its exit code."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
-    logging.addLevelName(logging.WARNING, "warning")
+    _show_log()
     try:
         code = cli.main(
             list(arguments) if arguments is not None else None,
@@ -66,19 +66,37 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             standalone_mode=False,
             auto_envvar_prefix="VIDEOINR",
         )
+    except NoArgsIsHelpError as error:
+        error.show()
+        code = USAGE
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         command = context.command_path if context is not None else "videoinr"
         _say(f"{error.format_message().rstrip('.')}; see {command} --help")
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _say("interrupted; nothing was left under the output's name")
+        _say("interrupted")
         code = INTERRUPTED
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         code = _report(error)
     sys.exit(code or 0)
+
+
+class _LogHandler(logging.Handler):
+    """Prints a line for each message, on whatever stderr is then: a live display puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "warning" if record.levelno >= logging.WARNING else "note"
+        click.echo(f"{level}: {record.getMessage()}", err=True)
+
+
+def _show_log() -> None:
+    """Let what the package has to say be read, and of the libraries under it what they warn of."""
+    if not any(isinstance(handler, _LogHandler) for handler in logging.root.handlers):
+        logging.root.addHandler(_LogHandler())
+    logging.getLogger("videoinr_cli").setLevel(logging.INFO)
 
 
 def _report(error: Exception) -> int:
