@@ -20,10 +20,11 @@ import numpy.typing as npt
 import pytest
 
 from videoinr_cli.errors import FfmpegError, OutputError
+from videoinr_cli.media.formats import output_format
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.writer import VideoWriter, output_format
+from videoinr_cli.media.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions
 
 MakeClip = Callable[..., Path]

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from videoinr_cli.errors import OutputError
+from videoinr_cli.media.destination import is_image_pattern, is_standard_output
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Container:
     muxer: str
     video_encoder: str  # used when the user names none
     video_encoders: tuple[str, ...] = ()  # words one of which an encoder's name has; empty: any encoder
+    pix_fmts: tuple[str, ...] = ()  # empty: whatever the encoder takes
     audio: frozenset[str] = frozenset()  # copied
     any_audio: bool = False  # or all of them are
     audio_encoder: str | None = None  # for the rest
@@ -39,6 +41,7 @@ class Container:
     attachments: bool = False
     data: bool = False
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
+    counts_frames: bool = False  # whether it has a rate and no timestamps
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
 
 
@@ -96,6 +99,19 @@ MPEGTS = Container(
 GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",))
 APNG = Container(muxer="apng", video_encoder="apng", video_encoders=("apng",), settings=(("plays", "0"),))
 NUT = Container(muxer="nut", video_encoder="ffv1", any_audio=True, subtitles=TEXT_SUBTITLES, more_videos=True)
+PIPED_NUT = dataclasses.replace(NUT, video_encoder="rawvideo")
+Y4M = Container(
+    muxer="yuv4mpegpipe",
+    video_encoder="rawvideo",
+    video_encoders=("rawvideo",),
+    pix_fmts=tuple(
+        f"{family}{depth}"
+        for depth in ("", "10le", "12le", "16le")
+        for family in ("yuv420p", "yuv422p", "yuv444p", "gray")
+    ),
+    settings=(("strict", "-1"),),  # of more than 8 bits
+    counts_frames=True,
+)
 
 BY_SUFFIX = {
     ".mp4": MP4,
@@ -109,21 +125,43 @@ BY_SUFFIX = {
     ".gif": GIF,
     ".apng": APNG,
     ".nut": NUT,
+    ".y4m": Y4M,
+}
+
+IMAGE_ENCODERS = {
+    ".png": "png",
+    ".jpg": "mjpeg",
+    ".jpeg": "mjpeg",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".webp": "libwebp",
+    ".bmp": "bmp",
+    ".ppm": "ppm",
+    ".tga": "targa",
+    ".dpx": "dpx",
+    ".jxl": "libjxl",
 }
 
 
 def container_for(destination: str | os.PathLike[str]) -> Container:
-    """Return the container that a file name's extension asks for.
+    """Return the container that a name asks for.
 
     Raises:
-        OutputError: it has none, or one that is not known.
+        OutputError: its extension is not known, or is that of one image.
     """
-    suffix = Path(destination).suffix.lower()
+    path = Path(destination)
+    suffix = path.suffix.lower()
+    if is_standard_output(path):
+        return BY_SUFFIX.get(suffix, PIPED_NUT)
+    if is_image_pattern(path) and suffix in IMAGE_ENCODERS:
+        return Container(muxer="image2", video_encoder=IMAGE_ENCODERS[suffix])
+    if suffix in IMAGE_ENCODERS:
+        raise OutputError(f"{str(path)!r} is one image; number them: {path.stem}-%05d{suffix}")
     container = BY_SUFFIX.get(suffix)
     if container is None:
         raise OutputError(
-            f"{os.fspath(destination)!r} names no video format this tool writes; "
-            f"end it with one of {', '.join(BY_SUFFIX)}"
+            f"{str(path)!r} names no video format this tool writes; "
+            f"end it with one of {', '.join(BY_SUFFIX)}, or %05d.png"
         )
     return container
 

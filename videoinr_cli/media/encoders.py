@@ -82,12 +82,17 @@ class Encoder:
         names = self.options["preset"]
         return preset in names or preset.isdigit() or (not names and self.name in ("libx264", "libx265"))
 
-    def closest_format(self, source: Layout) -> str:
+    def closest_format(self, source: Layout, *, among: tuple[str, ...] = ()) -> str:
         """Return the pixel format that loses least of the source's, and of those the one with least to spare.
 
         R'G'B' sources become 4:2:0 with encoders for delivery, those with a rate factor: everything plays it.
+
+        Args:
+            source: what there is.
+            among: the formats that the container takes; empty: any.
         """
-        usable = [name for name in self.pix_fmts if _is_plain(name)]
+        taken = [name for name in self.pix_fmts or among if not among or name in among]
+        usable = [name for name in taken if _is_plain(name)]
         if not usable:
             return source.pix_fmt
         if source.kind == "rgb" and ("crf" in self.options or "cq" in self.options):

@@ -78,11 +78,12 @@ class FfmpegProcess:
     Its standard error is read all along by a thread, so that it cannot fill up and block both sides.
     """
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, arguments: list[str], *, to_standard_output: bool = False) -> None:
         """Start ffmpeg.
 
         Args:
             arguments: the command line without the program.
+            to_standard_output: whether what it writes to its standard output goes to ours.
 
         Raises:
             FfmpegError: there is no ffmpeg, or the system refuses to run it.
@@ -92,7 +93,7 @@ class FfmpegProcess:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=None if to_standard_output else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C in a terminal is ours to handle
             )

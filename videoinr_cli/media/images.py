@@ -54,17 +54,18 @@ def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
         return tuple(enumerate(sorted(images, key=_natural)))
     if not is_pattern(path):
         return ()
-    expression = re.compile(_expression(path.name))
-    folder = path.parent
-    numbered = sorted(
-        (int(match[1]), file)
-        for file in (folder.iterdir() if folder.is_dir() else ())
-        if (match := expression.fullmatch(file.name))
-    )
+    numbered = find_numbered(path)
     if not numbered:
         raise InputError(f"there are no files {str(path)!r}; check the pattern")
     first = numbered[0][0]
     return tuple((number - first, file) for number, file in numbered)
+
+
+def find_numbered(pattern: Path) -> list[tuple[int, Path]]:
+    """Return the files of a pattern's form and their numbers, in order."""
+    expression = re.compile(_expression(pattern.name))
+    files = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
+    return sorted((int(match[1]), file) for file in files if (match := expression.fullmatch(file.name)))
 
 
 def _expression(pattern: str) -> str:

@@ -83,6 +83,7 @@ class VideoWriter:
             kept=kept_streams(source, written.container, strict=strict),
             colour=self._colour,
             clock=self._clock,
+            frame_rate=frame_rate,
             pixel_aspect=pixel_aspect(source, size),
             last_duration=last_duration(written.container, self._clock, frame_rate, end_pts, last_pts),
         )

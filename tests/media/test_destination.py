@@ -1,0 +1,139 @@
+"""Where outputs go: numbered images and standard output as well as files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from videoinr_cli.errors import OutputError
+from videoinr_cli.media.destination import check_destination, is_image_pattern, is_standard_output
+from videoinr_cli.media.formats import output_format
+from videoinr_cli.media.probe import probe
+from videoinr_cli.media.reader import read_frames
+from videoinr_cli.media.writer import VideoWriter
+from videoinr_cli.options import EncodeOptions
+
+MakeClip = Callable[..., Path]
+
+
+def copy(source: Path, destination: Path, *, overwrite: bool = False) -> None:
+    info = probe(source)
+    size = (info.width, info.height)
+    with VideoWriter(
+        destination, size, info.time_base, info, EncodeOptions(), end_pts=info.end_pts, overwrite=overwrite
+    ) as writer:
+        for frame in read_frames(info):
+            writer.write(frame.rgb, frame.pts, alpha=frame.alpha)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp", "bmp"])
+def test_numbered_images_are_written_whole(make_clip: MakeClip, tmp_path: Path, suffix: str) -> None:
+    clip = make_clip("in.mkv", "-c:v", "ffv1", filters="format=yuv444p", frames=12)
+    copy(clip, tmp_path / "out" / f"a%04d.{suffix}")
+    images = sorted((tmp_path / "out").iterdir())
+    assert [image.name for image in images] == [f"a{number:04d}.{suffix}" for number in range(1, 13)]
+    for image, frame in zip(images, read_frames(probe(clip)), strict=True):
+        (shown,) = read_frames(probe(image))
+        difference = np.abs(shown.rgb.astype(int) - frame.rgb)
+        if suffix in ("jpg", "webp"):  # lossy, and of 4:2:0
+            assert np.median(difference) <= 6
+        else:
+            assert difference.max() == 0
+
+
+def test_deep_sources_make_deep_images(make_clip: MakeClip, tmp_path: Path) -> None:
+    clip = make_clip("in.mkv", "-c:v", "ffv1", filters="format=yuv444p10le", frames=2)
+    copy(clip, tmp_path / "%d.png")
+    (frame, _), (shown,) = read_frames(probe(clip)), read_frames(probe(tmp_path / "1.png"))
+    assert shown.rgb.dtype == np.uint16
+    np.testing.assert_array_equal(shown.rgb, frame.rgb)
+
+
+def test_images_appear_together_or_not_at_all(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = probe(make_clip("in.mkv", "-c:v", "ffv1", frames=3))
+    pattern = tmp_path / "out" / "%03d.png"
+
+    def write(count: int, *, overwrite: bool = False) -> None:
+        with VideoWriter(
+            pattern, (64, 48), source.time_base, source, EncodeOptions(), overwrite=overwrite
+        ) as writer:
+            for pts, frame in enumerate(read_frames(source)):
+                assert not list(pattern.parent.glob("*.png"))
+                if pts == count:
+                    raise KeyboardInterrupt
+                writer.write(frame.rgb, pts)
+
+    with pytest.raises(KeyboardInterrupt):
+        write(2)
+    assert list(pattern.parent.iterdir()) == []
+    write(3)
+    assert len(list(pattern.parent.iterdir())) == 3
+    with pytest.raises(OutputError, match=r"images .*%03d\.png' exist; choose another name, or use -y"):
+        write(3)
+    copy(source.path, pattern, overwrite=True)
+    assert len(list(pattern.parent.iterdir())) == 3
+
+
+def test_images_are_not_written_over_their_source(make_clip: MakeClip, tmp_path: Path) -> None:
+    copy(make_clip("in.mkv", "-c:v", "ffv1", frames=3), tmp_path / "%03d.png")
+    source = probe(tmp_path / "%03d.png")
+    with pytest.raises(OutputError, match="the source's own images"):
+        check_destination(tmp_path / "%03d.png", source, overwrite=True)
+
+
+def test_one_image_is_no_video(make_clip: MakeClip) -> None:
+    source = probe(make_clip("in.mkv", frames=1))
+    with pytest.raises(OutputError, match=r"'out.png' is one image; number them: out-%05d\.png"):
+        output_format("out.png", source, EncodeOptions())
+
+
+def test_what_names_mean() -> None:
+    assert is_standard_output("-")
+    assert is_standard_output(Path("-.y4m"))
+    assert not is_standard_output("a/-")
+    assert not is_standard_output("-o.mp4")
+    assert is_image_pattern(Path("out/%06d.png"))
+    assert not is_image_pattern(Path("100%d.mp4"))
+
+
+WRITE_STANDARD_OUTPUT = """
+import sys
+from videoinr_cli.media.probe import probe
+from videoinr_cli.media.reader import read_frames
+from videoinr_cli.media.writer import VideoWriter
+from videoinr_cli.options import EncodeOptions
+info = probe(sys.argv[1])
+size = (info.width, info.height)
+with VideoWriter(sys.argv[2], size, info.time_base, info, EncodeOptions(), end_pts=info.end_pts) as writer:
+    for frame in read_frames(info):
+        writer.write(frame.rgb, frame.pts)
+"""
+
+
+@pytest.mark.parametrize(("name", "container", "streams"), [("-", "nut", 2), ("-.y4m", "yuv4mpegpipe", 1)])
+def test_standard_output_takes_a_stream(
+    make_clip: MakeClip, tmp_path: Path, name: str, container: str, streams: int
+) -> None:
+    clip = make_clip(
+        "in.mkv", "-c:v", "ffv1", "-c:a", "flac", audio=True, filters="format=yuv420p", frames=12
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE_STANDARD_OUTPUT, clip, name], capture_output=True, check=True
+    )
+    (tmp_path / "out").write_bytes(done.stdout)
+    with av.open(str(tmp_path / "out")) as opened:
+        assert opened.format.name == container
+        assert len(opened.streams) == streams
+        frames = list(opened.decode(video=0))
+        assert [frame.pts * frame.time_base for frame in frames] == [Fraction(n, 25) for n in range(12)]
+    with av.open(str(clip)) as opened:
+        for one, other in zip(opened.decode(video=0), frames, strict=True):
+            difference = one.to_ndarray().astype(int) - other.to_ndarray()
+            assert np.abs(difference).max() <= 1

@@ -1,0 +1,212 @@
+"""The command line of the ffmpeg that encodes an output and takes everything else from the source.
+
+Knows nothing of running it, nor of the pictures that it is sent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from fractions import Fraction
+
+import ffmpeg
+
+from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
+from videoinr_cli.media.containers import Container, KeptStream
+from videoinr_cli.media.ffmpeg import LOG_LEVEL, takes_option
+from videoinr_cli.media.formats import OutputFormat
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.options import EncodeOptions
+
+MAX_TIMESCALE = 2**31 - 1
+"""Ticks per second that mp4 and H.264 can express; a finer time base is rounded to `FALLBACK_TICK`."""
+
+MIN_MOVIE_TIMESCALE = 90_000
+"""Ticks per second for the starts of all streams in mp4, at least; fine enough for sound."""
+
+FALLBACK_TICK = Fraction(1, 1_000_000)
+
+MAX_ASPECT = 65535
+"""Largest width or height of a pixel that H.264 can express."""
+
+_STALE_TAGS = re.compile(r"(?i)^(rotate|duration|bps|number_of_(frames|bytes)|_statistics_.*)(-\w+)?$")
+"""Tags of the source's video that are no longer true of the output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """Puts times of the source's clock on the output's, which starts where the source's first stream does."""
+
+    time_base: Fraction  # of the times given, in seconds per tick
+    origin: Fraction  # in seconds
+    tick: Fraction  # of the times returned, in seconds
+
+    @classmethod
+    def of(cls, time_base: Fraction, origin: Fraction) -> Clock:
+        """Choose the coarsest tick that holds every time exactly."""
+        tick = Fraction(
+            math.gcd(time_base.numerator * origin.denominator, origin.numerator * time_base.denominator),
+            time_base.denominator * origin.denominator,
+        )
+        return cls(time_base, origin, tick if tick.denominator <= MAX_TIMESCALE else FALLBACK_TICK)
+
+    def ticks(self, pts: int) -> int:
+        """Return the time that `pts` is, in ticks of the output."""
+        return round((pts * self.time_base - self.origin) / self.tick)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """All that ffmpeg's command line depends on."""
+
+    format: OutputFormat
+    encoding: EncodeOptions
+    source: VideoInfo
+    kept: tuple[KeptStream, ...]
+    colour: Colour
+    clock: Clock
+    frame_rate: Fraction  # frames per second, constant or average
+    pixel_aspect: Fraction  # width over height
+    last_duration: str | None  # the bitstream filter that gives the last picture its duration
+
+
+def ffmpeg_arguments(job: Job, address: str) -> list[str]:
+    """Return ffmpeg's command line without the program."""
+    pictures = ffmpeg.input(
+        "pipe:0",
+        format="nut",
+        probesize=32,  # NUT's header says all; else ffmpeg reads megabytes before it opens the encoder
+        analyzeduration=0,
+        **_colour_options(job.colour),
+        **_hdr_input_options(job.source),
+    )
+    video = pictures["v:0"].filter("setsar", r=str(job.pixel_aspect), max=MAX_ASPECT)
+    if job.format.container.counts_frames:
+        video = video.filter("settb", str(1 / job.frame_rate)).filter("setpts", "N")
+    if job.format.pix_fmt == "pal8":
+        video = _with_palettes(video)
+    streams, options = _beside(job) if job.source.is_file else ([], {})
+    options = {
+        "format": job.format.container.muxer,
+        "copyts": None,  # both inputs are on the output's clock by now
+        **_video_options(job),
+        **dict(job.format.container.settings),
+        **options,
+    }
+    *arguments, target = ffmpeg.get_args(ffmpeg.output(video, *streams, address, **options))
+    stale = [f"{tag}=" for tag, _ in job.source.tags if _STALE_TAGS.match(tag)]
+    # ffmpeg-python cannot repeat an option.
+    cleared = [word for tag in stale for word in ("-metadata:s:0", tag)]
+    return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *cleared, target, "-y"]
+
+
+def _beside(job: Job) -> tuple[list[ffmpeg.nodes.FilterableStream], dict[str, str | None]]:
+    """Return the streams taken from the source file, and the options that take what is in no stream."""
+    original = ffmpeg.input(f"file:{job.source.path}", itsoffset=f"{float(-job.clock.origin):.6f}")
+    streams = [original[str(kept.stream.index)] for kept in job.kept]
+    streams.append(original["v:9999?"])  # none, but ffmpeg-python drops inputs of which nothing is mapped
+    options: dict[str, str | None] = {
+        "map_metadata": "1",
+        "map_chapters": "1",
+        "map_metadata:s:0": f"1:s:{job.source.stream_index}",
+        "disposition:0": "+".join(job.source.disposition) or "0",
+    }
+    for place, kept in enumerate(job.kept, start=1):
+        options[f"c:{place}"] = kept.encoder
+        options[f"map_metadata:s:{place}"] = f"1:s:{kept.stream.index}"
+    return streams, options
+
+
+def _with_palettes(video: ffmpeg.nodes.FilterableStream) -> ffmpeg.nodes.FilterableStream:
+    """Reduce each picture to the 256 colours that suit it best; one palette for all needs all in memory."""
+    copies = video.filter_multi_output("split")
+    palettes = copies[0].filter("palettegen", stats_mode="single")
+    return ffmpeg.filter([copies[1], palettes], "paletteuse", new=1)
+
+
+def _video_options(job: Job) -> dict[str, str | None]:
+    """Return ffmpeg's options for the encoded video, which is stream 0 of the output."""
+    tick = 1 / job.frame_rate if job.format.container.counts_frames else job.clock.tick
+    options: dict[str, str | None] = {
+        "c:0": job.format.encoder.name,
+        "pix_fmt:0": job.format.pix_fmt,
+        "fps_mode:0": "passthrough",
+        "enc_time_base:0": f"{tick.numerator}/{tick.denominator}",
+        **_encoder_settings(job),
+    }
+    if job.format.container.exact_ticks:
+        options["video_track_timescale"] = str(tick.denominator)
+        # Of edit lists, where any stream's start is kept; ffmpeg 7 and older would round it to 1/1000 s.
+        options["movie_timescale"] = str(tick.denominator * max(1, MIN_MOVIE_TIMESCALE // tick.denominator))
+    if job.last_duration is not None:
+        options["bsf:0"] = job.last_duration
+    return options
+
+
+def _encoder_settings(job: Job) -> dict[str, str]:
+    """Return the encoder's own options; where the user gives one that HDR10 needs as well, both hold."""
+    settings = job.format.encoder.settings(job.encoding)
+    if not takes_option("mastering_display"):
+        said = job.format.encoder.hdr_settings(job.source.mastering_display, job.source.content_light)
+        for option, value in said.items():
+            settings[option] = f"{value}:{settings[option]}" if option in settings else value
+    return settings
+
+
+def _hdr_input_options(source: VideoInfo) -> dict[str, str]:
+    """Return the options that attach HDR10's metadata to the pictures, for any encoder and container."""
+    said = {"mastering_display": source.mastering_display, "content_light": source.content_light}
+    return {name: value for name, value in said.items() if value is not None and takes_option(name)}
+
+
+def last_duration(
+    container: Container, clock: Clock, frame_rate: Fraction, end_pts: int | None, last_pts: int | None
+) -> str | None:
+    """Return the bitstream filter by which the last picture lasts until `end_pts`.
+
+    Raw frames in NUT have no duration, so ffmpeg takes them to last one frame. Matroska stores a packet's
+    duration where it differs. Mp4 takes the latest end of any packet for its edit list, but for the track
+    itself the sum of decoding times and the duration of the packet that is coded last, which with B-frames is
+    not the one shown last.
+    """
+    if end_pts is None:
+        return None
+    end = clock.ticks(end_pts)
+    if container.exact_ticks:
+        duration = f"max(1,min({end}-PTS,{end}-STARTPTS-DTS+STARTDTS))"
+    else:
+        last = (
+            clock.ticks(last_pts) if last_pts is not None else end - round(3 / (2 * frame_rate * clock.tick))
+        )
+        duration = f"if(gte(PTS,{last}),{end}-PTS,DURATION)"
+    return f"setts=pts=PTS:dts=DTS:duration='{duration}'"
+
+
+def _colour_options(colour: Colour) -> dict[str, int]:
+    """Return the decoder options that tag raw frames, as H.273's numbers, which every ffmpeg understands."""
+    numbered = {
+        "colorspace": (MATRICES, colour.matrix),
+        "color_primaries": (PRIMARIES, colour.primaries),
+        "color_trc": (TRANSFERS, colour.transfer),
+        "color_range": (RANGES, colour.range),
+        "chroma_sample_location": (dict(enumerate(CHROMA_LOCATIONS, start=1)), colour.chroma_location),
+    }
+    return {
+        option: number
+        for option, (names, wanted) in numbered.items()
+        for number, name in names.items()
+        if name == wanted
+    }
+
+
+def pixel_aspect(source: VideoInfo, size: tuple[int, int]) -> Fraction:
+    """Return width over height of an output pixel, so that the picture is shown in the source's shape.
+
+    Rounding a size to whole pixels changes the shape by less than anyone sees; that is let be.
+    """
+    width, height = size
+    if abs(Fraction(width * source.height, source.width) - height) <= 2:
+        return source.sample_aspect_ratio
+    shape = source.sample_aspect_ratio * Fraction(source.width, source.height)
+    return (shape * Fraction(height, width)).limit_denominator(MAX_ASPECT)
