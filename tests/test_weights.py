@@ -66,6 +66,10 @@ def test_saved_model_is_loaded_ready_for_inference(tmp_path: Path) -> None:
     assert info.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
+def test_published_network_computes_in_fp32_on_a_cpu_unless_told(saved: Path) -> None:
+    assert load_model(saved, device="cpu").compute_dtype is torch.float32
+
+
 def test_embedded_weights_are_known_by_name() -> None:
     assert "videoinr-fast" in known_weights()
     assert find_weights("videoinr-fast").stat().st_size <= 8 << 20

@@ -136,6 +136,8 @@ def load_model(
     keep_memory_mapped()
     model = build(info.config)
     model.load_state_dict(tensors)
+    if precision == "auto" and chosen.type == "cpu" and not model.gains_from_bf16_on_cpu:
+        dtype = torch.float32
     model.compute_dtype = dtype
     return model.to(chosen).eval().requires_grad_(False)
 

@@ -1,9 +1,9 @@
-"""3x3 convolutions, by the fastest way the machine offers.
+"""Convolutions and matrix products at every pixel, by the fastest way the machine offers.
 
-Knows nothing of what is convolved. On a CPU in float32 that way is Winograd's (Lavin and Gray, CVPR 2016):
-where the direct one already runs at the processor's peak, only fewer multiplications help. NNPACK has it and
-comes with torch's CPU builds; measured at 64 to 256 channels and 320x180 pixels: 1.8 to 3 times as fast as
-oneDNN, with a rounding error of some 1e-5 of the result's range instead of 1e-6.
+Knows nothing of what is convolved. On a CPU in float32 the fastest 3x3 convolution is Winograd's (Lavin and
+Gray, CVPR 2016): where the direct one already runs at the processor's peak, only fewer multiplications help.
+NNPACK has it and comes with torch's CPU builds; measured at 64 to 256 channels and 320x180 pixels: 1.8 to 3
+times as fast as oneDNN, with a rounding error of some 1e-5 of the result's range instead of 1e-6.
 """
 
 from __future__ import annotations
@@ -46,6 +46,21 @@ def winograd_serves(x: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and _nnpack_available()
     )
+
+
+def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Multiply (B, h, w, C) by a matrix (K, C) at every pixel: (B, h, w, K).
+
+    Never in less than the inputs' precision, autocast or not: where sines follow, they show it.
+    """
+    if x.device.type != "cpu" or torch.is_grad_enabled() or not torch.backends.mkldnn.is_available():
+        return F.linear(x, weight, bias)  # not a convolution: cuDNN would round its inputs to TF32
+    # oneDNN beats the matrix product that F.linear calls by a quarter. F.conv2d would call it too, but not
+    # with a single thread.
+    planes = torch.mkldnn_convolution(
+        x.permute(0, 3, 1, 2), weight[:, :, None, None], bias, (0, 0), (1, 1), (1, 1), 1
+    )
+    return planes.permute(0, 2, 3, 1)
 
 
 # Reached by its private name, because F.conv2d takes it for batches of 16 and more only.

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videoinr_cli.model.convolution import Conv3x3
+from videoinr_cli.model.convolution import Conv3x3, dense
 
 try:
     from torchvision.ops import deform_conv2d
@@ -65,9 +65,10 @@ def deformable_convolution(
         bias: (K,).
 
     Returns:
-        (B, K, H, W), read bilinearly, with zeros outside of `x`.
+        (B, K, H, W), laid out as `x`, read bilinearly with zeros outside of it.
     """
     batch, channels, height, width = x.shape
+    is_nchw = x.is_contiguous()
     offset, mask = offset_mask.split((2 * TAPS * groups, TAPS * groups), 1)
     if deform_conv2d is not None and x.is_cuda:
         operator: Callable[..., Tensor] = deform_conv2d
@@ -85,9 +86,9 @@ def deformable_convolution(
         index, share = _sampling(part[:, :, :, 0], part[:, :, :, 1], strength, top, height, width)
         columns = F.embedding_bag(index, table, mode="sum", per_sample_weights=share)
         columns = columns.view(batch, groups * TAPS, -1, channels // groups)  # (B, G 9, Q, C / G)
-        columns = columns.transpose(1, 2).reshape(batch, -1, TAPS * channels)
-        convolved = torch.matmul(kernel, columns.transpose(1, 2))  # (B, K, Q)
-        parts.append((convolved + bias.view(-1, 1)).unflatten(2, (-1, width)))
+        columns = columns.transpose(1, 2).reshape(batch, -1, width, TAPS * channels)
+        convolved = dense(columns, kernel, bias).permute(0, 3, 1, 2)
+        parts.append(convolved.contiguous() if is_nchw else convolved)
     return torch.cat(parts, 2)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Iterator
-from typing import Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,9 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
 
     compute_dtype: torch.dtype = torch.float32
     """Type in which convolutions may run; flows, grids, sines and what is added to a picture stay float32."""
+
+    gains_from_bf16_on_cpu: ClassVar[bool] = True
+    """Whether half precision makes the network faster on a CPU that computes in it."""
 
     def mixed_precision(self) -> torch.autocast:
         """Return the context in which convolutions run in `compute_dtype`."""

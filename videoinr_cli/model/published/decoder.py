@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videoinr_cli.model.config import PublishedConfig
+from videoinr_cli.model.convolution import dense
 from videoinr_cli.model.coords import Taps, bilinear_taps, gather, nearest_pixels, pixel_positions
 from videoinr_cli.model.network import Window
-from videoinr_cli.model.published.siren import FoldedSiren, Siren, dense
+from videoinr_cli.model.published.siren import FoldedSiren, Siren
 
 RGB = 6  # channels of the two frames
 FLOW = 4  # (dx, dy) to the first frame, (dx, dy) to the second

@@ -63,6 +63,8 @@ class PublishedInstant:
 class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant]):
     """Zooming Slow-Mo's encoder and three SIRENs."""
 
+    gains_from_bf16_on_cpu = False  # Winograd's convolutions in float32 are as fast (see `convolution`)
+
     def __init__(self, config: PublishedConfig) -> None:
         super().__init__()
         self.config: PublishedConfig = config

@@ -10,8 +10,9 @@ import dataclasses
 import itertools
 import math
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from videoinr_cli.model.convolution import dense
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +56,3 @@ class Siren(nn.Module):
         scaled = [(weight * self.frequency, bias * self.frequency) for weight, bias in hidden]  # type: ignore[operator]
         (first, bias), *rest = scaled
         return FoldedSiren(first, bias, (*rest, last))  # type: ignore[arg-type]
-
-
-def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Multiply (B, h, w, C) float32 by a matrix (K, C) at every point: (B, h, w, K)."""
-    if x.device.type != "cpu":
-        return F.linear(x, weight, bias)  # not a convolution: cuDNN's would round to TF32, and sines show it
-    # oneDNN's 1x1 convolution over channels that lie together beats the matrix product that F.linear calls.
-    return F.conv2d(x.permute(0, 3, 1, 2), weight[:, :, None, None], bias).permute(0, 2, 3, 1)
