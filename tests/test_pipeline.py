@@ -342,7 +342,7 @@ def _command_line(process: Path) -> bytes:
 def test_an_ffmpeg_that_cannot_be_run_leaves_nothing(
     make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(arguments: list[str]) -> None:
+    def refuse(arguments: list[str], *, to_standard_output: bool) -> None:
         raise FfmpegError("cannot be run")
 
     source = make_clip("in.mkv", *LOSSLESS, frames=FRAMES, filters=GRAIN)

@@ -22,6 +22,9 @@ from videoinr_cli.options import EncodeOptions
 
 MakeClip = Callable[..., Path]
 
+PLAIN = "format=yuv444p,lutyuv=y=60+val/2:u=96+val/4:v=96+val/4,format=yuv420p"
+"""Makes colours that R'G'B' holds without clipping."""
+
 
 def copy(source: Path, destination: Path, *, overwrite: bool = False) -> None:
     info = probe(source)
@@ -121,9 +124,8 @@ with VideoWriter(sys.argv[2], size, info.time_base, info, EncodeOptions(), end_p
 def test_standard_output_takes_a_stream(
     make_clip: MakeClip, tmp_path: Path, name: str, container: str, streams: int
 ) -> None:
-    clip = make_clip(
-        "in.mkv", "-c:v", "ffv1", "-c:a", "flac", audio=True, filters="format=yuv420p", frames=12
-    )
+    codecs = ("-c:v", "ffv1", "-c:a", "flac")
+    clip = make_clip("in.mkv", *codecs, audio=True, picture="mandelbrot", filters=PLAIN, frames=12)
     done = subprocess.run(
         [sys.executable, "-c", WRITE_STANDARD_OUTPUT, clip, name], capture_output=True, check=True
     )
