@@ -6,12 +6,12 @@ The only module that draws; jobs report to the callbacks that it hands out.
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ class _Display:
     """One bar with a line of figures, or plain lines of the same figures."""
 
     def __init__(self, title: str, *, quiet: bool) -> None:
-        self.console = Console(stderr=True, quiet=quiet, highlight=False)
-        self.title = title
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
+        self.title = escape(title)  # a file's name may hold brackets, which are markup to rich
         self.live: Progress | None = None
         self.task: TaskID | None = None
         self.next_line = time.monotonic() + PLAIN_SECONDS
         if self.console.is_terminal and not quiet:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
             self.live = Progress(*columns, console=self.console, transient=True)
-            self.task = self.live.add_task(title, total=None, figures="")
+            self.task = self.live.add_task(self.title, total=None, figures="")
 
     def __enter__(self) -> _Display:
         if self.live is not None:
@@ -59,7 +59,7 @@ class _Display:
 
     def note(self, message: str) -> None:
         """Say something once, above the bar."""
-        self.console.print(message, soft_wrap=True)
+        self.console.print(escape(message), soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -109,17 +109,11 @@ def training_display(*, quiet: bool) -> Iterator[_TrainingDisplay]:
 
 def error_line(message: str) -> None:
     """Print one line on stderr that says what went wrong, red on a terminal."""
-    console = Console(file=sys.stderr, highlight=False)
-    console.print(f"[red]error:[/red] {_escaped(message)}", soft_wrap=True)
+    console = Console(stderr=True, highlight=False, emoji=False)
+    console.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)
 
 
 def clock(seconds: float) -> str:
     """Return H:MM:SS."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(" ".join(text.split()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -90,6 +91,9 @@ def upscale(
         overwrite=overwrite,
         encode=EncodeOptions(codec, crf, preset, pix_fmt, tuple(map(_key_value, extra))),
     )
+
+    if quiet:
+        logging.getLogger("videoinr_cli").setLevel(logging.ERROR)
 
     from videoinr_cli.pipeline import upscale_video  # torch takes a second to import
     from videoinr_cli.progress import clock, upscale_display

@@ -1,0 +1,143 @@
+"""Options: what words mean, and what makes no sense."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videoinr_cli.errors import OptionError
+from videoinr_cli.options import MAX_SIDE_PX, EncodeOptions, TargetRate, UpscaleOptions, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("60", Fraction(60)),
+        ("60000/1001", Fraction(60000, 1001)),
+        ("59.94", Fraction(60000, 1001)),
+        ("23.976", Fraction(24000, 1001)),
+        ("23.98", Fraction(24000, 1001)),
+        ("29.97", Fraction(30000, 1001)),
+        ("119.88", Fraction(120000, 1001)),
+        ("14.985", Fraction(15000, 1001)),
+        ("59.9400", Fraction(60000, 1001)),
+        ("59.9", Fraction(599, 10)),
+        ("12.5", Fraction(25, 2)),
+        ("10.99", Fraction(1099, 100)),
+        (" 24 ", Fraction(24)),
+        (".5", Fraction(1, 2)),
+    ],
+)
+def test_rates(text: str, rate: Fraction) -> None:
+    assert TargetRate.parse(text) == TargetRate(rate)
+    assert TargetRate.parse(text).of(Fraction(24)) == rate
+
+
+@pytest.mark.parametrize(("text", "factor"), [("2x", 2), ("2.5X", Fraction(5, 2)), ("3/2x", Fraction(3, 2))])
+def test_multiples_of_the_sources_rate(text: str, factor: Fraction) -> None:
+    assert TargetRate.parse(text).of(Fraction(24000, 1001)) == factor * Fraction(24000, 1001)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "-5", "0x", "fast", "1/0", "x", "nan", "inf", "1e3", "2xx", "5000"]
+)
+def test_rates_that_are_none(text: str) -> None:
+    with pytest.raises(OptionError, match=r"^frame rate .*; try "):
+        TargetRate.parse(text)
+
+
+def test_multiples_have_a_limit_too() -> None:
+    with pytest.raises(OptionError, match="100x of the source's 60 frames per second"):
+        TargetRate.parse("100x").of(Fraction(60))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, (1280, 720)),
+        ({"scale": 3.5}, (1120, 630)),
+        ({"scale": 1.0}, (320, 180)),
+        ({"scale": 2.33}, (746, 419)),
+        ({"size": (1000, 500)}, (1000, 500)),
+        ({"height": 1080}, (1920, 1080)),
+        ({"height": 200}, (356, 200)),
+    ],
+)
+def test_sizes(options: dict[str, Any], expected: tuple[int, int]) -> None:
+    assert UpscaleOptions(**options).output_size(320, 180) == expected
+
+
+def test_sizes_are_rounded_up_to_whole_chroma_samples() -> None:
+    assert UpscaleOptions(scale=2.33).output_size(320, 180, multiple=(2, 2)) == (746, 420)
+    assert UpscaleOptions(scale=1.0).output_size(33, 21, multiple=(2, 1)) == (34, 21)
+
+
+@given(
+    scale=st.floats(min_value=1, max_value=8),
+    width=st.integers(min_value=1, max_value=2000),
+    height=st.integers(min_value=1, max_value=2000),
+    multiple=st.sampled_from([1, 2, 4]),
+)
+def test_a_size_is_the_scale_times_the_source(scale: float, width: int, height: int, multiple: int) -> None:
+    size = UpscaleOptions(scale=scale).output_size(width, height, multiple=(multiple, multiple))
+    for side, given_side in zip(size, (width, height), strict=True):
+        assert side % multiple == 0
+        assert 0 <= side - round(scale * given_side) < multiple
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": (319, 180)}, "319x180 is smaller than the source's 320x180"),
+        ({"height": 100}, "178x100 is smaller"),
+        ({"scale": 60.0}, f"19200x10800 has a side above {MAX_SIDE_PX}"),
+    ],
+)
+def test_sizes_that_do_not_fit_the_source(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        UpscaleOptions(**options).output_size(320, 180)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scale": 0.99}, "scale 0.99"),
+        ({"scale": float("nan")}, "scale nan"),
+        ({"scale": float("inf")}, "scale inf"),
+        ({"height": 0}, "0 px"),
+        ({"size": (640, MAX_SIDE_PX + 1)}, f"{MAX_SIDE_PX + 1} px"),
+        ({"scale": 2.0, "size": (640, 480)}, "--scale and --size exclude"),
+        ({"height": 480, "size": (640, 480)}, "--size and --height exclude"),
+        ({"scene_threshold": 0.0}, "scene threshold 0"),
+        ({"precision": "fp8"}, "'fp8'"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        UpscaleOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"codec": ""}, "codec"),
+        ({"crf": -1}, "crf -1"),
+        ({"crf": float("nan")}, "crf nan"),
+        ({"extra": (("", "film"),)}, "=film"),
+        ({"extra": (("-tune", "film"),)}, "-tune=film"),
+    ],
+)
+def test_encoder_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        EncodeOptions(**options)
+
+
+def test_sizes_are_read_from_words() -> None:
+    assert parse_size("1920x1080") == parse_size(" 1920X1080 ") == (1920, 1080)
+    for text in ("1920", "x", "axb", "1x2x3", "-1x5", "1.5x2"):
+        with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
+            parse_size(text)
