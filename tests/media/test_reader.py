@@ -219,5 +219,15 @@ def test_the_stated_rules() -> None:
     assert clocked([0, 40, 20, 120]) == [0, 40, 41, 120]  # back a little: the same
     assert clocked([0, 5000, 10_000]) == [0, 5000, 10_000]  # a long still is no error
     assert clocked([5000, 5040, 0, 40, 80]) == [5000, 5040, 5080, 5120, 5160]  # a new clock
+    assert clocked([0, 40, 80, 120, 160, 0, 40, 80]) == [
+        0,
+        40,
+        80,
+        120,
+        160,
+        200,
+        240,
+        280,
+    ]  # short recordings
     assert clocked([5000, 5040, 100, 5120, 5160]) == [5000, 5040, 5080, 5120, 5160]  # one stray time
     assert clocked([0, 40, 2**33, 120]) == [0, 40, 80, 120]  # far after the end

@@ -133,7 +133,7 @@ def _shown_order(info: VideoInfo) -> str | None:
     votes: Counter[str] = Counter()
     looked_at: list[Luma] = []
     frames = itertools.islice(source_frames(info, lambda _: None), MAX_FRAMES)
-    for frame, verdict in _verdicts(frames):
+    for frame, verdict in _verdicts(frames, info.time_base):
         votes[verdict] += 1
         if verdict != "undetermined":
             looked_at.append(_middle(frame))
@@ -145,16 +145,17 @@ def _shown_order(info: VideoInfo) -> str | None:
     return order
 
 
-def _verdicts(frames: Iterator[av.VideoFrame]) -> Iterator[tuple[av.VideoFrame, str]]:
+def _verdicts(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterator[tuple[av.VideoFrame, str]]:
     """Yield frames and what idet thinks of each: "tff", "bff", "progressive" or "undetermined"."""
     graph: av.filter.Graph | None = None
     for frame in frames:
         if graph is None:
             graph = av.filter.Graph()
             source = graph.add_buffer(
-                width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+                width=frame.width, height=frame.height, format=frame.format, time_base=time_base
             )
             graph.link_nodes(source, graph.add("idet"), graph.add("buffersink")).configure()
+        frame.time_base = time_base  # which PyAV leaves out of those that the decoder held back
         graph.vpush(frame)
         for judged in pulled(graph):
             yield judged, judged.metadata.get("lavfi.idet.multiple.current_frame", "undetermined")

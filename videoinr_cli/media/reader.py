@@ -6,8 +6,8 @@ Timestamps are the decoder's. Where they fall short these rules hold, and no fra
 
 - A frame without a timestamp gets its decoding timestamp, else the end of the frame before it; so does one
   whose timestamp lies more than `CLOCK_JUMP_SECONDS` after the file's end.
-- A clock that jumps back by more than `CLOCK_JUMP_SECONDS` was set anew, as in recordings joined end to end:
-  times go on from the end of the frame before, until the former clock comes back.
+- A clock that goes back by more than `DISORDER_FRAMES` frames was set anew, as in recordings joined end to
+  end: times go on from the end of the frame before, until the former clock fits better again.
 - A frame whose timestamp still does not come after the one before it is shown one tick after that one.
 - The last frame lasts until the end that the file states, else as long as its packet says.
 """
@@ -29,7 +29,10 @@ from videoinr_cli.media.source import pulled, source_frames
 from videoinr_cli.media.streams import VideoInfo
 
 CLOCK_JUMP_SECONDS = 1
-"""What a timestamp may be off before it is no disorder of frames but a wrong or another clock."""
+"""How far from where a frame is expected another clock may put it, and how far after the file's end."""
+
+DISORDER_FRAMES = 3
+"""Frames by which a timestamp may go back in mere disorder, on the same clock; at least a tenth of a second."""
 
 MAX_REPORTS = 10
 """Damaged places that are reported one by one; the rest is counted."""
@@ -122,6 +125,7 @@ class _Clock:
         self._time_base = info.time_base * fields
         self._jump = round(CLOCK_JUMP_SECONDS / self._time_base)
         self._step = max(1, round(fields / (info.frame_rate * self._time_base)))
+        self._disorder = max(DISORDER_FRAMES * self._step, round(Fraction(1, 10) / self._time_base))
         self._start = info.start_pts // fields
         self._latest = None if info.end_pts is None else info.end_pts // fields + self._jump
         self._last: int | None = None  # time given to the frame before
@@ -145,12 +149,12 @@ class _Clock:
     def _by_clocks(self, stated: int) -> int:
         """Return the time that a timestamp means, by the clock in use or another one."""
         current, former = (stated + shift for shift in self._shifts)
-        if self._last is None or abs(current - self._next) <= self._jump:
+        if self._last is None:
             return current
-        if abs(former - self._next) <= self._jump:
+        if abs(former - self._next) < min(abs(current - self._next), self._jump):
             self._shifts = self._shifts[::-1]
             return former
-        if current < self._next:
+        if current < self._last - self._disorder:
             self._shifts = (self._next - stated, self._shifts[0])
             return self._next
         if self._latest is not None and current > self._latest:
