@@ -32,7 +32,7 @@ CLOCK_JUMP_SECONDS = 1
 """How far from where a frame is expected another clock may put it, and how far after the file's end."""
 
 DISORDER_FRAMES = 3
-"""Frames by which a timestamp may go back in mere disorder, on the same clock; at least a tenth of a second."""
+"""Frames by which a timestamp may go back in mere disorder, on the same clock; at least 0.1 s."""
 
 MAX_REPORTS = 10
 """Damaged places that are reported one by one; the rest is counted."""
