@@ -329,7 +329,8 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         phases = torch.stack([target_x, target_y], dim=1) * (2 * math.pi)
         phases = torch.cat([torch.sin(phases), torch.cos(phases)], dim=1)
         places = torch.cat([*phases.chunk(2), share0.permute(0, 3, 1, 2)], dim=1)
-        scales = [math.log2(instant.size[0] / pair.height), math.log2(instant.size[1] / pair.width)]
+        enlargements = instant.size[0] / pair.height, instant.size[1] / pair.width
+        scales = [math.log2(min(scale, self.config.scale_limit)) for scale in enlargements]
         conditions = torch.cat([tau[:, :, 0, 0], tau.new_tensor([scales]).expand(len(tau), 2)], dim=1)
         with self.mixed_precision():
             residual = self.decoder(sampled, places, conditions)
