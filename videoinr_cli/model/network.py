@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from videoinr_cli.model.config import ModelConfig
 
 DEFAULT_CHUNK_BYTES = 64 << 20
-"""Temporary memory one chunk of output rows may take. Measured with the small network at 1280x720 on two cores:
+"""Temporary memory one chunk of output rows may take. Measured with the small network, 1280x720, two cores:
 8 MiB 0.33 s, 16 MiB 0.23 s, 32 MiB 0.21 s, 64 MiB 0.19 s."""
 
 DEFAULT_INSTANT_BYTES = 512 << 20
