@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videoinr_cli.errors import OptionError
-from videoinr_cli.options import MAX_SIDE_PX, EncodeOptions, TargetRate, UpscaleOptions, parse_size
+from videoinr_cli.options import (
+    ARCHITECTURES,
+    MAX_SIDE_PX,
+    EncodeOptions,
+    TargetRate,
+    UpscaleOptions,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -141,3 +148,10 @@ def test_sizes_are_read_from_words() -> None:
     for text in ("1920", "x", "axb", "1x2x3", "-1x5", "1.5x2"):
         with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
             parse_size(text)
+
+
+def test_architectures_are_those_that_can_be_built() -> None:
+    """The command line names them without importing torch, so the list stands twice."""
+    from videoinr_cli.model.config import CONFIGURATIONS
+
+    assert set(ARCHITECTURES) == set(CONFIGURATIONS)

@@ -7,18 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.model import FastConfig, Window
+from tests.tiny import TINY
+from videoinr_cli.model import Window
 from videoinr_cli.model.fast import FastPair, FastVideoInr, warp
 
-TINY = FastConfig(
-    channels=8,
-    frame_blocks=1,
-    pair_blocks=1,
-    pyramid_channels=8,
-    field_channels=8,
-    motion_channels=8,
-    decoder_channels=16,
-)
 ROUNDING = 2e-5
 """Another order of float32 operations moves an output by up to 1e-5."""
 

@@ -9,21 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from tests.tiny import TINY
 from videoinr_cli.errors import WeightsError
-from videoinr_cli.model import FastConfig, build
+from videoinr_cli.model import build
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.loop import Schedule, Trainer, TrainingProgress, batch_loss, train, validate
 from videoinr_cli.training.samples import Sampler, SampleRecipe
 
-CONFIG = FastConfig(
-    channels=8,
-    frame_blocks=1,
-    pair_blocks=1,
-    pyramid_channels=8,
-    field_channels=8,
-    motion_channels=8,
-    decoder_channels=8,
-)
 SCHEDULE = Schedule(steps=6, warmup_steps=1, validate_every=3)
 RECIPE = SampleRecipe(batch_size=2, lr_size=16, lr_margin=2)
 
@@ -41,7 +33,7 @@ def sampler() -> Sampler:
 
 def new_trainer(schedule: Schedule = SCHEDULE) -> Trainer:
     torch.manual_seed(0)
-    return Trainer(build(CONFIG), schedule, device=torch.device("cpu"), dtype=torch.float32)
+    return Trainer(build(TINY), schedule, device=torch.device("cpu"), dtype=torch.float32)
 
 
 def test_resumed_run_equals_an_uninterrupted_one(sampler: Sampler, tmp_path: Path) -> None:
@@ -107,7 +99,7 @@ def test_validation_is_reported_and_reproducible(sampler: Sampler, tmp_path: Pat
 def test_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     new_trainer().save(tmp_path / "run.pt")
     other = Trainer(
-        build(dataclasses.replace(CONFIG, channels=16)),
+        build(dataclasses.replace(TINY, channels=16)),
         SCHEDULE,
         device=torch.device("cpu"),
         dtype=torch.float32,
