@@ -1,0 +1,123 @@
+"""The options of rendering, in groups that commands put together, and how they become records.
+
+Knows nothing of what a command does with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from videoinr_cli.errors import OptionError
+from videoinr_cli.options import (
+    DEFAULT_SCALE,
+    DEFAULT_SCENE_THRESHOLD,
+    DEFAULT_WEIGHTS,
+    PRECISIONS,
+    EncodeOptions,
+    TargetRate,
+    UpscaleOptions,
+    parse_size,
+)
+
+CommandT = TypeVar("CommandT", bound=Callable[..., object])
+Decorator = Callable[[CommandT], CommandT]
+
+_ENCODING = EncodeOptions()
+
+
+def group(*options: Decorator[Any]) -> Decorator[CommandT]:
+    """Return a decorator that gives a command all of these options, shown in this order."""
+
+    def apply(command: CommandT) -> CommandT:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return apply
+
+
+size_options: Decorator[Any] = group(
+    click.option("--scale", type=float, help=f"Enlargement, any number >= 1.  [default: {DEFAULT_SCALE:g}]"),
+    click.option("--size", metavar="WxH", help="Size of the output, instead of --scale."),
+    click.option("--height", type=int, help="Height of the output, the width follows, instead of --scale."),
+)
+
+time_options: Decorator[Any] = group(
+    click.option("--fps", metavar="RATE", help="60, 60000/1001, 59.94 or 2x.  [default: the source's times]"),
+    click.option(
+        "--scene-threshold",
+        type=float,
+        default=DEFAULT_SCENE_THRESHOLD,
+        show_default=True,
+        help="How different frames must be to count as a cut; 1: none ever does.",
+    ),
+)
+
+encoder_options: Decorator[Any] = group(
+    click.option(
+        "--codec",
+        default=_ENCODING.codec,
+        show_default=True,
+        help="auto: what suits the output; any of ffmpeg's.",
+    ),
+    click.option(
+        "--crf", type=float, default=_ENCODING.crf, show_default=True, help="Quality, smaller is better."
+    ),
+    click.option(
+        "--preset", default=_ENCODING.preset, show_default=True, help="The encoder's speed setting."
+    ),
+    click.option(
+        "--pix-fmt", default=_ENCODING.pix_fmt, show_default=True, help="auto: the source's, if it can be."
+    ),
+    click.option("-e", "--encoder-option", metavar="KEY=VALUE", multiple=True, help="Further options."),
+)
+
+model_options: Decorator[Any] = group(
+    click.option("--weights", default=DEFAULT_WEIGHTS, show_default=True, help="A known name, or a file."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),
+    click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True),
+)
+
+upscale_options: Decorator[Any] = group(size_options, time_options, encoder_options, model_options)
+"""All of the groups whose values `read_upscale_options` takes."""
+
+
+def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -> UpscaleOptions:
+    """Return what the values of `upscale_options` ask for.
+
+    Args:
+        given: by the options' names, with underscores, as click hands them to a command.
+        overwrite: whether an existing output may be replaced.
+
+    Raises:
+        OptionError: a value makes no sense, or two of them exclude each other.
+    """
+    size, fps = given["size"], given["fps"]
+    return UpscaleOptions(
+        scale=given["scale"],
+        size=None if size is None else parse_size(size),
+        height=given["height"],
+        fps=None if fps is None else TargetRate.parse(fps),
+        device=given["device"],
+        precision=given["precision"],
+        weights=given["weights"],
+        scene_threshold=given["scene_threshold"],
+        overwrite=overwrite,
+        encode=EncodeOptions(
+            codec=given["codec"],
+            crf=given["crf"],
+            preset=given["preset"],
+            pix_fmt=given["pix_fmt"],
+            extra=tuple(map(_key_value, given["encoder_option"])),
+        ),
+    )
+
+
+def _key_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise OptionError(f"encoder option {text!r} is not key=value; try -e tune=film")
+    return key, value
