@@ -236,7 +236,7 @@ def _join(threads: list[threading.Thread]) -> None:
 def _decode(plan: _Plan, frames: Channel[GivenFrame]) -> None:
     """Stage one: the source's frames, compared with one another while they are in the cache."""
     try:
-        for frame in _compared(read_frames(plan.source), plan.options.scene_threshold):
+        for frame in compared(read_frames(plan.source), plan.options.scene_threshold):
             frames.put(frame)
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames
@@ -277,8 +277,13 @@ class _Encoder:
             self._writer.interrupt()
 
 
-def _compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:
-    """Tell of each frame whether it repeats the one before it, or begins another scene."""
+def compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:
+    """Tell of each frame whether it repeats the one before it, or begins another scene.
+
+    Args:
+        frames: consecutive ones.
+        threshold: what `cut_score` exceeds at a cut.
+    """
     before: SourceFrame | None = None
     small_before: Thumbnail | None = None
     for frame in frames:
