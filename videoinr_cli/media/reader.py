@@ -14,6 +14,7 @@ Timestamps are the decoder's. Where they fall short these rules hold, and no fra
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import logging
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from videoinr_cli.errors import InputError
+from videoinr_cli.media.entry import frames_from
 from videoinr_cli.media.planes import Picture, to_rgb
 from videoinr_cli.media.source import pulled, source_frames
 from videoinr_cli.media.streams import VideoInfo
@@ -50,8 +52,18 @@ class SourceFrame:
     alpha: Picture | None = None  # (H, W), of rgb's type, the maximum opaque; None when there is none
 
 
-def read_frames(info: VideoInfo, *, strict: bool = False) -> Iterator[SourceFrame]:
-    """Yield every frame of the video, with strictly increasing timestamps from ``info.start_pts`` on.
+def read_frames(
+    info: VideoInfo,
+    *,
+    strict: bool = False,
+    begin: int | None = None,
+    end: int | None = None,
+    lead: int = 0,
+) -> Iterator[SourceFrame]:
+    """Yield the frames of the video, with strictly increasing timestamps from ``info.start_pts`` on.
+
+    A range of them is the same, to the last bit, as in the whole: it is entered at a keyframe where that is
+    safe, and else decoded from the start.
 
     What cannot be decoded is left out, and said in the log with its time, as are frames that the decoder
     patched up. (Of HEVC, VP9 and FFV1 ffmpeg does not tell.)
@@ -59,18 +71,23 @@ def read_frames(info: VideoInfo, *, strict: bool = False) -> Iterator[SourceFram
     Args:
         info: what `probe` returned.
         strict: whether damage is an error.
+        begin: leaves out the frames before this time, in ticks; None: none.
+        end: leaves out the frames at this time and after it, in ticks; None: none.
+        lead: how many frames before `begin` are given all the same, as far as there are any.
 
     Raises:
         InputError: the file has gone, or `strict` is set and something in it cannot be decoded.
     """
-    damage = _Damage(info, strict=strict)
+    damage = _Damage(info, strict=strict, begin=begin)
     held: SourceFrame | None = None
-    frames = source_frames(info, damage.lost)
-    for frame in _as_fields(_timed(frames, info, damage), info):
-        rgb, alpha = to_rgb(frame, info.resolved_colour)
+    for frame in _from(begin, _as_fields(_timed(info, damage, begin, lead), info), lead):
         if held is not None:
             yield held
+            held = None
         assert frame.pts is not None
+        if end is not None and frame.pts >= end:
+            break
+        rgb, alpha = to_rgb(frame, info.resolved_colour)
         held = SourceFrame(
             rgb=_upright(rgb, info),
             pts=frame.pts,
@@ -82,8 +99,26 @@ def read_frames(info: VideoInfo, *, strict: bool = False) -> Iterator[SourceFram
     damage.summarise()
 
 
-def _timed(frames: Iterator[av.VideoFrame], info: VideoInfo, damage: _Damage) -> Iterator[av.VideoFrame]:
+def _from(begin: int | None, frames: Iterator[av.VideoFrame], lead: int) -> Iterator[av.VideoFrame]:
+    """Leave out the frames before a time but for the last of them."""
+    recent: collections.deque[av.VideoFrame] = collections.deque(maxlen=lead)
+    for frame in frames:
+        assert frame.pts is not None
+        if begin is not None and frame.pts < begin:
+            recent.append(frame)
+            continue
+        yield from recent
+        recent.clear()
+        yield frame
+    yield from recent
+
+
+def _timed(info: VideoInfo, damage: _Damage, begin: int | None, lead: int) -> Iterator[av.VideoFrame]:
     """Yield the frames in one size and format, with timestamps that increase, in the decoder's ticks."""
+    if begin is None or begin <= info.start_pts:
+        frames = source_frames(info, damage.lost)
+    else:
+        frames = frames_from(info, begin, damage.lost, lead=lead)
     clock = _Clock(info)
     uniform = _Uniform(info, damage)
     for frame in frames:
@@ -165,10 +200,11 @@ class _Clock:
 class _Damage:
     """Says what of a file cannot be decoded, or refuses to go on."""
 
-    def __init__(self, info: VideoInfo, *, strict: bool) -> None:
+    def __init__(self, info: VideoInfo, *, strict: bool, begin: int | None = None) -> None:
         self._info = info
         self._strict = strict
         self._seconds = Fraction(0)
+        self._begin = Fraction(0) if begin is None else (begin - info.start_pts) * info.time_base
         self._count = 0
 
     def reached(self, seconds: Fraction, *, is_corrupt: bool) -> None:
@@ -182,11 +218,13 @@ class _Damage:
         self.found(f"a packet is lost: {reason}")
 
     def found(self, what: str) -> None:
-        """Report damage at the place that was reached.
+        """Report damage at the place that was reached, unless it lies before the range that is read.
 
         Raises:
             InputError: damage is not to be passed over.
         """
+        if self._seconds < self._begin:
+            return
         message = f"{str(self._info.path)!r} near {float(self._seconds):.3f} s: {what}"
         if self._strict:
             raise InputError(f"{message}; leave out --strict to go on without it")

@@ -124,7 +124,7 @@ def source_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator
         InputError: the source has gone.
     """
     if info.images:
-        yield from _image_frames(info.images, on_damage)
+        yield from image_frames(info.images, on_damage)
     elif info.path == STANDARD_INPUT:
         pipe = standard_input()
         pipe.on_damage = on_damage
@@ -134,9 +134,10 @@ def source_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator
             yield from decoded_frames(container, video_stream(container), on_damage)
 
 
-def _image_frames(
+def image_frames(
     images: Iterable[tuple[int, Path]], on_damage: Callable[[str], None]
 ) -> Iterator[av.VideoFrame]:
+    """Yield numbered images as frames, each at its number."""
     for number, path in images:
         reasons = [f"{path.name} holds no image"]
         try:
@@ -162,7 +163,14 @@ def decoded_frames(
         stream: its video.
         on_damage: called with ffmpeg's words for each packet that cannot be read or decoded.
     """
-    for packet in _packets(container, stream, on_damage):
+    return decoded(packets_of(container, stream, on_damage), stream, on_damage)
+
+
+def decoded(
+    packets: Iterable[av.Packet[VideoStream]], stream: VideoStream, on_damage: Callable[[str], None]
+) -> Iterator[av.VideoFrame]:
+    """Yield every frame that the stream's decoder makes of packets, to the last one it holds back."""
+    for packet in packets:
         try:
             frames = stream.decode(packet)
         except av.FFmpegError as error:
@@ -172,9 +180,10 @@ def decoded_frames(
     yield from _held_back(stream, on_damage)
 
 
-def _packets(
+def packets_of(
     container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
 ) -> Iterator[av.Packet[VideoStream]]:
+    """Yield the stream's packets from where the file stands, over what cannot be read."""
     failures = 0
     while failures < MAX_READ_FAILURES:
         try:
