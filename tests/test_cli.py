@@ -64,6 +64,43 @@ def test_quiet_says_nothing(make_clip: MakeClip, tmp_path: Path, capfd: pytest.C
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_source_is_read_as_asked(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Images at the rate given; every field a picture, or not; the rate of a file is its own."""
+    make_clip("%02d.png", frames=3, size=(32, 24))
+    output = tmp_path / "out.mkv"
+    assert run("upscale", tmp_path / "%02d.png", "--scale", 1, "--input-fps", "29.97", "-o", output) == 0
+    with av.open(str(output)) as container:
+        assert container.streams.video[0].average_rate == Fraction(30000, 1001)
+    clip = make_clip("in.mkv", "-c:v", "ffv1", frames=3, size=(32, 24))
+    for mode, frames in {"on": 6, "auto": 3, "off": 3}.items():
+        assert run("upscale", clip, "--scale", 1, "--deinterlace", mode, "-y", "-o", output) == 0
+        with av.open(str(output)) as container:
+            assert len(list(container.decode(video=0))) == frames
+    capfd.readouterr()
+    assert run("upscale", clip, "--input-fps", "25", "-y", "-o", output) == 2
+    assert "in.mkv' has its own times" in capfd.readouterr().err
+
+
+def test_strict_ends_at_damage_and_at_what_is_left_out(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_clip("in.mkv", "-c:v", "png", frames=6, size=(32, 24))
+    content = bytearray(clip.read_bytes())
+    last = content.rindex(b"IDAT")
+    content[last : last + 100] = bytes(100)
+    clip.write_bytes(content)
+    assert run("upscale", clip, "--scale", 1, "-o", tmp_path / "out.mkv") == 0
+    assert "near 0.160 s: a packet is lost" in capfd.readouterr().err
+    assert run("upscale", clip, "--scale", 1, "--strict", "-y", "-o", tmp_path / "out2.mkv") == 1
+    assert "leave out --strict" in capfd.readouterr().err
+    sound = make_clip("sound.mkv", "-c:a", "flac", frames=3, size=(32, 24), audio=True)
+    assert run("upscale", sound, "--scale", 1, "--strict", "-o", tmp_path / "out3.gif") == 1
+    assert "gif cannot hold audio stream 1 (flac)" in capfd.readouterr().err
+    assert leftovers(tmp_path) == ["out.mkv"]
+
+
 def test_existing_output_needs_permission(
     make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,6 +161,9 @@ def test_bad_input_gets_one_line(
         (["--scale", "2", "--height", "96"], "--scale and --height"),
         (["-e", "tune"], "'tune'"),
         (["--precision", "int3"], "'int3'"),
+        (["--input-fps", "2x"], "'2x'"),
+        (["--input-fps", "2000"], "2000"),
+        (["--deinterlace", "maybe"], "'maybe'"),
         (["--device", "abacus"], "'abacus'"),
         (["--device", "cuda:99"], "'cuda:99'"),
         (["--bogus"], "--bogus"),

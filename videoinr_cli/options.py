@@ -39,6 +39,9 @@ ARCHITECTURES = ("videoinr", "videoinr-fast")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
+Deinterlace = Literal["auto", "on", "off"]
+DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
+
 
 @dataclasses.dataclass(frozen=True)
 class TargetRate:
@@ -114,6 +117,24 @@ def _ntsc_rate(number: str) -> Fraction | None:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReadOptions:
+    """How a source is read.
+
+    Raises:
+        OptionError: a value makes no sense for any source.
+    """
+
+    rate: Fraction | None = None  # frames per second of what has no times: images, raw streams; None: 25
+    deinterlace: Deinterlace = "auto"  # "auto": what says that it is interlaced, or shows it
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and not 0 < self.rate <= MAX_FPS:
+            raise OptionError(f"input rate {self.rate} is not within 0 and {MAX_FPS}; try --input-fps 25")
+        if self.deinterlace not in DEINTERLACE:
+            raise OptionError(f"deinterlacing {self.deinterlace!r} is none of {', '.join(DEINTERLACE)}")
+
+
+@dataclasses.dataclass(frozen=True)
 class EncodeOptions:
     """How ffmpeg encodes the output's video.
 
@@ -154,6 +175,8 @@ class UpscaleOptions:
     weights: str = DEFAULT_WEIGHTS  # name of an embedded model, or a path
     scene_threshold: float = DEFAULT_SCENE_THRESHOLD  # in (0, 1]; 1: every pair is interpolated, even at cuts
     overwrite: bool = False  # replace an existing output
+    strict: bool = False  # damage, and a stream that the output cannot hold, end it instead of being said
+    read: ReadOptions = ReadOptions()
     encode: EncodeOptions = EncodeOptions()
 
     def __post_init__(self) -> None:
@@ -200,6 +223,18 @@ class UpscaleOptions:
                 f"an output of {shown} has a side above {MAX_SIDE_PX} px; try a smaller --scale or --height"
             )
         return output
+
+
+def parse_rate(text: str) -> Fraction:
+    """Read frames per second: ``25``, ``30000/1001``, or ``29.97``, which means the same.
+
+    Raises:
+        OptionError: the text is none of these, or its value is out of range.
+    """
+    rate = TargetRate.parse(text)
+    if rate.relative:
+        raise OptionError(f"frame rate {text!r} is a multiple of nothing; try --input-fps 25")
+    return rate.value
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.media.destination import check_destination
 from videoinr_cli.media.formats import OutputFormat, output_format
 from videoinr_cli.media.planes import layout_of
-from videoinr_cli.media.probe import probe
+from videoinr_cli.media.prepare import prepare
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.writer import VideoWriter
@@ -118,6 +118,7 @@ class _Plan:
             end_pts=None if end is None else self.timeline.end_pts(end),
             last_pts=self.source.last_pts if self.timeline.rate is None else None,
             overwrite=self.options.overwrite,
+            strict=self.options.strict,
         )
 
     def make_renderer(self, model: AnyVideoInr) -> Renderer:
@@ -156,7 +157,7 @@ def upscale_video(
         MemoryLimitError: a frame does not fit in memory.
     """
     options = options or UpscaleOptions()
-    plan = _Plan.make(probe(source), Path(destination), options)
+    plan = _Plan.make(prepare(source, options.read), Path(destination), options)
     if model is None:
         model = load_model(options.weights, device=options.device, precision=options.precision)
     return _run(plan, model, progress or (lambda _: None))
@@ -236,7 +237,8 @@ def _join(threads: list[threading.Thread]) -> None:
 def _decode(plan: _Plan, frames: Channel[GivenFrame]) -> None:
     """Stage one: the source's frames, compared with one another while they are in the cache."""
     try:
-        for frame in compared(read_frames(plan.source), plan.options.scene_threshold):
+        source = read_frames(plan.source, strict=plan.options.strict)
+        for frame in compared(source, plan.options.scene_threshold):
             frames.put(frame)
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames

@@ -67,7 +67,7 @@ def test_images_are_read_as_a_video(
     (tmp_path / "frames").mkdir()
     run_ffmpeg("-i", clip, "-c:v", codec, "-f", "image2", tmp_path / "frames" / f"%03d.{suffix}")
     for path in (tmp_path / "frames", tmp_path / "frames" / f"%03d.{suffix}"):
-        info = probe(path, image_rate=Fraction(24000, 1001))
+        info = probe(path, rate=Fraction(24000, 1001))
         assert info.frame_rate == Fraction(24000, 1001)
         assert info.duration == 12 * Fraction(1001, 24000)
         assert (info.width, info.height, info.frame_count) == (64, 48, 12)
@@ -118,6 +118,13 @@ def test_standard_input_is_read_as_it_comes(
     described, times = done.stdout.decode().splitlines()
     assert described == f"{container} 64 48 25 15 {mean}"
     assert times == str([n / 25 for n in range(15)])
+
+
+@pytest.mark.parametrize("name", ["in.h264", "in.mjpeg"])
+def test_raw_streams_get_the_rate_that_is_given(make_clip: MakeClip, name: str) -> None:
+    info = probe(make_clip(name, frames=9), rate=Fraction(50))
+    assert info.frame_rate == 50
+    assert [frame.pts * info.time_base for frame in read_frames(info)] == [Fraction(n, 50) for n in range(9)]
 
 
 def test_standard_input_without_a_video_is_said(tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ from videoinr_cli.options import (
     DEFAULT_SCALE,
     DEFAULT_SCENE_THRESHOLD,
     DEFAULT_WEIGHTS,
+    DEINTERLACE,
     PRECISIONS,
     EncodeOptions,
+    ReadOptions,
     TargetRate,
     UpscaleOptions,
+    parse_rate,
     parse_size,
 )
 
@@ -56,6 +59,19 @@ time_options: Decorator[Any] = group(
     ),
 )
 
+read_options: Decorator[Any] = group(
+    click.option(
+        "--input-fps", metavar="RATE", help="Of images and raw streams, which have no times.  [default: 25]"
+    ),
+    click.option(
+        "--deinterlace",
+        type=click.Choice(DEINTERLACE),
+        default="auto",
+        show_default=True,
+        help="A frame for every field; auto: of what says that it is interlaced, or shows it.",
+    ),
+)
+
 encoder_options: Decorator[Any] = group(
     click.option(
         "--codec",
@@ -81,7 +97,15 @@ model_options: Decorator[Any] = group(
     click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True),
 )
 
-upscale_options: Decorator[Any] = group(size_options, time_options, encoder_options, model_options)
+strict_option: Decorator[Any] = click.option(
+    "--strict",
+    is_flag=True,
+    help="Fail at damage in the source, and at a stream that the output cannot hold.",
+)
+
+upscale_options: Decorator[Any] = group(
+    size_options, time_options, read_options, encoder_options, model_options, strict_option
+)
 """All of the groups whose values `read_upscale_options` takes."""
 
 
@@ -106,6 +130,8 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         weights=given["weights"],
         scene_threshold=given["scene_threshold"],
         overwrite=overwrite,
+        strict=given["strict"],
+        read=as_read_options(given),
         encode=EncodeOptions(
             codec=given["codec"],
             crf=given["crf"],
@@ -113,6 +139,19 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
             pix_fmt=given["pix_fmt"],
             extra=tuple(map(_key_value, given["encoder_option"])),
         ),
+    )
+
+
+def as_read_options(given: Mapping[str, Any]) -> ReadOptions:
+    """Return what the values of `read_options` ask for.
+
+    Raises:
+        OptionError: a value makes no sense.
+    """
+    rate = given["input_fps"]
+    return ReadOptions(
+        rate=None if rate is None else parse_rate(rate),
+        deinterlace=given["deinterlace"],
     )
 
 

@@ -14,7 +14,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Literal
 
 import av
 import numpy as np
@@ -22,9 +21,9 @@ import numpy.typing as npt
 
 from videoinr_cli.media.source import pulled, source_frames
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.options import Deinterlace
 
 Luma = npt.NDArray[np.float32]
-Deinterlace = Literal["auto", "on", "off"]
 
 INTERLACING_CODECS = frozenset(
     {

@@ -20,7 +20,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from videoinr_cli.errors import InputError
+from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.images import find_images
 from videoinr_cli.media.source import (
@@ -38,32 +38,54 @@ FALLBACK_RATE = Fraction(25)
 FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
 """Of ffmpeg's AVFieldOrder; 4 and 5 as its own programs use them, if not as their documentation has it."""
 
+WITHOUT_TIMES = 0x80
+"""ffmpeg's AVFMT_NOTIMESTAMPS: the flag of raw streams."""
+
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
-def probe(path: str | os.PathLike[str], *, image_rate: Fraction = FALLBACK_RATE) -> VideoInfo:
+def probe(path: str | os.PathLike[str], *, rate: Fraction | None = None) -> VideoInfo:
     """Return what a source holds.
 
     Args:
         path: a video file, ``-`` for standard input, a folder of images, or a pattern such as
             ``frames/%05d.png``.
-        image_rate: images per second, of a folder or a pattern.
+        rate: frames per second, of images and raw streams, which have no times; None: what a raw stream
+            says, else `FALLBACK_RATE`.
 
     Raises:
         InputError: the file is missing or no media file, the folder holds no images; there is no video in
             it, no decoder for it, or not one frame of it can be decoded.
+        OptionError: a rate is given for a source that has its own times.
     """
     source = Path(path)
     if source == STANDARD_INPUT:
         pipe = standard_input()
         if pipe.first is None:
             raise InputError("no frame of the video on standard input can be decoded")
-        return _described(source, pipe.container, pipe.stream, pipe.first, can_seek=False)
+        info = _described(source, pipe.container, pipe.stream, pipe.first, can_seek=False)
+        return info if rate is None else _counted(info, rate, pipe.container)
     if images := find_images(source):
-        return _of_images(source, images, image_rate)
+        return _of_images(source, images, rate or FALLBACK_RATE)
     with open_source(source) as container:
         stream = video_stream(container)
-        return _described(source, container, stream, _first_frame(container, stream, source), can_seek=True)
+        info = _described(source, container, stream, _first_frame(container, stream, source), can_seek=True)
+        return info if rate is None else _counted(info, rate, container)
+
+
+def _counted(info: VideoInfo, rate: Fraction, container: InputContainer) -> VideoInfo:
+    """Return a raw stream at the rate that the user gives it."""
+    if not (container.format.flags & WITHOUT_TIMES or container.format.name.endswith("_pipe")):
+        raise OptionError(f"{str(info.path)!r} has its own times; --input-fps is for images and raw streams")
+    return dataclasses.replace(
+        info,
+        counts_frames=True,
+        time_base=1 / rate,
+        frame_rate=rate,
+        start_pts=0,
+        last_pts=None,
+        duration=None,
+    )
 
 
 def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction) -> VideoInfo:

@@ -77,7 +77,8 @@ def video_stream(container: InputContainer) -> VideoStream:
         decodable,
         key=lambda video: (bool(video.disposition & Disposition.default), video.width * video.height),
     )
-    chosen.thread_type = "AUTO"
+    # Not one frame per thread: errors would come frames later, and of the last frames not at all.
+    chosen.thread_type = "SLICE"
     return chosen
 
 
@@ -125,13 +126,27 @@ def source_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator
     """
     if info.images:
         yield from image_frames(info.images, on_damage)
-    elif info.path == STANDARD_INPUT:
+        return
+    frames = _stream_frames(info.path, on_damage)
+    if info.counts_frames:
+        frames = _counted(frames)
+    yield from frames
+
+
+def _stream_frames(path: Path, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
+    if path == STANDARD_INPUT:
         pipe = standard_input()
         pipe.on_damage = on_damage
         yield from pipe.frames()
     else:
-        with open_source(info.path) as container:
+        with open_source(path) as container:
             yield from decoded_frames(container, video_stream(container), on_damage)
+
+
+def _counted(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    for number, frame in enumerate(frames):
+        frame.pts, frame.duration = number, 1
+        yield frame
 
 
 def image_frames(

@@ -52,6 +52,7 @@ class VideoInfo:
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
     field_order: str = "unknown"  # "progressive", "tff", "bff", "unknown", or "flagged": each frame tells
     fields: str | None = None  # "tff", "bff" or "flagged" when every field is read as a picture of its own
+    counts_frames: bool = False  # whether frames are one tick each, whatever the file says
     frame_count: int | None = None  # as the file says, often absent and sometimes wrong
     mastering_display: str | None = (
         None  # of HDR10, as encoders take it: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"
