@@ -1,0 +1,102 @@
+"""Send frames through a real video encoder and back, in memory: what footage has been through.
+
+Knows nothing of training: frames in, the same frames with that codec's artefacts out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from typing import Literal
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from videoinr_cli.media.colour import Colour
+from videoinr_cli.media.planes import from_rgb, to_rgb
+
+Frames = npt.NDArray[np.uint8]
+
+Codec = Literal["libx264", "libx265", "mpeg4", "mjpeg"]
+DECODERS: dict[Codec, str] = {"libx264": "h264", "libx265": "hevc", "mpeg4": "mpeg4", "mjpeg": "mjpeg"}
+
+MIN_SIDE_PX = 80
+"""x265 writes past its buffers where a picture is smaller than its largest coding block, 64 px, and at 64 px
+its result still depends on what lay in memory before (build 216)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How frames are encoded."""
+
+    codec: Codec
+    quality: float  # constant rate factor of libx264 and libx265, quantiser scale of mpeg4 and mjpeg
+    preset: str = "medium"  # of libx264 and libx265
+    pix_fmt: str = "yuv420p"
+
+    def options(self) -> dict[str, str]:
+        """Return ffmpeg's options, such that the result is the same every time."""
+        if self.codec == "libx264":
+            # else x264's tree of macroblocks, with AVX-512, comes out differently from run to run
+            exact = "cpu-independent=1"
+            return {"crf": f"{self.quality:g}", "preset": self.preset, "x264-params": exact}
+        if self.codec == "libx265":
+            quiet = "log-level=none:pools=none:frame-threads=1"
+            return {"crf": f"{self.quality:g}", "preset": self.preset, "x265-params": quiet}
+        # not -qscale: the encoder takes that from each frame, where it cannot be set from here
+        return {"qmin": f"{self.quality:.0f}", "qmax": f"{self.quality:.0f}"}
+
+    def colour(self) -> Colour:
+        """Return what the numbers mean: JPEG's own convention for mjpeg, standard definition's else."""
+        said = Colour(range="full", chroma_location="center") if self.codec == "mjpeg" else Colour()
+        return said.resolved(0, 0)
+
+
+def compress(frames: Frames, encoding: Encoding) -> Frames:
+    """Encode and decode frames as one video that begins with the first of them.
+
+    Args:
+        frames: (T, H, W, 3) RGB; H and W at least `MIN_SIDE_PX` and even.
+
+    Returns:
+        (T, H, W, 3).
+
+    Raises:
+        ValueError: the frames are too small.
+    """
+    if min(frames.shape[1:3]) < MIN_SIDE_PX:
+        raise ValueError(
+            f"pictures of {frames.shape[1:3]} are too small to encode; {MIN_SIDE_PX} px at least"
+        )
+    colour = encoding.colour()
+    encoder = _encoder(encoding, *frames.shape[1:3])
+    packets: list[av.Packet[av.VideoStream]] = []
+    for number, rgb in enumerate(frames):
+        frame = from_rgb(rgb, encoding.pix_fmt, colour)
+        frame.color_range = encoder.color_range
+        frame.pts = number
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    decoder = av.CodecContext.create(DECODERS[encoding.codec], "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.thread_count = 1
+    decoded = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+    return np.stack([to_rgb(frame, colour)[0] for frame in decoded])
+
+
+def subsample_chroma(frames: Frames, pix_fmt: str) -> Frames:
+    """Take (T, H, W, 3) frames to a pixel format and back, without encoding them."""
+    colour = Colour().resolved(0, 0)
+    return np.stack([to_rgb(from_rgb(rgb, pix_fmt, colour), colour)[0] for rgb in frames])
+
+
+def _encoder(encoding: Encoding, height: int, width: int) -> av.VideoCodecContext:
+    encoder = av.CodecContext.create(encoding.codec, "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.height, encoder.width, encoder.pix_fmt = height, width, encoding.pix_fmt
+    encoder.framerate, encoder.time_base = Fraction(25), Fraction(1, 25)
+    encoder.color_range = 2 if encoding.codec == "mjpeg" else 1  # full, limited
+    encoder.thread_count = 1
+    encoder.options = encoding.options()
+    return encoder
