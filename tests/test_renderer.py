@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_a_frame_is_encoded_once() -> None:
         for tau in [Fraction(0), Fraction(1, 3), Fraction(2, 3)] if second else [Fraction(0)] * 3:
             view.render(tau)
     assert model.frames_encoded == 6
-    assert model.pairs_encoded == 5, "the last frame is rendered from the last pair"
+    assert model.pairs_encoded == 6, "the last frame once more: by itself it has no frame after it"
     assert len(model.rendered) == 5 * 3 + 1, "and once, however long it lasts"
 
 
@@ -67,7 +68,7 @@ def test_pairs_without_instants_cost_nothing() -> None:
     assert model.frames_encoded == model.pairs_encoded == 0
     view.advance(frame(2), frame(4))
     assert level(view, HALF) == 3
-    assert (model.frames_encoded, model.pairs_encoded) == (2, 1)
+    assert (model.frames_encoded, model.pairs_encoded) == (3, 1), "the frame before it is looked at"
 
 
 def test_a_cut_shows_the_nearer_frame() -> None:
@@ -80,7 +81,11 @@ def test_a_cut_shows_the_nearer_frame() -> None:
     view.advance(frame(200, is_cut=True), frame(210))
     assert [level(view, tau) for tau in (0, HALF)] == [200, 205]
     assert model.frames_encoded == 4
-    assert model.pairs_encoded == 3, "before the cut, the first frame after it alone, and after it"
+    assert model.context == [
+        (None, 10, 20, None),
+        (None, 200, 200, None),
+        (None, 200, 210, None),
+    ], "before the cut, the first frame after it alone, and after it"
 
 
 def test_repeats_are_not_rendered_again() -> None:
@@ -117,9 +122,9 @@ def test_one_pair_is_held_at_a_time() -> None:
     held: list[weakref.ref[BlendPair]] = []
 
     class Watched(BlendVideoInr):
-        def encode_pair(self, first: BlendFrame, second: BlendFrame) -> BlendPair:
+        def encode_pair(self, first: BlendFrame, second: BlendFrame, **beside: Any) -> BlendPair:
             assert all(pair() is None for pair in held)
-            pair = super().encode_pair(first, second)
+            pair = super().encode_pair(first, second, **beside)
             held.append(weakref.ref(pair))
             return pair
 
@@ -128,7 +133,63 @@ def test_one_pair_is_held_at_a_time() -> None:
         view.advance(frame(n), frame(n + 1, is_cut=n == 2))
         view.render(HALF)
         view.render(Fraction(3, 4))
-    assert len(held) == 4, "three pairs, and the frame after the cut with itself"
+    assert len(held) == 5, "three pairs, and the frames around the cut, each without the other"
+
+
+def run(view: Renderer, frames: list[GivenFrame], *taus: Fraction) -> None:
+    """Lead a renderer through frames as the pipeline does."""
+    beyond: list[GivenFrame | None] = [*frames[1:], None, None]
+    for first, second, after in zip(frames, beyond, beyond[1:], strict=False):
+        view.advance(first, second, after)
+        for tau in taus if second else taus[:1]:
+            view.render(tau)
+
+
+def test_the_network_sees_the_frames_beside_a_pair() -> None:
+    model = BlendVideoInr()
+    run(renderer(model), [frame(n) for n in range(5)], Fraction(0), HALF)
+    assert model.context == [
+        (None, 0, 1, 2),
+        (0, 1, 2, 3),
+        (1, 2, 3, 4),
+        (2, 3, 4, None),
+        (None, 3, 4, None),
+    ], "the last frame is rendered in the pair before it"
+    assert model.carried == [None, 1, 2, 3, 4]
+    assert model.frames_encoded == 5
+
+
+def test_the_network_sees_no_frame_beyond_a_cut() -> None:
+    model = BlendVideoInr()
+    run(renderer(model), [frame(n, is_cut=n in (3, 5)) for n in range(7)], HALF)
+    assert model.context == [
+        (None, 0, 1, 2),
+        (0, 1, 2, None),
+        (None, 1, 2, None),
+        (None, 3, 4, None),
+        (None, 5, 6, None),
+    ]
+
+
+def test_repeats_are_no_frames_beside_a_pair() -> None:
+    model = BlendVideoInr()
+    run(renderer(model), [frame(n, is_repeat=copy) for n in range(3) for copy in (False, True)], HALF)
+    assert set(model.context) == {(None, 0, 1, None), (None, 1, 2, None), (None, 0, 0, None)}
+
+
+def test_what_was_asked_for_earlier_does_not_show() -> None:
+    """A video rendered in parts is the same as one rendered at once."""
+    frames = [frame(n, is_cut=n == 4) for n in range(7)]
+    whole = BlendVideoInr()
+    run(renderer(whole), frames, Fraction(0), HALF)
+    part = BlendVideoInr()
+    view = renderer(part)
+    view.advance(frames[2], frames[3], frames[4])
+    for first in (3, 4):
+        view.advance(frames[first], frames[first + 1], frames[first + 2])
+        for tau in (Fraction(0), HALF):
+            view.render(tau)
+    assert part.context == whole.context[3:5]
 
 
 @pytest.mark.parametrize("bit_depth", [8, 10, 16])

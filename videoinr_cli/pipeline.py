@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +33,8 @@ from videoinr_cli.renderer import GivenFrame, Renderer, Rendering
 from videoinr_cli.scenes import Thumbnail, cut_score, thumbnail
 from videoinr_cli.timeline import Timeline
 from videoinr_cli.weights import load_model
+
+T = TypeVar("T")
 
 QUEUED_FRAMES = 3
 """Frames that wait between two stages: enough to bridge a slow one, few enough not to count in memory."""
@@ -248,10 +251,20 @@ def _decode(plan: _Plan, frames: Channel[GivenFrame]) -> None:
 def _render(plan: _Plan, model: AnyVideoInr, frames: Iterable[GivenFrame]) -> Iterator[_OutputFrame]:
     """Stage two: the output's frames, in the calling thread."""
     renderer = plan.make_renderer(model)
-    for span in plan.timeline.spans(frames, source_rate=plan.source.frame_rate):
-        renderer.advance(span.first, span.second)
+    spans = plan.timeline.spans(frames, source_rate=plan.source.frame_rate)
+    for span, following in _with_following(spans):
+        renderer.advance(span.first, span.second, None if following is None else following.second)
         for instant in span.instants:
             yield _OutputFrame(renderer.render(instant.tau), instant.pts)
+
+
+def _with_following(items: Iterator[T]) -> Iterator[tuple[T, T | None]]:
+    """Tell with each item the one that follows, None after the last."""
+    item = next(items, None)
+    while item is not None:
+        following = next(items, None)
+        yield item, following
+        item = following
 
 
 class _Encoder:

@@ -1,14 +1,14 @@
 """Turn the frames of a video into pictures of its instants, computing nothing twice.
 
-Knows nothing of files or timestamps: it is led from one pair of frames to the next, and asked for positions
-within the pair at hand.
+Knows nothing of files or timestamps: it is led from one pair of frames to the next, shown the frame that
+follows, and asked for positions within the pair at hand.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model.network import PairEncoding
 
 Picture = NDArray[Any]  # of uint8 or uint16
 
@@ -45,24 +46,29 @@ class _Still:
     """One picture of the source on the device, with all that was computed from it alone."""
 
     def __init__(self, frame: GivenFrame, device: torch.device) -> None:
+        self.starts_scene = frame.is_cut
         self.rgb: Tensor | None = _to_device(frame.rgb, device)  # (1, 3, H, W); None once it is encoded
         self.alpha = None if frame.alpha is None else _to_device(frame.alpha[..., None], device)
         self.encoding: Any = None
         self.rendering: Rendering | None = None
 
 
-@dataclasses.dataclass
-class _EncodedPair:
+class _Context(NamedTuple):
+    """A pair, and the frames beside it as far as they show the same scene."""
+
+    before: _Still | None
     first: _Still
     second: _Still
-    encoding: Any
+    after: _Still | None
 
 
 class Renderer:
     """Renders positions within one pair of frames after the other.
 
     A frame is encoded once, a pair only when a position within it is asked for, and the picture of a given
-    frame is rendered once, however long it lasts. No more than one pair's encoding is held.
+    frame is rendered once, however long it lasts. No more than one pair's encoding is held. A picture depends
+    on its pair and the two frames beside that, whatever was asked for earlier; one of a frame that repeats
+    depends on where it first appeared.
     """
 
     def __init__(
@@ -81,24 +87,33 @@ class Renderer:
         self._size = (size[1], size[0])  # (Ho, Wo)
         self._dtype: type[np.uint8 | np.uint16] = np.uint8 if bit_depth <= 8 else np.uint16
         self._with_alpha = with_alpha
+        self._before: _Still | None = None
         self._first: _Still | None = None
         self._second: _Still | None = None
-        self._is_cut = False
-        self._pair: _EncodedPair | None = None
+        self._after: _Still | None = None
+        self._context: _Context | None = None  # of the encoding at hand
+        self._encoding: PairEncoding | None = None
 
-    def advance(self, first: GivenFrame, second: GivenFrame | None) -> None:
+    def advance(self, first: GivenFrame, second: GivenFrame | None, after: GivenFrame | None = None) -> None:
         """Go on to the next pair.
 
         Args:
             first: the second frame of the pair before, if there was one.
             second: the frame after it, or None after the last.
+            after: the frame after that, or None; the second one of the next pair.
         """
-        self._first = self._second or _Still(first, self._device)
-        if second is None:
-            self._second, self._is_cut = None, False
-            return
-        self._second = self._first if second.is_repeat else _Still(second, self._device)
-        self._is_cut = second.is_cut
+        self._before, self._first = self._first, self._second or _Still(first, self._device)
+        self._second = self._after or self._still(second, self._first)
+        self._after = None if self._second is None else self._still(after, self._second)
+
+    def _still(self, frame: GivenFrame | None, before: _Still) -> _Still | None:
+        if frame is None:
+            return None
+        return before if frame.is_repeat else _Still(frame, self._device)
+
+    @property
+    def _is_cut(self) -> bool:
+        return self._second is not self._first and self._second is not None and self._second.starts_scene
 
     @torch.inference_mode()
     def render(self, tau: Fraction) -> Rendering:
@@ -115,41 +130,55 @@ class Renderer:
         alpha = None
         if self._with_alpha and first.alpha is not None and second.alpha is not None:
             alpha = torch.lerp(self._enlarged(first.alpha), self._enlarged(second.alpha), float(tau))
-        rgb = self._model.render(self._encoded(first, second), float(tau), self._size)
-        return self._rendering(rgb, alpha)
+        encoding = self._encoded(self._pair_at_hand())
+        return self._rendering(self._model.render(encoding, float(tau), self._size), alpha)
 
     def _given(self, still: _Still) -> Rendering:
         """Render one of the given frames, unless that has been done."""
         if still.rendering is None:
             alpha = self._enlarged(still.alpha) if self._with_alpha and still.alpha is not None else None
-            encoding, tau = self._context(still)
-            still.rendering = self._rendering(self._model.render(encoding, tau, self._size), alpha)
+            context, tau = self._around(still)
+            still.rendering = self._rendering(
+                self._model.render(self._encoded(context), tau, self._size), alpha
+            )
         return still.rendering
 
-    def _context(self, still: _Still) -> tuple[Any, float]:
-        """Return the encoding of a pair that holds the frame, and its place there.
+    def _around(self, still: _Still) -> tuple[_Context, float]:
+        """Return a pair that holds the frame, and its place there.
 
-        That is the pair at hand, so long as it is of one scene, else the pair before if it is still there,
-        else the frame with itself.
+        That is the pair at hand, so long as it is of one scene, else the pair before, else the frame with
+        itself.
         """
+        pair = self._pair_at_hand()
+        if pair.second is not pair.first and not self._is_cut:
+            return pair, 0.0 if still is pair.first else 1.0
+        if still is pair.first and pair.before is not None:
+            return _Context(None, pair.before, still, None), 1.0
+        return _Context(None, still, still, None), 0.0
+
+    def _pair_at_hand(self) -> _Context:
         first, second = self._first, self._second
         assert first is not None
-        if second is not None and second is not first and not self._is_cut:
-            return self._encoded(first, second), 0.0 if still is first else 1.0
-        if self._pair is not None and self._pair.second is still:
-            return self._pair.encoding, 1.0
-        return self._encoded(still, still), 0.0
+        second = second or first
+        before = None if self._before is first or first.starts_scene else self._before
+        after = self._after
+        if after is second or (after is not None and after.starts_scene):
+            after = None
+        return _Context(before, first, second, after)
 
-    def _encoded(self, first: _Still, second: _Still) -> Any:
+    def _encoded(self, context: _Context) -> PairEncoding:
         """Return the encoding of a pair, after letting go of the one before."""
-        if self._pair is None or self._pair.first is not first or self._pair.second is not second:
-            self._pair = None
-            for still in (first, second):
-                if still.rgb is not None:
+        if self._encoding is None or self._context != context:
+            carry = None if self._encoding is None else self._encoding.carry
+            self._encoding = None
+            for still in context:
+                if still is not None and still.rgb is not None:
                     still.encoding = self._model.encode_frame(still.rgb)
                     still.rgb = None
-            self._pair = _EncodedPair(first, second, self._model.encode_pair(first.encoding, second.encoding))
-        return self._pair.encoding
+            before, first, second, after = (None if still is None else still.encoding for still in context)
+            self._context = context
+            self._encoding = self._model.encode_pair(first, second, before=before, after=after, carry=carry)
+        return self._encoding
 
     def _enlarged(self, alpha: Tensor) -> Tensor:
         """Enlarge transparency, (1, 1, H, W), bicubically: the network knows colour only."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from tests.tiny import TINY
 from videoinr_cli.model import Window
-from videoinr_cli.model.fast import FastPair, FastVideoInr, warp
+from videoinr_cli.model.fast import FastFrame, FastMotion, FastPair, FastVideoInr, warp
 
 ROUNDING = 2e-5
 """Another order of float32 operations moves an output by up to 1e-5."""
@@ -33,6 +35,11 @@ def frames() -> Tensor:
 
 def encode(network: FastVideoInr, frames: Tensor) -> FastPair:
     return network.encode_pair(network.encode_frame(frames[:1]), network.encode_frame(frames[1:]))
+
+
+def four_frames() -> tuple[Tensor, ...]:
+    """Four frames of (1, 3, 16, 24)."""
+    return torch.rand(4, 3, 16, 24, generator=torch.Generator().manual_seed(2)).split(1)
 
 
 @torch.no_grad()
@@ -97,6 +104,53 @@ def test_each_pair_of_a_batch_has_its_own_instant(network: FastVideoInr, frames:
     for index, tau in enumerate((0.2, 0.9)):
         alone = network.render(encode(network, frames), tau, (38, 54))
         torch.testing.assert_close(both[index : index + 1], alone, rtol=0, atol=ROUNDING)
+
+
+@torch.no_grad()
+def test_frames_beside_the_pair_are_used(network: FastVideoInr) -> None:
+    before, first, second, after = (network.encode_frame(frame) for frame in four_frames())
+    alone = network.render(network.encode_pair(first, second), 0.3, (32, 40))
+    for beside in ({"before": before}, {"after": after}):
+        fused = network.render(network.encode_pair(first, second, **beside), 0.3, (32, 40))
+        assert (fused - alone).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_a_frame_beside_counts_once_however_often_it_is_there(network: FastVideoInr) -> None:
+    _, first, second, _ = (network.encode_frame(frame) for frame in four_frames())
+    pair = network.encode_pair(first, second)
+    again = network.encode_pair(first, second, before=second, after=first)
+    torch.testing.assert_close(
+        network.render(again, 0.3, (32, 40)), network.render(pair, 0.3, (32, 40)), rtol=0, atol=ROUNDING
+    )
+
+
+@torch.no_grad()
+def test_taking_over_from_the_pair_before_changes_nothing(network: FastVideoInr) -> None:
+    frames = [network.encode_frame(frame) for frame in four_frames()]
+    earlier = network.encode_pair(frames[0], frames[1], after=frames[2])
+    beside = {"before": frames[0], "after": frames[3]}
+    carried = network.encode_pair(frames[1], frames[2], **beside, carry=earlier.carry)
+    fresh = network.encode_pair(frames[1], frames[2], **beside)
+    assert torch.equal(network.render(carried, 0.3, (32, 40)), network.render(fresh, 0.3, (32, 40)))
+    assert carried.carry.motions[0] is earlier.carry.motions[1], "the motion was known"
+    assert earlier.carry.view.frame is frames[1]
+
+
+@torch.no_grad()
+def test_a_view_is_fused_once(network: FastVideoInr, monkeypatch: pytest.MonkeyPatch) -> None:
+    fused: list[FastFrame] = []
+    fuse = network.encoder.fuse
+
+    def counted(frame: FastFrame, motions: Sequence[FastMotion]) -> Tensor:
+        fused.append(frame)
+        return fuse(frame, motions)
+
+    monkeypatch.setattr(network.encoder, "fuse", counted)
+    frames = [network.encode_frame(frame) for frame in four_frames()]
+    earlier = network.encode_pair(frames[0], frames[1], after=frames[2])
+    network.encode_pair(frames[1], frames[2], before=frames[0], after=frames[3], carry=earlier.carry)
+    assert [frames.index(frame) for frame in fused] == [0, 1, 2]
 
 
 def test_gradient_reaches_every_weight(network: FastVideoInr, frames: Tensor) -> None:

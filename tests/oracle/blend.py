@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from videoinr_cli.model import VideoInr, Window
 from videoinr_cli.model.config import ModelConfig
-from videoinr_cli.model.network import Encoding
+from videoinr_cli.model.network import Encoding, PairEncoding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class BlendFrame(Encoding):
 
 
 @dataclasses.dataclass(frozen=True)
-class BlendPair(Encoding):
+class BlendPair(PairEncoding):
     first: Tensor
     second: Tensor
 
@@ -34,14 +34,26 @@ class BlendVideoInr(VideoInr[BlendFrame, BlendPair, Tensor]):
         self.frames_encoded = 0
         self.pairs_encoded = 0
         self.rendered: list[Fraction] = []
+        self.context: list[tuple[int | None, ...]] = []  # levels of the four frames of each pair encoded
+        self.carried: list[int | None] = []  # for each pair, which one it could take over from
 
     def encode_frame(self, frame: Tensor) -> BlendFrame:
         self.frames_encoded += 1
         return BlendFrame(*frame.shape[2:], frame)
 
-    def encode_pair(self, first: BlendFrame, second: BlendFrame) -> BlendPair:
+    def encode_pair(
+        self,
+        first: BlendFrame,
+        second: BlendFrame,
+        *,
+        before: BlendFrame | None = None,
+        after: BlendFrame | None = None,
+        carry: int | None = None,
+    ) -> BlendPair:
         self.pairs_encoded += 1
-        return BlendPair(first.height, first.width, first.rgb, second.rgb)
+        self.context.append((_level(before), _level(first), _level(second), _level(after)))
+        self.carried.append(carry)
+        return BlendPair(first.height, first.width, first.rgb, second.rgb, carry=self.pairs_encoded)
 
     def prepare_instant(
         self, pair: BlendPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
@@ -55,3 +67,8 @@ class BlendVideoInr(VideoInr[BlendFrame, BlendPair, Tensor]):
 
     def query_bytes(self, pair: BlendPair) -> int:
         return 12
+
+
+def _level(frame: BlendFrame | None) -> int | None:
+    """Return the 8-bit level of a frame's first pixel."""
+    return None if frame is None else round(float(frame.rgb.flatten()[0]) * 255)

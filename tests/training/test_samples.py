@@ -71,16 +71,35 @@ def test_clip_instants_are_where_tau_says() -> None:
     for _ in range(20):
         frames, tau = sampler._from_clip(rng, 64)
         red = frames[:, 0].mean(dim=(1, 2)) * 255
-        assert float((red[1] - red[0]) / (red[2] - red[0])) == pytest.approx(tau, abs=1e-3)
+        assert float((red[2] - red[1]) / (red[3] - red[1])) == pytest.approx(tau, abs=1e-3)
+
+
+def test_frames_beside_the_pair_are_as_far_from_it_as_its_own_are_apart() -> None:
+    sampler = Sampler([sliding_clip()], dataclasses.replace(RECIPE, still_share=0.0), seed=1)
+    rng = np.random.default_rng(5)
+    complete = 0
+    for _ in range(20):
+        frames, _ = sampler._from_clip(rng, 64)
+        before, first, _, second, after = (frames[:, 0].mean(dim=(1, 2)) * 255).tolist()
+        assert before in (pytest.approx(2 * first - second, abs=1e-3), first)
+        assert after in (pytest.approx(2 * second - first, abs=1e-3), second)
+        complete += before != first and after != second
+    assert complete
+
+
+def test_frames_beside_the_pair_are_left_out_now_and_then(sampler: Sampler) -> None:
+    batches = [sampler.batch(step) for step in range(30)]
+    assert {batch.before is None for batch in batches} == {True, False}
+    assert {batch.after is None for batch in batches} == {True, False}
 
 
 def test_still_moves_and_its_path_is_shared() -> None:
     """With the same draw, the instant at tau = 1 would be the second frame: motion is continuous in time."""
     sampler = Sampler([still(1), still(2)], RECIPE, seed=1)
     frames, tau = sampler._from_still(np.random.default_rng(3), 64)
-    assert frames.shape == (3, 3, 64, 64)
+    assert frames.shape == (5, 3, 64, 64)
     assert 0 < tau < 1
-    ends = (frames[0] - frames[2]).abs().mean()
-    halves = (frames[0] - frames[1]).abs().mean(), (frames[1] - frames[2]).abs().mean()
+    ends = (frames[1] - frames[3]).abs().mean()
+    halves = (frames[1] - frames[2]).abs().mean(), (frames[2] - frames[3]).abs().mean()
     assert ends > 0
     assert max(halves) <= ends * 1.1

@@ -5,14 +5,16 @@ Knows nothing of ground truth or metrics. A method sees frames only as they come
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from videoinr_cli.model import VideoInr
+
+T = TypeVar("T")
 
 
 class Method(Protocol):
@@ -46,7 +48,20 @@ class ModelMethod:
     @torch.inference_mode()
     def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
         encoded = (self.model.encode_frame(frame.to(self.device)) for frame in given)
-        for first, second in pairwise(encoded):
-            pair = self.model.encode_pair(first, second)
+        carry = None
+        for before, first, second, after in _windows(encoded):
+            pair = self.model.encode_pair(first, second, before=before, after=after, carry=carry)
+            carry = pair.carry
             for step in range(steps):
                 yield self.model.render(pair, step / steps, size)
+
+
+def _windows(items: Iterable[T]) -> Iterator[tuple[T | None, T, T, T | None]]:
+    """Yield each pair of consecutive items between the one before it and the one after it."""
+    before: T | None = None
+    first: T | None = None
+    second: T | None = None
+    for after in itertools.chain(items, [None]):
+        if first is not None and second is not None:
+            yield before, first, second, after
+        before, first, second = first, second, after

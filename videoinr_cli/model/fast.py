@@ -1,15 +1,17 @@
 """VideoINR made small: everything that sees a neighbourhood runs at LR, a query only gathers and decodes.
 
-Each frame of a pair is aligned with the other by the same weights. What the paper's equations name is here:
-an encoder (once per pair), a spatial field that has a feature at any point (eq. 2), a temporal network that
-has a flow at any point and instant (eq. 3), backward warping of the feature by that flow (eq. 4) and a
-decoder to RGB. Knows nothing of files or time stamps.
+A pair is encoded in three steps, each of which the next pair can take over: what a frame shows by itself, the
+motion between two consecutive frames, and a frame's view, which fuses it with the frames before and after it.
+What the paper's equations name is here: the encoder, a spatial field that has a feature at any point (eq. 2),
+a temporal network that has a flow at any point and instant (eq. 3), backward warping of the feature by that
+flow (eq. 4) and a decoder to RGB. Knows nothing of files or time stamps.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.coords import Taps, bilinear_taps, gather, gather_bilinear, pixel_positions
-from videoinr_cli.model.network import Encoding, VideoInr, Window
+from videoinr_cli.model.network import Encoding, PairEncoding, VideoInr, Window
 
 PYRAMID_STRIDE = 8
 """Frames are padded to a multiple of this: motion is first estimated at 1/8 of the LR size."""
@@ -27,7 +29,7 @@ MOTION = 5
 """Two flows of (dx, dy) and the logit of the blend."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class FastFrame(Encoding):
     """What depends on one frame alone; H and W are padded to a multiple of `PYRAMID_STRIDE`."""
 
@@ -36,13 +38,50 @@ class FastFrame(Encoding):
     pyramid: tuple[Tensor, ...]  # (B, P, H / 2, W / 2), then 1/4 and 1/8
 
 
-@dataclasses.dataclass(frozen=True)
-class FastPair(Encoding):
-    """A pair, each side aligned with the other; the first B of a batch of 2B belong to the first frame."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class FastMotion:
+    """The motion between two consecutive frames; the first B of a batch of 2B belong to the first of them."""
 
-    field: Tensor  # (2B, u H, u W, D), float32: the spatial field, u samples per LR pixel, see `Decoder`
-    rgb: Tensor  # (2B, u H, u W, 4), float32: its first three channels, RGB, and one of zeros
+    first: FastFrame
+    second: FastFrame
     flow: Tensor  # (2B, 2, H / 2, W / 2), float32, (dx, dy) in pixels of that grid: to the other frame
+    hidden: Tensor  # (2B, P, H / 2, W / 2): the features it was read from
+
+    def seen_from(self, frame: FastFrame) -> tuple[FastFrame, Tensor]:
+        """Return the other frame, and the flow to it."""
+        to_second, to_first = self.flow.chunk(2)
+        return (self.second, to_second) if frame is self.first else (self.first, to_first)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FastView:
+    """A frame fused with those beside it: the spatial field, u samples per LR pixel."""
+
+    frame: FastFrame
+    beside: tuple[FastFrame, ...]  # one or two
+    field: Tensor  # (B, F, u H, u W), RGB first
+    rgb: Tensor  # (B, u H, u W, 4), float32: the field's RGB, exactly, and a channel of zeros
+    features: Tensor  # (B, C, H, W)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FastCarry:
+    """What the next pair can take over."""
+
+    motions: tuple[FastMotion, ...]
+    view: FastView  # of the second frame
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FastPair(PairEncoding):
+    """Two views, made ready for the decoder; the first B of a batch of 2B belong to the first frame.
+
+    ``carry`` is a `FastCarry`.
+    """
+
+    field: Tensor  # (2B, u H, u W, D), float32: the spatial field as the decoder sums it up, see `Decoder`
+    rgb: Tensor  # (2B, u H, u W, 4), float32: RGB and a channel of zeros
+    flow: Tensor  # (2B, 2, H / 2, W / 2), float32: see `FastMotion`
     coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant
     fine_motion: Tensor  # (2B, M / 2, H, W): the same at full LR resolution
 
@@ -91,8 +130,8 @@ class FlowEstimator(nn.Module):
         return flow + self.flow(hidden).float(), hidden
 
 
-class PairEncoder(nn.Module):
-    """Per frame: features and their pyramid. Per pair: motion between the frames, features fused along it."""
+class Encoder(nn.Module):
+    """Features of one frame, the motion between two, features fused along it."""
 
     def __init__(self, config: FastConfig) -> None:
         super().__init__()
@@ -110,7 +149,7 @@ class PairEncoder(nn.Module):
         )
         self.flow_estimators = nn.ModuleList(FlowEstimator(levels) for _ in range(3))
         self.fusion = nn.Conv2d(2 * channels, channels, 3, padding=1)
-        self.pair_trunk = nn.Sequential(*(ResidualBlock(channels) for _ in range(config.pair_blocks)))
+        self.fused_trunk = nn.Sequential(*(ResidualBlock(channels) for _ in range(config.fused_blocks)))
 
     def frame(self, rgb: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return (B, C, H, W) features and their pyramid for (B, 3, H, W) RGB."""
@@ -120,8 +159,8 @@ class PairEncoder(nn.Module):
             levels.append(reduce(levels[-1]))
         return features, tuple(levels[1:])
 
-    def pair(self, first: FastFrame, second: FastFrame) -> tuple[Tensor, Tensor, Tensor]:
-        """Return, for both sides: fused features, flow at half LR size, features the flow was read from."""
+    def motion(self, first: FastFrame, second: FastFrame) -> FastMotion:
+        """Estimate the motion between two frames, both ways at once, from coarse to fine."""
         flow: Tensor | None = None
         hidden = first.features
         for level in (2, 1, 0):
@@ -133,10 +172,18 @@ class PairEncoder(nn.Module):
             )
             flow, hidden = self.flow_estimators[level](here, there, flow)
         assert flow is not None
-        here, there = _both_sides(first.features, second.features)
-        fused = F.relu(self.fusion(torch.cat([here, warp(there, _double(flow))], dim=1)))
-        features: Tensor = self.pair_trunk(here + fused)
-        return features, flow, hidden
+        return FastMotion(first, second, flow, hidden)
+
+    def fuse(self, frame: FastFrame, motions: Sequence[FastMotion]) -> Tensor:
+        """Return a frame's features, (B, C, H, W), fused with those of the frames that `motions` lead to."""
+        others, flows = zip(*(motion.seen_from(frame) for motion in motions), strict=True)
+        there = warp(torch.cat([other.features for other in others]), _double(torch.cat(flows)))
+        here = frame.features.repeat(len(others), 1, 1, 1)
+        fused = F.relu(self.fusion(torch.cat([here, there], dim=1)))
+        # a mean: what one frame beside it is worth does not depend on whether there is another
+        mean = fused.unflatten(0, (len(others), -1)).mean(0) if len(others) > 1 else fused
+        features: Tensor = self.fused_trunk(frame.features + mean)
+        return features
 
 
 class SpatialField(nn.Module):
@@ -153,13 +200,19 @@ class SpatialField(nn.Module):
             nn.Conv2d(config.channels, config.field_channels * self.upsample**2, 3, padding=1)
         )
 
-    def forward(self, features: Tensor, rgb: Tensor) -> Tensor:
-        """Return the (B, F, u H, u W) float32 table for (B, C, H, W) features and (B, 3, H, W) RGB."""
-        table = F.pixel_shuffle(self.layer(features), self.upsample).float()
+    def forward(self, features: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the field's table for (B, C, H, W) features and (B, 3, H, W) RGB.
+
+        Returns:
+            The (B, F, u H, u W) table in the type convolutions run in, and its RGB in float32,
+            (B, u H, u W, 4): four floats are read as fast as three.
+        """
+        table = F.pixel_shuffle(self.layer(features), self.upsample)
         # antialias only selects the kernel with a = -0.5 here (a = -0.75 without): enlarging needs no filter
         enlarged = F.interpolate(rgb, scale_factor=self.upsample, mode="bicubic", antialias=True)
-        table[:, :RGB] += enlarged
-        return table.contiguous(memory_format=torch.channels_last)
+        exact = table[:, :RGB].float() + enlarged
+        table = torch.cat([exact.to(table.dtype), table[:, RGB:]], dim=1)
+        return table, F.pad(exact.permute(0, 2, 3, 1), (0, 1))
 
 
 class TemporalField(nn.Module):
@@ -233,19 +286,19 @@ class Decoder(nn.Module):
         self.layer2 = nn.Conv2d(hidden, hidden, 1)
         self.layer3 = _start_small(nn.Conv2d(hidden, RGB, 1))
 
-    def project(self, field: Tensor) -> Tensor:
+    def project(self, first: Tensor, second: Tensor) -> Tensor:
         """Apply the first layer to both frames' fields.
 
         Args:
-            field: (2B, F, h, w) float32, RGB first; the first B of the batch belong to the first frame.
+            first, second: (B, F, h, w), RGB first.
 
         Returns:
-            (2B, h, w, D) float32: each frame's part of the hidden units' sums.
+            (2B, h, w, D) float32: each frame's part of the hidden units' sums, the first frame's B first.
         """
-        channels = field.shape[1]
+        channels = first.shape[1]
         hidden = [
             F.conv2d(side, self.layer1.weight[:, start : start + channels])
-            for side, start in zip(field.chunk(2), (0, channels), strict=True)
+            for side, start in ((first, 0), (second, channels))
         ]
         return torch.cat(hidden).float().permute(0, 2, 3, 1).contiguous()
 
@@ -274,7 +327,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
     def __init__(self, config: FastConfig) -> None:
         super().__init__()
         self.config: FastConfig = config
-        self.encoder = PairEncoder(config)
+        self.encoder = Encoder(config)
         self.spatial = SpatialField(config)
         self.temporal = TemporalField(config)
         self.decoder = Decoder(config)
@@ -288,16 +341,48 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             features, pyramid = self.encoder.frame(rgb)
         return FastFrame(height, width, rgb, features, pyramid)
 
-    def encode_pair(self, first: FastFrame, second: FastFrame) -> FastPair:
+    def encode_pair(
+        self,
+        first: FastFrame,
+        second: FastFrame,
+        *,
+        before: FastFrame | None = None,
+        after: FastFrame | None = None,
+        carry: FastCarry | None = None,
+    ) -> FastPair:
         with self.mixed_precision():
-            features, flow, hidden = self.encoder.pair(first, second)
-            field = self.spatial(features, torch.cat([first.rgb, second.rgb]))
-            hidden_field = self.decoder.project(field)
+            motion = self._motion(first, second, carry)
+            earlier = [] if before is None else [self._motion(before, first, carry)]
+            later = [] if after is None else [self._motion(second, after, carry)]
+            views = self._view(first, [*earlier, motion], carry), self._view(second, [motion, *later], carry)
+            hidden_field = self.decoder.project(views[0].field, views[1].field)
             levels = torch.cat([first.pyramid[0], second.pyramid[0]])
-            coarse_motion = self.temporal.coarse_features(torch.cat([levels, hidden], dim=1))
-            fine_motion = self.temporal.fine_features(features)
-        rgb = F.pad(field[:, :RGB].permute(0, 2, 3, 1), (0, 1))  # four floats are read as fast as three
-        return FastPair(first.height, first.width, hidden_field, rgb, flow, coarse_motion, fine_motion)
+            coarse_motion = self.temporal.coarse_features(torch.cat([levels, motion.hidden], dim=1))
+            fine_motion = self.temporal.fine_features(torch.cat([view.features for view in views]))
+        return FastPair(
+            first.height,
+            first.width,
+            carry=FastCarry((motion, *later), views[1]),
+            field=hidden_field,
+            rgb=torch.cat([view.rgb for view in views]),
+            flow=motion.flow,
+            coarse_motion=coarse_motion,
+            fine_motion=fine_motion,
+        )
+
+    def _motion(self, first: FastFrame, second: FastFrame, carry: FastCarry | None) -> FastMotion:
+        for known in carry.motions if carry else ():
+            if known.first is first and known.second is second:
+                return known
+        return self.encoder.motion(first, second)
+
+    def _view(self, frame: FastFrame, motions: Sequence[FastMotion], carry: FastCarry | None) -> FastView:
+        beside = tuple(motion.seen_from(frame)[0] for motion in motions)
+        if carry and carry.view.frame is frame and carry.view.beside == beside:
+            return carry.view
+        features = self.encoder.fuse(frame, motions)
+        field, rgb = self.spatial(features, frame.rgb)
+        return FastView(frame, beside, field, rgb, features)
 
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Iterator
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -48,9 +48,9 @@ class Window(NamedTuple):
             yield self._replace(top=top, bottom=min(top + rows, self.bottom))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Encoding:
-    """Base of what a network computes from one frame or from a pair.
+    """Base of what a network computes from one frame or from a pair; equal only to itself.
 
     ``height`` and ``width`` are the LR size as given, before any padding inside the network.
     """
@@ -59,8 +59,18 @@ class Encoding:
     width: int
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairEncoding(Encoding):
+    """Base of what a network computes from a pair.
+
+    ``carry`` is what the next pair can take over, far smaller than the whole; None if nothing can be.
+    """
+
+    carry: Any = dataclasses.field(default=None, kw_only=True)
+
+
 FrameT = TypeVar("FrameT", bound=Encoding)
-PairT = TypeVar("PairT", bound=Encoding)
+PairT = TypeVar("PairT", bound=PairEncoding)
 InstantT = TypeVar("InstantT")
 
 
@@ -89,8 +99,22 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         """
 
     @abc.abstractmethod
-    def encode_pair(self, first: FrameT, second: FrameT) -> PairT:
-        """Encode two consecutive frames of equal size into a representation of the time between them."""
+    def encode_pair(
+        self,
+        first: FrameT,
+        second: FrameT,
+        *,
+        before: FrameT | None = None,
+        after: FrameT | None = None,
+        carry: Any = None,
+    ) -> PairT:
+        """Encode two consecutive frames of equal size into a representation of the time between them.
+
+        Args:
+            before: the frame before the first one, if it shows the same scene: a network may look at it.
+            after: the frame after the second one, likewise.
+            carry: of the encoding of the pair before; what applies is taken over instead of computed again.
+        """
 
     @abc.abstractmethod
     def prepare_instant(

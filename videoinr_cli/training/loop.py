@@ -29,6 +29,8 @@ from videoinr_cli.training.samples import Batch, Sampler
 CHARBONNIER_EPSILON = 1e-3
 """Rounds the corner of the absolute difference: sqrt(d^2 + eps^2) (Lai et al., 2017)."""
 PREFETCHED_BATCHES = 4
+VALIDATION_FRAMES = 7
+"""Every second one is given: a pair, and a frame on either side of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +157,12 @@ class Trainer:
 
 def batch_loss(model: AnyVideoInr, batch: Batch) -> Tensor:
     """Return the mean Charbonnier loss over a batch's supervised instants, borders of the patch left out."""
-    pair = model.encode_pair(model.encode_frame(batch.first), model.encode_frame(batch.second))
+    with torch.no_grad():  # frames beside the pair are encoded as its own are, which is where that is learnt
+        before, after = (
+            None if frame is None else model.encode_frame(frame) for frame in (batch.before, batch.after)
+        )
+    first, second = model.encode_frame(batch.first), model.encode_frame(batch.second)
+    pair = model.encode_pair(first, second, before=before, after=after)
     height, width = batch.targets[0].shape[-2:]
     margin = round(batch.margin * height / batch.first.shape[-1])
     window = Window(margin, margin, height - margin, width - margin)
@@ -250,24 +257,25 @@ def validate(
     scale: int = 4,
 ) -> tuple[float, float]:
     """Measure PSNR-Y (dB) of given and of in-between frames, on fixed crops of shots not trained on."""
-    clips = [shot for shot in held_out if not shot.is_still]
+    clips = [shot for shot in held_out if len(shot.frames) >= VALIDATION_FRAMES]
     if not clips:
         return math.nan, math.nan
     rng = np.random.default_rng(0)
     scores = []
     for number in range(pairs):
         clip = clips[number % len(clips)]
-        start = int(rng.integers(0, max(1, len(clip.frames) - 2)))
+        start = int(rng.integers(0, max(1, len(clip.frames) - VALIDATION_FRAMES + 1)))
         side = min(256, *clip.frames.shape[1:3]) // (8 * scale) * (8 * scale)
         top, left = (int(rng.integers(0, length - side + 1)) for length in clip.frames.shape[1:3])
-        crop = np.ascontiguousarray(clip.frames[start : start + 3, top : top + side, left : left + side])
-        hr = torch.from_numpy(crop).permute(0, 3, 1, 2).float().div(255).to(device)
-        lr = reduce(hr, (side // scale, side // scale))
-        pair = model.encode_pair(model.encode_frame(lr[0:1]), model.encode_frame(lr[2:3]))
+        frames = clip.frames[start : start + VALIDATION_FRAMES, top : top + side, left : left + side]
+        hr = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div(255).to(device)
+        given = reduce(hr[::2], (side // scale, side // scale))
+        before, first, second, after = (model.encode_frame(frame) for frame in given.split(1))
+        pair = model.encode_pair(first, second, before=before, after=after)
         scores.append(
             [
                 float(psnr(model.render(pair, tau, (side, side)), hr[i : i + 1]))
-                for i, tau in ((0, 0.0), (1, 0.5))
+                for i, tau in ((2, 0.0), (3, 0.5))
             ]
         )
     given, between = np.mean(scores, axis=0)

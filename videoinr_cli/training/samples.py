@@ -1,4 +1,4 @@
-"""Draw training batches: two LR frames, and HR pictures of instants between them.
+"""Draw training batches: two LR frames with those beside them, and HR pictures of instants between the two.
 
 A batch is a pure function of (shots, recipe, seed, step), so that a run resumed at any step sees exactly what
 an uninterrupted one would have. Knows nothing of networks or optimisation.
@@ -18,8 +18,10 @@ from torch import Tensor
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.training.footage import Frames, Shot
 
-STILL_MARGIN_PX = 32
-"""How far synthetic motion moves a crop at the most, HR pixels, over the whole pair."""
+STILL_REACH_PX = 32
+"""How far synthetic motion moves a crop at the most, HR pixels, from one frame to the next."""
+STILL_MARGIN_PX = 56
+"""What a crop has around it to move in; three times the reach in all, and some of it is reflected."""
 MAX_LAYERS = 3
 
 
@@ -35,22 +37,27 @@ class SampleRecipe:
     scale_range: tuple[float, float] = (1.2, 5.0)
     still_share: float = 0.35  # of the samples, with synthetic motion
     max_gap: int = 4  # frames between the given ones, in a clip
+    context_share: float = 0.85  # of the batches with a frame before the pair; likewise after it
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
     """Pairs of LR frames with two supervised instants each, the first of them a given frame."""
 
+    before: Tensor | None  # (B, 3, h, w): the frame before the pair, unless it is left out
     first: Tensor  # (B, 3, h, w) float32 in [0, 1]
     second: Tensor  # (B, 3, h, w)
+    after: Tensor | None  # (B, 3, h, w)
     targets: tuple[Tensor, ...]  # per instant, (B, 3, Ho, Wo)
     taus: tuple[Tensor, ...]  # per instant, (B,)
     margin: int = 0  # border of the LR frames that is context only, in LR pixels
 
     def to(self, device: torch.device) -> Batch:
         return Batch(
+            None if self.before is None else self.before.to(device),
             self.first.to(device),
             self.second.to(device),
+            None if self.after is None else self.after.to(device),
             tuple(target.to(device) for target in self.targets),
             tuple(tau.to(device) for tau in self.taus),
             self.margin,
@@ -78,19 +85,25 @@ class Sampler:
             scale = rng.uniform(*recipe.scale_range)
         hr_size = round(recipe.lr_size * scale)
         samples = [self._sample(rng, hr_size) for _ in range(recipe.batch_size)]
-        frames = torch.stack([frames for frames, _ in samples])  # (B, 3, 3, S, S): first, between, second
+        frames = torch.stack([frames for frames, _ in samples])  # (B, 5, 3, S, S), see `_sample`
         between = torch.tensor([tau for _, tau in samples], dtype=torch.float32)
-        lr_size = (recipe.lr_size, recipe.lr_size)
+        has_before, has_after = rng.random(2) < recipe.context_share
+
+        def lr(place: int) -> Tensor:
+            return reduce(frames[:, place], (recipe.lr_size, recipe.lr_size))
+
         return Batch(
-            reduce(frames[:, 0], lr_size),
-            reduce(frames[:, 2], lr_size),
-            (frames[:, 0], frames[:, 1]),
+            lr(0) if has_before else None,
+            lr(1),
+            lr(3),
+            lr(4) if has_after else None,
+            (frames[:, 1], frames[:, 2]),
             (torch.zeros_like(between), between),
             recipe.lr_margin,
         )
 
     def _sample(self, rng: np.random.Generator, size: int) -> tuple[Tensor, float]:
-        """Return (3, 3, size, size) frames at times 0, tau and 1, and tau."""
+        """Return (5, 3, size, size) frames at times -1, 0, tau, 1 and 2, and tau."""
         from_still = self.stills and (not self.clips or rng.random() < self.recipe.still_share)
         frames, tau = self._from_still(rng, size) if from_still else self._from_clip(rng, size)
         if rng.random() < 0.5:
@@ -104,25 +117,30 @@ class Sampler:
         return frames, tau
 
     def _from_clip(self, rng: np.random.Generator, size: int) -> tuple[Tensor, float]:
-        """Real motion: three frames of a clip, the crop drawn again a few times if nothing moves in it."""
+        """Real motion: five frames of a clip, the crop drawn again a few times if nothing moves in it.
+
+        Where the clip is too short for a frame beside the pair, the given frame stands in for it.
+        """
         for _ in range(3):
             clip = self.clips[rng.choice(len(self.clips), p=self.clip_odds)]
             gap = int(rng.integers(2, min(self.recipe.max_gap, len(clip.frames) - 1) + 1))
             start = int(rng.integers(0, len(clip.frames) - gap))
             inside = int(rng.integers(1, gap))
+            before = -gap if start >= gap else 0
+            after = 2 * gap if start + 2 * gap < len(clip.frames) else gap
             top, left = _place(rng, clip, size)
             crops = [
                 clip.frames[start + offset, top : top + size, left : left + size]
-                for offset in (0, inside, gap)
+                for offset in (before, 0, inside, gap, after)
             ]
-            if np.abs(crops[0][::4, ::4].astype(np.float32) - crops[2][::4, ::4]).mean() > 2:
+            if np.abs(crops[1][::4, ::4].astype(np.float32) - crops[3][::4, ::4]).mean() > 2:
                 break
         return _to_tensor(_padded(np.stack(crops), size)), inside / gap
 
     def _from_still(self, rng: np.random.Generator, size: int) -> tuple[Tensor, float]:
         """Synthetic motion, exact at every time: up to three layers, each a photograph moving by itself."""
         tau = float(rng.uniform(0.05, 0.95))
-        times = torch.tensor([0.0, tau, 1.0])
+        times = torch.tensor([-1.0, 0.0, tau, 1.0, 2.0])
         frames = self._moving_layer(rng, size, times)
         for _ in range(int(rng.integers(0, MAX_LAYERS))):
             layer = self._moving_layer(rng, size, times, masked=True)
@@ -169,13 +187,13 @@ def _to_tensor(frames: Frames) -> Tensor:
 
 def _motion_grid(rng: np.random.Generator, size: int, extent: int, times: Tensor) -> Tensor:
     """Return (T, size, size, 2) grids for grid_sample of an `extent` crop: affine motion, accelerated."""
-    reach = STILL_MARGIN_PX * rng.beta(1.0, 2.5)  # slow motion is more common than fast
+    reach = STILL_REACH_PX * rng.beta(1.0, 2.5)  # slow motion is more common than fast
     angle = rng.uniform(0, 2 * math.pi)
     shift = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float32) * reach
     rotation = rng.normal(0, 0.04) if rng.random() < 0.6 else 0.0
     zoom = rng.normal(0, 0.05) if rng.random() < 0.6 else 0.0
     acceleration = rng.normal(0, 0.1)
-    # the path is symmetric about the pair's middle, so that a crop reaches its margin on neither side
+    # the path is symmetric about the pair's middle, so that a crop reaches far on neither side
     path = times - 0.5 + acceleration * times * (1 - times)
     axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.model.config import PublishedConfig
-from videoinr_cli.model.network import Encoding, VideoInr, Window
+from videoinr_cli.model.network import Encoding, PairEncoding, VideoInr, Window
 from videoinr_cli.model.published.decoder import (
     FLOW,
     QUERY_BYTES,
@@ -39,7 +39,7 @@ class PublishedFrame(Encoding):
 
 
 @dataclasses.dataclass(frozen=True)
-class PublishedPair(Encoding):
+class PublishedPair(PairEncoding):
     """A pair, ready to be decoded at any instant and size; holds the weights that fit its tables.
 
     The tables cover the padded frame.
@@ -78,8 +78,16 @@ class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant
         with self.mixed_precision():
             return PublishedFrame(height, width, rgb, self.encoder.frame(rgb))
 
-    def encode_pair(self, first: PublishedFrame, second: PublishedFrame) -> PublishedPair:
-        """See `VideoInr.encode_pair`."""
+    def encode_pair(
+        self,
+        first: PublishedFrame,
+        second: PublishedFrame,
+        *,
+        before: PublishedFrame | None = None,
+        after: PublishedFrame | None = None,
+        carry: None = None,
+    ) -> PublishedPair:
+        """See `VideoInr.encode_pair`; the published network looks at the pair alone."""
         with self.mixed_precision():
             maps = self.encoder.pair(first.features, second.features)
         features = torch.cat([feature.permute(0, 2, 3, 1).float() for feature in maps], -1)
