@@ -247,8 +247,8 @@ class Failing:
 
         if stage == "decode":
 
-            def failing(info: VideoInfo) -> Iterator[SourceFrame]:
-                for frame in read_frames(info):
+            def failing(info: VideoInfo, **options: Any) -> Iterator[SourceFrame]:
+                for frame in read_frames(info, **options):
                     step()
                     yield frame
 
@@ -394,7 +394,7 @@ def test_few_frames_are_under_way(
 
     def counting(info: VideoInfo) -> Iterator[SourceFrame]:
         nonlocal read, furthest
-        for frame in read_frames(info):
+        for frame in read_frames(info, **options):
             read += 1
             furthest = max(furthest, read - written)
             yield frame
