@@ -25,6 +25,7 @@ from videoinr_cli.errors import OptionError, VideoInrError
 
 COMMANDS = {
     "upscale": "upscale:upscale",
+    "info": "info:info",
     "evaluate": "evaluate:evaluate",
     "train": "train:train",
     "convert-weights": "convert_weights:convert_weights",

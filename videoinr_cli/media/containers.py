@@ -173,6 +173,28 @@ class KeptStream:
     stream: StreamInfo
     encoder: str = "copy"  # or the one that converts it
 
+    @property
+    def becomes(self) -> str:
+        """What it is afterwards, for people."""
+        return self.stream.codec if self.encoder == "copy" else self.encoder.removeprefix("lib")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sorted:
+    """What becomes of a source's streams beside its video; those the muxer makes anew are in neither."""
+
+    kept: tuple[KeptStream, ...]
+    lost: tuple[StreamInfo, ...]
+
+
+def sort_streams(info: VideoInfo, container: Container) -> Sorted:
+    """Decide what becomes of every stream beside the video."""
+    encoders = [(stream, _encoder_for(stream, container)) for stream in info.streams]
+    return Sorted(
+        kept=tuple(KeptStream(stream, encoder) for stream, encoder in encoders if encoder is not None),
+        lost=tuple(stream for stream, encoder in encoders if encoder is None and not _is_made_anew(stream)),
+    )
+
 
 def kept_streams(info: VideoInfo, container: Container, *, strict: bool = False) -> tuple[KeptStream, ...]:
     """Decide what becomes of every stream beside the video, and say in the log what is not simply copied.
@@ -185,22 +207,16 @@ def kept_streams(info: VideoInfo, container: Container, *, strict: bool = False)
     Raises:
         OutputError: `strict` is set and a stream cannot be kept.
     """
-    kept = []
-    for stream in info.streams:
-        encoder = _encoder_for(stream, container)
-        what = f"{stream.kind} stream {stream.index} ({stream.codec or 'of unknown codec'})"
-        if encoder is None:
-            if _is_made_anew(stream):
-                continue
-            message = f"{container.muxer} cannot hold {what}"
-            if strict:
-                raise OutputError(f"{message}; try an output in .mkv, or leave out --strict")
-            log.warning(f"{message}: it is left out")
-            continue
-        if encoder != "copy":
-            log.info(f"{container.muxer} cannot hold {what}: it becomes {encoder.removeprefix('lib')}")
-        kept.append(KeptStream(stream, encoder))
-    return tuple(kept)
+    streams = sort_streams(info, container)
+    for stream in streams.lost:
+        message = f"{container.muxer} cannot hold {stream.name}"
+        if strict:
+            raise OutputError(f"{message}; try an output in .mkv, or leave out --strict")
+        log.warning(f"{message}: it is left out")
+    for kept in streams.kept:
+        if kept.encoder != "copy":
+            log.info(f"{container.muxer} cannot hold {kept.stream.name}: it becomes {kept.becomes}")
+    return streams.kept
 
 
 def _encoder_for(stream: StreamInfo, container: Container) -> str | None:

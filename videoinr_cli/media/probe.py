@@ -30,7 +30,7 @@ from videoinr_cli.media.source import (
     standard_input,
     video_stream,
 )
-from videoinr_cli.media.streams import StreamInfo, VideoInfo
+from videoinr_cli.media.streams import Chapter, StreamInfo, VideoInfo
 
 FALLBACK_RATE = Fraction(25)
 """Frames per second of a source that says nothing of its rate; ffmpeg's own default."""
@@ -122,7 +122,6 @@ def _described(
     aspect = stream.sample_aspect_ratio or Fraction(1)
     descriptions = _descriptions(container)
     others = [other for other in container.streams if other.index != stream.index]
-    chapters = container.chapters()
     last = _last_packet(container, stream) if can_seek else None
     return VideoInfo(
         path=path,
@@ -149,7 +148,7 @@ def _described(
         disposition=_dispositions(stream),
         tags=tuple(stream.metadata.items()),
         streams=tuple(_summary(other, descriptions.get(other.index, "")) for other in others),
-        has_chapters=bool(chapters),
+        chapters=_chapters(container),
     )
 
 
@@ -300,6 +299,18 @@ def _last_packet(container: InputContainer, stream: VideoStream) -> tuple[Fracti
     except av.FFmpegError:
         pass  # a damaged end: what came before it is known
     return last
+
+
+def _chapters(container: InputContainer) -> tuple[Chapter, ...]:
+    return tuple(
+        Chapter(
+            start_seconds=chapter["start"] * chapter["time_base"],
+            end_seconds=chapter["end"] * chapter["time_base"],
+            tags=tuple(chapter["metadata"].items()),
+        )
+        for chapter in container.chapters()
+        if chapter["time_base"] is not None
+    )
 
 
 def _summary(stream: Stream, description: str) -> StreamInfo:

@@ -28,6 +28,20 @@ class StreamInfo:
     disposition: tuple[str, ...] = ()  # such as "default", "forced", "attached_pic"
     detail: str = ""  # for people: "48000 Hz, stereo"
 
+    @property
+    def name(self) -> str:
+        """What people may call it: its kind, number and codec."""
+        return f"{self.kind} stream {self.index} ({self.codec or 'of unknown codec'})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Chapter:
+    """A part of the file, with a name in its tags."""
+
+    start_seconds: Fraction  # on the file's clock
+    end_seconds: Fraction
+    tags: tuple[tuple[str, str], ...] = ()
+
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
@@ -61,7 +75,7 @@ class VideoInfo:
     disposition: tuple[str, ...] = ()  # of the video, such as "default"
     tags: tuple[tuple[str, str], ...] = ()  # of the video
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
-    has_chapters: bool = False
+    chapters: tuple[Chapter, ...] = ()
     images: tuple[
         tuple[int, Path], ...
     ] = ()  # of numbered images: when each is shown, in ticks, and its file

@@ -1,0 +1,296 @@
+"""``videoinr info``: what a file holds, and what ``upscale`` would make of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from videoinr_cli.cli.parameters import as_read_options, read_options, size_options
+from videoinr_cli.errors import VideoInrError
+from videoinr_cli.options import UpscaleOptions, parse_size
+
+if TYPE_CHECKING:
+    from videoinr_cli.media.forecast import Forecast
+    from videoinr_cli.media.streams import StreamInfo, VideoInfo
+    from videoinr_cli.media.timing import Timing
+
+SHOWN_OUTPUTS = ("out.mp4", "out.mkv", "out.mov", "out.webm")
+"""Outputs whose formats are shown when the user names none."""
+
+LABEL_COLUMNS = 10
+
+Lines = Iterator[tuple[str, str]]
+Forecasts = Mapping[str, "Forecast | VideoInrError"]
+
+
+@click.command("info")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    help="A name; say what would be written there.  [default: several]",
+)
+@size_options
+@read_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> None:
+    """Say what SOURCE holds, and what upscale would make of it.
+
+    \b
+    videoinr info in.mkv
+    videoinr info in.mkv --height 2160 -o out.webm
+    """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    logging.getLogger("videoinr_cli").setLevel(logging.WARNING)  # what is found is printed, not logged
+    size = given["size"]
+    options = UpscaleOptions(
+        scale=given["scale"],
+        size=None if size is None else parse_size(size),
+        height=given["height"],
+        read=as_read_options(given),
+    )
+    from videoinr_cli.media.prepare import prepare
+    from videoinr_cli.media.probe import probe
+    from videoinr_cli.media.timing import measure_timing
+
+    found = probe(source, rate=options.read.rate)
+    timing = measure_timing(found)
+    taken = prepare(source, options.read)
+    forecasts = {name: _forecast(name, taken, options) for name in outputs or SHOWN_OUTPUTS}
+    if as_json:
+        click.echo(json.dumps(_record(found, timing, taken, forecasts), indent=2, ensure_ascii=False))
+        return
+    click.echo(str(source))
+    for label, text in _source_lines(found, timing):
+        click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
+    click.echo("upscale makes of it")
+    for label, text in _output_lines(taken, forecasts):
+        click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
+
+
+def _forecast(name: str, taken: VideoInfo, options: UpscaleOptions) -> Forecast | VideoInrError:
+    from videoinr_cli.media.forecast import forecast
+
+    try:
+        return forecast(name, taken, options)
+    except VideoInrError as error:  # what upscale would say; the file is described all the same
+        return error
+
+
+def _source_lines(found: VideoInfo, timing: Timing | None) -> Lines:
+    yield "file", f"{found.container}, {_duration(found.duration)}"
+    yield "video", ", ".join(_video(found))
+    yield "times", _times(found, timing)
+    yield "colour", _colour(found)
+    yield "HDR", _hdr(found)
+    yield "fields", _FIELDS[found.field_order]
+    for stream in found.streams:
+        yield stream.kind, _stream(stream)
+    if found.chapters:
+        yield "chapters", str(len(found.chapters))
+
+
+def _video(found: VideoInfo) -> Iterator[str]:
+    yield f"stream {found.stream_index}"
+    yield found.codec
+    yield f"{found.width}x{found.height}"
+    yield f"{found.pix_fmt} ({found.bit_depth} bits)"
+    if found.sample_aspect_ratio != 1:
+        yield f"pixels {_ratio(found.sample_aspect_ratio)}"
+    if found.mirrored:
+        yield "stored mirrored"
+    if found.rotation:
+        yield f"stored turned, shown turned back by {found.rotation} degrees clockwise"
+
+
+def _times(found: VideoInfo, timing: Timing | None) -> str:
+    start = f"from {float(found.start_pts * found.time_base):.3f} s"
+    if timing is None:
+        return f"{_rate(found.frame_rate)} frames per second as far as is known, {start}"
+    count = f"{timing.frames} frames" if timing.is_whole else f"in the first {timing.frames} frames"
+    if timing.is_constant:
+        return f"constant, {_rate(timing.average)} frames per second, {count}, {start}"
+    return (
+        f"variable, {_rate(timing.lowest)} to {_rate(timing.highest)} frames per second, "
+        f"{_rate(timing.average)} on average, {count}, {start}"
+    )
+
+
+def _colour(found: VideoInfo) -> str:
+    colour = found.resolved_colour
+    said = [
+        f"matrix {colour.matrix}",
+        f"primaries {colour.primaries}",
+        f"transfer {colour.transfer}",
+        f"{colour.range} range",
+        f"chroma {colour.chroma_location}",
+    ]
+    guessed = ", ".join(name.replace("_", " ") for name in found.colour.unknown)
+    return ", ".join(said) + (f"; not in the file but guessed: {guessed}" if guessed else "")
+
+
+def _hdr(found: VideoInfo) -> str:
+    if not found.colour.is_hdr:
+        return "no"
+    kind = {"smpte2084": "PQ", "arib-std-b67": "HLG"}[found.colour.transfer or ""]
+    display = f", mastering display {found.mastering_display}" if found.mastering_display else ""
+    light = f", content light {found.content_light} cd/m2" if found.content_light else ""
+    return kind + display + light
+
+
+_FIELDS = {
+    "progressive": "progressive, as the stream says",
+    "unknown": "the stream says nothing of them",
+    "tff": "interlaced, top field first, as the stream says",
+    "bff": "interlaced, bottom field first, as the stream says",
+    "flagged": "interlaced, as its frames say",
+}
+
+
+def _stream(stream: StreamInfo) -> str:
+    parts = [f"stream {stream.index}", stream.codec or "unknown codec", stream.language, stream.detail]
+    parts += [f'"{stream.title}"' if stream.title else None, *stream.disposition]
+    if stream.start_seconds is not None and stream.kind in ("audio", "video"):
+        parts.append(f"from {float(stream.start_seconds):.3f} s")
+    return ", ".join(part for part in parts if part)
+
+
+def _output_lines(taken: VideoInfo, forecasts: Forecasts) -> Lines:
+    if taken.fields is not None:
+        first = {"tff": "top field first", "bff": "bottom field first"}.get(taken.fields, "as flagged")
+        yield "fields", f"a frame of every field, {first}; --deinterlace off leaves them woven"
+    yield (
+        "times",
+        f"the source's own, {_rate(taken.frame_rate)} frames per second on average; --fps changes it",
+    )
+    for name, planned in forecasts.items():
+        yield name, str(planned) if isinstance(planned, VideoInrError) else ", ".join(_output(planned))
+
+
+def _output(planned: Forecast) -> Iterator[str]:
+    width, height = planned.size
+    yield from (f"{width}x{height}", planned.format.encoder.name, planned.format.pix_fmt)
+    for kept in planned.streams.kept:
+        if kept.encoder != "copy":
+            yield f"{kept.stream.name} becomes {kept.becomes}"
+    for stream in planned.streams.lost:
+        yield f"{stream.name} is left out"
+
+
+def _record(
+    found: VideoInfo, timing: Timing | None, taken: VideoInfo, forecasts: Forecasts
+) -> dict[str, Any]:
+    """Return everything as JSON has it: exact times as fractions in text, so that nothing is rounded."""
+    colour = found.resolved_colour
+    return {
+        "path": str(found.path),
+        "container": found.container,
+        "duration_seconds": _number(found.duration),
+        "video": {
+            "index": found.stream_index,
+            "codec": found.codec,
+            "width": found.width,
+            "height": found.height,
+            "pix_fmt": found.pix_fmt,
+            "bit_depth": found.bit_depth,
+            "alpha": found.has_alpha,
+            "sample_aspect_ratio": _ratio(found.sample_aspect_ratio),
+            "rotation_degrees": found.rotation,
+            "mirrored": found.mirrored,
+            "field_order": found.field_order,
+            "disposition": list(found.disposition),
+            "tags": dict(found.tags),
+        },
+        "timing": {
+            "time_base": str(found.time_base),
+            "start_seconds": _number(found.start_pts * found.time_base),
+            "constant": None if timing is None else timing.is_constant,
+            "frame_rate": str(found.frame_rate if timing is None else timing.average),
+            "lowest_rate": None if timing is None else str(timing.lowest),
+            "highest_rate": None if timing is None else str(timing.highest),
+            "frames": None if timing is None or not timing.is_whole else timing.frames,
+        },
+        "colour": {
+            "matrix": colour.matrix,
+            "primaries": colour.primaries,
+            "transfer": colour.transfer,
+            "range": colour.range,
+            "chroma_location": colour.chroma_location,
+            "guessed": list(found.colour.unknown),
+        },
+        "hdr": {
+            "is_hdr": found.colour.is_hdr,
+            "mastering_display": found.mastering_display,
+            "content_light": found.content_light,
+        },
+        "streams": [_stream_record(stream) for stream in found.streams],
+        "chapters": [
+            {
+                "start_seconds": _number(chapter.start_seconds),
+                "end_seconds": _number(chapter.end_seconds),
+                "tags": dict(chapter.tags),
+            }
+            for chapter in found.chapters
+        ],
+        "upscale": {
+            "deinterlaced": taken.fields is not None,
+            "frame_rate": str(taken.frame_rate),
+            "outputs": {name: _forecast_record(planned) for name, planned in forecasts.items()},
+        },
+    }
+
+
+def _stream_record(stream: StreamInfo) -> dict[str, Any]:
+    return {
+        "index": stream.index,
+        "kind": stream.kind,
+        "codec": stream.codec or None,
+        "language": stream.language,
+        "title": stream.title,
+        "disposition": list(stream.disposition),
+        "start_seconds": _number(stream.start_seconds),
+        "duration_seconds": _number(stream.duration_seconds),
+        "detail": stream.detail or None,
+    }
+
+
+def _forecast_record(planned: Forecast | VideoInrError) -> dict[str, Any]:
+    if isinstance(planned, VideoInrError):
+        return {"error": str(planned)}
+    return {
+        "width": planned.size[0],
+        "height": planned.size[1],
+        "encoder": planned.format.encoder.name,
+        "pix_fmt": planned.format.pix_fmt,
+        "copied": [kept.stream.index for kept in planned.streams.kept if kept.encoder == "copy"],
+        "converted": {
+            str(kept.stream.index): kept.becomes for kept in planned.streams.kept if kept.encoder != "copy"
+        },
+        "left_out": [stream.index for stream in planned.streams.lost],
+    }
+
+
+def _number(seconds: Fraction | None) -> float | None:
+    return None if seconds is None else round(float(seconds), 6)
+
+
+def _rate(rate: Fraction) -> str:
+    return f"{float(rate):.3f}".rstrip("0").rstrip(".")
+
+
+def _ratio(ratio: Fraction) -> str:
+    return f"{ratio.numerator}:{ratio.denominator}"
+
+
+def _duration(seconds: Fraction | None) -> str:
+    if seconds is None:
+        return "of unknown length"
+    minutes, rest = divmod(float(seconds), 60)
+    return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{rest:06.3f}"
