@@ -10,8 +10,9 @@ import click
 import pytest
 
 from videoinr_cli import progress
+from videoinr_cli.evaluation.measure import FrameScore
 from videoinr_cli.pipeline import Progress
-from videoinr_cli.progress import clock, error_line, upscale_display
+from videoinr_cli.progress import clock, error_line, evaluation_display, upscale_display
 
 HALFWAY = Progress(frames=30, total_frames=60, seconds=1.0, total_seconds=2.0, elapsed_seconds=10.0)
 
@@ -40,6 +41,17 @@ def test_plain_lines_hold_all_figures(
     with upscale_display("in.mp4", quiet=False) as update:
         update(HALFWAY)
     assert capfd.readouterr() == ("", "in.mp4   50%  30/60 frames  3.00 fps  0.100x  0:00:10 left\n")
+
+
+def test_measuring_shows_the_mean_so_far(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    with evaluation_display("bicubic+blend", 4, quiet=False) as update:
+        for psnr in (20.0, 30.0):
+            update(FrameScore("city", 0, 0, psnr, 0.5))
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("bicubic+blend   50%  2/4 frames  25.00 dB  0:00:0")
 
 
 def test_plain_lines_are_few(capfd: pytest.CaptureFixture[str]) -> None:

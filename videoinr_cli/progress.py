@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
+    from videoinr_cli.evaluation.measure import FrameScore
     from videoinr_cli.pipeline import Progress as VideoProgress
     from videoinr_cli.training.loop import TrainingProgress
 
@@ -105,6 +106,26 @@ def training_display(*, quiet: bool) -> Iterator[_TrainingDisplay]:
     """Show a training run: step, loss, learning rate, time left, PSNR on held-out footage when measured."""
     with _Display("training", quiet=quiet) as display:
         yield _TrainingDisplay(display)
+
+
+@contextlib.contextmanager
+def evaluation_display(
+    title: str, total_frames: int, *, quiet: bool
+) -> Iterator[Callable[[FrameScore], None]]:
+    """Show how far the measuring of one method is: frames, their mean PSNR so far, time left."""
+    started, frames, mean = time.monotonic(), 0, 0.0
+    with _Display(title, quiet=quiet) as display:
+
+        def update(score: FrameScore) -> None:
+            nonlocal frames, mean
+            frames += 1
+            mean += (score.psnr - mean) / frames
+            elapsed = time.monotonic() - started
+            left = clock(max(0, total_frames - frames) * elapsed / frames)
+            fraction = min(1.0, frames / max(1, total_frames))
+            display.show(fraction, f"{frames}/{total_frames} frames  {mean:.2f} dB  {left} left")
+
+        yield update
 
 
 def error_line(message: str) -> None:

@@ -32,6 +32,13 @@ def test_a_benchmark_is_a_folder_of_clips(tmp_path: Path) -> None:
     assert [clip.name for clip in find_clips(tmp_path)] == ["city", "walk"]
 
 
+def test_a_benchmarks_download_is_entered_by_itself(tmp_path: Path) -> None:
+    save_picture(picture(), tmp_path / "test" / "GOPR0001" / "000001.png")
+    save_picture(picture(), tmp_path / "train" / "GOPR0002" / "000001.png")
+    assert [clip.name for clip in find_clips(tmp_path, "test")] == ["GOPR0001"]
+    assert [clip.name for clip in find_clips(tmp_path / "train", "test")] == ["GOPR0002"]
+
+
 def test_values_are_clamped_and_rounded_when_saved(tmp_path: Path) -> None:
     save_picture(torch.tensor([-0.5, 0.5, 1.5]).view(3, 1, 1).expand(3, 4, 4), tmp_path / "clip" / "0.png")
     frame = next(find_clips(tmp_path / "clip")[0].frames())

@@ -62,6 +62,27 @@ def test_tables_and_saved_frames(clip: Path, weights: str, tmp_path: Path) -> No
     assert next(saved.frames()).shape == (3, 96, 144)
 
 
+def test_several_weights_and_pairs_stand_side_by_side(clip: Path, weights: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(Path(weights).read_bytes())
+    arguments = [str(clip), "--weights", weights, "--weights", str(other), "--baseline", "none"]
+    run = CliRunner().invoke(
+        evaluate, [*arguments, "--space", "2", "--protocol", "pairs"], catch_exceptions=False
+    )
+    assert run.exit_code == 0, run.stderr
+    head, *rows = run.stdout.splitlines()
+    assert head == "space x2, time x2, torch's bicubic, each pair by itself: 2 groups of 1 clip"
+    first, second = (
+        next(row.split("|")[2:4] for row in rows if name in row) for name in (weights, str(other))
+    )
+    assert first == second
+
+
+def test_saved_frames_of_two_weights_do_not_mix(clip: Path, weights: str, tmp_path: Path) -> None:
+    arguments = [str(clip), "--weights", weights, "--weights", weights, "--save-frames", str(tmp_path)]
+    assert isinstance(CliRunner().invoke(evaluate, arguments).exception, OptionError)
+
+
 def test_bad_requests_are_errors_of_ours(clip: Path) -> None:
     def error_of(*arguments: str) -> BaseException | None:
         return CliRunner().invoke(evaluate, list(arguments)).exception

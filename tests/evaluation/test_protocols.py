@@ -12,7 +12,7 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.evaluation.baselines import PerFrame, make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips, save_picture
 from videoinr_cli.evaluation.measure import FrameScore, Result, evaluate
-from videoinr_cli.evaluation.protocols import BASELINES, PAPER_STEPS, Protocol
+from videoinr_cli.evaluation.protocols import BASELINES, CONTEXTS, PAPER_STEPS, Context, Protocol
 
 
 def level(value: float) -> float:
@@ -96,6 +96,53 @@ def test_nearest_errs_by_a_known_amount(tmp_path: Path) -> None:
     one = -20 * torch.tensor(step * 219 / 255).log10().item()
     two = one - 20 * torch.tensor(2.0).log10().item()
     assert [score.psnr for score in result.scores[1:4]] == pytest.approx([one, two, one], abs=0.01)
+
+
+@pytest.mark.parametrize("space", [4.0, 6.0, 12.0, 2.7])
+@pytest.mark.parametrize("steps", [6, 12, 16])
+def test_rates_and_scales_beyond_training(tmp_path: Path, steps: int, space: float) -> None:
+    """The papers' out-of-distribution table, and a scale that is no integer: a fade that blending follows."""
+    count = 2 * steps + 3  # the last two frames begin a group that never ends
+    clip = write_clip(tmp_path / "clip", [level(0.1 + 2 / 255 * n) for n in range(count)], size=(160, 150))
+    shapes: set[tuple[int, ...]] = set()
+    protocol = Protocol(steps=steps, space=space)
+    result = evaluate(
+        PerFrame("bicubic", "blend"),
+        [clip],
+        protocol,
+        on_frame=lambda score, picture: shapes.add(tuple(picture.shape[-2:])),
+    )
+    assert len(result.scores) == 2 * steps == protocol.frames_of(clip.length())
+    (size,) = shapes
+    assert all(0 <= whole - side < space + 1 for whole, side in zip((160, 150), size, strict=True))
+    assert result.center().psnr > 90  # float rounding only
+
+
+def test_pairs_are_seen_alone(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    calls: list[list[float]] = []
+
+    class Watcher(Recorder):
+        def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
+            frames = list(given)
+            calls.append([frame.mean().item() for frame in frames])
+            return super().render(frames, steps, size)
+
+    result = evaluate(Watcher(), [clip], Protocol(steps=2, context="pairs"))
+    assert [len(call) for call in calls] == [2, 2, 2]
+    assert calls[1] == pytest.approx([level(0.4), level(0.6)], abs=1e-6)
+    assert [(score.group, score.step) for score in result.scores] == [
+        (g, s) for g in range(3) for s in range(2)
+    ]
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_both_contexts_score_the_same_frames(tmp_path: Path, context: Context) -> None:
+    """Blending looks at no other frames, so that its scores cannot differ."""
+    clip = write_clip(tmp_path / "clip", [0.2, 0.35, 0.4, 0.6, 0.5, 0.5, 0.9])
+    blend = PerFrame("bicubic", "blend")
+    reference = evaluate(blend, [clip], Protocol(steps=3))
+    assert evaluate(blend, [clip], Protocol(steps=3, context=context)).scores == reference.scores
 
 
 def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path) -> None:

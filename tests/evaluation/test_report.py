@@ -42,7 +42,13 @@ def test_summary_table() -> None:
 def test_json_is_valid_even_for_perfect_frames() -> None:
     (read,) = json.loads(to_json([result(psnr=math.inf)]))
     assert read["given"] == {"psnr": None, "ssim": 0.5}
-    assert read["protocol"] == {"steps": 2, "space": 4.0, "downsampler": "torch", "max_frames": None}
+    assert read["protocol"] == {
+        "steps": 2,
+        "space": 4.0,
+        "downsampler": "torch",
+        "max_frames": None,
+        "context": "video",
+    }
     assert set(read["clips"]) == {"clip0", "clip1"}
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from videoinr_cli.errors import OptionError
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
+    CONTEXTS,
     DATASETS,
     DEFAULT_BASELINES,
     DOWNSAMPLERS,
     PAPER_STEPS,
+    ROOTS,
     Baseline,
+    Context,
     Dataset,
     Downsampler,
     Protocol,
@@ -39,6 +42,14 @@ if TYPE_CHECKING:
 )
 @click.option("--space", type=float, default=4.0, show_default=True, help="Enlargement, any number >= 1.")
 @click.option("--time", "steps", type=int, help="Frames out per frame in; default: what the papers report.")
+@click.option(
+    "--protocol",
+    "context",
+    type=click.Choice(CONTEXTS),
+    default="video",
+    show_default=True,
+    help="What a method sees: the clip's given frames as they come; each pair alone, as in the papers.",
+)
 @click.option(
     "--downsample",
     "downsampler",
@@ -81,6 +92,7 @@ def evaluate(
     dataset: Dataset,
     space: float,
     steps: int | None,
+    context: Context,
     downsampler: Downsampler,
     weights: Sequence[str],
     baselines: Sequence[str],
@@ -96,15 +108,23 @@ def evaluate(
 
     Every N-th frame is reduced and given (--time N), and every frame is asked for. Vid4, GoPro and Adobe240
     are laid out as they come: PATH holds one folder of pictures, or one video, for each clip. PSNR and SSIM
-    are of luma, on unrounded values, without leaving out a border.
-    """
-    protocol = Protocol(PAPER_STEPS[dataset] if steps is None else steps, space, downsampler, max_frames)
+    are of luma, on unrounded values, without leaving out a border. docs/evaluation.md says all of it.
+
+    \b
+    videoinr evaluate holiday.mp4 --max-frames 50
+    videoinr evaluate Vid4 --dataset vid4 --protocol pairs --weights videoinr-fast --weights mine.safetensors
+    videoinr evaluate GOPRO_Large_all --dataset gopro --time 12 --space 6 --json
+    """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    rate = PAPER_STEPS[dataset] if steps is None else steps
+    protocol = Protocol(rate, space, downsampler, max_frames, context)
 
     from videoinr_cli.evaluation.clips import find_clips
     from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table, to_json
     from videoinr_cli.evaluation.steadiness import measure_steadiness
 
-    clips = find_clips(path)
+    if save_frames is not None and len({Path(name).stem for name in weights}) < len(weights):
+        raise OptionError("--save-frames needs weights of different names: each has a folder of its own")
+    clips = find_clips(path, ROOTS.get(dataset))
     methods = _methods(weights, baselines, device, precision)
     results = [_measure(method, clips, protocol, save_frames, quiet) for method in methods]
     picture = next(clips[0].frames()) if steadiness else None
@@ -112,7 +132,10 @@ def evaluate(
     if as_json:
         click.echo(to_json(results, steady))
         return
-    tables = [clip_table(results), summary_table(results), *([steadiness_table(steady)] if steady else [])]
+    groups = len(results[0].scores) // protocol.steps
+    tables = [f"{protocol}: {groups} groups of {len(clips)} clip{'s' if len(clips) > 1 else ''}"]
+    tables += [clip_table(results), summary_table(results)]
+    tables += [steadiness_table(steady)] if steady else []
     click.echo("\n\n".join(tables))
 
 
@@ -138,15 +161,16 @@ def _measure(
     from videoinr_cli.evaluation.clips import save_picture
     from videoinr_cli.evaluation.measure import FrameScore
     from videoinr_cli.evaluation.measure import evaluate as measure
+    from videoinr_cli.progress import evaluation_display
 
     total = sum(protocol.frames_of(clip.length()) for clip in clips)
-    with click.progressbar(length=total, label=method.name, file=sys.stderr, hidden=quiet) as bar:
+    with evaluation_display(method.name, total, quiet=quiet) as update:
 
         def on_frame(score: FrameScore, picture: Tensor) -> None:
             if save_frames is not None:
                 number = score.group * protocol.steps + score.step
                 name = f"{Path(method.name).stem}/{score.clip}/{number:06d}.png"
                 save_picture(picture[0], save_frames / name)
-            bar.update(1)
+            update(score)
 
         return measure(method, clips, protocol, on_frame=on_frame)

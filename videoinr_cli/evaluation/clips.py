@@ -63,11 +63,12 @@ class Clip:
         return info.frame_count or round(float((info.duration or 0) * info.frame_rate))
 
 
-def find_clips(path: Path) -> list[Clip]:
+def find_clips(path: Path, root: str | None = None) -> list[Clip]:
     """Return the clips at a path, sorted by name.
 
     Args:
         path: a video, a folder of pictures, or a folder of such folders and of videos.
+        root: name of a folder in `path` to look in instead, where there is one.
 
     Raises:
         InputError: there is no such path, or nothing to measure there.
@@ -78,6 +79,8 @@ def find_clips(path: Path) -> list[Clip]:
         raise InputError(f"ground truth {str(path)!r} is neither a file nor a folder")
     if pictures := _pictures(path):
         return [Clip(path.name, pictures)]
+    if root is not None and (path / root).is_dir():
+        path = path / root
     clips = []
     for entry in sorted(path.iterdir(), key=_natural):
         if entry.is_dir():

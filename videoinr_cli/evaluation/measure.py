@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice, pairwise
 from statistics import fmean
 
 import torch
@@ -119,7 +119,9 @@ def _measure(
     if first is None:
         return
     _, size = protocol.sizes(*first.shape[-2:])
-    outputs = method.render(_given(clip, protocol, stopwatch), protocol.steps, size)
+    given = _given(clip, protocol, stopwatch)
+    inputs = pairwise(given) if protocol.context == "pairs" else [given]
+    outputs = chain.from_iterable(method.render(frames, protocol.steps, size) for frames in inputs)
     truths = (frame[None, :, : size[0], : size[1]] for frame in islice(clip.frames(), protocol.max_frames))
     for index, truth in enumerate(truths):
         with stopwatch:

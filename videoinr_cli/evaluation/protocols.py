@@ -26,11 +26,22 @@ Downsampler = Literal["torch", "matlab", "pil"]
 """
 DOWNSAMPLERS: tuple[Downsampler, ...] = get_args(Downsampler)
 
+Context = Literal["video", "pairs"]
+"""Which given frames a method may look at for one group.
+
+``video``: every one of the clip, as it comes, as in use.
+``pairs``: the group's own two alone, as the papers' networks of two frames are measured.
+"""
+CONTEXTS: tuple[Context, ...] = get_args(Context)
+
 Baseline = Literal[
     "bicubic+blend", "bicubic+nearest", "lanczos+blend", "lanczos+nearest", "minterpolate+lanczos"
 ]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 DEFAULT_BASELINES: tuple[Baseline, ...] = ("bicubic+blend", "minterpolate+lanczos")
+
+ROOTS: dict[Dataset, str] = {"vid4": "GT", "gopro": "test", "adobe240": "test"}
+"""The folder within a benchmark's download that holds the ground truth of what is measured."""
 
 MAX_STEPS = 64
 MAX_SPACE = 32.0
@@ -48,6 +59,7 @@ class Protocol:
     space: float = 4.0  # enlargement
     downsampler: Downsampler = "torch"
     max_frames: int | None = None  # of each clip
+    context: Context = "video"
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MAX_STEPS:
@@ -58,6 +70,12 @@ class Protocol:
             raise OptionError(
                 f"{self.max_frames} frames hold no group of {self.steps} and the frame after it"
             )
+
+    def __str__(self) -> str:
+        return (
+            f"space x{self.space:g}, time x{self.steps}, {self.downsampler}'s bicubic, "
+            f"{'each pair by itself' if self.context == 'pairs' else 'whole clips'}"
+        )
 
     def frames_of(self, length: int) -> int:
         """Return how many frames of a clip are asked for."""
