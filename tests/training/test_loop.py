@@ -96,6 +96,16 @@ def test_validation_is_reported_and_reproducible(sampler: Sampler, tmp_path: Pat
     assert 5 < between <= 60
 
 
+def test_validation_is_of_what_is_trained(tmp_path: Path) -> None:
+    clip = noise_clip()
+    degrading = Sampler([clip], dataclasses.replace(RECIPE, degrade=True), seed=0)
+    trainer = new_trainer(dataclasses.replace(SCHEDULE, steps=3))
+    reports: list[TrainingProgress] = []
+    train(trainer, degrading, [clip], checkpoint=tmp_path / "run.pt", report=reports.append)
+    assert reports[-1].validation == validate(trainer.average, [clip], device=trainer.device, degrade=True)
+    assert reports[-1].validation != validate(trainer.average, [clip], device=trainer.device)
+
+
 def test_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
     new_trainer().save(tmp_path / "run.pt")
     other = Trainer(

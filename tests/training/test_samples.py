@@ -64,6 +64,23 @@ def test_first_target_is_the_first_frame(sampler: Sampler) -> None:
     torch.testing.assert_close(reduce(batch.targets[0], (16, 16)), batch.first)
 
 
+def test_degrading_spoils_what_is_given_and_nothing_else(sampler: Sampler) -> None:
+    spoiling = Sampler(
+        sampler.clips + sampler.stills, dataclasses.replace(RECIPE, degrade=True, context_share=1.0), seed=7
+    )
+    clean = Sampler(spoiling.clips + spoiling.stills, dataclasses.replace(RECIPE, context_share=1.0), seed=7)
+    before, after = clean.batch(2), spoiling.batch(2)
+    assert all(map(torch.equal, before.targets, after.targets))
+    assert all(map(torch.equal, before.taus, after.taus))
+    for name in ("before", "first", "second", "after"):
+        given, spoilt = getattr(before, name), getattr(after, name)
+        assert given.shape == spoilt.shape
+        difference = (given - spoilt).abs().mean(dim=(1, 2, 3)) * 255
+        assert (difference > 0).all()
+        assert difference.mean() < 40  # levels, of white noise: still the same pictures
+        assert torch.equal(spoilt, getattr(spoiling.batch(2), name))
+
+
 def test_clip_instants_are_where_tau_says() -> None:
     recipe = dataclasses.replace(RECIPE, still_share=0.0, fixed_scale_share=1.0)
     sampler = Sampler([sliding_clip()], recipe, seed=1)

@@ -16,6 +16,7 @@ from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS, PRECISIONS, Pre
 if TYPE_CHECKING:
     from videoinr_cli.training.footage import Shot
     from videoinr_cli.training.loop import Trainer
+    from videoinr_cli.training.samples import SampleRecipe
 
 
 @click.command("train")
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
     "--patch", type=click.IntRange(min=16), default=32, show_default=True, help="Side of the LR patches, px."
 )
 @click.option(
+    "--degrade",
+    is_flag=True,
+    help="Spoil what the network sees by blur, noise and real encoders: for footage that is not clean.",
+)
+@click.option(
     "--hold-out",
     "hold_out",
     metavar="PATTERN",
@@ -72,6 +78,7 @@ def train(
     learning_rate: float,
     batch_size: int,
     patch: int,
+    degrade: bool,
     hold_out: Sequence[str],
     cache: Path | None,
     seed: int,
@@ -114,9 +121,10 @@ def train(
             directories, cache or output.with_name(output.name + ".frames"), report=display.note
         )
         training, validation = _split(shots, hold_out)
-        sampler = Sampler(training, SampleRecipe(batch_size=batch_size, lr_size=patch), seed=seed)
+        recipe = SampleRecipe(batch_size=batch_size, lr_size=patch, degrade=degrade)
+        sampler = Sampler(training, recipe, seed=seed)
         run(trainer, sampler, validation, checkpoint=checkpoint, report=display.update)
-    save_model(trainer.average, output, _describe(trainer, training))
+    save_model(trainer.average, output, _describe(trainer, recipe, training))
     click.echo(f"{output}: {trainer.step} steps in {trainer.seconds / 60:.0f} minutes", err=True)
 
 
@@ -143,9 +151,10 @@ def _split(shots: Sequence[Shot], hold_out: Sequence[str]) -> tuple[list[Shot], 
     return training, [shot for shot in shots if shot.source in held]
 
 
-def _describe(trainer: Trainer, shots: Sequence[Shot]) -> dict[str, str]:
+def _describe(trainer: Trainer, recipe: SampleRecipe, shots: Sequence[Shot]) -> dict[str, str]:
     """Say in the file's metadata what the weights were made of."""
     return {
+        "trained_for": "degraded footage" if recipe.degrade else "clean footage",
         "training": f"{trainer.step} steps, {trainer.seconds / 60:.0f} minutes on {trainer.device.type}",
         "training_data": ", ".join(sorted({shot.source for shot in shots})),
     }

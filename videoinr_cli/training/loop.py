@@ -24,7 +24,7 @@ from videoinr_cli.evaluation.metrics import psnr
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.model import AnyVideoInr, Window
 from videoinr_cli.training.footage import Shot
-from videoinr_cli.training.samples import Batch, Sampler
+from videoinr_cli.training.samples import Batch, Sampler, degraded
 
 CHARBONNIER_EPSILON = 1e-3
 """Rounds the corner of the absolute difference: sqrt(d^2 + eps^2) (Lai et al., 2017)."""
@@ -194,7 +194,9 @@ def train(
             trainer.seconds += time.monotonic() - started
             validation = None
             if held_out and trainer.step % trainer.schedule.validate_every == 0:
-                validation = validate(trainer.average, held_out, device=trainer.device)
+                validation = validate(
+                    trainer.average, held_out, device=trainer.device, degrade=sampler.recipe.degrade
+                )
             report(
                 TrainingProgress(
                     trainer.step,
@@ -253,10 +255,14 @@ def validate(
     held_out: list[Shot],
     *,
     device: torch.device,
+    degrade: bool = False,
     pairs: int = 16,
     scale: int = 4,
 ) -> tuple[float, float]:
-    """Measure PSNR-Y (dB) of given and of in-between frames, on fixed crops of shots not trained on."""
+    """Measure PSNR-Y (dB) of given and of in-between frames, on fixed crops of shots not trained on.
+
+    With `degrade`, what is given is spoilt as a model of real footage learns it, each crop always the same.
+    """
     clips = [shot for shot in held_out if len(shot.frames) >= VALIDATION_FRAMES]
     if not clips:
         return math.nan, math.nan
@@ -270,6 +276,8 @@ def validate(
         frames = clip.frames[start : start + VALIDATION_FRAMES, top : top + side, left : left + side]
         hr = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div(255).to(device)
         given = reduce(hr[::2], (side // scale, side // scale))
+        if degrade:
+            given = degraded(given.cpu(), number).to(device)
         before, first, second, after = (model.encode_frame(frame) for frame in given.split(1))
         pair = model.encode_pair(first, second, before=before, after=after)
         scores.append(

@@ -38,6 +38,7 @@ class SampleRecipe:
     still_share: float = 0.35  # of the samples, with synthetic motion
     max_gap: int = 4  # frames between the given ones, in a clip
     context_share: float = 0.85  # of the batches with a frame before the pair; likewise after it
+    degrade: bool = False  # spoil the LR frames as cameras and encoders do, for a model of real footage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,15 +89,15 @@ class Sampler:
         frames = torch.stack([frames for frames, _ in samples])  # (B, 5, 3, S, S), see `_sample`
         between = torch.tensor([tau for _, tau in samples], dtype=torch.float32)
         has_before, has_after = rng.random(2) < recipe.context_share
-
-        def lr(place: int) -> Tensor:
-            return reduce(frames[:, place], (recipe.lr_size, recipe.lr_size))
-
+        given = reduce(frames[:, [0, 1, 3, 4]].flatten(0, 1), (recipe.lr_size, recipe.lr_size))
+        given = given.unflatten(0, (-1, 4))  # (B, 4, 3, h, w): before, first, second, after
+        if recipe.degrade:
+            given = torch.stack([degraded(lr, self.seed, step, n) for n, lr in enumerate(given)])
         return Batch(
-            lr(0) if has_before else None,
-            lr(1),
-            lr(3),
-            lr(4) if has_after else None,
+            given[:, 0] if has_before else None,
+            given[:, 1],
+            given[:, 2],
+            given[:, 3] if has_after else None,
             (frames[:, 1], frames[:, 2]),
             (torch.zeros_like(between), between),
             recipe.lr_margin,
@@ -167,6 +168,13 @@ class Sampler:
             align_corners=False,
         )
         return moved.clamp(0, 1)
+
+
+def degraded(window: Tensor, *seed: int) -> Tensor:
+    """Spoil a (T, 3, h, w) window of LR frames; of a seed of its own, so that what else is drawn stays."""
+    from videoinr_cli.training.degradations import degrade  # needs PyAV, which clean training does not
+
+    return degrade(window, np.random.default_rng(seed))
 
 
 def _place(rng: np.random.Generator, shot: Shot, size: int) -> tuple[int, int]:
