@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.oracle.blend import BlendFrame, BlendPair, BlendVideoInr
+from videoinr_cli.model.network import Window
 from videoinr_cli.renderer import GivenFrame, Renderer
 
 HALF = Fraction(1, 2)
@@ -237,3 +238,20 @@ def test_transparency_is_enlarged_and_blended() -> None:
     opaque = renderer(BlendVideoInr(), (6, 4))
     opaque.advance(clear(100), clear(200))
     assert opaque.render(HALF).alpha is None
+
+
+def test_a_window_is_a_part_of_the_whole() -> None:
+    rng = np.random.default_rng(0)
+    rgb, alpha = rng.integers(0, 256, (2, 6, 8, 3), np.uint8), rng.integers(0, 256, (2, 6, 8), np.uint8)
+    frames = [GivenFrame(rgb[index], index, alpha=alpha[index]) for index in range(2)]
+    whole, part = (
+        Renderer(BlendVideoInr(), (24, 18), window=shown, with_alpha=True)
+        for shown in (None, Window(5, 3, 15, 20))
+    )
+    for view in (whole, part):
+        view.advance(*frames)
+    for tau in (Fraction(0), Fraction(1, 3)):
+        expected, cut = whole.render(tau), part.render(tau)
+        np.testing.assert_array_equal(cut.rgb, expected.rgb[5:15, 3:20])
+        assert expected.alpha is not None
+        np.testing.assert_array_equal(cut.alpha, expected.alpha[5:15, 3:20])

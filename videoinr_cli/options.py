@@ -27,6 +27,9 @@ MAX_FPS = 1000
 MAX_CRF = 63
 """Largest constant rate factor of any codec (AV1 and VP9; x264 and x265 end at 51)."""
 
+MAX_PREVIEW_SECONDS = 60
+"""Longest clip of a preview: what takes longer to watch is no preview."""
+
 DEFAULT_SCENE_THRESHOLD = 0.75
 """Share of a picture's structure not found in its neighbour that makes a cut; see `scenes.cut_score`."""
 
@@ -247,3 +250,71 @@ def parse_size(text: str) -> tuple[int, int]:
     if match is None:
         raise OptionError(f"size {text!r} is not of the form WIDTHxHEIGHT; try --size 1920x1080")
     return int(match[1]), int(match[2])
+
+
+def parse_time(text: str) -> Fraction:
+    """Read ``70``, ``70.5``, ``1:10`` or ``00:01:10.5`` as seconds.
+
+    Raises:
+        OptionError: the text is none of these.
+    """
+    match = re.fullmatch(r"\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)\s*", text)
+    if match is None:
+        raise OptionError(f"time {text!r} is not seconds or H:MM:SS; try 70, 1:10 or 00:01:10.5")
+    hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """A rectangle of the source's picture, in its pixels.
+
+    Raises:
+        OptionError: it begins outside of any picture, or has no area.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if min(self.x, self.y) < 0 or min(self.width, self.height) < 1:
+            raise OptionError(f"region {self} has no area in a picture; try --region 0,0,160,90")
+
+    def __str__(self) -> str:
+        return f"{self.x},{self.y},{self.width},{self.height}"
+
+    @classmethod
+    def parse(cls, text: str) -> Region:
+        """Read ``x,y,width,height``.
+
+        Raises:
+            OptionError: the text is not of that form.
+        """
+        match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*", text)
+        if match is None:
+            raise OptionError(f"region {text!r} is not x,y,width,height; try --region 0,0,160,90")
+        return cls(*map(int, match.groups()))
+
+
+@dataclasses.dataclass(frozen=True)
+class PreviewOptions:
+    """What to show of a video before it is rendered.
+
+    Raises:
+        OptionError: the clip would be longer than a preview.
+    """
+
+    at_seconds: Fraction | None = None  # from the start of the video; None: its middle
+    seconds: Fraction = Fraction(0)  # length of the clip; 0: a picture only
+    region: Region | None = None  # of the source; None: where there is most to see
+    strip: bool = False  # also show the instants between two frames
+    upscale: UpscaleOptions = UpscaleOptions()
+
+    def __post_init__(self) -> None:
+        if self.seconds > MAX_PREVIEW_SECONDS:
+            raise OptionError(
+                f"a preview of {float(self.seconds):g} s is longer than {MAX_PREVIEW_SECONDS} s; "
+                "try --seconds 2, or videoinr upscale"
+            )

@@ -252,13 +252,13 @@ def _render(plan: _Plan, model: AnyVideoInr, frames: Iterable[GivenFrame]) -> It
     """Stage two: the output's frames, in the calling thread."""
     renderer = plan.make_renderer(model)
     spans = plan.timeline.spans(frames, source_rate=plan.source.frame_rate)
-    for span, following in _with_following(spans):
+    for span, following in with_following(spans):
         renderer.advance(span.first, span.second, None if following is None else following.second)
         for instant in span.instants:
             yield _OutputFrame(renderer.render(instant.tau), instant.pts)
 
 
-def _with_following(items: Iterator[T]) -> Iterator[tuple[T, T | None]]:
+def with_following(items: Iterator[T]) -> Iterator[tuple[T, T | None]]:
     """Tell with each item the one that follows, None after the last."""
     item = next(items, None)
     while item is not None:

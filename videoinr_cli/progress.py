@@ -84,6 +84,13 @@ def upscale_display(title: str, *, quiet: bool) -> Iterator[Callable[[VideoProgr
         yield update
 
 
+@contextlib.contextmanager
+def count_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how many pictures of how many are done."""
+    with _Display(title, quiet=quiet) as display:
+        yield lambda done, total: display.show(done / total, f"{done}/{total} pictures")
+
+
 class _TrainingDisplay:
     def __init__(self, display: _Display) -> None:
         self._display = display

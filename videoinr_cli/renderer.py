@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from videoinr_cli.model import AnyVideoInr
-from videoinr_cli.model.network import PairEncoding
+from videoinr_cli.model.network import PairEncoding, Window
 
 Picture = NDArray[Any]  # of uint8 or uint16
 
@@ -72,19 +72,27 @@ class Renderer:
     """
 
     def __init__(
-        self, model: AnyVideoInr, size: tuple[int, int], *, bit_depth: int = 8, with_alpha: bool = False
+        self,
+        model: AnyVideoInr,
+        size: tuple[int, int],
+        *,
+        window: Window | None = None,
+        bit_depth: int = 8,
+        with_alpha: bool = False,
     ) -> None:
         """Prepare for pictures of one size.
 
         Args:
             model: the network, on the device to be used.
             size: (width, height) of the pictures, in pixels.
+            window: the part of them that is rendered; the whole by default.
             bit_depth: of the output; pictures are uint8 up to 8, else uint16.
             with_alpha: whether transparency is enlarged too.
         """
         self._model = model
         self._device = next(model.parameters()).device
         self._size = (size[1], size[0])  # (Ho, Wo)
+        self._window = window or Window(0, 0, *self._size)
         self._dtype: type[np.uint8 | np.uint16] = np.uint8 if bit_depth <= 8 else np.uint16
         self._with_alpha = with_alpha
         self._before: _Still | None = None
@@ -130,17 +138,13 @@ class Renderer:
         alpha = None
         if self._with_alpha and first.alpha is not None and second.alpha is not None:
             alpha = torch.lerp(self._enlarged(first.alpha), self._enlarged(second.alpha), float(tau))
-        encoding = self._encoded(self._pair_at_hand())
-        return self._rendering(self._model.render(encoding, float(tau), self._size), alpha)
+        return self._rendering(self._rendered(self._pair_at_hand(), float(tau)), alpha)
 
     def _given(self, still: _Still) -> Rendering:
         """Render one of the given frames, unless that has been done."""
         if still.rendering is None:
             alpha = self._enlarged(still.alpha) if self._with_alpha and still.alpha is not None else None
-            context, tau = self._around(still)
-            still.rendering = self._rendering(
-                self._model.render(self._encoded(context), tau, self._size), alpha
-            )
+            still.rendering = self._rendering(self._rendered(*self._around(still)), alpha)
         return still.rendering
 
     def _around(self, still: _Still) -> tuple[_Context, float]:
@@ -180,9 +184,13 @@ class Renderer:
             self._encoding = self._model.encode_pair(first, second, before=before, after=after, carry=carry)
         return self._encoding
 
+    def _rendered(self, context: _Context, tau: float) -> Tensor:
+        return self._model.render(self._encoded(context), tau, self._size, window=self._window)
+
     def _enlarged(self, alpha: Tensor) -> Tensor:
         """Enlarge transparency, (1, 1, H, W), bicubically: the network knows colour only."""
-        return F.interpolate(alpha, self._size, mode="bicubic")
+        top, left, bottom, right = self._window
+        return F.interpolate(alpha, self._size, mode="bicubic")[..., top:bottom, left:right]
 
     def _rendering(self, rgb: Tensor, alpha: Tensor | None) -> Rendering:
         return Rendering(self._to_host(rgb), None if alpha is None else self._to_host(alpha)[..., 0])

@@ -26,6 +26,7 @@ from videoinr_cli.errors import OptionError, VideoInrError
 COMMANDS = {
     "upscale": "upscale:upscale",
     "info": "info:info",
+    "preview": "preview:preview",
     "evaluate": "evaluate:evaluate",
     "train": "train:train",
     "convert-weights": "convert_weights:convert_weights",

@@ -1,0 +1,123 @@
+"""``videoinr preview``: real files in, a picture and a clip out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.conftest import MakeClip
+from tests.tiny import TINY
+from videoinr_cli.cli import main
+from videoinr_cli.errors import OptionError
+from videoinr_cli.model import build
+from videoinr_cli.options import PreviewOptions, Region, parse_time
+from videoinr_cli.preview.sheet import GAP_PX
+from videoinr_cli.weights import save_model
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_model(build(TINY), path, {})
+    return path
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(["preview", *map(str, arguments)])
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+def decoded(path: Path) -> list[tuple[Fraction, NDArray[Any]]]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.time_base is not None
+        return [(f.pts * stream.time_base, f.to_ndarray(format="rgb24")) for f in container.decode(stream)]
+
+
+def test_shows_a_moment(
+    make_clip: MakeClip, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = make_clip("in.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0", frames=20, rate="25")
+    picture = tmp_path / "look.png"
+    arguments = [source, "--at", "0.5", "--region", "8,4,32,24", "--scale", 3, "--weights", weights]
+    assert run(*arguments, "--strip", "-o", picture) == 0
+    assert "look.png: region 8,4,32,24; the whole video: about" in capfd.readouterr().err
+    with Image.open(picture) as opened:
+        sheet = np.asarray(opened.convert("RGB"))
+    own = next(rgb for seconds, rgb in decoded(source) if seconds == Fraction(12, 25))[4:28, 8:40]
+    enlarged = np.repeat(np.repeat(own, 3, axis=0), 3, axis=1)
+    column = sheet[:, GAP_PX : GAP_PX + 96].astype(int)
+    tops = range(sheet.shape[0] - 72)
+    # The median: a frame is drawn around what is shown closer.
+    differences = [np.median(np.abs(column[top : top + 72] - enlarged)) for top in tops]
+    assert min(differences) == 0, "the source's pixels are nowhere in the first column"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "look.png"]
+
+    assert run(*arguments, "-o", picture) == 1
+    assert "exists" in capfd.readouterr().err
+
+
+def test_plays_a_moment(make_clip: MakeClip, weights: Path, tmp_path: Path) -> None:
+    source = make_clip("in.mp4", frames=20, rate="25")
+    options = ["--at", "0:00.2", "--seconds", "0.24", "--fps", "2x", "--scale", 2, "-q"]
+    assert run(source, *options, "--weights", weights, "-o", tmp_path / "look.png") == 0
+    assert [seconds for seconds, _ in decoded(tmp_path / "look.mp4")] == [Fraction(n, 50) for n in range(12)]
+    assert (tmp_path / "look.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--at", "soon"], "time 'soon'"),
+        (["--at", "1:00:00"], "after the end"),
+        (["--region", "1,2,3"], "region '1,2,3'"),
+        (["--region", "60,0,10,10"], "64x48"),
+        (["--seconds", "61"], "longer than 60 s"),
+        (["--scale", "0.5"], "scale 0.5"),
+        (["-o", "look.jpg"], "'look.jpg'"),
+    ],
+)
+def test_wrong_usage_gets_one_line(
+    arguments: list[str],
+    words: str,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source = make_clip("in.mp4", frames=3)
+    assert run(source, "-o", tmp_path / "look.png", *arguments) == 2
+    said = capfd.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("70", 70), ("1:10", 70), ("00:01:10", 70), ("1:02:03.5", Fraction(7447, 2)), (".25", Fraction(1, 4))],
+)
+def test_reads_times(text: str, seconds: Fraction) -> None:
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1:", "1:2:3:4", "1m", "1,5"])
+def test_refuses_what_is_no_time(text: str) -> None:
+    with pytest.raises(OptionError, match="is not seconds"):
+        parse_time(text)
+
+
+def test_regions_have_an_area() -> None:
+    with pytest.raises(OptionError, match="no area"):
+        Region(0, 0, 0, 5)
+    assert PreviewOptions(region=Region.parse(" 1, 2,3 ,4")).region == Region(1, 2, 3, 4)

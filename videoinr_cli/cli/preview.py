@@ -1,0 +1,92 @@
+"""``videoinr preview``: a moment of a video in seconds, for a person to judge."""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+
+from videoinr_cli.cli.parameters import (
+    as_read_options,
+    model_options,
+    read_options,
+    size_options,
+    time_options,
+)
+from videoinr_cli.options import PreviewOptions, Region, TargetRate, UpscaleOptions, parse_size, parse_time
+
+
+@click.command("preview")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The picture's file, .png.  [default: SOURCE's name with -preview.png, in this folder]",
+)
+@click.option("--at", metavar="TIME", help="Moment: 70, 1:10 or 00:01:10.5.  [default: the middle]")
+@click.option("--seconds", metavar="TIME", help="Also write a clip of this length, beside the picture.")
+@click.option(
+    "--region", metavar="X,Y,W,H", help="Part of the source, in its pixels.  [default: the busiest one]"
+)
+@click.option("--strip", is_flag=True, help="Also show the instants between two frames.")
+@size_options
+@time_options
+@read_options
+@model_options
+@click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+def preview(
+    source: Path,
+    output: Path | None,
+    at: str | None,
+    seconds: str | None,
+    region: str | None,
+    strip: bool,
+    overwrite: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Show a part of SOURCE as it is, enlarged as usual, and by the model, in seconds.
+
+    \b
+    videoinr preview in.mp4 --at 00:01:10 --strip
+    videoinr preview in.mp4 --at 1:10 --seconds 2 --fps 2x --region 600,300,320,180 -o look.png
+    """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    size, fps = given["size"], given["fps"]
+    options = PreviewOptions(
+        at_seconds=None if at is None else parse_time(at),
+        seconds=Fraction(0) if seconds is None else parse_time(seconds),
+        region=None if region is None else Region.parse(region),
+        strip=strip,
+        upscale=UpscaleOptions(
+            scale=given["scale"],
+            size=None if size is None else parse_size(size),
+            height=given["height"],
+            fps=None if fps is None else TargetRate.parse(fps),
+            device=given["device"],
+            precision=given["precision"],
+            weights=given["weights"],
+            scene_threshold=given["scene_threshold"],
+            overwrite=overwrite,
+            read=as_read_options(given),
+        ),
+    )
+    if quiet:
+        logging.getLogger("videoinr_cli").setLevel(logging.ERROR)
+
+    from videoinr_cli.preview.run import preview_video, roughly  # torch takes a second to import
+    from videoinr_cli.progress import count_display
+
+    picture = output or Path(f"{source.stem}-preview.png")
+    with count_display(source.name, quiet=quiet) as progress:
+        made = preview_video(source, picture, options, progress=progress)
+    if not quiet:
+        files = " and ".join(str(path) for path in (made.picture, made.clip) if path is not None)
+        whole = (
+            "" if made.whole_seconds is None else f"; the whole video: about {roughly(made.whole_seconds)}"
+        )
+        click.echo(f"{files}: region {made.region}{whole}", err=True)

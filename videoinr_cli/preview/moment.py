@@ -1,0 +1,235 @@
+"""Render one region of a video around one instant: as it is, enlarged as usual, and by the network.
+
+Only the region and what surrounds it goes through the network, so that it takes seconds whatever the size of
+the video. Knows nothing of drawing or of files to be written.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model.network import Window
+from videoinr_cli.options import Region
+from videoinr_cli.pipeline import with_following
+from videoinr_cli.renderer import GivenFrame, Picture, Renderer
+from videoinr_cli.timeline import Timeline
+
+HALO_PX = 64
+"""Pixels of the source around a region that the network sees as well; motion reaches about 40."""
+
+ALIGNMENT_PX = 8
+"""What a crop's place is a multiple of: so the networks' coarser grids lie in it as in the whole picture."""
+
+CONTEXT_FRAMES = 2
+"""Frames before and after a pair that are given along with it."""
+
+STRIP_TAUS = tuple(Fraction(step, 4) for step in range(5))
+"""Instants of a strip, from one frame of the source to the next."""
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A region of the source, and the grid on which it is rendered."""
+
+    region: Region  # of the source, that is shown
+    crop: Region  # with its halo
+    scale: tuple[Fraction, Fraction]  # along x and y
+
+    @classmethod
+    def of(cls, region: Region, source_size: tuple[int, int], size: tuple[int, int]) -> View:
+        """Return the view of a region.
+
+        Args:
+            region: within the source.
+            source_size: (width, height) of the whole source, in pixels.
+            size: of the whole output.
+        """
+        scale = Fraction(size[0], source_size[0]), Fraction(size[1], source_size[1])
+        left, top = (max(0, start - HALO_PX) // ALIGNMENT_PX * ALIGNMENT_PX for start in (region.x, region.y))
+        right = min(source_size[0], region.x + region.width + HALO_PX)
+        bottom = min(source_size[1], region.y + region.height + HALO_PX)
+        return cls(region, Region(left, top, right - left, bottom - top), scale)
+
+    @property
+    def rendered_size(self) -> tuple[int, int]:
+        """(width, height) of the crop at the output's scale, in pixels."""
+        return round(self.crop.width * self.scale[0]), round(self.crop.height * self.scale[1])
+
+    @property
+    def window(self) -> Window:
+        """The region within the rendered crop."""
+        region, crop, (along_x, along_y) = self.region, self.crop, self.scale
+        left, top = round((region.x - crop.x) * along_x), round((region.y - crop.y) * along_y)
+        width, height = self.rendered_size
+        right = min(width, left + max(1, round(region.width * along_x)))
+        bottom = min(height, top + max(1, round(region.height * along_y)))
+        return Window(top, left, bottom, right)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the region at the output's scale, in pixels."""
+        return self.window.width, self.window.height
+
+    def cropped(self, frame: GivenFrame) -> GivenFrame:
+        """Return a frame of the source without what lies outside of the crop, and without transparency."""
+        crop = self.crop
+        rgb = frame.rgb[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
+        return dataclasses.replace(frame, rgb=np.ascontiguousarray(rgb), alpha=None)
+
+    def shown(self, rendered: Picture) -> Picture:
+        """Return the region's part of a rendered crop."""
+        top, left, bottom, right = self.window
+        return rendered[top:bottom, left:right]
+
+
+@dataclasses.dataclass(frozen=True)
+class Panels:
+    """One instant of a region, three ways, each (h, w, 3) uint8."""
+
+    nearest: Picture  # the pixels of the frame on show
+    bicubic: Picture  # enlarged as usual; between frames, both blended
+    ours: Picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """A region at one frame of the source, and between that frame and the next."""
+
+    still: Panels
+    between: tuple[Panels, ...]  # at `STRIP_TAUS`; empty when the frame is the last
+    pair_seconds: float  # that the network takes for a pair of crops
+    frame_seconds: float  # and for each picture of the region
+
+
+class Magnifier:
+    """Goes from frame to frame of a crop and shows it three ways."""
+
+    def __init__(self, model: AnyVideoInr, view: View) -> None:
+        self._view = view
+        self._renderer = Renderer(model, view.rendered_size, window=view.window)
+        self._pair: tuple[GivenFrame, GivenFrame | None]
+
+    def advance(self, first: GivenFrame, second: GivenFrame | None, after: GivenFrame | None) -> None:
+        """Go on to the next pair of cropped frames, as `Renderer.advance` does."""
+        self._renderer.advance(first, second, after)
+        self._pair = first, second
+
+    def ours(self, tau: Fraction) -> Picture:
+        """Render an instant within the pair by the network."""
+        return self._renderer.render(tau).rgb
+
+    def panels(self, tau: Fraction) -> Panels:
+        """Show an instant within the pair three ways."""
+        first, second = self._pair
+        on_show = first if second is None or tau < 1 else second
+        blend = _pixels(first)
+        if second is not None:
+            blend = torch.lerp(blend, _pixels(second), float(tau))
+        return Panels(
+            nearest=self._enlarged(_pixels(on_show), "nearest-exact"),
+            bicubic=self._enlarged(blend, "bicubic"),
+            ours=self.ours(tau),
+        )
+
+    def _enlarged(self, crop: Tensor, mode: str) -> Picture:
+        width, height = self._view.rendered_size
+        enlarged = F.interpolate(crop, size=(height, width), mode=mode).clamp_(0, 1)
+        levels: Picture = (enlarged[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+        return self._view.shown(levels)
+
+
+def frames_around(frames: Iterable[GivenFrame], pts: int) -> tuple[list[GivenFrame], Iterator[GivenFrame]]:
+    """Split a video at an instant.
+
+    Args:
+        frames: consecutive, whole.
+        pts: an instant, in the frames' ticks.
+
+    Returns:
+        The frames up to the one on show at the instant, no more than are needed, and those after it. The
+        list is empty when there are no frames at all.
+    """
+    until: collections.deque[GivenFrame] = collections.deque(maxlen=CONTEXT_FRAMES + 1)
+    following = iter(frames)
+    for frame in following:
+        if until and frame.pts > pts:
+            return list(until), itertools.chain([frame], following)
+        until.append(frame)
+    return list(until), iter(())
+
+
+def render_moment(model: AnyVideoInr, view: View, frames: Sequence[GivenFrame], index: int) -> Moment:
+    """Render the frame at `index`, and the instants from it to the next one if there is one.
+
+    Args:
+        model: the network, on the device to be used.
+        view: what is shown.
+        frames: consecutive, cropped to the view.
+        index: of the frame that is shown.
+    """
+    magnifier = Magnifier(model, view)
+    half = Fraction(1, 2)
+    before, frame, following, after = (
+        frames[place] if 0 <= place < len(frames) else None for place in range(index - 1, index + 3)
+    )
+    assert frame is not None
+    # What is computed first takes longer than all that follows: a whole video's time is not told by it.
+    if before is None:
+        idle = Magnifier(model, view)
+        idle.advance(frame, following, None)
+        idle.ours(half)
+    else:
+        magnifier.advance(before, frame, following)
+        magnifier.ours(half)
+    started = time.perf_counter()
+    magnifier.advance(frame, following, after)
+    magnifier.ours(Fraction(0))
+    encoded = time.perf_counter()
+    magnifier.ours(half)
+    frame_seconds = time.perf_counter() - encoded
+    return Moment(
+        still=magnifier.panels(Fraction(0)),
+        between=() if following is None else tuple(map(magnifier.panels, STRIP_TAUS)),
+        pair_seconds=max(0.0, encoded - started - frame_seconds),
+        frame_seconds=frame_seconds,
+    )
+
+
+def play(
+    model: AnyVideoInr, view: View, frames: Iterable[GivenFrame], time_base: Fraction, rate: Fraction
+) -> Iterator[Panels]:
+    """Yield what the view shows at a constant rate, from the first frame to the end of the last.
+
+    Args:
+        model: the network.
+        view: what is shown.
+        frames: consecutive, cropped to the view, with at least one.
+        time_base: seconds per tick of their timestamps.
+        rate: pictures per second.
+    """
+    magnifier = Magnifier(model, view)
+    following = iter(frames)
+    first = next(following)
+    timeline = Timeline(time_base, rate, first.pts)
+    spans = timeline.spans(itertools.chain([first], following), source_rate=rate)
+    for span, next_span in with_following(spans):
+        magnifier.advance(span.first, span.second, None if next_span is None else next_span.second)
+        for instant in span.instants:
+            yield magnifier.panels(instant.tau)
+
+
+def _pixels(frame: GivenFrame) -> Tensor:
+    """Return (1, 3, H, W) float32 in [0, 1]."""
+    levels = torch.from_numpy(frame.rgb.astype(np.float32)).permute(2, 0, 1)[None]
+    return levels / float(np.iinfo(frame.rgb.dtype).max)

@@ -1,0 +1,217 @@
+"""Draw a preview: the panels beside one another, a part of each closer, the instants between in a strip.
+
+Knows pictures and words only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from videoinr_cli.errors import OutputError
+from videoinr_cli.options import Region
+from videoinr_cli.preview.interest import busiest_region
+from videoinr_cli.preview.moment import STRIP_TAUS, Moment, Panels
+from videoinr_cli.renderer import Picture
+
+GAP_PX = 12
+LABEL_PX = 24
+OVERVIEW_PX = 120
+"""Height of the whole frame in the corner, where the region is marked."""
+
+MIN_WIDTH_PX = 840
+"""Of a sheet, so that its words fit."""
+
+CLOSER = 4
+"""How many times closer the row under the panels is."""
+
+STRIP_CLOSER = 2
+"""How many times closer than the panels the strip is."""
+
+BACKGROUND, TEXT, FAINT, MARK = "#17191d", "#f2f3f5", "#a3a9b3", "#ffb02e"
+
+Size = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Caption:
+    """What a sheet says."""
+
+    title: str
+    lines: tuple[str, ...]
+    ours: str  # name of the weights
+
+
+def draw_sheet(
+    caption: Caption, whole: Picture, region: Region, moment: Moment, *, strip: bool
+) -> Image.Image:
+    """Return the whole picture.
+
+    Args:
+        caption: its words.
+        whole: (H, W, 3) uint8, the source's frame.
+        region: the part of it that is shown.
+        moment: what was rendered.
+        strip: whether the instants between are shown.
+    """
+    still = moment.still
+    height, width = still.ours.shape[:2]
+    spot = busiest_region(still.ours, None, max(1, width // CLOSER), max(1, height // CLOSER))
+    methods = {
+        "nearest: the source's own pixels": still.nearest,
+        "bicubic": still.bicubic,
+        caption.ours: still.ours,
+    }
+    rows: list[_Row] = [
+        [(name, _marked(panel, spot)) for name, panel in methods.items()],
+        [("", _closer(panel, spot, CLOSER)) for panel in methods.values()],
+    ]
+    sheet_width = max(3 * width + 2 * GAP_PX, MIN_WIDTH_PX) + 2 * GAP_PX
+    if strip and moment.between:
+        rows += _strip_rows(moment.between, caption.ours, sheet_width - 2 * GAP_PX)
+    head = max(OVERVIEW_PX, 34 + 24 * len(caption.lines))
+    total = head + 2 * GAP_PX + sum(_row_height(row) for row in rows)
+    sheet = Image.new("RGB", (sheet_width, total), BACKGROUND)
+    _draw_head(sheet, caption, _overview(whole, region))
+    top = head + 2 * GAP_PX
+    for row in rows:
+        _draw_row(sheet, row, top)
+        top += _row_height(row)
+    return sheet
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write a PNG; the file has its name only when it is complete.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        picture.save(partial, format="PNG")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+
+
+class SideBySide:
+    """Puts the panels of a clip beside one another, each under its name; sides are even, as encoders ask."""
+
+    def __init__(self, size: Size, ours: str) -> None:
+        """Draw what stays the same.
+
+        Args:
+            size: (width, height) of a panel, in pixels.
+            ours: name of the weights.
+        """
+        width, height = size
+        labels = ("nearest", "bicubic", ours)
+        self._lefts = tuple(GAP_PX + index * (width + GAP_PX) for index in range(len(labels)))
+        total = (self._lefts[-1] + width + GAP_PX, height + LABEL_PX + 2 * GAP_PX)
+        frame = Image.new("RGB", (total[0] + total[0] % 2, total[1] + total[1] % 2), BACKGROUND)
+        draw = ImageDraw.Draw(frame)
+        for left, label in zip(self._lefts, labels, strict=True):
+            draw.text((left, GAP_PX - 4), _fitted(label, width, 15), TEXT, _font(15))
+        self.size: Size = frame.size
+        self._background = np.asarray(frame)
+
+    def picture(self, panels: Panels) -> Picture:
+        """Return (h, w, 3) uint8 of `size`."""
+        frame: Picture = self._background.copy()
+        top = LABEL_PX + GAP_PX
+        for left, panel in zip(self._lefts, (panels.nearest, panels.bicubic, panels.ours), strict=True):
+            frame[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
+        return frame
+
+
+_Row = Sequence[tuple[str, Image.Image]]  # labels, and what is under them
+
+
+def _strip_rows(between: Sequence[Panels], ours: str, width: int) -> list[_Row]:
+    """Return two rows with a column for each instant: what blending gives, and the network."""
+    column = (width - (len(between) - 1) * GAP_PX) // len(between)
+    height, panel_width = between[0].ours.shape[:2]
+    part = (
+        max(1, min(column // STRIP_CLOSER, panel_width)),
+        max(1, min(column * 9 // 16 // STRIP_CLOSER, height)),
+    )
+    spot = busiest_region(between[0].ours, between[-1].ours, *part)
+    labels = ["a frame", *(f"{tau} of the way" for tau in STRIP_TAUS[1:-1]), "the next frame"]
+    return [
+        [
+            (f"{label}, {name}", _closer(picture, spot, STRIP_CLOSER))
+            for label, picture in zip(labels, pictures, strict=True)
+        ]
+        for name, pictures in {
+            "blended": [panels.bicubic for panels in between],
+            ours: [panels.ours for panels in between],
+        }.items()
+    ]
+
+
+def _row_height(row: _Row) -> int:
+    return (LABEL_PX if row[0][0] else 0) + row[0][1].height + GAP_PX
+
+
+def _draw_row(sheet: Image.Image, row: _Row, top: int) -> None:
+    draw = ImageDraw.Draw(sheet)
+    left = GAP_PX
+    for label, picture in row:
+        if label:
+            draw.text((left, top), _fitted(label, picture.width, 15), TEXT, _font(15))
+        sheet.paste(picture, (left, top + (LABEL_PX if label else 0)))
+        left += picture.width + GAP_PX
+
+
+def _draw_head(sheet: Image.Image, caption: Caption, overview: Image.Image) -> None:
+    draw = ImageDraw.Draw(sheet)
+    sheet.paste(overview, (GAP_PX, GAP_PX))
+    left = overview.width + 2 * GAP_PX
+    room = sheet.width - left - GAP_PX
+    draw.text((left, GAP_PX), _fitted(caption.title, room, 22), TEXT, _font(22))
+    for number, line in enumerate(caption.lines):
+        draw.text((left, GAP_PX + 34 + 24 * number), _fitted(line, room, 16), FAINT, _font(16))
+
+
+def _overview(whole: Picture, region: Region) -> Image.Image:
+    """Return the whole frame, small, with the region marked."""
+    scale = OVERVIEW_PX / whole.shape[0]
+    size = (max(1, round(whole.shape[1] * scale)), OVERVIEW_PX)
+    small = Image.fromarray(np.ascontiguousarray(whole)).resize(size, Image.Resampling.LANCZOS)
+    left, top = region.x * scale, region.y * scale
+    right, bottom = left + region.width * scale, top + region.height * scale
+    ImageDraw.Draw(small).rectangle((left, top, right - 1, bottom - 1), outline=MARK, width=2)
+    return small
+
+
+def _marked(panel: Picture, spot: Region) -> Image.Image:
+    picture = Image.fromarray(np.ascontiguousarray(panel))
+    box = (spot.x - 1, spot.y - 1, spot.x + spot.width, spot.y + spot.height)
+    ImageDraw.Draw(picture).rectangle(box, outline=MARK)
+    return picture
+
+
+def _closer(panel: Picture, spot: Region, times: int) -> Image.Image:
+    """Return a spot, its pixels as they are, so many times as large."""
+    part = panel[spot.y : spot.y + spot.height, spot.x : spot.x + spot.width]
+    picture = Image.fromarray(np.ascontiguousarray(part))
+    return picture.resize((times * spot.width, times * spot.height), Image.Resampling.NEAREST)
+
+
+def _fitted(text: str, width: int, size_px: int) -> str:
+    """Return a text, shortened at its end to a width in pixels."""
+    font = _font(size_px)
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size_px)
