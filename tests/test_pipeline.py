@@ -392,7 +392,7 @@ def test_few_frames_are_under_way(
     """However slow the encoder is, the decoder does not run ahead of it by more than the queues hold."""
     read, written, furthest = 0, 0, 0
 
-    def counting(info: VideoInfo) -> Iterator[SourceFrame]:
+    def counting(info: VideoInfo, **options: Any) -> Iterator[SourceFrame]:
         nonlocal read, furthest
         for frame in read_frames(info, **options):
             read += 1

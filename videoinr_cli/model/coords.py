@@ -60,13 +60,17 @@ def nearest_pixels(
     return pixel.clamp(0, input_length - 1).to(device)
 
 
-def bilinear_taps(y: Tensor, x: Tensor, height: int, width: int, padding: Padding) -> Taps:
+def bilinear_taps(
+    y: Tensor, x: Tensor, height: int, width: int, padding: Padding, *, picture: Tensor | None = None
+) -> Taps:
     """Find the four pixels around each position and their weights.
 
     Args:
-        y, x: (B, Q) float32 positions in pixels of a (B, height, width, C) table.
+        y, x: (B, ...) float32 positions in pixels of a (B, height, width, C) table.
         padding: ``zeros`` fades to zero over one pixel outside, as grid_sample's does; ``border`` repeats
             the outermost pixels.
+        picture: which of the table's pictures each position reads, integers that broadcast to `y`; by
+            default the one of its own place in the batch.
     """
     # Confined first, so that a position far outside cannot overflow an integer.
     margin = 1.0 if padding == "zeros" else 0.0
@@ -80,9 +84,10 @@ def bilinear_taps(y: Tensor, x: Tensor, height: int, width: int, padding: Paddin
         across, right = across * (left >= 0), right * (left < width - 1)
     weight = torch.stack((up * across, up * right, down * across, down * right), -1)
 
-    batch = y.shape[0]
-    integer = torch.int32 if batch * height * width < 2**31 else torch.int64
-    first_pixel = torch.arange(batch, dtype=integer, device=y.device).view(-1, 1) * (height * width)
+    if picture is None:
+        picture = torch.arange(y.shape[0], device=y.device).view(-1, *[1] * (y.ndim - 1))
+    integer = torch.int32 if (y.shape[0] + 1) * 2 * height * width < 2**31 else torch.int64
+    first_pixel = picture.to(integer) * (height * width)
     upper = top.clamp(min=0).to(integer) * width + first_pixel
     lower = (top + 1).clamp(max=height - 1).to(integer) * width + first_pixel
     before, after = left.clamp(min=0).to(integer), (left + 1).clamp(max=width - 1).to(integer)

@@ -79,7 +79,7 @@ class FastPair(PairEncoding):
     ``carry`` is a `FastCarry`.
     """
 
-    field: Tensor  # (2B, u H, u W, D), float32: the spatial field as the decoder sums it up, see `Decoder`
+    field: Tensor  # (2B, u H, u W, D): the spatial field as the decoder sums it up, see `Decoder`
     rgb: Tensor  # (2B, u H, u W, 4), float32: RGB and a channel of zeros
     flow: Tensor  # (2B, 2, H / 2, W / 2), float32: see `FastMotion`
     coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant
@@ -126,7 +126,7 @@ class FlowEstimator(nn.Module):
 
     def forward(self, here: Tensor, there: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         """Return the refined flow, (B, 2, h, w) float32, and the features it was read from, (B, P, h, w)."""
-        hidden = self.layers(torch.cat([here, warp(there, flow), flow], dim=1))
+        hidden = self.layers(_concatenate(here, warp(there, flow), flow))
         return flow + self.flow(hidden).float(), hidden
 
 
@@ -176,12 +176,15 @@ class Encoder(nn.Module):
 
     def fuse(self, frame: FastFrame, motions: Sequence[FastMotion]) -> Tensor:
         """Return a frame's features, (B, C, H, W), fused with those of the frames that `motions` lead to."""
-        others, flows = zip(*(motion.seen_from(frame) for motion in motions), strict=True)
-        there = warp(torch.cat([other.features for other in others]), _double(torch.cat(flows)))
-        here = frame.features.repeat(len(others), 1, 1, 1)
-        fused = F.relu(self.fusion(torch.cat([here, there], dim=1)))
+        channels = frame.features.shape[1]
+        bias = self.fusion.bias
+        here = F.conv2d(frame.features, self.fusion.weight[:, :channels], bias, padding=1)
+        fused = []
+        for other, flow in (motion.seen_from(frame) for motion in motions):
+            there = warp(other.features, _double(flow))
+            fused.append(F.relu(here + F.conv2d(there, self.fusion.weight[:, channels:], padding=1)))
         # a mean: what one frame beside it is worth does not depend on whether there is another
-        mean = fused.unflatten(0, (len(others), -1)).mean(0) if len(others) > 1 else fused
+        mean = fused[0] if len(fused) == 1 else (fused[0] + fused[1]) / 2
         features: Tensor = self.fused_trunk(frame.features + mean)
         return features
 
@@ -211,7 +214,7 @@ class SpatialField(nn.Module):
         # antialias only selects the kernel with a = -0.5 here (a = -0.75 without): enlarging needs no filter
         enlarged = F.interpolate(rgb, scale_factor=self.upsample, mode="bicubic", antialias=True)
         exact = table[:, :RGB].float() + enlarged
-        table = torch.cat([exact.to(table.dtype), table[:, RGB:]], dim=1)
+        table[:, :RGB] = exact
         return table, F.pad(exact.permute(0, 2, 3, 1), (0, 1))
 
 
@@ -263,7 +266,7 @@ class TemporalField(nn.Module):
         first, second = features.chunk(2)
         flow = _along(motion, tau)
         warped = [warp(first, flow[:, 0:2]), warp(second, flow[:, 2:4])]
-        correction: Tensor = layers(torch.cat([*warped, motion, tau.expand_as(motion[:, :1])], dim=1))
+        correction: Tensor = layers(_concatenate(*warped, motion, tau.expand_as(motion[:, :1])))
         return motion + correction.float()
 
 
@@ -276,7 +279,7 @@ class Decoder(nn.Module):
     """
 
     CONDITIONS = 3  # tau, log2 of the scale along y and x
-    PLACES = 9  # sine and cosine of both flow targets' phase in the table, along x and y; the blend's share
+    PLACES = 9  # sine, then cosine, of both targets' phase in the table, along x and y; the blend's share
 
     def __init__(self, config: FastConfig) -> None:
         super().__init__()
@@ -293,32 +296,39 @@ class Decoder(nn.Module):
             first, second: (B, F, h, w), RGB first.
 
         Returns:
-            (2B, h, w, D) float32: each frame's part of the hidden units' sums, the first frame's B first.
+            (2B, h, w, D): each frame's part of the hidden units' sums, the first frame's B first.
         """
         channels = first.shape[1]
         hidden = [
             F.conv2d(side, self.layer1.weight[:, start : start + channels])
             for side, start in ((first, 0), (second, channels))
         ]
-        return torch.cat(hidden).float().permute(0, 2, 3, 1).contiguous()
+        return torch.cat([side.permute(0, 2, 3, 1) for side in hidden])
 
-    def forward(self, sampled: Tensor, places: Tensor, conditions: Tensor) -> Tensor:
-        """Return the (B, h, w, 3) residual.
+    def forward(self, sampled: Tensor, targets: Tensor, share0: Tensor, conditions: Tensor) -> Tensor:
+        """Return the (B, Q, 3) residual, float32.
 
         Args:
-            sampled: (B, h, w, D) float32, the sum of both frames' projected fields where the flows lead.
-            places: (B, 9, h, w) float32: the targets' phases in the table, and the first frame's share.
+            sampled: (B, Q, D), the sum of both frames' projected fields where the flows lead.
+            targets: (B, Q, 4) float32, where that is, in samples of the field: x in the first and in the
+                second frame's, y likewise.
+            share0: (B, Q, 1) float32, the first frame's share of the blend.
             conditions: (B, 3) float32: tau, log2 of the scale along y and x.
         """
-        weight = self.layer1.weight[:, -places.shape[1] :, 0, 0].t().expand(places.shape[0], -1, -1)
+        dtype = sampled.dtype
+        phases = targets * (2 * math.pi)
+        places = [torch.sin(phases), torch.cos(phases), share0, torch.ones_like(share0)]
+        weight = self.layer1.weight[:, -self.PLACES :, 0, 0].t().expand(len(sampled), -1, -1)
+        constant = F.linear(conditions, self.conditions.weight, self.layer1.bias)  # (B, D)
         with torch.autocast(sampled.device.type, enabled=False):
-            constant = self.conditions(conditions) + self.layer1.bias  # (B, D)
-            placed = torch.baddbmm(
-                constant[:, None], places.flatten(2).transpose(1, 2), weight
-            )  # (B, h w, D)
-            hidden = F.relu(placed.view_as(sampled).add_(sampled), inplace=True)
-        residual: Tensor = self.layer3(F.relu(self.layer2(hidden.permute(0, 3, 1, 2)), inplace=True))
-        return residual.float().permute(0, 2, 3, 1)
+            hidden = torch.baddbmm(
+                sampled,
+                torch.cat([place.to(dtype) for place in places], dim=-1),
+                torch.cat([weight.to(dtype), constant[:, None].to(dtype)], dim=1),
+            )
+        hidden = F.relu(hidden, inplace=True)
+        hidden = F.relu(F.linear(hidden, self.layer2.weight.flatten(1), self.layer2.bias), inplace=True)
+        return F.linear(hidden, self.layer3.weight.flatten(1), self.layer3.bias).float()
 
 
 class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
@@ -403,27 +413,27 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         x = pixel_positions(window.left, window.right, instant.size[1], pair.width, device=tau.device)
         motion = _interpolate(instant.motion, y, dim=2)
         u = self.config.field_upsample
-        # where the flows lead, (2B, h, w), in samples of the field
-        target_x = (torch.cat([motion[:, 0], motion[:, 2]]) + x + 0.5) * u - 0.5
-        target_y = (torch.cat([motion[:, 1], motion[:, 3]]) + y[:, None] + 0.5) * u - 0.5
+        # where the flows lead, (B, h, w, 2), in samples of the first and of the second frame's field
+        target_x = (torch.stack([motion[:, 0], motion[:, 2]], -1) + (x[:, None] + 0.5)) * u - 0.5
+        target_y = (torch.stack([motion[:, 1], motion[:, 3]], -1) + (y[:, None, None] + 0.5)) * u - 0.5
 
         weight0, weight1 = (1 - tau) * torch.sigmoid(motion[:, 4:]), tau * torch.sigmoid(-motion[:, 4:])
         share0 = (weight0 / (weight0 + weight1)).permute(0, 2, 3, 1)  # exactly 1 at tau = 0 and 0 at tau = 1
         blend, sampled = _sample_both(pair, target_y, target_x, share0)
 
-        phases = torch.stack([target_x, target_y], dim=1) * (2 * math.pi)
-        phases = torch.cat([torch.sin(phases), torch.cos(phases)], dim=1)
-        places = torch.cat([*phases.chunk(2), share0.permute(0, 3, 1, 2)], dim=1)
+        targets = torch.cat([target_x, target_y], dim=-1)
         enlargements = instant.size[0] / pair.height, instant.size[1] / pair.width
         scales = [math.log2(min(scale, self.config.scale_limit)) for scale in enlargements]
         conditions = torch.cat([tau[:, :, 0, 0], tau.new_tensor([scales]).expand(len(tau), 2)], dim=1)
         with self.mixed_precision():
-            residual = self.decoder(sampled, places, conditions)
-        rgb: Tensor = blend[..., :RGB] + residual
+            residual = self.decoder(
+                sampled.flatten(1, 2), targets.flatten(1, 2), share0.flatten(1, 2), conditions
+            )
+        rgb: Tensor = blend[..., :RGB] + residual.view(*share0.shape[:3], RGB)
         return rgb.permute(0, 3, 1, 2)
 
     def query_bytes(self, pair: FastPair) -> int:
-        floats = 5 * self.config.decoder_channels + 128  # both sides' samples and their sum, two layers; taps
+        floats = 3 * self.config.decoder_channels + 128  # the sum of both sides, two layers; taps, places
         return pair.rgb.shape[0] // 2 * floats * 4
 
 
@@ -442,7 +452,7 @@ def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[
     """Sample both frames' fields where the flows lead.
 
     Args:
-        y, x: (2B, h, w) positions in samples of the field.
+        y, x: (B, h, w, 2) positions in samples of the first and of the second frame's field.
         share0: (B, h, w, 1), the first frame's share of the blend.
 
     Returns:
@@ -450,13 +460,15 @@ def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[
         fields, (B, h, w, D).
     """
     if torch.is_grad_enabled():
+        y, x = (torch.cat(axis.unbind(-1)) for axis in (y, x))
         sampled0, sampled1 = _sample(torch.cat([pair.rgb, pair.field], dim=-1), y, x).chunk(2)
         return torch.lerp(sampled1[..., :4], sampled0[..., :4], share0), sampled0[..., 4:] + sampled1[..., 4:]
-    rows, columns = pair.rgb.shape[1:3]
-    taps = bilinear_taps(y.flatten(1), x.flatten(1), rows, columns, "border")
-    both = Taps(*(torch.cat(side.chunk(2), dim=1) for side in taps))  # (B h w, 8): four of each frame
-    shares = torch.stack([share0.flatten(), 1 - share0.flatten()], dim=-1).repeat_interleave(4, dim=1)
-    blend = gather(pair.rgb, Taps(both.index, both.weight * shares))
+    batch, rows, columns = len(y), *pair.rgb.shape[1:3]
+    picture = torch.arange(2 * batch, device=y.device).view(2, batch).t()[:, None, None]
+    taps = bilinear_taps(y, x, rows, columns, "border", picture=picture)
+    both = Taps(taps.index.view(-1, 8), taps.weight.view(-1, 8))  # four of each frame
+    shares = torch.cat([share0, 1 - share0], dim=-1).view(-1, 1)
+    blend = gather(pair.rgb, Taps(both.index, (taps.weight * shares).view(-1, 8)))
     return blend.view(*share0.shape[:3], -1), gather(pair.field, both).view(*share0.shape[:3], -1)
 
 
@@ -494,6 +506,11 @@ def _double(flow: Tensor) -> Tensor:
 
 def _both_sides(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([first, second]), torch.cat([second, first])
+
+
+def _concatenate(features: Tensor, *others: Tensor) -> Tensor:
+    """Concatenate channels, all in the type of the first: the layer that reads them computes in it anyway."""
+    return torch.cat([features, *(other.to(features.dtype) for other in others)], dim=1)
 
 
 def _start_small(layer: nn.Conv2d) -> nn.Conv2d:
