@@ -20,7 +20,7 @@ import torch
 
 from videoinr_cli.channel import WAKE_SECONDS, Channel
 from videoinr_cli.errors import MemoryLimitError
-from videoinr_cli.media.destination import check_destination
+from videoinr_cli.media.destination import check_destination, written_bytes
 from videoinr_cli.media.formats import OutputFormat, output_format
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.prepare import prepare
@@ -28,6 +28,7 @@ from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import UpscaleOptions
 from videoinr_cli.renderer import GivenFrame, Renderer, Rendering
 from videoinr_cli.scenes import Thumbnail, cut_score, thumbnail
@@ -65,6 +66,8 @@ class Summary:
     frames_written: int
     cuts: int
     elapsed_seconds: float  # without loading the model
+    output_bytes: int | None  # of the file or the images; None of standard output
+    notes: tuple[str, ...] = ()  # what was converted, guessed or left out, as the log says it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +77,8 @@ class _OutputFrame:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Plan:
-    """All that is known before the first frame."""
+class Plan:
+    """All that is known of a video's output before the first frame."""
 
     source: VideoInfo
     destination: Path
@@ -85,9 +88,16 @@ class _Plan:
     timeline: Timeline
 
     @classmethod
-    def make(cls, source: VideoInfo, destination: Path, options: UpscaleOptions) -> _Plan:
-        """Decide everything that can be decided, and refuse what cannot be done, before any work."""
-        check_destination(destination, source, overwrite=options.overwrite)
+    def make(cls, source: VideoInfo, destination: Path, options: UpscaleOptions) -> Plan:
+        """Decide everything that can be decided before any work.
+
+        Whether there is room for the output is another question: see `check_destination`.
+
+        Raises:
+            OptionError: the options do not fit the source.
+            OutputError: the destination cannot be written in the format that is asked for.
+            FfmpegError: there is no ffmpeg.
+        """
         written = output_format(destination, source, options.encode)
         rate = None if options.fps is None else options.fps.of(source.frame_rate)
         return cls(
@@ -160,13 +170,17 @@ def upscale_video(
         MemoryLimitError: a frame does not fit in memory.
     """
     options = options or UpscaleOptions()
-    plan = _Plan.make(prepare(source, options.read), Path(destination), options)
-    if model is None:
-        model = load_model(options.weights, device=options.device, precision=options.precision)
-    return _run(plan, model, progress or (lambda _: None))
+    with collected_notes() as notes:
+        info = prepare(source, options.read)
+        check_destination(destination, info, overwrite=options.overwrite)
+        plan = Plan.make(info, Path(destination), options)
+        if model is None:
+            model = load_model(options.weights, device=options.device, precision=options.precision)
+        summary = _run(plan, model, progress or (lambda _: None))
+    return dataclasses.replace(summary, notes=tuple(notes))
 
 
-def _run(plan: _Plan, model: AnyVideoInr, report: ProgressCallback) -> Summary:
+def _run(plan: Plan, model: AnyVideoInr, report: ProgressCallback) -> Summary:
     """Run the three stages to their end, or end all of them with the first error."""
     started = time.monotonic()
     frames: Channel[GivenFrame] = Channel(QUEUED_FRAMES)
@@ -194,6 +208,7 @@ def _run(plan: _Plan, model: AnyVideoInr, report: ProgressCallback) -> Summary:
         frames_written=counts.written,
         cuts=counts.cuts,
         elapsed_seconds=time.monotonic() - started,
+        output_bytes=written_bytes(plan.destination),
     )
 
 
@@ -237,7 +252,7 @@ def _join(threads: list[threading.Thread]) -> None:
             thread.join(WAKE_SECONDS)
 
 
-def _decode(plan: _Plan, frames: Channel[GivenFrame]) -> None:
+def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
     """Stage one: the source's frames, compared with one another while they are in the cache."""
     try:
         source = read_frames(plan.source, strict=plan.options.strict)
@@ -248,7 +263,7 @@ def _decode(plan: _Plan, frames: Channel[GivenFrame]) -> None:
         frames.fail(error)
 
 
-def _render(plan: _Plan, model: AnyVideoInr, frames: Iterable[GivenFrame]) -> Iterator[_OutputFrame]:
+def _render(plan: Plan, model: AnyVideoInr, frames: Iterable[GivenFrame]) -> Iterator[_OutputFrame]:
     """Stage two: the output's frames, in the calling thread."""
     renderer = plan.make_renderer(model)
     spans = plan.timeline.spans(frames, source_rate=plan.source.frame_rate)
@@ -273,7 +288,7 @@ class _Encoder:
     The writer lives in this stage's thread alone, where no Ctrl-C can hit it between two steps.
     """
 
-    def __init__(self, plan: _Plan, pictures: Channel[_OutputFrame]) -> None:
+    def __init__(self, plan: Plan, pictures: Channel[_OutputFrame]) -> None:
         self._plan = plan
         self._pictures = pictures
         self._writer: VideoWriter | None = None
@@ -320,7 +335,7 @@ def _is_same(first: SourceFrame, second: SourceFrame) -> bool:
     return same_alpha and np.array_equal(first.rgb, second.rgb)
 
 
-def _progress(plan: _Plan, pts: int, frames: int, elapsed_seconds: float) -> Progress:
+def _progress(plan: Plan, pts: int, frames: int, elapsed_seconds: float) -> Progress:
     period = 1 / (plan.timeline.rate or plan.source.frame_rate)
     begin = plan.source.start_pts * plan.source.time_base
     duration = plan.source.duration
@@ -334,7 +349,7 @@ def _progress(plan: _Plan, pts: int, frames: int, elapsed_seconds: float) -> Pro
 
 
 @contextlib.contextmanager
-def _memory_errors(plan: _Plan, model: AnyVideoInr) -> Iterator[None]:
+def _memory_errors(plan: Plan, model: AnyVideoInr) -> Iterator[None]:
     """Turn the many ways in which memory runs out into one error."""
     try:
         yield

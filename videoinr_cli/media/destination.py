@@ -93,6 +93,18 @@ def check_destination(name: str | os.PathLike[str], source: VideoInfo, *, overwr
     destination_of(name, overwrite=overwrite).check(source)
 
 
+def written_bytes(name: str | os.PathLike[str]) -> int | None:
+    """Return the size of a complete output; None of standard output, and of what has been moved already."""
+    path = Path(name)
+    if is_standard_output(path):
+        return None
+    files = [file for _, file in find_numbered(path)] if is_image_pattern(path) else [path]
+    try:
+        return sum(file.stat().st_size for file in files)
+    except FileNotFoundError:
+        return None
+
+
 class _File(Destination):
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self._path = path

@@ -1,0 +1,46 @@
+"""What is said while a video is rendered can be read afterwards too."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeClip
+from tests.tiny import TINY
+from videoinr_cli.model import build
+from videoinr_cli.notes import collected_notes
+from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.pipeline import upscale_video
+
+
+def test_each_message_is_kept_once_and_only_within_the_block() -> None:
+    log = logging.getLogger("videoinr_cli.media.anything")
+    log.warning("before")
+    with collected_notes() as notes:
+        for _ in range(2):
+            log.warning("%s frames are lost", 3)
+        logging.getLogger("elsewhere").warning("of no interest")
+    log.warning("after")
+    assert notes == ["3 frames are lost"]
+
+
+def test_a_summary_tells_what_was_converted_and_how_large_the_output_is(
+    make_clip: MakeClip, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip("in.mkv", "-c:a", "pcm_s16le", frames=3, audio=True)
+    with caplog.at_level(logging.INFO, "videoinr_cli"):
+        summary = upscale_video(source, tmp_path / "out.mp4", UpscaleOptions(scale=1), model=build(TINY))
+    assert summary.notes == ("mp4 cannot hold audio stream 1 (pcm_s16le): it becomes aac",)
+    assert summary.output_bytes == (tmp_path / "out.mp4").stat().st_size
+
+
+@pytest.mark.parametrize("name", ["images/%03d.png", "-.y4m"])
+def test_the_size_of_images_is_that_of_all_and_of_standard_output_unknown(
+    name: str, make_clip: MakeClip, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    output = name if name.startswith("-") else tmp_path / name
+    summary = upscale_video(make_clip("in.mp4", frames=3), output, UpscaleOptions(scale=1), model=build(TINY))
+    written = sum(file.stat().st_size for file in tmp_path.glob("images/*.png"))
+    assert summary.output_bytes == (written or None)
