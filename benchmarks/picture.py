@@ -48,10 +48,10 @@ def main() -> None:
     ]
     x, y, width, height = (SCALE * side for side in arguments.region)
     panels = [[frame[0, :, y : y + height, x : x + width].cpu() for frame in column] for column in columns]
-    save_picture(_join([_join(column, dim=1) for column in panels], dim=2), arguments.output)
+    save_picture(join([join(column, dim=1) for column in panels], dim=2), arguments.output)
 
 
-def _join(pictures: list[Tensor], dim: int) -> Tensor:
+def join(pictures: list[Tensor], dim: int) -> Tensor:
     """Put (3, H, W) pictures side by side along a dimension, with gaps."""
     shape = list(pictures[0].shape)
     shape[dim] = GAP_PX

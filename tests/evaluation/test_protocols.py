@@ -145,6 +145,31 @@ def test_both_contexts_score_the_same_frames(tmp_path: Path, context: Context) -
     assert evaluate(blend, [clip], Protocol(steps=3, context=context)).scores == reference.scores
 
 
+def test_given_frames_can_be_encoded_first(tmp_path: Path) -> None:
+    """x264 spoils what is given, the more the larger the rate factor; the truth stays as it is."""
+    generator = torch.Generator().manual_seed(0)
+    wide = torch.rand(3, 96, 140, generator=generator)
+    for index in range(7):
+        save_picture(wide[:, :, 4 * index : 4 * index + 112], tmp_path / "clip" / f"{index}.png")
+    clips = find_clips(tmp_path / "clip")
+
+    def given(crf: float | None) -> list[Tensor]:
+        recorder = Recorder()
+        result = evaluate(recorder, clips, Protocol(space=1.5, crf=crf))
+        assert len(result.scores) == 6
+        return recorder.given
+
+    clean, fine, coarse = given(None), given(10), given(40)
+    assert [frame.shape for frame in fine] == [frame.shape for frame in clean]
+    errors = [
+        [(a - b).square().mean().item() for a, b in zip(frames, clean, strict=True)]
+        for frames in (fine, coarse)
+    ]
+    assert all(0 < a < b for a, b in zip(*errors, strict=True))
+    closest = [(fine[1] - frame).square().mean().item() for frame in clean]
+    assert closest.index(min(closest)) == 1  # in order
+
+
 def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path) -> None:
     values = [level(0.2 + 2 / 255 * index) for index in range(9)]  # slow enough not to pass for a scene cut
     clip = write_clip(tmp_path / "clip", values, size=(64, 96))
@@ -195,6 +220,7 @@ def test_averages_are_over_all_groups_not_over_clips() -> None:
         lambda: Protocol(space=0.5),
         lambda: Protocol(space=float("nan")),
         lambda: Protocol(steps=8, max_frames=8),
+        lambda: Protocol(crf=52),
     ],
 )
 def test_senseless_protocols_are_refused(make: object) -> None:

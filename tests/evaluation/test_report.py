@@ -48,6 +48,7 @@ def test_json_is_valid_even_for_perfect_frames() -> None:
         "downsampler": "torch",
         "max_frames": None,
         "context": "video",
+        "crf": None,
     }
     assert set(read["clips"]) == {"clip0", "clip1"}
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bicubic kernel that makes the given frames.",
 )
+@click.option("--crf", type=float, help="Encode the given frames by x264 at this rate factor first.")
 @click.option(
     "--weights",
     multiple=True,
@@ -94,6 +95,7 @@ def evaluate(
     steps: int | None,
     context: Context,
     downsampler: Downsampler,
+    crf: float | None,
     weights: Sequence[str],
     baselines: Sequence[str],
     steadiness: bool,
@@ -116,7 +118,7 @@ def evaluate(
     videoinr evaluate GOPRO_Large_all --dataset gopro --time 12 --space 6 --json
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     rate = PAPER_STEPS[dataset] if steps is None else steps
-    protocol = Protocol(rate, space, downsampler, max_frames, context)
+    protocol = Protocol(rate, space, downsampler, max_frames, context, crf)
 
     from videoinr_cli.evaluation.clips import find_clips
     from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table, to_json

@@ -101,18 +101,24 @@ def save_picture(frame: Tensor, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    levels = (frame.clamp(0, 1) * 255).round().to("cpu", torch.uint8).permute(1, 2, 0).contiguous()
+    levels = to_levels(frame)
     encoder = av.CodecContext.create("png", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.height, encoder.width = levels.shape[:2]
     encoder.pix_fmt, encoder.framerate = "rgb24", Fraction(1)
-    picture = av.VideoFrame.from_ndarray(levels.numpy(), format="rgb24")
+    picture = av.VideoFrame.from_ndarray(levels, format="rgb24")
     packets = [*encoder.encode(picture), *encoder.encode(None)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"".join(bytes(packet) for packet in packets))
     except OSError as error:
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+
+
+def to_levels(frame: Tensor) -> NDArray[np.uint8]:
+    """Turn a (3, H, W) frame in [0, 1], clamped to it, into (H, W, 3) 8-bit levels."""
+    levels = (frame.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
+    return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
 
 
 def _decode(path: Path) -> Iterator[NDArray[np.uint8] | NDArray[np.uint16]]:

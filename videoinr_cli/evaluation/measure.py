@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.evaluation.clips import Clip
+from videoinr_cli.evaluation.clips import Clip, to_levels
 from videoinr_cli.evaluation.cost import PeakMemory, Stopwatch
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.metrics import psnr, ssim
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.resample import reduce
+from videoinr_cli.media.compression import Encoding, compress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,12 +139,24 @@ def _measure(
 
 def _given(clip: Clip, protocol: Protocol, stopwatch: Stopwatch) -> Iterator[Tensor]:
     """Yield every steps-th frame at low resolution, while the stopwatch stands still."""
-    frames = islice(clip.frames(), 0, protocol.max_frames, protocol.steps)
+    frames = _reduced(clip, protocol)
+    if protocol.crf is not None:
+        frames = _encoded(frames, protocol.crf)
     while True:
         with stopwatch.paused():
             frame = next(frames, None)
-            if frame is None:
-                return
-            lr, size = protocol.sizes(*frame.shape[-2:])
-            given = reduce(frame[None, :, : size[0], : size[1]], lr, protocol.downsampler)
-        yield given
+        if frame is None:
+            return
+        yield frame
+
+
+def _reduced(clip: Clip, protocol: Protocol) -> Iterator[Tensor]:
+    for frame in islice(clip.frames(), 0, protocol.max_frames, protocol.steps):
+        lr, size = protocol.sizes(*frame.shape[-2:])
+        yield reduce(frame[None, :, : size[0], : size[1]], lr, protocol.downsampler)
+
+
+def _encoded(frames: Iterator[Tensor], crf: float) -> Iterator[Tensor]:
+    """Send (1, 3, h, w) frames through x264 as one video of 4:2:0, as most footage has been."""
+    for rgb in compress((to_levels(frame[0]) for frame in frames), Encoding("libx264", crf)):
+        yield torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255

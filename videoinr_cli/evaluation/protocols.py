@@ -45,6 +45,8 @@ ROOTS: dict[Dataset, str] = {"vid4": "GT", "gopro": "test", "adobe240": "test"}
 
 MAX_STEPS = 64
 MAX_SPACE = 32.0
+MAX_CRF = 51
+"""x264's largest constant rate factor."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Protocol:
     downsampler: Downsampler = "torch"
     max_frames: int | None = None  # of each clip
     context: Context = "video"
+    crf: float | None = None  # the given frames are encoded by x264 at this rate factor first
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MAX_STEPS:
@@ -70,12 +73,14 @@ class Protocol:
             raise OptionError(
                 f"{self.max_frames} frames hold no group of {self.steps} and the frame after it"
             )
+        if self.crf is not None and not 0 <= self.crf <= MAX_CRF:
+            raise OptionError(f"crf {self.crf:g} is not within 0 and {MAX_CRF}; try --crf 28")
 
     def __str__(self) -> str:
-        return (
-            f"space x{self.space:g}, time x{self.steps}, {self.downsampler}'s bicubic, "
-            f"{'each pair by itself' if self.context == 'pairs' else 'whole clips'}"
-        )
+        parts = [f"space x{self.space:g}", f"time x{self.steps}", f"{self.downsampler}'s bicubic"]
+        if self.crf is not None:
+            parts.append(f"x264 at crf {self.crf:g}")
+        return ", ".join([*parts, "each pair by itself" if self.context == "pairs" else "whole clips"])
 
     def frames_of(self, length: int) -> int:
         """Return how many frames of a clip are asked for."""

@@ -16,14 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.training.compression import (
-    MIN_SIDE_PX,
-    Codec,
-    Encoding,
-    Frames,
-    compress,
-    subsample_chroma,
-)
+from videoinr_cli.media.compression import Codec, Encoding, compress, subsample_chroma
+from videoinr_cli.training.footage import Frames
 
 KERNEL_PX = 7
 """Side of blur kernels; the widest Gaussian drawn ends within it."""
@@ -133,29 +127,24 @@ def _compress(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecip
         preset=PRESETS[rng.integers(len(PRESETS))],
         pix_fmt="yuv420p" if codec == "mpeg4" else _draw(rng, PIX_FMTS),
     )
-    count, _, height, width = frames.shape
+    count = len(frames)
     before, after = (int(extra) for extra in rng.integers(0, count, size=2))
     top, left = (int(offset) for offset in rng.integers(0, BLOCK_PX, size=2))
-    bottom, right = _fill(top + height), _fill(left + width)
-    padding = ((before, after), (top, bottom), (left, right), (0, 0))
-    decoded = compress(np.pad(_to_levels(frames), padding, mode="reflect"), encoding)
-    return _from_levels(decoded[before : before + count, top : top + height, left : left + width])
+    padding = ((before, after), (top, 0), (left, 0), (0, 0))
+    decoded = list(compress(np.pad(_to_levels(frames), padding, mode="reflect"), encoding))
+    return _from_levels(np.stack(decoded[before : before + count])[:, top:, left:])
 
 
 def _subsample_chroma(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe) -> Tensor:
     height, width = frames.shape[-2:]
     padding = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
     levels = np.pad(_to_levels(frames), padding, mode="edge")
-    return _from_levels(subsample_chroma(levels, _draw(rng, PIX_FMTS))[:, :height, :width])
+    subsampled = np.stack(list(subsample_chroma(levels, _draw(rng, PIX_FMTS))))
+    return _from_levels(subsampled[:, :height, :width])
 
 
 def _draw(rng: np.random.Generator, odds: Mapping[Name, float]) -> Name:
     return list(odds)[rng.choice(len(odds), p=list(odds.values()))]
-
-
-def _fill(length: int) -> int:
-    """Return what is missing to a whole number of blocks that can be encoded."""
-    return max(MIN_SIDE_PX, -(-length // BLOCK_PX) * BLOCK_PX) - length
 
 
 def _gaussian(sigma_x: float, sigma_y: float, angle: float) -> Tensor:

@@ -1,11 +1,12 @@
 """Send frames through a real video encoder and back, in memory: what footage has been through.
 
-Knows nothing of training: frames in, the same frames with that codec's artefacts out.
+Frames in, the same frames with that codec's artefacts out; knows nothing of files or containers.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Literal
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from videoinr_cli.media.colour import Colour
 from videoinr_cli.media.planes import from_rgb, to_rgb
 
-Frames = npt.NDArray[np.uint8]
+Picture = npt.NDArray[np.uint8]
 
 Codec = Literal["libx264", "libx265", "mpeg4", "mjpeg"]
 DECODERS: dict[Codec, str] = {"libx264": "h264", "libx265": "hevc", "mpeg4": "mpeg4", "mjpeg": "mjpeg"}
@@ -53,42 +54,55 @@ class Encoding:
         return said.resolved(0, 0)
 
 
-def compress(frames: Frames, encoding: Encoding) -> Frames:
-    """Encode and decode frames as one video that begins with the first of them.
+def compress(frames: Iterable[Picture], encoding: Encoding) -> Iterator[Picture]:
+    """Encode and decode frames as one video that begins with the first of them, as they come.
 
     Args:
-        frames: (T, H, W, 3) RGB; H and W at least `MIN_SIDE_PX` and even.
+        frames: (H, W, 3) RGB of any one size; what an encoder wants larger is mirrored, and cut off after.
 
-    Returns:
-        (T, H, W, 3).
-
-    Raises:
-        ValueError: the frames are too small.
+    Yields:
+        (H, W, 3).
     """
-    if min(frames.shape[1:3]) < MIN_SIDE_PX:
-        raise ValueError(
-            f"pictures of {frames.shape[1:3]} are too small to encode; {MIN_SIDE_PX} px at least"
-        )
     colour = encoding.colour()
-    encoder = _encoder(encoding, *frames.shape[1:3])
-    packets: list[av.Packet[av.VideoStream]] = []
+    encoder = decoder = None
+    height = width = 0
+
+    def decoded(packets: Iterable[av.Packet[av.VideoStream] | None]) -> Iterator[Picture]:
+        assert decoder is not None
+        for packet in packets:
+            for frame in decoder.decode(packet):
+                yield to_rgb(frame, colour)[0][:height, :width]
+
     for number, rgb in enumerate(frames):
-        frame = from_rgb(rgb, encoding.pix_fmt, colour)
+        if encoder is None or decoder is None:
+            height, width = rgb.shape[:2]
+            encoder, decoder = _encoder(encoding, _fill(height), _fill(width)), _decoder(encoding)
+        padding = ((0, encoder.height - height), (0, encoder.width - width), (0, 0))
+        frame = from_rgb(np.pad(rgb, padding, mode="symmetric"), encoding.pix_fmt, colour)
         frame.color_range = encoder.color_range
         frame.pts = number
-        packets += encoder.encode(frame)
-    packets += encoder.encode(None)
+        yield from decoded(encoder.encode(frame))
+    if encoder is not None:
+        yield from decoded([*encoder.encode(None), None])
+
+
+def subsample_chroma(frames: Iterable[Picture], pix_fmt: str) -> Iterator[Picture]:
+    """Take (H, W, 3) frames of an even size to a pixel format and back, without encoding them."""
+    colour = Colour().resolved(0, 0)
+    for rgb in frames:
+        yield to_rgb(from_rgb(rgb, pix_fmt, colour), colour)[0]
+
+
+def _fill(length: int) -> int:
+    """Return the next length that every encoder takes."""
+    return max(MIN_SIDE_PX, length + length % 2)
+
+
+def _decoder(encoding: Encoding) -> av.VideoCodecContext:
     decoder = av.CodecContext.create(DECODERS[encoding.codec], "r")
     assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = 1
-    decoded = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
-    return np.stack([to_rgb(frame, colour)[0] for frame in decoded])
-
-
-def subsample_chroma(frames: Frames, pix_fmt: str) -> Frames:
-    """Take (T, H, W, 3) frames to a pixel format and back, without encoding them."""
-    colour = Colour().resolved(0, 0)
-    return np.stack([to_rgb(from_rgb(rgb, pix_fmt, colour), colour)[0] for rgb in frames])
+    return decoder
 
 
 def _encoder(encoding: Encoding, height: int, width: int) -> av.VideoCodecContext:

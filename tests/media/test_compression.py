@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from videoinr_cli.training.compression import DECODERS, Codec, Encoding, Frames, compress, subsample_chroma
+from videoinr_cli.media import compression
+from videoinr_cli.media.compression import DECODERS, Codec, Encoding
+
+Frames = npt.NDArray[np.uint8]
 
 COARSE: dict[Codec, float] = {"libx264": 38, "libx265": 38, "mpeg4": 14, "mjpeg": 16}
 FINE: dict[Codec, float] = {"libx264": 12, "libx265": 12, "mpeg4": 1, "mjpeg": 1}
@@ -19,6 +25,14 @@ def texture(count: int, *, step_px: int, side: int = 96) -> Frames:
     rows = np.stack([[np.interp(y, range(12), coarse[:, k, c]) for k in range(24)] for c in range(3)])
     wide = np.stack([[np.interp(x, range(24), row) for row in channel.T] for channel in rows], axis=-1)
     return np.stack([wide[:, n * step_px : n * step_px + side] for n in range(count)]).astype(np.uint8)
+
+
+def compress(frames: Frames, encoding: Encoding) -> Frames:
+    return np.stack(list(compression.compress(frames, encoding)))
+
+
+def subsample_chroma(frames: Frames, pix_fmt: str) -> Frames:
+    return np.stack(list(compression.subsample_chroma(frames, pix_fmt)))
 
 
 def error(a: Frames, b: Frames) -> float:
@@ -87,9 +101,24 @@ def test_same_frames_give_the_same_result(codec: Codec) -> None:
         del scattered
 
 
-def test_small_pictures_are_refused() -> None:
-    with pytest.raises(ValueError, match="too small"):
-        compress(np.zeros((1, 64, 96, 3), np.uint8), Encoding("libx265", 28))
+@pytest.mark.parametrize("codec", DECODERS)
+def test_any_size_is_encoded(codec: Codec) -> None:
+    frames = texture(3, step_px=1)[:, :33, :47]
+    assert error(compress(frames, Encoding(codec, FINE[codec])), frames) < 5
+    assert list(compression.compress([], Encoding(codec, 20))) == []
+
+
+def test_frames_come_back_while_others_are_still_to_come() -> None:
+    """A long clip need not fit into memory."""
+    given = 0
+
+    def endless() -> Iterator[npt.NDArray[np.uint8]]:
+        nonlocal given
+        for given in range(10_000):
+            yield np.full((80, 80, 3), given % 256, np.uint8)
+
+    next(compression.compress(endless(), Encoding("libx264", 30)))
+    assert given < 200  # what an encoder looks ahead
 
 
 def test_subsampling_takes_chroma_only() -> None:

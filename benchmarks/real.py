@@ -1,0 +1,133 @@
+"""Print what the embedded models reach on Vid4 when what they are given was compressed, as most footage is.
+
+    python benchmarks/real.py VID4_DIR --max-frames 17 --write weights/README.md
+
+Every second frame is reduced by four and encoded by x264 at each rate factor before it is given; PSNR and
+SSIM of luma and VMAF (by an ffmpeg that has libvmaf) are against the untouched originals. --write puts the
+table between the markers ``<!-- real -->`` of Markdown files, --picture a PNG of the same part of one frame
+by every method, a row for each rate factor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from picture import join
+from tables import write_tables
+from torch import Tensor
+
+from videoinr_cli.evaluation.baselines import make_baseline
+from videoinr_cli.evaluation.clips import Clip, find_clips, save_picture
+from videoinr_cli.evaluation.measure import Result, evaluate
+from videoinr_cli.evaluation.methods import Method, ModelMethod
+from videoinr_cli.evaluation.protocols import Protocol
+from videoinr_cli.evaluation.report import markdown
+from videoinr_cli.evaluation.vmaf import vmaf
+from videoinr_cli.weights import known_weights, load_model
+
+CRFS = (28.0, 34.0)
+"""What streaming services and phones use for small sizes, and what is left of a video sent around."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """One method at one rate factor."""
+
+    result: Result
+    vmaf: float  # mean of the clips
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("vid4", type=Path, help="folder of the four clips")
+    parser.add_argument("--weights", nargs="+", default=known_weights(), help="names or files")
+    parser.add_argument("--max-frames", type=int, help="use the first frames of each clip only")
+    parser.add_argument("--write", type=Path, nargs="*", default=[], help="Markdown files to update")
+    parser.add_argument("--picture", type=Path, help="PNG to write")
+    parser.add_argument("--picture-of", default="walk", help="clip whose third output frame is shown")
+    parser.add_argument(
+        "--region", type=int, nargs=4, default=[260, 120, 220, 220], metavar=("X", "Y", "W", "H")
+    )
+    arguments = parser.parse_args()
+
+    clips = find_clips(arguments.vid4)
+    models = [ModelMethod(Path(name).stem, load_model(name)) for name in arguments.weights]
+    methods = [make_baseline("bicubic+blend"), make_baseline("lanczos+blend"), *models]
+    rows, panels = [], []
+    for crf in CRFS:
+        protocol = Protocol(max_frames=arguments.max_frames, crf=crf)
+        measured = [measure(method, clips, protocol) for method in methods]
+        rows.append(measured)
+        if arguments.picture:
+            clip = next(clip for clip in clips if clip.name == arguments.picture_of)
+            panels.append(panel(methods, clip, protocol, arguments.region))
+    table = real_table(rows)
+    print(table)
+    for path in arguments.write:
+        write_tables(path, {"real": table})
+    if arguments.picture:
+        save_picture(join(panels, dim=1), arguments.picture)
+
+
+def measure(method: Method, clips: Sequence[Clip], protocol: Protocol) -> Measured:
+    print(f"{protocol}: {method.name}", file=sys.stderr)
+    pictures: dict[str, list[Tensor]] = {clip.name: [] for clip in clips}
+    result = evaluate(
+        method,
+        clips,
+        protocol,
+        on_frame=lambda score, picture: pictures[score.clip].append(picture[0].cpu().to(torch.float16)),
+    )
+    scores = []
+    for clip in clips:
+        rendered = pictures.pop(clip.name)
+        size = (rendered[0].shape[1], rendered[0].shape[2])
+        truth = (frame[:, : size[0], : size[1]] for frame in islice(clip.frames(), len(rendered)))
+        scores.append(vmaf((frame.float() for frame in rendered), truth, size))
+    return Measured(result, fmean(scores))
+
+
+def real_table(rows: Sequence[Sequence[Measured]]) -> str:
+    """Return PSNR given / between, SSIM and VMAF, means of the clips, by rate factor and method."""
+    table = [["given frames", "method", "PSNR-Y, given / between", "SSIM", "VMAF"]]
+    for measured in rows:
+        for item in measured:
+            result = item.result
+            given, between = (
+                fmean(part(clip).psnr for clip in result.clips) for part in (result.given, result.between)
+            )
+            table.append(
+                [
+                    f"x264, crf {result.protocol.crf:g}",
+                    result.method,
+                    f"{given:.2f} / {between:.2f}",
+                    f"{result.average().ssim:.4f}",
+                    f"{item.vmaf:.1f}",
+                ]
+            )
+    return markdown(table)
+
+
+def panel(methods: Sequence[Method], clip: Clip, protocol: Protocol, region: Sequence[int]) -> Tensor:
+    """Return the same part of one in-between frame by every method, side by side."""
+    x, y, width, height = region
+    shown: list[Tensor] = []
+    for method in methods:
+        pictures: list[Tensor] = []
+        few = dataclasses.replace(protocol, max_frames=2 * protocol.steps + 1)
+        evaluate(method, [clip], few, on_frame=lambda score, picture, into=pictures: into.append(picture))
+        shown.append(pictures[protocol.steps + 1][0, :, y : y + height, x : x + width].cpu().clamp(0, 1))
+    return join(shown, dim=2)
+
+
+if __name__ == "__main__":
+    main()
