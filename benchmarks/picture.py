@@ -19,7 +19,8 @@ from torch import Tensor
 from videoinr_cli.evaluation.baselines import PerFrame
 from videoinr_cli.evaluation.clips import find_clips, save_picture
 from videoinr_cli.evaluation.methods import ModelMethod
-from videoinr_cli.weights import DEFAULT_WEIGHTS, load_model
+from videoinr_cli.options import DEFAULT_WEIGHTS
+from videoinr_cli.weights import load_model
 
 CLIP = Path(__file__).resolve().parent.parent / "examples" / "clip.mp4"
 SCALE = 4

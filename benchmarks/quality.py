@@ -23,7 +23,8 @@ from videoinr_cli.evaluation.measure import Result, evaluate
 from videoinr_cli.evaluation.methods import Method, ModelMethod
 from videoinr_cli.evaluation.protocols import DEFAULT_BASELINES, Protocol
 from videoinr_cli.evaluation.report import clip_table, markdown, summary_table
-from videoinr_cli.weights import DEFAULT_WEIGHTS, load_model
+from videoinr_cli.options import DEFAULT_WEIGHTS
+from videoinr_cli.weights import load_model
 
 SWEEP = ((2.0, 2), (3.0, 2), (3.5, 2), (6.0, 2), (4.0, 4))
 """Enlargements and rate increases beside the papers' own."""

@@ -135,6 +135,25 @@ def evaluation_display(
         yield update
 
 
+@contextlib.contextmanager
+def download_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how much of a file has come: megabytes, and how many come per second."""
+    with _Display(title, quiet=quiet) as display:
+        start, first = time.monotonic(), 0
+
+        def update(here: int, total: int | None) -> None:
+            nonlocal start, first
+            if first == 0:  # what an earlier run had brought already tells nothing of the speed
+                start, first = time.monotonic(), here
+            speed = (here - first) / max(time.monotonic() - start, 1e-6)
+            whole = "" if total is None else f"/{total / 1e6:.1f}"
+            display.show(
+                here / total if total else None, f"{here / 1e6:.1f}{whole} MB  {speed / 1e6:.1f} MB/s"
+            )
+
+        yield update
+
+
 def error_line(message: str) -> None:
     """Print one line on stderr that says what went wrong, red on a terminal."""
     console = Console(stderr=True, highlight=False, emoji=False)

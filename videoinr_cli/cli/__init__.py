@@ -29,6 +29,8 @@ COMMANDS = {
     "preview": "preview:preview",
     "evaluate": "evaluate:evaluate",
     "train": "train:train",
+    "weights": "weights:weights",
+    "download-weights": "download_weights:download_weights",
     "convert-weights": "convert_weights:convert_weights",
 }
 DEBUG_VARIABLE = "VIDEOINR_DEBUG"

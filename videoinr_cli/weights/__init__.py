@@ -1,0 +1,62 @@
+"""Weights: a name, a path or an address becomes a network, a network becomes a file.
+
+    sources ─▶ hub, web ─▶ fetching ─▶ catalogue ─▶ loading     from what a person says to a network
+    manifest, records                                           what is known, and how files came
+    checkpoints ─▶ files                                        PyTorch's format, and ours
+
+Knows nothing of videos or of the command line. Names are imported when they are first used (PEP 562): a list
+of weights needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from videoinr_cli.weights.catalogue import Weights, all_weights, find_weights, locate, look_up, verify
+    from videoinr_cli.weights.checkpoints import convert_checkpoint
+    from videoinr_cli.weights.fetching import fetch_weights
+    from videoinr_cli.weights.files import CONFIG_KEY, WeightsInfo, save_model
+    from videoinr_cli.weights.loading import inspect_weights, load_model
+    from videoinr_cli.weights.manifest import SUFFIX, embedded_file, embedded_folder, known_weights
+    from videoinr_cli.weights.sources import parse_source
+
+__all__ = [
+    "CONFIG_KEY",
+    "SUFFIX",
+    "Weights",
+    "WeightsInfo",
+    "all_weights",
+    "convert_checkpoint",
+    "embedded_file",
+    "embedded_folder",
+    "fetch_weights",
+    "find_weights",
+    "inspect_weights",
+    "known_weights",
+    "load_model",
+    "locate",
+    "look_up",
+    "parse_source",
+    "save_model",
+    "verify",
+]
+
+_MODULES = {
+    "catalogue": ("Weights", "all_weights", "find_weights", "locate", "look_up", "verify"),
+    "checkpoints": ("convert_checkpoint",),
+    "fetching": ("fetch_weights",),
+    "files": ("CONFIG_KEY", "WeightsInfo", "save_model"),
+    "loading": ("inspect_weights", "load_model"),
+    "manifest": ("SUFFIX", "embedded_file", "embedded_folder", "known_weights"),
+    "sources": ("parse_source",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,95 @@
+"""The folder of fetched weights, and the record that lies there for each: its source and its SHA-256.
+
+With a record a file can be checked later even where no manifest knows it. Knows nothing of tensors, nor how
+anything is fetched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from videoinr_cli.errors import OutputError, WeightsError
+
+FOLDER_VARIABLE = "VIDEOINR_WEIGHTS_DIR"
+PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+RECORD_SUFFIX = ".record.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """How weights that were fetched came here."""
+
+    name: str
+    source: str
+    path: Path
+    sha256: str  # of the file at `path`
+    fetched_sha256: str  # of what the source gave: another, if that was converted
+    revision: str | None = None  # the hub's commit
+
+
+def weights_folder() -> Path:
+    """Return the folder of fetched weights: VIDEOINR_WEIGHTS_DIR, or one in the user's cache."""
+    if chosen := os.environ.get(FOLDER_VARIABLE):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        cache = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    else:
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "videoinr" / "weights"
+
+
+def all_records(folder: Path) -> list[Record]:
+    """Return the records in a folder, by name.
+
+    Raises:
+        WeightsError: one of them is damaged.
+    """
+    return [_read(path) for path in sorted(folder.glob(f"*{RECORD_SUFFIX}"))]
+
+
+def find_record(folder: Path, name: str) -> Record | None:
+    """Return the record of the weights called `name`, or None if there is none.
+
+    Raises:
+        WeightsError: it is damaged.
+    """
+    path = folder / f"{name}{RECORD_SUFFIX}"
+    return _read(path) if PLAIN_NAME.fullmatch(name) and path.is_file() else None
+
+
+def write_record(folder: Path, record: Record) -> None:
+    """Keep a record; it appears only when complete.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    path = folder / f"{record.name}{RECORD_SUFFIX}"
+    # A folder that is moved as a whole keeps its weights: those in it are written down without it.
+    inside = record.path.parent == folder
+    where = record.path.name if inside else str(record.path.absolute())
+    fields = {**dataclasses.asdict(record), "path": where}
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+
+
+def _read(path: Path) -> Record:
+    damaged = WeightsError(f"the record {str(path)!r} is damaged; delete it and fetch the weights again")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        record = Record(**{**fields, "path": path.parent / fields["path"]})
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise damaged from error
+    texts = (record.name, record.source, record.sha256, record.fetched_sha256, record.revision or "")
+    if not all(isinstance(text, str) for text in texts):
+        raise damaged
+    return record

@@ -1,0 +1,139 @@
+"""Files at plain addresses: downloaded piece by piece, and gone on with where a connection broke.
+
+Until it is complete a download lies beside its destination as ``.part``, with the server's mark of its
+version (``.part.tag``), so that the next run goes on only with the same bytes. Knows nothing of what is in a
+file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from videoinr_cli import __version__
+from videoinr_cli.errors import OutputError, WeightsError
+from videoinr_cli.weights.sources import WebFile
+
+ATTEMPTS = 5
+RETRY_SECONDS = 1.0
+TIMEOUT_SECONDS = 30.0
+"""How long a server may say nothing."""
+PIECE_BYTES = 1 << 18
+TEMPORARY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+RANGE_NOT_SATISFIABLE = 416
+
+Report = Callable[[int, "int | None"], None]
+"""Called with how many bytes have come, and how many there are in all, as far as that is known."""
+
+
+class _BrokenError(Exception):
+    """A transfer ended early; another attempt may go on with it."""
+
+
+def download(source: WebFile, destination: Path, report: Report | None = None) -> None:
+    """Download a file; it appears under its name only when complete.
+
+    Raises:
+        WeightsError: the server refuses, answers with a web page, or cannot be reached `ATTEMPTS` times.
+        OutputError: the file cannot be written.
+    """
+    partial = destination.with_name(destination.name + ".part")
+    tag = partial.with_name(partial.name + ".tag")
+    with _writing(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _go_on(source, partial, tag, report)
+            break
+        except _BrokenError as error:
+            if attempt == ATTEMPTS:
+                kept = partial.stat().st_size if partial.exists() else 0
+                raise WeightsError(
+                    f"cannot fetch {source}: {error}; {kept / 1e6:.1f} MB are kept, run it again to go on"
+                ) from error
+            time.sleep(RETRY_SECONDS)
+    with _writing(destination):
+        partial.replace(destination)
+        tag.unlink(missing_ok=True)
+
+
+def _go_on(source: WebFile, partial: Path, tag: Path, report: Report | None) -> None:
+    """Fetch what of a file is not here yet, or all of it if the server's file has changed."""
+    here = partial.stat().st_size if partial.exists() and tag.exists() else 0
+    request = urllib.request.Request(source.direct_url, headers={"User-Agent": f"videoinr/{__version__}"})
+    if here:
+        request.add_header("Range", f"bytes={here}-")
+        request.add_header("If-Range", tag.read_text(encoding="utf-8"))
+    with _answer(source, request, partial) as response:
+        if response.headers.get_content_type() == "text/html":
+            raise WeightsError(
+                f"{source} answered with a web page instead of a file: it is gone, or wants a sign-in"
+            )
+        goes_on = response.status == http.client.PARTIAL_CONTENT
+        here = here if goes_on else 0
+        length = response.headers.get("Content-Length", "")
+        total = here + int(length) if length.isdecimal() else None
+        with _writing(partial):
+            _keep_tag(response, tag)
+            file = partial.open("ab" if goes_on else "wb")
+        with file:
+            while piece := _piece(response):
+                with _writing(partial):
+                    file.write(piece)
+                here += len(piece)
+                if report is not None:
+                    report(here, total)
+    if total is not None and here != total:
+        raise _BrokenError(f"the connection ended after {here} of {total} bytes")
+
+
+def _keep_tag(response: http.client.HTTPResponse, tag: Path) -> None:
+    """Keep what tells this version of the server's file from others; without it, nothing can go on."""
+    etag = response.headers.get("ETag", "")
+    version = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
+    if version:
+        tag.write_text(version, encoding="utf-8")
+    else:
+        tag.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _answer(
+    source: WebFile, request: urllib.request.Request, partial: Path
+) -> Iterator[http.client.HTTPResponse]:
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == RANGE_NOT_SATISFIABLE:
+            partial.unlink(missing_ok=True)
+            raise _BrokenError("the file has changed since its download was begun") from error
+        if error.code in TEMPORARY_STATUSES:
+            raise _BrokenError(f"the server answered with status {error.code}") from error
+        raise WeightsError(f"{source} answered with status {error.code}; check the address") from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise _BrokenError(f"the server cannot be reached ({reason})") from error
+    with response:
+        yield response
+
+
+def _piece(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(PIECE_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokenError(f"the connection broke ({error})") from error
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Tell a disk's error from the net's, which Python calls by the same name."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
