@@ -64,7 +64,8 @@ if TYPE_CHECKING:
     multiple=True,
     default=(DEFAULT_WEIGHTS,),
     show_default=True,
-    help="Name or file; repeat it to compare several.",
+    envvar="VIDEOINR_WEIGHTS",
+    help="Name, file, or hf:OWNER/REPO/FILE; repeat it to compare several.",
 )
 @click.option(
     "--baseline",

@@ -92,7 +92,13 @@ encoder_options: Decorator[Any] = group(
 )
 
 model_options: Decorator[Any] = group(
-    click.option("--weights", default=DEFAULT_WEIGHTS, show_default=True, help="A known name, or a file."),
+    click.option(
+        "--weights",
+        default=DEFAULT_WEIGHTS,
+        show_default=True,
+        envvar="VIDEOINR_WEIGHTS",
+        help="A name of: videoinr weights list; a file; or hf:OWNER/REPO/FILE.",
+    ),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),
     click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True),
 )

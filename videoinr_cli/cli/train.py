@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Weights file, .safetensors."
 )
 @click.option("--config", type=click.Choice(ARCHITECTURES), default=DEFAULT_WEIGHTS, show_default=True)
-@click.option("--init", metavar="WEIGHTS", help="Start from these weights instead of random ones.")
+@click.option("--init", metavar="WEIGHTS", help="Name or file to start from, not random values.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run that was to write OUTPUT.")
 @click.option("--steps", type=click.IntRange(min=1), help="Length of the schedule.  [default: 20000]")
 @click.option(
