@@ -25,7 +25,6 @@ from huggingface_hub.errors import (
 )
 from tqdm import tqdm
 
-from videoinr_cli import __version__
 from videoinr_cli.errors import WeightsError
 from videoinr_cli.options import DEFAULT_WEIGHTS
 from videoinr_cli.weights.manifest import SUFFIX
@@ -87,7 +86,6 @@ def fetch_from_hub(source: HubFile, report: Report | None = None, *, sha256: str
                 revision=source.revision,
                 tqdm_class=_bar(report),
                 library_name="videoinr",
-                library_version=__version__,
             )
         )
     except LocalEntryNotFoundError as error:

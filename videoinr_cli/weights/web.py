@@ -15,7 +15,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from videoinr_cli import __version__
 from videoinr_cli.errors import OutputError, WeightsError
 from videoinr_cli.weights.sources import WebFile
 
@@ -65,7 +64,7 @@ def download(source: WebFile, destination: Path, report: Report | None = None) -
 def _go_on(source: WebFile, partial: Path, tag: Path, report: Report | None) -> None:
     """Fetch what of a file is not here yet, or all of it if the server's file has changed."""
     here = partial.stat().st_size if partial.exists() and tag.exists() else 0
-    request = urllib.request.Request(source.direct_url, headers={"User-Agent": f"videoinr/{__version__}"})
+    request = urllib.request.Request(source.direct_url, headers={"User-Agent": "videoinr"})
     if here:
         request.add_header("Range", f"bytes={here}-")
         request.add_header("If-Range", tag.read_text(encoding="utf-8"))
