@@ -128,12 +128,12 @@ def _facts(entry: Weights) -> dict[str, Any]:
 
 def _text(facts: dict[str, Any]) -> str:
     metadata = dict(facts["metadata"])
-    agreed = {None: "nothing known to compare it with", facts["sha256"]: "as it should be"}
+    expected = {None: "nothing is known", facts["sha256"]: "the same"}
     lines = [
         ("file", f"{facts['path']} ({facts['size_bytes'] / 1e6:.1f} MB)"),
         ("from", facts["origin"] + (f", commit {facts['revision']}" if facts["revision"] else "")),
         ("sha256", facts["sha256"]),
-        ("", agreed.get(facts["expected_sha256"], f"it should be {facts['expected_sha256']}")),
+        ("expected", expected.get(facts["expected_sha256"], facts["expected_sha256"])),
         ("architecture", f"{facts['architecture']}, {facts['parameters']} parameters"),
         ("configuration", ", ".join(f"{name} {value}" for name, value in facts["configuration"].items())),
         ("licence", metadata.pop("licence", "none stated")),
@@ -154,6 +154,7 @@ def _row(label: str, value: str) -> str:
         initial_indent=f"  {_printable(label):{LABEL_COLUMNS}}",
         subsequent_indent=" " * (2 + LABEL_COLUMNS),
         break_on_hyphens=False,
+        break_long_words=False,
     )
 
 
