@@ -33,6 +33,9 @@ MAX_PREVIEW_SECONDS = 60
 DEFAULT_SCENE_THRESHOLD = 0.75
 """Share of a picture's structure not found in its neighbour that makes a cut; see `scenes.cut_score`."""
 
+MAX_WORKERS = 256
+"""Processes on one machine."""
+
 DEFAULT_WEIGHTS = "videoinr-fast"
 """The embedded model."""
 
@@ -238,6 +241,29 @@ def parse_rate(text: str) -> Fraction:
     if rate.relative:
         raise OptionError(f"frame rate {text!r} is a multiple of nothing; try --input-fps 25")
     return rate.value
+
+
+@dataclasses.dataclass(frozen=True)
+class JobOptions:
+    """How a long video is worked off; nothing of it changes the pictures.
+
+    Raises:
+        OptionError: a value makes no sense.
+    """
+
+    segment_seconds: float | None = None  # of the video; None: by the output's size; 0: no segments at all
+    workers: int = 1  # processes, at least one for each device
+    resume: bool = True  # go on with what an earlier run left, instead of throwing it away
+    keep_temp: bool = False  # keep the segments when the output is done
+
+    def __post_init__(self) -> None:
+        seconds = self.segment_seconds
+        if seconds is not None and not (math.isfinite(seconds) and (seconds == 0 or seconds >= 0.1)):
+            raise OptionError(
+                f"segments of {seconds:g} s are not 0 or at least 0.1 s; try --segment-seconds 20"
+            )
+        if not 1 <= self.workers <= MAX_WORKERS:
+            raise OptionError(f"{self.workers} workers are not within 1 and {MAX_WORKERS}; try --workers 2")
 
 
 def parse_size(text: str) -> tuple[int, int]:

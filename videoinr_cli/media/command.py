@@ -69,24 +69,14 @@ class Job:
     frame_rate: Fraction  # frames per second, constant or average
     pixel_aspect: Fraction  # width over height
     last_duration: str | None  # the bitstream filter that gives the last picture its duration
+    is_alone: bool = False  # whether nothing is taken from the source
+    carrier: str | None = None  # the container in which pictures come encoded; None: they come raw
 
 
 def ffmpeg_arguments(job: Job, address: str) -> list[str]:
     """Return ffmpeg's command line without the program."""
-    pictures = ffmpeg.input(
-        "pipe:0",
-        format="nut",
-        probesize=32,  # NUT's header says all; else ffmpeg reads megabytes before it opens the encoder
-        analyzeduration=0,
-        **_colour_options(job.colour),
-        **_hdr_input_options(job.source),
-    )
-    video = pictures["v:0"].filter("setsar", r=str(job.pixel_aspect), max=MAX_ASPECT)
-    if job.format.container.counts_frames:
-        video = video.filter("settb", str(1 / job.frame_rate)).filter("setpts", "N")
-    if job.format.pix_fmt == "pal8":
-        video = _with_palettes(video)
-    streams, options = _beside(job) if job.source.is_file else ([], {})
+    video = _raw(job) if job.carrier is None else _encoded(job)
+    streams, options = _beside(job) if job.source.is_file and not job.is_alone else ([], {})
     options = {
         "format": job.format.container.muxer,
         "copyts": None,  # both inputs are on the output's clock by now
@@ -99,6 +89,27 @@ def ffmpeg_arguments(job: Job, address: str) -> list[str]:
     # ffmpeg-python cannot repeat an option.
     cleared = [word for tag in stale for word in ("-metadata:s:0", tag)]
     return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *cleared, target, "-y"]
+
+
+def _raw(job: Job) -> ffmpeg.nodes.FilterableStream:
+    """Return the pictures as they are to be encoded."""
+    pictures = ffmpeg.input(
+        "pipe:0",
+        format="nut",
+        probesize=32,  # NUT's header says all; else ffmpeg reads megabytes before it opens the encoder
+        analyzeduration=0,
+        **_colour_options(job.colour),
+        **_hdr_input_options(job.source),
+    )
+    video = pictures["v:0"].filter("setsar", r=str(job.pixel_aspect), max=MAX_ASPECT)
+    if job.format.container.counts_frames:
+        video = video.filter("settb", str(1 / job.frame_rate)).filter("setpts", "N")
+    return _with_palettes(video) if job.format.pix_fmt == "pal8" else video
+
+
+def _encoded(job: Job) -> ffmpeg.nodes.FilterableStream:
+    """Return the pictures that are encoded already."""
+    return ffmpeg.input("pipe:0", format=job.carrier, **_hdr_input_options(job.source))["v:0"]
 
 
 def _beside(job: Job) -> tuple[list[ffmpeg.nodes.FilterableStream], dict[str, str | None]]:
@@ -128,13 +139,18 @@ def _with_palettes(video: ffmpeg.nodes.FilterableStream) -> ffmpeg.nodes.Filtera
 def _video_options(job: Job) -> dict[str, str | None]:
     """Return ffmpeg's options for the encoded video, which is stream 0 of the output."""
     tick = 1 / job.frame_rate if job.format.container.counts_frames else job.clock.tick
-    options: dict[str, str | None] = {
-        "c:0": job.format.encoder.name,
-        "pix_fmt:0": job.format.pix_fmt,
-        "fps_mode:0": "passthrough",
-        "enc_time_base:0": f"{tick.numerator}/{tick.denominator}",
-        **_encoder_settings(job),
-    }
+    if job.carrier is not None:
+        # Not every carrier holds all that is to be said of the colours.
+        said = {f"{name}:0": str(number) for name, number in _colour_options(job.colour).items()}
+        options: dict[str, str | None] = {"c:0": "copy", **said}
+    else:
+        options = {
+            "c:0": job.format.encoder.name,
+            "pix_fmt:0": job.format.pix_fmt,
+            "fps_mode:0": "passthrough",
+            "enc_time_base:0": f"{tick.numerator}/{tick.denominator}",
+            **_encoder_settings(job),
+        }
     if job.format.container.exact_ticks:
         options["video_track_timescale"] = str(tick.denominator)
         # Of edit lists, where any stream's start is kept; ffmpeg 7 and older would round it to 1/1000 s.

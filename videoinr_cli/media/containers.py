@@ -166,6 +166,22 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
     return container
 
 
+CARRIERS = {
+    **dict.fromkeys(("264", "265", "hevc", "av1", "vp9", "ffv1", "mjpeg", "png"), "mp4"),
+    **dict.fromkeys(("prores", "dnxhd"), "mov"),
+}
+"""Words of encoders' names, and the muxer that keeps all of what they make: any time base, and when a picture
+is decoded, which neither NUT nor Matroska says."""
+
+
+def carrier_for(encoder: str) -> str | None:
+    """Return the muxer in which what an encoder makes can wait to be copied into any container.
+
+    None when no such muxer is known.
+    """
+    return next((muxer for word, muxer in CARRIERS.items() if word in encoder), None)
+
+
 @dataclasses.dataclass(frozen=True)
 class KeptStream:
     """A stream of the source that goes into the output."""

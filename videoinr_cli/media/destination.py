@@ -127,6 +127,9 @@ class _File(Destination):
 
     def reserve(self) -> None:
         try:
+            self._partial.unlink(
+                missing_ok=True
+            )  # of a run that was killed, whose ffmpeg may still write to it
             self._partial.write_bytes(b"")
         except OSError as error:
             raise _unwritable(self._partial, error) from error
@@ -135,6 +138,8 @@ class _File(Destination):
         if self._path.exists() and not self._overwrite:
             raise OutputError(f"{str(self._path)!r} has appeared meanwhile; choose another name, or use -y")
         try:
+            with self._partial.open("rb+") as file:
+                os.fsync(file.fileno())  # else, after a power cut, the name may be that of an empty file
             self._partial.replace(self._path)
         except OSError as error:
             raise _unwritable(self._path, error) from error
