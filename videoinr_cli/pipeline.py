@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict
 
 import numpy as np
 import torch
+from av.video.stream import VideoStream
 
 from videoinr_cli.channel import WAKE_SECONDS, Channel
 from videoinr_cli.errors import MemoryLimitError
@@ -26,16 +28,15 @@ from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.prepare import prepare
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.writer import VideoWriter
+from videoinr_cli.media.writer import PacketWriter, VideoWriter
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.parts import LEAD_FRAMES, Part, Tally, passages
 from videoinr_cli.renderer import GivenFrame, Renderer, Rendering
 from videoinr_cli.scenes import Thumbnail, cut_score, thumbnail
 from videoinr_cli.timeline import Timeline
 from videoinr_cli.weights import load_model
-
-T = TypeVar("T")
 
 QUEUED_FRAMES = 3
 """Frames that wait between two stages: enough to bridge a slow one, few enough not to count in memory."""
@@ -50,6 +51,7 @@ class Progress:
     seconds: float  # of the video, rendered
     total_seconds: float | None
     elapsed_seconds: float  # since the first frame was waited for
+    frames_before: int = 0  # of `frames`, those that an earlier run has rendered
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -71,14 +73,30 @@ class Summary:
 
 
 @dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a video, or of a part of it."""
+
+    tally: Tally  # of source frames
+    frames_written: int
+    elapsed_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
 class _OutputFrame:
     picture: Rendering
     pts: int  # in ticks of the output's time base
 
 
+class _FileSettings(TypedDict):
+    end_pts: int | None
+    last_pts: int | None
+    overwrite: bool
+    strict: bool
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """All that is known of a video's output before the first frame."""
+    """All that is known of a video's output, or of a part of it, before the first frame."""
 
     source: VideoInfo
     destination: Path
@@ -86,6 +104,7 @@ class Plan:
     format: OutputFormat
     size: tuple[int, int]  # (width, height), pixels
     timeline: Timeline
+    part: Part | None = None  # None: the whole video, with all that is beside it in its file
 
     @classmethod
     def make(cls, source: VideoInfo, destination: Path, options: UpscaleOptions) -> Plan:
@@ -119,8 +138,30 @@ class Plan:
             return estimate
         return None if self.source.end_pts is None else self.timeline.frames_until(self.source.end_pts)
 
+    @property
+    def writes_alpha(self) -> bool:
+        """Whether the output holds the source's transparency."""
+        return layout_of(self.format.pix_fmt).has_alpha and self.source.has_alpha
+
+    def of_part(self, part: Part, path: Path) -> Plan:
+        """Return the plan for a part alone, encoded as in the whole, in a file of its own."""
+        encode = dataclasses.replace(
+            self.options.encode, codec=self.format.encoder.name, pix_fmt=self.format.pix_fmt
+        )
+        options = dataclasses.replace(self.options, encode=encode, overwrite=True)
+        return dataclasses.replace(self, options=options, part=part, destination=path)
+
     def open_writer(self) -> VideoWriter:
-        end = self.source.end_pts
+        if self.part is None:
+            return VideoWriter(
+                self.destination,
+                self.size,
+                self.timeline.time_base,
+                self.source,
+                self.options.encode,
+                frame_rate=self.timeline.rate,
+                **self._file_settings(),
+            )
         return VideoWriter(
             self.destination,
             self.size,
@@ -128,20 +169,34 @@ class Plan:
             self.source,
             self.options.encode,
             frame_rate=self.timeline.rate,
-            end_pts=None if end is None else self.timeline.end_pts(end),
-            last_pts=self.source.last_pts if self.timeline.rate is None else None,
-            overwrite=self.options.overwrite,
-            strict=self.options.strict,
+            overwrite=True,
+            alone=True,
         )
 
-    def make_renderer(self, model: AnyVideoInr) -> Renderer:
-        layout = layout_of(self.format.pix_fmt)
-        return Renderer(
-            model,
-            self.size,
-            bit_depth=layout.bit_depth,
-            with_alpha=layout.has_alpha and self.source.has_alpha,
+    def open_packet_writer(self, template: VideoStream) -> PacketWriter:
+        """Return what takes the encoded pictures of all parts in turn, and makes the whole of them."""
+        return PacketWriter(
+            self.destination,
+            template,
+            self.source,
+            self.options.encode,
+            time_base=self.timeline.time_base,
+            frame_rate=self.timeline.rate or self.source.frame_rate,
+            **self._file_settings(),
         )
+
+    def _file_settings(self) -> _FileSettings:
+        end = self.source.end_pts
+        return {
+            "end_pts": None if end is None else self.timeline.end_pts(end),
+            "last_pts": self.source.last_pts if self.timeline.rate is None else None,
+            "overwrite": self.options.overwrite,
+            "strict": self.options.strict,
+        }
+
+    def make_renderer(self, model: AnyVideoInr) -> Renderer:
+        bit_depth = layout_of(self.format.pix_fmt).bit_depth
+        return Renderer(model, self.size, bit_depth=bit_depth, with_alpha=self.writes_alpha)
 
 
 def upscale_video(
@@ -176,16 +231,39 @@ def upscale_video(
         plan = Plan.make(info, Path(destination), options)
         if model is None:
             model = load_model(options.weights, device=options.device, precision=options.precision)
-        summary = _run(plan, model, progress or (lambda _: None))
+        summary = render_whole(plan, model, progress)
     return dataclasses.replace(summary, notes=tuple(notes))
 
 
-def _run(plan: Plan, model: AnyVideoInr, report: ProgressCallback) -> Summary:
-    """Run the three stages to their end, or end all of them with the first error."""
+def render_whole(plan: Plan, model: AnyVideoInr, progress: ProgressCallback | None = None) -> Summary:
+    """Carry out a plan in one go.
+
+    Raises:
+        VideoInrError: see `upscale_video`.
+    """
+    outcome = run(plan, model, progress or (lambda _: None))
+    return Summary(
+        destination=plan.destination,
+        source_size=(plan.source.width, plan.source.height),
+        size=plan.size,
+        frames_read=outcome.tally.frames,
+        frames_written=outcome.frames_written,
+        cuts=outcome.tally.cuts,
+        elapsed_seconds=outcome.elapsed_seconds,
+        output_bytes=written_bytes(plan.destination),
+    )
+
+
+def run(plan: Plan, model: AnyVideoInr, report: ProgressCallback) -> Outcome:
+    """Run the three stages to their end, or end all of them with the first error.
+
+    Raises:
+        VideoInrError: see `upscale_video`.
+    """
     started = time.monotonic()
     frames: Channel[GivenFrame] = Channel(QUEUED_FRAMES)
     pictures: Channel[_OutputFrame] = Channel(QUEUED_FRAMES)
-    counts = _Counts()
+    tally, written = Tally(), 0
     encoder = _Encoder(plan, pictures)
 
     def stop(error: BaseException) -> None:
@@ -194,35 +272,18 @@ def _run(plan: Plan, model: AnyVideoInr, report: ProgressCallback) -> Summary:
         encoder.interrupt()
 
     with _threads([lambda: _decode(plan, frames), encoder.run], stop), _memory_errors(plan, model):
-        for output in _render(plan, model, counts.watch(frames)):
+        for output in _render(plan, model, frames, tally):
             pictures.put(output)
-            counts.written += 1
-            report(_progress(plan, output.pts, counts.written, time.monotonic() - started))
+            written += 1
+            report(_progress(plan, output.pts, written, time.monotonic() - started))
+        frames.fail(_Enough())
         pictures.finish()
     pictures.check()
-    return Summary(
-        destination=plan.destination,
-        source_size=(plan.source.width, plan.source.height),
-        size=plan.size,
-        frames_read=counts.read,
-        frames_written=counts.written,
-        cuts=counts.cuts,
-        elapsed_seconds=time.monotonic() - started,
-        output_bytes=written_bytes(plan.destination),
-    )
+    return Outcome(tally, written, time.monotonic() - started)
 
 
-@dataclasses.dataclass
-class _Counts:
-    read: int = 0
-    cuts: int = 0
-    written: int = 0
-
-    def watch(self, frames: Iterable[GivenFrame]) -> Iterator[GivenFrame]:
-        for frame in frames:
-            self.read += 1
-            self.cuts += frame.is_cut
-            yield frame
+class _Enough(Exception):
+    """Ends the reading of a source of which only a part is wanted."""
 
 
 @contextlib.contextmanager
@@ -254,8 +315,9 @@ def _join(threads: list[threading.Thread]) -> None:
 
 def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
     """Stage one: the source's frames, compared with one another while they are in the cache."""
+    begin = None if plan.part is None else plan.part.begin
     try:
-        source = read_frames(plan.source, strict=plan.options.strict)
+        source = read_frames(plan.source, strict=plan.options.strict, begin=begin, lead=LEAD_FRAMES)
         for frame in compared(source, plan.options.scene_threshold):
             frames.put(frame)
         frames.finish()
@@ -263,23 +325,22 @@ def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
         frames.fail(error)
 
 
-def _render(plan: Plan, model: AnyVideoInr, frames: Iterable[GivenFrame]) -> Iterator[_OutputFrame]:
+def _render(
+    plan: Plan, model: AnyVideoInr, frames: Iterable[GivenFrame], tally: Tally
+) -> Iterator[_OutputFrame]:
     """Stage two: the output's frames, in the calling thread."""
     renderer = plan.make_renderer(model)
-    spans = plan.timeline.spans(frames, source_rate=plan.source.frame_rate)
-    for span, following in with_following(spans):
-        renderer.advance(span.first, span.second, None if following is None else following.second)
-        for instant in span.instants:
-            yield _OutputFrame(renderer.render(instant.tau), instant.pts)
-
-
-def with_following(items: Iterator[T]) -> Iterator[tuple[T, T | None]]:
-    """Tell with each item the one that follows, None after the last."""
-    item = next(items, None)
-    while item is not None:
-        following = next(items, None)
-        yield item, following
-        item = following
+    part = plan.part or Part()
+    spans = plan.timeline.spans(frames, source_rate=plan.source.frame_rate, is_entered=part.begin is not None)
+    for passage in passages(spans, part, tally):
+        span = passage.span
+        renderer.advance(span.first, span.second, passage.after)
+        # On the way to a part, pictures are rendered only where they stay: of the scene after a cut.
+        if passage.is_wanted or (span.second is not None and span.second.is_cut):
+            for instant in span.instants:
+                picture = renderer.render(instant.tau)
+                if passage.is_wanted:
+                    yield _OutputFrame(picture, instant.pts)
 
 
 class _Encoder:
@@ -294,9 +355,15 @@ class _Encoder:
         self._writer: VideoWriter | None = None
 
     def run(self) -> None:
+        pictures = iter(self._pictures)
         try:
+            if self._plan.part is not None:  # may be empty, and so has no file
+                first = next(pictures, None)
+                if first is None:
+                    return
+                pictures = itertools.chain([first], pictures)
             with self._plan.open_writer() as self._writer:
-                for output in self._pictures:
+                for output in pictures:
                     self._writer.write(output.picture.rgb, output.pts, alpha=output.picture.alpha)
         except BaseException as error:  # handed to the thread that delivers pictures
             self._pictures.fail(error)

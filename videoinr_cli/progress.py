@@ -70,13 +70,14 @@ def upscale_display(title: str, *, quiet: bool) -> Iterator[Callable[[VideoProgr
 
         def update(progress: VideoProgress) -> None:
             elapsed = max(progress.elapsed_seconds, 1e-6)
-            speed = progress.seconds / elapsed
+            fresh = progress.frames - progress.frames_before  # rendered by this run
+            speed = progress.seconds * fresh / progress.frames / elapsed
             fraction, left = None, "?"
             if progress.total_seconds:
                 fraction = min(1.0, progress.seconds / progress.total_seconds)
-                left = clock(max(0.0, progress.total_seconds - progress.seconds) / speed)
+                left = clock(max(0.0, progress.total_seconds - progress.seconds) / max(speed, 1e-9))
             total = "" if progress.total_frames is None else f"/{progress.total_frames}"
-            rate = progress.frames / elapsed
+            rate = fresh / elapsed
             display.show(
                 fraction, f"{progress.frames}{total} frames  {rate:.2f} fps  {speed:.3f}x  {left} left"
             )

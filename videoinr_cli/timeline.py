@@ -104,13 +104,14 @@ class Timeline:
         return end if count is None else self._pts(count)
 
     def spans(
-        self, frames: Iterable[TimedT], *, source_rate: Fraction | None = None
+        self, frames: Iterable[TimedT], *, source_rate: Fraction | None = None, is_entered: bool = False
     ) -> Iterator[Span[TimedT]]:
         """Walk through the source, one pair of frames at a time.
 
         Args:
             frames: in order of strictly increasing timestamps, the first at `start`. A frame is taken from it
                 only when the span before it is used up.
+            is_entered: whether the first frame may lie after `start`, of a source that is read in part.
             source_rate: in frames per second; how long a lone frame lasts that has no duration of its own.
 
         Raises:
@@ -120,7 +121,7 @@ class Timeline:
         gap: int | None = None
         for second in frames:
             if first is None:
-                if second.pts != self.start:
+                if second.pts != self.start and not (is_entered and second.pts > self.start):
                     raise ValueError(f"the timeline starts at {self.start}, its first frame at {second.pts}")
             else:
                 gap = second.pts - first.pts

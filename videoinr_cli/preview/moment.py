@@ -21,7 +21,7 @@ from torch import Tensor
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import Window
 from videoinr_cli.options import Region
-from videoinr_cli.pipeline import with_following
+from videoinr_cli.parts import with_following
 from videoinr_cli.renderer import GivenFrame, Picture, Renderer
 from videoinr_cli.timeline import Timeline
 
