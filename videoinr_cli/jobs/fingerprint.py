@@ -1,0 +1,91 @@
+"""What a job's result depends on, as texts to be compared: source, weights, options and programs.
+
+What only decides how fast it comes, such as the device, is left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from videoinr_cli import __version__
+from videoinr_cli.media.ffmpeg import find_ffmpeg
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.weights import find_weights
+
+SAMPLES = 16
+SAMPLE_BYTES = 1 << 16
+"""Of a source this much is looked at, evenly spread: enough to know it again, wherever it was moved."""
+
+INDIFFERENT = frozenset({"overwrite", "device", "weights", "strict"})
+"""Options that do not change the pictures, or are looked at by what they mean."""
+
+Fingerprint = Mapping[str, str]
+
+
+def fingerprint(source: VideoInfo, options: UpscaleOptions) -> Fingerprint:
+    """Return what the result depends on, by name.
+
+    Raises:
+        WeightsError: there are no such weights.
+        FfmpegError: there is no ffmpeg.
+    """
+    files = [path for _, path in source.images] or [source.path]
+    return {
+        "videoinr": __version__,
+        "ffmpeg": _ffmpeg_version(),
+        "source": _digest_of_source(files),
+        "weights": _digest(find_weights(options.weights)),
+        **dict(_flat(dataclasses.asdict(options))),
+    }
+
+
+def difference(was: Fingerprint, now: Fingerprint) -> str | None:
+    """Say where two jobs differ first; None when they do not."""
+    for name in [*was, *(name for name in now if name not in was)]:
+        if was.get(name) == now.get(name):
+            continue
+        if name in ("source", "weights"):
+            return f"other {name}" if name == "weights" else "another source"
+        return f"{name} {was.get(name, 'unset')}, not {now.get(name, 'unset')}"
+    return None
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif prefix or name not in INDIFFERENT:
+            yield f"{prefix}{name}", str(value)
+
+
+def _digest_of_source(files: list[Path]) -> str:
+    hashed = hashlib.sha256()
+    for path in files[:: max(1, len(files) // SAMPLES)]:
+        size = path.stat().st_size
+        hashed.update(f"{len(files)} {size} ".encode())
+        with path.open("rb") as file:
+            for place in range(SAMPLES):
+                file.seek(max(0, size - SAMPLE_BYTES) * place // (SAMPLES - 1))
+                hashed.update(file.read(SAMPLE_BYTES))
+    return hashed.hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        hashed = hashlib.sha256()
+        while block := file.read(1 << 20):
+            hashed.update(block)
+    return hashed.hexdigest()
+
+
+@functools.cache
+def _ffmpeg_version() -> str:
+    told = subprocess.run([find_ffmpeg(), "-version"], capture_output=True, text=True, check=False).stdout
+    return " ".join(told.split()[:3])

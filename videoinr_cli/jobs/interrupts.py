@@ -1,0 +1,35 @@
+"""Ctrl-C in two steps: the first lets the segments under way be finished, the second stops at once."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from types import FrameType, TracebackType
+
+log = logging.getLogger(__name__)
+
+
+class Interrupts:
+    """A context manager; outside the main thread, where no signals come, it does nothing."""
+
+    def __init__(self) -> None:
+        self.is_asked_to_stop = False
+        self._previous: signal._HANDLER = None
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.is_asked_to_stop:
+            raise KeyboardInterrupt
+        self.is_asked_to_stop = True
+        log.warning("finishing the segment under way; press Ctrl-C again to stop at once")

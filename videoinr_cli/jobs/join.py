@@ -1,0 +1,106 @@
+"""Put the segments of a video end to end, without encoding anything again. Knows nothing of rendering."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import av
+from av.video.stream import VideoStream
+
+from videoinr_cli.errors import InputError, OutputError
+from videoinr_cli.jobs.manifest import Rendered
+from videoinr_cli.media.source import open_source
+from videoinr_cli.pipeline import Plan
+
+
+def damaged(files: Sequence[tuple[Path, Rendered]]) -> list[int]:
+    """Return the places of the segments whose files do not hold what was rendered."""
+    return [place for place, (path, rendered) in enumerate(files) if not _is_sound(path, rendered)]
+
+
+def _is_sound(path: Path, rendered: Rendered) -> bool:
+    if not rendered.frames_written:
+        return True
+    try:
+        return path.stat().st_size == rendered.bytes and len(_shown_at(path)) == rendered.frames_written
+    except (InputError, av.FFmpegError, OSError):
+        return False
+
+
+def misfits(rendered: Sequence[Rendered]) -> list[int]:
+    """Return the places of the segments that do not begin with the source frame that the one before ended at.
+
+    It shows that the source, entered in its midst, does not give the frames that it gives in one go.
+    """
+    found = []
+    for place, (before, after) in enumerate(itertools.pairwise(rendered), start=1):
+        opening = after.opening if after.frames_read else after.closing
+        if opening != before.closing:
+            found.append(place)
+    return found
+
+
+def join(plan: Plan, paths: Sequence[Path]) -> None:
+    """Write the output from the segments' files, in their order, and take everything else from the source.
+
+    Raises:
+        OutputError: the output cannot be written, or the segments are not of one kind.
+        FfmpegError: ffmpeg is missing or failed.
+    """
+    shown = [pts for path in paths for pts in sorted(_shown_at(path))]
+    coded = [pts for path in paths for pts in _shown_at(path)]
+    decoding = _decoding_times(coded, shown)
+    with open_source(paths[0]) as first:
+        template = first.streams.video[0]
+        with plan.open_packet_writer(template) as writer:
+            times = zip(coded, decoding, strict=True)
+            for packet, (pts, dts) in zip(_packets(paths, template), times, strict=True):
+                writer.write(packet, pts, dts)
+
+
+def _shown_at(path: Path) -> list[int]:
+    """Return when the pictures of a segment are shown, in ticks of its file, in the order of decoding."""
+    with open_source(path) as container:
+        return [packet.pts for packet in container.demux(video=0) if packet.size and packet.pts is not None]
+
+
+def _packets(paths: Sequence[Path], template: VideoStream) -> Iterator[av.Packet[VideoStream]]:
+    """Yield the packets of all segments.
+
+    Raises:
+        OutputError: a decoder would need to be told other things of one segment than of the first.
+    """
+    for path in paths:
+        with open_source(path) as container:
+            stream = container.streams.video[0]
+            if _parameters(stream) != _parameters(template):
+                raise OutputError(
+                    f"{str(path)!r} is encoded otherwise than the segment before; begin anew with --no-resume"
+                )
+            for packet in container.demux(stream):
+                if packet.size:
+                    yield packet
+
+
+def _parameters(stream: VideoStream) -> tuple[object, ...]:
+    context = stream.codec_context
+    return (context.name, context.width, context.height, stream.time_base, context.extradata)
+
+
+def _decoding_times(coded: Sequence[int], shown: Sequence[int]) -> list[int]:
+    """Return when each packet is decoded: as early as the picture shown `depth` pictures before it.
+
+    Across all segments alike, since each of them by itself begins earlier than the one before it ends.
+
+    Args:
+        coded: when the pictures are shown, in the order of decoding.
+        shown: the same in order.
+    """
+    place = {pts: number for number, pts in enumerate(shown)}
+    depth = max(number - place[pts] for number, pts in enumerate(coded))
+    delay = shown[min(depth, len(shown) - 1)] - shown[0]
+    return [
+        shown[number - depth] if number >= depth else shown[number] - delay for number in range(len(shown))
+    ]

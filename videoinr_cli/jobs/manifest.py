@@ -1,0 +1,192 @@
+"""The record of a job, on disk beside its output: what was to be done, and what is. Survives a power cut.
+
+Knows nothing of how segments are made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from videoinr_cli.errors import OutputError
+from videoinr_cli.jobs.fingerprint import Fingerprint, difference
+from videoinr_cli.parts import Part
+
+FOLDER_SUFFIX = ".videoinr"
+VERSION = 1
+"""Of the manifest's form."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendered:
+    """A segment that is done."""
+
+    frames_read: int  # source frames that begin in it
+    frames_written: int  # pictures in its file; there is no file when there are none
+    cuts: int
+    bytes: int  # of its file
+    opening: str | None  # its first source frame, to be compared with the closing one of the segment before
+    closing: str | None  # the source frame after its last
+
+
+@dataclasses.dataclass
+class Manifest:
+    """A job's plan and progress. Whoever holds one has the folder to himself."""
+
+    folder: Path
+    fingerprint: Fingerprint
+    parts: tuple[Part, ...]
+    rendered: dict[int, Rendered]  # by the number of the part
+
+    def path_of(self, number: int, suffix: str) -> Path:
+        """Return the file of a segment."""
+        return self.folder / f"{number:06d}{suffix}"
+
+    def record(self, number: int, rendered: Rendered | None) -> None:
+        """Note that a segment is done, or that it is not, and save it.
+
+        Raises:
+            OutputError: the manifest cannot be written.
+        """
+        if rendered is None:
+            self.rendered.pop(number, None)
+        else:
+            self.rendered[number] = rendered
+        self.save()
+
+    def save(self) -> None:
+        """Write the manifest, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        content = {
+            "version": VERSION,
+            "fingerprint": dict(self.fingerprint),
+            "parts": [[part.begin, part.end] for part in self.parts],
+            "rendered": {str(number): dataclasses.asdict(done) for number, done in self.rendered.items()},
+        }
+        path = self.folder / "manifest.json"
+        partial = path.with_suffix(".json.part")
+        try:
+            with partial.open("w", encoding="utf-8") as file:
+                json.dump(content, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            _sync_folder(self.folder)
+        except OSError as error:
+            raise OutputError(
+                f"{str(path)!r} cannot be written: {error.strerror}; make room, and run the command again"
+            ) from error
+
+
+def job_folder(destination: Path) -> Path:
+    """Return where the job that makes an output keeps what it has done."""
+    return destination.with_name(destination.name + FOLDER_SUFFIX)
+
+
+@contextlib.contextmanager
+def open_manifest(
+    destination: Path, now: Fingerprint, parts: Sequence[Part], *, resume: bool
+) -> Iterator[Manifest]:
+    """Take up the job of an output where it was left, or begin it; nobody else can meanwhile.
+
+    Args:
+        destination: the output.
+        now: what the output is to be made of.
+        parts: how it is cut, if it is begun now.
+        resume: whether to go on with a job that was begun before; else that is thrown away.
+
+    Raises:
+        OutputError: the folder cannot be used, belongs to a running job, or to one that differs from this.
+    """
+    folder = job_folder(destination)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{str(folder)!r} cannot be made: {error.strerror}; remove what is there"
+        ) from error
+    with _alone_in(folder):
+        if not resume:
+            _empty(folder)
+        manifest = _read(folder)
+        if manifest is None:
+            manifest = Manifest(folder, now, tuple(parts), {})
+            manifest.save()
+        elif (how := difference(manifest.fingerprint, now)) is not None:
+            raise OutputError(
+                f"{str(folder)!r} holds a job begun with {how}; go on as it was begun, or begin anew with "
+                "--no-resume"
+            )
+        yield manifest
+
+
+def remove_job(destination: Path) -> None:
+    """Throw away what a job has kept beside its output."""
+    shutil.rmtree(job_folder(destination), ignore_errors=True)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != "lock":
+            path.unlink()
+
+
+def _read(folder: Path) -> Manifest | None:
+    """Return what was saved; None when the job had not come so far as to save anything.
+
+    Raises:
+        OutputError: the file is none of ours.
+    """
+    path = folder / "manifest.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["version"] != VERSION:
+            raise ValueError("it was written by another version")
+        return Manifest(
+            folder,
+            content["fingerprint"],
+            tuple(Part(begin, end) for begin, end in content["parts"]),
+            {int(number): Rendered(**done) for number, done in content["rendered"].items()},
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"{str(path)!r} cannot be read ({error}); remove the folder, or begin anew with --no-resume"
+        ) from error
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system lets go of however this process ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, where a file that is being written cannot be replaced anyway
+        yield
+        return
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OutputError(
+                f"another run is at work in {str(folder)!r}; wait for it, or stop it"
+            ) from error
+        yield
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder outlast a power cut, where the system can."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

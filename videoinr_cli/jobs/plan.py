@@ -1,0 +1,58 @@
+"""Into which segments a video is cut, and whether it is. Knows nothing of rendering or of what is done."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from videoinr_cli.media.containers import carrier_for
+from videoinr_cli.media.destination import is_image_pattern, is_standard_output
+from videoinr_cli.options import JobOptions
+from videoinr_cli.parts import Part
+from videoinr_cli.pipeline import Plan
+
+SEGMENT_PIXELS = 500_000_000
+"""Output pixels of a segment: at 1280x720 some 500 pictures, minutes of a small CPU's work and seconds of a
+large GPU's. It is what a crash costs; opening a segment costs about a second."""
+
+SEGMENT_SECONDS = (Fraction(2), Fraction(60))
+"""The shortest and the longest segment of one's own accord, in seconds of the video."""
+
+
+def plan_parts(plan: Plan, options: JobOptions) -> tuple[Part, ...]:
+    """Return the parts in which a video is rendered: one, the whole, where segments are not worth it."""
+    seconds = segment_seconds(plan, options)
+    if seconds is None or plan.source.duration is None or not can_be_cut(plan):
+        return (Part(),)
+    count = math.ceil(plan.source.duration / seconds)
+    if count < 2:
+        return (Part(),)
+    step = plan.source.duration / count / plan.source.time_base
+    borders = [plan.source.start_pts + round(number * step) for number in range(1, count)]
+    return tuple(Part(begin, end) for begin, end in zip([None, *borders], [*borders, None], strict=True))
+
+
+def segment_seconds(plan: Plan, options: JobOptions) -> Fraction | None:
+    """Return how long a segment is to be, at most; None for no segments at all."""
+    if options.segment_seconds is not None:
+        return Fraction(options.segment_seconds).limit_denominator(10**6) or None
+    width, height = plan.size
+    rate = plan.timeline.rate or plan.source.frame_rate
+    shortest, longest = SEGMENT_SECONDS
+    return min(max(SEGMENT_PIXELS / (width * height * rate), shortest), longest)
+
+
+def can_be_cut(plan: Plan) -> bool:
+    """Whether the source can be entered in its midst, and what is made of it joined without loss."""
+    written = plan.format
+    return (
+        (plan.source.is_file or bool(plan.source.images))
+        and not is_standard_output(plan.destination)
+        and not is_image_pattern(plan.destination)
+        and written.pix_fmt != "pal8"
+        and not written.container.counts_frames
+        and written.container.muxer not in ("apng", "gif")
+        and carrier_for(written.encoder.name) is not None
+        # WebM holds transparency beside the pictures, where no carrier does.
+        and not (plan.writes_alpha and written.encoder.name.startswith("libvpx"))
+    )

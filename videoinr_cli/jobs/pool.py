@@ -1,0 +1,180 @@
+"""Several processes on this machine that render segments, each on a device and with its share of the cores.
+
+Another engine can stand in for `rendered_by_processes`: all that it needs is `render_segment`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import TypeAlias
+
+import torch
+
+from videoinr_cli.channel import WAKE_SECONDS
+from videoinr_cli.errors import VideoInrError
+from videoinr_cli.jobs.manifest import Rendered
+from videoinr_cli.jobs.segment import SegmentRequest, render_segment
+
+FramesCallback = Callable[[int, int], None]
+"""Called with a segment's number and how many of its pictures are rendered."""
+
+Message: TypeAlias = "int | logging.LogRecord | Rendered | Exception"
+"""What a worker says: pictures rendered, something for the log, the segment done, why it failed."""
+
+
+class _Worker:
+    """A process, and what it is busy with."""
+
+    def __init__(self, device: str, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+        self.connection, other = context.Pipe()
+        self.device = device
+        self.busy_with: int | None = None
+        self.process: BaseProcess = context.Process(target=_serve, args=(other, threads), daemon=True)
+        self.process.start()
+        other.close()
+
+    def begin(self, request: SegmentRequest) -> None:
+        self.busy_with = request.number
+        self.connection.send(request.on(self.device))
+
+
+def rendered_by_processes(
+    requests: Sequence[SegmentRequest],
+    devices: Sequence[str],
+    *,
+    should_stop: Callable[[], bool],
+    progress: FramesCallback,
+) -> Iterator[tuple[int, Rendered]]:
+    """Render segments in as many processes as there are devices named, and yield each as it is done.
+
+    Args:
+        requests: in the order in which they are begun.
+        devices: one for each process; one device may be named more than once.
+        should_stop: asked before a segment is begun.
+        progress: called in this thread.
+
+    Raises:
+        VideoInrError: a segment could not be rendered; raised when all that were under way are done.
+    """
+    waiting = list(reversed(requests))
+    failure: Exception | None = None
+    with _processes(devices[: len(requests)]) as workers:
+        while True:
+            for worker in workers:
+                if worker.busy_with is None and waiting and failure is None and not should_stop():
+                    worker.begin(waiting.pop())
+            busy = {worker.connection: worker for worker in workers if worker.busy_with is not None}
+            if not busy:
+                break
+            for ready in wait(list(busy), WAKE_SECONDS):
+                worker = busy[ready]  # type: ignore[index]
+                number = worker.busy_with
+                assert number is not None
+                message = _received(worker)
+                if isinstance(message, int):
+                    progress(number, message)
+                elif isinstance(message, logging.LogRecord):
+                    logging.getLogger(message.name).handle(message)
+                else:
+                    worker.busy_with = None
+                    if isinstance(message, Rendered):
+                        yield number, message
+                    else:
+                        failure = failure or message
+    if failure is not None:
+        raise failure
+
+
+def _received(worker: _Worker) -> Message:
+    """Return what a worker says, or the error that it says no more."""
+    try:
+        message: Message = worker.connection.recv()
+    except (EOFError, ConnectionError):
+        worker.process.join()
+        return VideoInrError(
+            f"the process that rendered segment {worker.busy_with} was killed ({worker.process.exitcode}), "
+            "perhaps for want of memory; run the same command again to go on, with fewer --workers"
+        )
+    return message
+
+
+@contextlib.contextmanager
+def _processes(devices: Sequence[str]) -> Iterator[list[_Worker]]:
+    """Run workers beside the block, and none of them after it."""
+    threads = max(1, torch.get_num_threads() // max(1, len(devices)))
+    workers: list[_Worker] = []
+    try:
+        for device in devices:
+            workers.append(_Worker(device, threads))
+        yield workers
+    finally:
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+            worker.connection.close()
+
+
+def _serve(connection: Connection, threads: int) -> None:
+    """Answer requests until there are none; the main function of a worker."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches all of them; what is to be done, one decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    say = _locked(connection.send)  # the thread that decodes has things to say too
+    _log_to(say)
+    while True:
+        try:
+            request: SegmentRequest = connection.recv()
+        except EOFError:
+            return
+        try:
+            say(render_segment(request, progress=lambda done: say(done.frames)))
+        except VideoInrError as error:
+            say(error)
+        except Exception as error:
+            say(RuntimeError(f"{type(error).__name__}: {error}"))
+
+
+def _locked(send: Callable[[Message], None]) -> Callable[[Message], None]:
+    lock = threading.Lock()
+
+    def locked(message: Message) -> None:
+        with lock:
+            send(message)
+
+    return locked
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that started it, however that ends, lest it go on writing."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+class _ToParent(logging.Handler):
+    def __init__(self, say: Callable[[Message], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.msg, record.args, record.exc_info = record.getMessage(), None, None
+        self._say(record)
+
+
+def _log_to(say: Callable[[Message], None]) -> None:
+    logger = logging.getLogger("videoinr_cli")
+    logger.addHandler(_ToParent(say))
+    logger.setLevel(logging.INFO)

@@ -1,0 +1,234 @@
+"""Upscale a video so that nothing rendered is ever lost: plan, render what is missing, join.
+
+Short videos, pipes, and formats that cannot be joined are rendered in one go, as `pipeline` does it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from videoinr_cli.errors import OutputError
+from videoinr_cli.jobs.fingerprint import fingerprint
+from videoinr_cli.jobs.interrupts import Interrupts
+from videoinr_cli.jobs.join import damaged, join, misfits
+from videoinr_cli.jobs.manifest import Manifest, Rendered, job_folder, open_manifest, remove_job
+from videoinr_cli.jobs.plan import can_be_cut, plan_parts
+from videoinr_cli.jobs.pool import rendered_by_processes
+from videoinr_cli.jobs.segment import SegmentRequest, render_segment
+from videoinr_cli.media.containers import carrier_for
+from videoinr_cli.media.destination import check_destination, written_bytes
+from videoinr_cli.media.prepare import prepare
+from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model.devices import choose_device
+from videoinr_cli.notes import collected_notes
+from videoinr_cli.options import JobOptions, UpscaleOptions
+from videoinr_cli.pipeline import Plan, Progress, ProgressCallback, Summary, render_whole
+from videoinr_cli.weights import load_model
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentDone:
+    """A segment whose file is on the disk."""
+
+    number: int  # from 1
+    total: int
+    frames: int  # pictures in it
+    bytes: int
+    was_done: bool  # by an earlier run
+
+
+SegmentCallback = Callable[[SegmentDone], None]
+
+
+def run_job(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    options: UpscaleOptions | None = None,
+    job: JobOptions | None = None,
+    *,
+    model: AnyVideoInr | None = None,
+    progress: ProgressCallback | None = None,
+    on_segment: SegmentCallback | None = None,
+) -> Summary:
+    """Render a video as `upscale_video` does, in segments if it is long; go on with what an earlier run left.
+
+    With several processes the calling program's main module must be importable without side effects, as
+    `multiprocessing` asks. A first Ctrl-C lets the segments under way be finished.
+
+    Args:
+        source: a video file.
+        destination: the output's name; it exists only once it is complete.
+        options: what is wanted; ``device`` may name several, separated by commas.
+        job: how it is to be worked off.
+        model: the network, for several videos in a row; not used by several processes.
+        progress: called in this thread after each output frame.
+        on_segment: called in this thread when a segment is done.
+
+    Raises:
+        KeyboardInterrupt: what is rendered is kept, and the next run goes on from there.
+        VideoInrError: see `upscale_video`; an `OutputError` also when what an earlier run left was made of
+            something else, or when another run is at work on it.
+    """
+    options, job = options or UpscaleOptions(), job or JobOptions()
+    devices = options.device.split(",")
+    for device in devices:
+        choose_device(device)
+    options = dataclasses.replace(options, device=devices[0])
+    path = Path(destination)
+    with collected_notes() as notes:
+        info = prepare(source, options.read)
+        check_destination(path, info, overwrite=options.overwrite)
+        plan = Plan.make(info, path, options)
+        parts = plan_parts(plan, job)
+        is_begun = job_folder(path).exists() and can_be_cut(plan)
+        if len(parts) > 1 or (is_begun and job.resume):
+            with open_manifest(path, fingerprint(info, options), parts, resume=job.resume) as manifest:
+                workers = _workers(devices, job.workers)
+                summary = _Job(plan, manifest, workers, model, progress, on_segment).run()
+            if not job.keep_temp:
+                remove_job(path)
+        else:
+            if len(devices) > 1 or job.workers > 1:
+                log.info("the video is rendered by one process: it is short, or cannot be cut and joined")
+            summary = render_whole(plan, model or _loaded(options), progress)
+    return dataclasses.replace(summary, notes=tuple(notes))
+
+
+def _loaded(options: UpscaleOptions) -> AnyVideoInr:
+    return load_model(options.weights, device=options.device, precision=options.precision)
+
+
+def _workers(devices: Sequence[str], wanted: int) -> list[str]:
+    """Return the device of every process."""
+    return [devices[number % len(devices)] for number in range(max(wanted, len(devices)))]
+
+
+class _Job:
+    """The work on one video, from whatever is done of it to the end."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        manifest: Manifest,
+        workers: list[str],
+        model: AnyVideoInr | None,
+        progress: ProgressCallback | None,
+        on_segment: SegmentCallback | None,
+    ) -> None:
+        self._plan, self._manifest, self._workers, self._model = plan, manifest, workers, model
+        self._progress = progress or (lambda _: None)
+        self._on_segment = on_segment or (lambda _: None)
+        carrier = carrier_for(plan.format.encoder.name)
+        assert carrier is not None
+        self._paths = [manifest.path_of(number, f".{carrier}") for number in range(len(manifest.parts))]
+        self._under_way: dict[int, int] = {}  # pictures rendered of segments that are not done
+        self._started = time.monotonic()
+
+    def run(self) -> Summary:
+        self._forget_damaged()
+        self._frames_before = sum(done.frames_written for done in self._manifest.rendered.values())
+        self._announce_resumption()
+        self._render_missing()
+        rendered = self._in_order()
+        if wrong := misfits(rendered):
+            for number in wrong:
+                self._manifest.record(number, None)
+            raise OutputError(
+                f"{str(self._plan.source.path)!r} does not give the same frames when it is entered in its "
+                "midst; render it in one go, with --segment-seconds 0 --no-resume"
+            )
+        join(self._plan, [path for path, done in zip(self._paths, rendered, strict=True) if done.bytes])
+        source = self._plan.source
+        return Summary(
+            destination=self._plan.destination,
+            source_size=(source.width, source.height),
+            size=self._plan.size,
+            frames_read=sum(done.frames_read for done in rendered),
+            frames_written=sum(done.frames_written for done in rendered),
+            cuts=sum(done.cuts for done in rendered),
+            elapsed_seconds=time.monotonic() - self._started,
+            output_bytes=written_bytes(self._plan.destination),
+        )
+
+    def _in_order(self) -> list[Rendered]:
+        return [done for _, done in sorted(self._manifest.rendered.items())]
+
+    def _forget_damaged(self) -> None:
+        """Take back what is recorded but not on the disk as it should be."""
+        numbers = sorted(self._manifest.rendered)
+        files = [(self._paths[number], self._manifest.rendered[number]) for number in numbers]
+        for place in damaged(files):
+            log.warning(f"{str(self._paths[numbers[place]])!r} is damaged and is rendered again")
+            self._manifest.record(numbers[place], None)
+
+    def _announce_resumption(self) -> None:
+        total = len(self._paths)
+        if self._manifest.rendered:
+            log.info(f"going on: {len(self._manifest.rendered)} of {total} segments are done")
+        for number, done in sorted(self._manifest.rendered.items()):
+            self._on_segment(SegmentDone(number + 1, total, done.frames_written, done.bytes, was_done=True))
+
+    def _render_missing(self) -> None:
+        requests = [
+            SegmentRequest(number, self._plan, part, self._paths[number])
+            for number, part in enumerate(self._manifest.parts)
+            if number not in self._manifest.rendered
+        ]
+        with Interrupts() as interrupts:
+            for number, done in self._rendered(requests, interrupts):
+                self._under_way.pop(number, None)
+                self._manifest.record(number, done)
+                event = SegmentDone(
+                    number + 1, len(self._paths), done.frames_written, done.bytes, was_done=False
+                )
+                self._on_segment(event)
+        if interrupts.is_asked_to_stop:
+            raise KeyboardInterrupt
+
+    def _rendered(
+        self, requests: Sequence[SegmentRequest], interrupts: Interrupts
+    ) -> Iterator[tuple[int, Rendered]]:
+        if len(self._workers) > 1 and len(requests) > 1:
+            yield from rendered_by_processes(
+                requests,
+                self._workers,
+                should_stop=lambda: interrupts.is_asked_to_stop,
+                progress=self._advanced,
+            )
+            return
+        if requests and self._model is None:
+            self._model = _loaded(self._plan.options)
+        for request in requests:
+            if interrupts.is_asked_to_stop:
+                return
+
+            def advanced(made: Progress, number: int = request.number) -> None:
+                self._advanced(number, made.frames)
+
+            yield request.number, render_segment(request, model=self._model, progress=advanced)
+
+    def _advanced(self, number: int, frames: int) -> None:
+        """Report how far the whole video is."""
+        self._under_way[number] = frames
+        before = sum(done.frames_written for done in self._manifest.rendered.values())
+        plan = self._plan
+        made = before + sum(self._under_way.values())
+        duration = plan.source.duration
+        seconds = float(made / (plan.timeline.rate or plan.source.frame_rate))
+        self._progress(
+            Progress(
+                frames=made,
+                total_frames=plan.total_frames,
+                seconds=seconds if duration is None else min(seconds, float(duration)),
+                total_seconds=None if duration is None else float(duration),
+                elapsed_seconds=time.monotonic() - self._started,
+                frames_before=self._frames_before,
+            )
+        )
