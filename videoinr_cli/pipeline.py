@@ -69,6 +69,7 @@ class Summary:
     cuts: int
     elapsed_seconds: float  # without loading the model
     output_bytes: int | None  # of the file or the images; None of standard output
+    frames_before: int = 0  # of `frames_written`, those that an earlier run had rendered
     notes: tuple[str, ...] = ()  # what was converted, guessed or left out, as the log says it
 
 

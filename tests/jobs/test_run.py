@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import MakeClip
 from tests.jobs.conftest import RunJob, content_of
+from videoinr_cli import pipeline
+from videoinr_cli.errors import OutputError, VideoInrError
+from videoinr_cli.jobs.run import SegmentDone
+from videoinr_cli.media.reader import SourceFrame, read_frames
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.writer import PacketWriter
 from videoinr_cli.options import EncodeOptions
+from videoinr_cli.pipeline import Progress
 
 LOSSLESS = EncodeOptions(preset="ultrafast", crf=None, extra=(("qp", "0"),))
 WHOLE: dict[str, Any] = {"segment_seconds": 0}
@@ -39,3 +50,175 @@ def test_segments_end_in_what_one_run_gives(
         summary.cuts,
     )
     assert sorted(tmp_path.iterdir()) == sorted([source, one, many]), "nothing else is left"
+
+
+@dataclasses.dataclass
+class Log:
+    """Which segments were rendered, and from which on each run."""
+
+    done: list[SegmentDone] = dataclasses.field(default_factory=list)
+
+    def fresh(self) -> list[int]:
+        return [event.number for event in self.done if not event.was_done]
+
+
+class Broken(Exception):
+    """An error that only a test raises."""
+
+
+def failing_at(frame: int, error: BaseException) -> Callable[[Progress], None]:
+    def fail(progress: Progress) -> None:
+        if progress.frames == frame:
+            raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "error", [Broken(), KeyboardInterrupt(), MemoryError()], ids=lambda error: repr(error)
+)
+def test_what_is_done_is_not_done_again(
+    error: BaseException, source: Path, tmp_path: Path, run: RunJob
+) -> None:
+    one, output = tmp_path / "one.mkv", tmp_path / "out.mkv"
+    wanted = {"encode": LOSSLESS, "segment_seconds": 0.3}
+    run(source, one, **wanted)
+    first, second = Log(), Log()
+    with pytest.raises((type(error), VideoInrError)):
+        run(source, output, progress=failing_at(30, error), on_segment=first.done.append, **wanted)
+    assert not output.exists()
+    seen: list[Progress] = []
+    summary = run(source, output, progress=seen.append, on_segment=second.done.append, **wanted)
+    assert content_of(output) == content_of(one)
+    assert [event.number for event in second.done if event.was_done] == first.fresh() != []
+    assert sorted(first.fresh() + second.fresh()) == list(range(1, second.done[0].total + 1))
+    done = sum(event.frames for event in first.done)
+    assert {progress.frames_before for progress in seen} == {summary.frames_before} == {done}
+    assert [progress.frames for progress in seen] == list(range(done + 1, summary.frames_written + 1))
+    assert not (tmp_path / "out.mkv.videoinr").exists()
+
+
+def test_the_join_can_be_done_again(
+    source: Path, tmp_path: Path, run: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, log = tmp_path / "out.mkv", Log()
+    write = PacketWriter.write
+    with monkeypatch.context() as patch:
+        patch.setattr(PacketWriter, "write", lambda *_: (_ for _ in ()).throw(Broken()))
+        with pytest.raises(Broken):
+            run(source, output, segment_seconds=0.5)
+    assert PacketWriter.write is write
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]
+    run(source, output, segment_seconds=0.5, on_segment=log.done.append, keep_temp=True)
+    assert log.fresh() == []
+    assert content_of(output).pictures
+    assert (tmp_path / "out.mkv.videoinr").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scale": 2.0}, "scale 1.0, not 2.0"),
+        ({"encode": EncodeOptions(crf=30)}, "encode.crf"),
+        ({"fps": "60"}, "fps"),
+        ({"source": "other"}, "another source"),
+    ],
+)
+def test_another_job_is_refused_and_named(
+    change: dict[str, Any], words: str, source: Path, tmp_path: Path, make_clip: MakeClip, run: RunJob
+) -> None:
+    output = tmp_path / "out.mkv"
+    with pytest.raises(Broken):
+        run(source, output, segment_seconds=0.5, progress=failing_at(20, Broken()))
+    other = make_clip("other.mkv", frames=50) if change.pop("source", None) else source
+    with pytest.raises(OutputError, match=f"{words}.*--no-resume"):
+        run(other, output, segment_seconds=0.5, **change)
+    log = Log()
+    run(other, output, segment_seconds=0.5, resume=False, on_segment=log.done.append, **change)
+    assert log.fresh() == [event.number for event in log.done]
+    assert content_of(output).pictures
+
+
+def test_a_moved_source_is_the_same(source: Path, tmp_path: Path, run: RunJob) -> None:
+    output, log = tmp_path / "out.mkv", Log()
+    with pytest.raises(Broken):
+        run(source, output, segment_seconds=0.5, progress=failing_at(30, Broken()))
+    run(source.rename(tmp_path / "elsewhere.mkv"), output, segment_seconds=0.5, on_segment=log.done.append)
+    assert any(event.was_done for event in log.done)
+
+
+def test_a_damaged_segment_is_rendered_again(source: Path, tmp_path: Path, run: RunJob) -> None:
+    output, log = tmp_path / "out.mkv", Log()
+    run(source, output, segment_seconds=0.3, keep_temp=True, encode=LOSSLESS)
+    good = content_of(output)
+    folder = tmp_path / "out.mkv.videoinr"
+    (folder / "000002.mp4").write_bytes(b"nonsense")
+    (folder / "000004.mp4").unlink()
+    run(source, output, segment_seconds=0.3, overwrite=True, encode=LOSSLESS, on_segment=log.done.append)
+    assert log.fresh() == [3, 5]
+    assert content_of(output) == good
+
+
+def test_only_one_run_works_in_a_folder(source: Path, tmp_path: Path, run: RunJob) -> None:
+    output = tmp_path / "out.mkv"
+
+    def start_another(progress: Progress) -> None:
+        with pytest.raises(OutputError, match="another run"):
+            run(source, output, segment_seconds=0.5)
+        raise Broken
+
+    with pytest.raises(Broken):
+        run(source, output, segment_seconds=0.5, progress=start_another)
+
+
+def test_a_source_that_changes_its_frames_is_found_out(
+    source: Path, tmp_path: Path, run: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that cannot be entered, for all that its container says."""
+
+    def shifted(info: VideoInfo, **arguments: Any) -> Iterator[SourceFrame]:
+        begin = arguments.pop("begin")
+        late = None if begin is None else begin + 40
+        for frame in read_frames(info, begin=late, **arguments):
+            yield dataclasses.replace(frame, pts=frame.pts - (0 if begin is None else 40))
+
+    monkeypatch.setattr(pipeline, "read_frames", shifted)
+    with pytest.raises(OutputError, match="--segment-seconds 0"):
+        run(source, tmp_path / "out.mkv", segment_seconds=0.5)
+
+
+@pytest.mark.parametrize("name", ["out.gif", "out-%03d.png", "out.avi.mkv"])
+def test_what_is_short_or_cannot_be_joined_is_made_in_one_go(
+    name: str, source: Path, tmp_path: Path, run: RunJob
+) -> None:
+    seconds = None if name.endswith(".mkv") else 0.5
+    log = Log()
+    run(source, tmp_path / name, segment_seconds=seconds, encode=EncodeOptions(), on_segment=log.done.append)
+    assert log.done == []
+
+
+def test_a_first_interrupt_lets_the_segment_be_finished(source: Path, tmp_path: Path, run: RunJob) -> None:
+    output, log = tmp_path / "out.mkv", Log()
+
+    def interrupt(progress: Progress) -> None:
+        if progress.frames == 20:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(source, output, segment_seconds=0.5, progress=interrupt, on_segment=log.done.append)
+    assert sum(event.frames for event in log.done) >= 20
+    count = len(log.done)
+    run(source, output, segment_seconds=0.5, on_segment=log.done.append)
+    assert [event.number for event in log.done if event.was_done] == list(range(1, count + 1))
+
+
+def test_a_second_interrupt_stops_at_once(source: Path, tmp_path: Path, run: RunJob) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.frames in (20, 22):
+            signal.raise_signal(signal.SIGINT)
+
+    log = Log()
+    with pytest.raises(KeyboardInterrupt):
+        run(source, tmp_path / "out.mkv", segment_seconds=0.5, progress=interrupt, on_segment=log.done.append)
+    assert sum(event.frames for event in log.done) < 20
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -18,6 +18,7 @@ from videoinr_cli.options import (
     DEINTERLACE,
     PRECISIONS,
     EncodeOptions,
+    JobOptions,
     ReadOptions,
     TargetRate,
     UpscaleOptions,
@@ -29,6 +30,7 @@ CommandT = TypeVar("CommandT", bound=Callable[..., object])
 Decorator = Callable[[CommandT], CommandT]
 
 _ENCODING = EncodeOptions()
+_JOB = JobOptions()
 
 
 def group(*options: Decorator[Any]) -> Decorator[CommandT]:
@@ -99,7 +101,12 @@ model_options: Decorator[Any] = group(
         envvar="VIDEOINR_WEIGHTS",
         help="A name of: videoinr weights list; a file; or hf:OWNER/REPO/FILE.",
     ),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps."),
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        help="auto, cpu, cuda, cuda:1, mps; several: cuda:0,cuda:1.",
+    ),
     click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True),
 )
 
@@ -108,6 +115,29 @@ strict_option: Decorator[Any] = click.option(
     is_flag=True,
     help="Fail at damage in the source, and at a stream that the output cannot hold.",
 )
+
+job_options: Decorator[Any] = group(
+    click.option(
+        "--resume/--no-resume",
+        default=_JOB.resume,
+        show_default=True,
+        help="Go on with what an earlier run left in OUTPUT.videoinr, or throw it away.",
+    ),
+    click.option("--keep-temp", is_flag=True, help="Keep that folder when the output is done."),
+    click.option(
+        "--workers",
+        type=int,
+        default=_JOB.workers,
+        show_default=True,
+        help="Processes that share a long video; at least one for each of --device.",
+    ),
+    click.option(
+        "--segment-seconds",
+        type=float,
+        help="What a crash may cost, at most; 0: render in one go.  [default: by the output's size]",
+    ),
+)
+"""Those whose values `read_job_options` takes."""
 
 upscale_options: Decorator[Any] = group(
     size_options, time_options, read_options, encoder_options, model_options, strict_option
@@ -145,6 +175,20 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
             pix_fmt=given["pix_fmt"],
             extra=tuple(map(_key_value, given["encoder_option"])),
         ),
+    )
+
+
+def read_job_options(given: Mapping[str, Any]) -> JobOptions:
+    """Return what the values of `job_options` ask for.
+
+    Raises:
+        OptionError: a value makes no sense.
+    """
+    return JobOptions(
+        segment_seconds=given["segment_seconds"],
+        workers=given["workers"],
+        resume=given["resume"],
+        keep_temp=given["keep_temp"],
     )
 
 

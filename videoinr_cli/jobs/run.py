@@ -155,6 +155,7 @@ class _Job:
             cuts=sum(done.cuts for done in rendered),
             elapsed_seconds=time.monotonic() - self._started,
             output_bytes=written_bytes(self._plan.destination),
+            frames_before=self._frames_before,
         )
 
     def _in_order(self) -> list[Rendered]:
