@@ -9,14 +9,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.training.footage import Frames, Shot
+
+FloatArray = npt.NDArray[np.floating]
 
 STILL_REACH_PX = 32
 """How far synthetic motion moves a crop at the most, HR pixels, from one frame to the next."""
@@ -37,6 +41,7 @@ class SampleRecipe:
     scale_range: tuple[float, float] = (1.2, 5.0)
     still_share: float = 0.35  # of the samples, with synthetic motion
     max_gap: int = 4  # frames between the given ones, in a clip
+    candidates: int = 4  # places drawn for each crop; one is taken, by the square of how much detail it has
     context_share: float = 0.85  # of the batches with a frame before the pair; likewise after it
     degrade: bool = False  # spoil the LR frames as cameras and encoders do, for a model of real footage
 
@@ -123,13 +128,11 @@ class Sampler:
         Where the clip is too short for a frame beside the pair, the given frame stands in for it.
         """
         for _ in range(3):
-            clip = self.clips[rng.choice(len(self.clips), p=self.clip_odds)]
-            gap = int(rng.integers(2, min(self.recipe.max_gap, len(clip.frames) - 1) + 1))
-            start = int(rng.integers(0, len(clip.frames) - gap))
+            clip, start, top, left = self._place(rng, self.clips, self.clip_odds, size, spare_frames=2)
+            gap = int(rng.integers(2, min(self.recipe.max_gap, len(clip.frames) - 1 - start) + 1))
             inside = int(rng.integers(1, gap))
             before = -gap if start >= gap else 0
             after = 2 * gap if start + 2 * gap < len(clip.frames) else gap
-            top, left = _place(rng, clip, size)
             crops = [
                 clip.frames[start + offset, top : top + size, left : left + size]
                 for offset in (before, 0, inside, gap, after)
@@ -153,9 +156,8 @@ class Sampler:
         self, rng: np.random.Generator, size: int, times: Tensor, *, masked: bool = False
     ) -> Tensor:
         """Return (T, 3 or 4, size, size): a photograph in affine motion, with the mask that moves along."""
-        shot = self.stills[rng.integers(len(self.stills))]
         extent = size + 2 * STILL_MARGIN_PX
-        top, left = _place(rng, shot, extent)
+        shot, _, top, left = self._place(rng, self.stills, None, extent)
         crop = _to_tensor(_padded(shot.frames[:, top : top + extent, left : left + extent], extent))
         if masked:
             crop = torch.cat([crop, _blob(rng, extent)], dim=1)
@@ -169,6 +171,26 @@ class Sampler:
         )
         return moved.clamp(0, 1)
 
+    def _place(
+        self,
+        rng: np.random.Generator,
+        shots: Sequence[Shot],
+        odds: FloatArray | None,
+        size: int,
+        *,
+        spare_frames: int = 0,
+    ) -> _Place:
+        """Draw where a crop is taken from, leaving frames after it; detailed places are likelier.
+
+        Most of a picture is smooth, and smooth crops are what any enlargement gets right.
+        """
+        places = [
+            _random_place(rng, shots[rng.choice(len(shots), p=odds)], size, spare_frames)
+            for _ in range(self.recipe.candidates)
+        ]
+        detail = np.array([_detail(place.crop(size)) for place in places]) ** 2 + 1
+        return places[rng.choice(len(places), p=detail / detail.sum())]
+
 
 def degraded(window: Tensor, *seed: int) -> Tensor:
     """Spoil a (T, 3, h, w) window of LR frames; of a seed of its own, so that what else is drawn stays."""
@@ -177,9 +199,31 @@ def degraded(window: Tensor, *seed: int) -> Tensor:
     return degrade(window, np.random.default_rng(seed))
 
 
-def _place(rng: np.random.Generator, shot: Shot, size: int) -> tuple[int, int]:
-    height, width = shot.frames.shape[1:3]
-    return int(rng.integers(0, max(1, height - size + 1))), int(rng.integers(0, max(1, width - size + 1)))
+class _Place(NamedTuple):
+    """Where a crop is taken from."""
+
+    shot: Shot
+    frame: int
+    top: int
+    left: int
+
+    def crop(self, size: int) -> Frames:
+        """Return (h, w, 3), at most `size` a side."""
+        return self.shot.frames[self.frame, self.top : self.top + size, self.left : self.left + size]
+
+
+def _random_place(rng: np.random.Generator, shot: Shot, size: int, spare_frames: int) -> _Place:
+    count, height, width = shot.frames.shape[:3]
+    frame = int(rng.integers(0, count - spare_frames))
+    top, left = (int(rng.integers(0, max(1, length - size + 1))) for length in (height, width))
+    return _Place(shot, frame, top, left)
+
+
+def _detail(crop: Frames) -> float:
+    """Return how far green strays within squares of 4x4 pixels, in levels: what an enlargement by 4 lacks."""
+    height, width = (length // 4 * 4 for length in crop.shape[:2])
+    squares = crop[:height, :width, 1].astype(np.float32).reshape(height // 4, 4, width // 4, 4)
+    return float(np.sqrt(squares.var(axis=(1, 3)).mean()))
 
 
 def _padded(frames: Frames, size: int) -> Frames:
