@@ -120,3 +120,25 @@ def test_still_moves_and_its_path_is_shared() -> None:
     halves = (frames[1] - frames[2]).abs().mean(), (frames[2] - frames[3]).abs().mean()
     assert ends > 0
     assert max(halves) <= ends * 1.1
+
+
+def test_detailed_places_are_drawn_more_often() -> None:
+    rng = np.random.default_rng(6)
+    flat = Shot("flat", np.full((1, 200, 200, 3), 90, np.uint8))
+    noisy = Shot("noisy", rng.integers(0, 256, (1, 200, 200, 3), dtype=np.uint8))
+    for candidates, share in ((1, 0.5), (4, 1 - 0.5**4)):
+        sampler = Sampler([flat, noisy], dataclasses.replace(RECIPE, candidates=candidates), seed=1)
+        drawn = [sampler._place(rng, [flat, noisy], None, 64).shot is noisy for _ in range(400)]
+        assert np.mean(drawn) == pytest.approx(share, abs=0.1)
+
+
+@pytest.mark.parametrize("frames", [3, 5])
+def test_short_clips_are_not_read_beyond_their_end(frames: int) -> None:
+    """A place leaves two frames after it, so that there is an instant between the given ones."""
+    clip = Shot("short", sliding_clip().frames[:frames])
+    sampler = Sampler([clip], dataclasses.replace(RECIPE, still_share=0.0), seed=1)
+    rng = np.random.default_rng(7)
+    for _ in range(20):
+        crops, tau = sampler._from_clip(rng, 64)
+        assert crops.shape[0] == 5
+        assert 0 < tau < 1
