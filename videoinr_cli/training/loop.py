@@ -27,8 +27,8 @@ from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.samples import Batch, Sampler, degraded
 
 CHARBONNIER_EPSILON = 3e-2
-"""Rounds the corner of the absolute difference: sqrt(d^2 + eps^2) (Lai et al., 2017). Eight 8-bit levels: below
-that errors count by their square, as PSNR counts them, and above it an occlusion does not outweigh the rest."""
+"""Rounds the corner of the absolute difference: sqrt(d^2 + eps^2) (Lai et al., 2017). Below it (8 of 255
+levels) errors count by their square, as PSNR counts them; above, an occlusion does not outweigh the rest."""
 PREFETCHED_BATCHES = 4
 VALIDATION_FRAMES = 7
 """Every second one is given: a pair, and a frame on either side of it."""
