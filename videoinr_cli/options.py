@@ -344,3 +344,24 @@ class PreviewOptions:
                 f"a preview of {float(self.seconds):g} s is longer than {MAX_PREVIEW_SECONDS} s; "
                 "try --seconds 2, or videoinr upscale"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareOptions:
+    """Which part of two videos is compared, and how large the page may become.
+
+    Raises:
+        OptionError: a value is not above 0.
+    """
+
+    at_seconds: Fraction = Fraction(0)  # from the start of the videos
+    seconds: Fraction | None = None  # None: to the end of the shortest
+    max_frames: int = 60  # where there are more, they are taken evenly
+    max_bytes: int = 32_000_000  # of all pictures in the page together
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and self.seconds <= 0:
+            raise OptionError("--seconds 0 leaves nothing to compare; try --seconds 2")
+        if self.max_frames < 1 or self.max_bytes < 1:
+            raise OptionError("a page needs at least one frame; try --frames 60 --max-mb 32")

@@ -27,10 +27,12 @@ COMMANDS = {
     "upscale": "upscale:upscale",
     "info": "info:info",
     "preview": "preview:preview",
+    "compare": "compare:compare",
     "evaluate": "evaluate:evaluate",
     "train": "train:train",
     "weights": "weights:weights",
     "download-weights": "download_weights:download_weights",
+    "doctor": "doctor:doctor",
     "convert-weights": "convert_weights:convert_weights",
 }
 DEBUG_VARIABLE = "VIDEOINR_DEBUG"

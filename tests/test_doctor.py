@@ -1,0 +1,143 @@
+"""``videoinr doctor``: what is there is found, what is missing is said with its remedy, speeds are real."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.tiny import TINY
+from videoinr_cli import doctor
+from videoinr_cli.cli import main
+from videoinr_cli.doctor import Job, measure
+from videoinr_cli.media.ffmpeg import find_ffmpeg
+from videoinr_cli.model import build
+from videoinr_cli.weights import save_model
+
+SMALL = Job("small", (32, 24), (64, 48), 2)
+
+
+@pytest.fixture(autouse=True)
+def _small_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(doctor, "JOBS", (SMALL,))
+    monkeypatch.setattr(doctor, "MEASURED_SECONDS", 0.2)
+    find_ffmpeg.cache_clear()
+    yield
+    find_ffmpeg.cache_clear()
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path / "tiny.safetensors"
+    save_model(build(TINY), path, {})
+    return path
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(["doctor", *map(str, arguments)])
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+def read(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capfd.readouterr().out)
+    return found
+
+
+def test_finds_what_is_there(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("--json", "--weights", weights) == 0
+    found = read(capfd)
+    assert found["is_well"]
+    assert found["python"] == sys.version.split()[0]
+    assert {"name": "torch", "version": torch.__version__} in found["libraries"]
+    assert found["devices"][-1]["name"] == "cpu"
+    assert "fp32" in found["devices"][-1]["precisions"]
+    assert Path(found["ffmpeg"]["path"]).is_file()
+    assert "libx264" in found["ffmpeg"]["encoders"]
+    assert found["disk_free_bytes"] > 0
+    assert any(entry["name"] == "videoinr-fast" for entry in found["weights"])
+    (speed,) = found["speeds"]
+    assert speed["job"] == "small"
+    assert speed["frames"] > 0
+    assert not [problem for problem in found["problems"] if problem["is_essential"]]
+
+
+def test_says_it_in_words(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("--weights", weights) == 0
+    said = capfd.readouterr().out
+    for words in (f"torch {torch.__version__}", "device cpu", "libx264", "GiB free", "frames/s"):
+        assert words in said
+
+
+def test_missing_ffmpeg_is_essential(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", "no-such-program")
+    assert run("--weights", weights) == 1
+    said = capfd.readouterr()
+    assert "frames/s" in said.out, "the rest is still told"
+    assert "error: FFMPEG_PATH is 'no-such-program'" in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
+def test_encoders_must_work_to_be_told(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An ffmpeg without x264 that lists a GPU's encoder, which fails."""
+    script = tmp_path / "ffmpeg"
+    script.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        "  *-version*) echo 'ffmpeg version 7.1-test Copyright';;\n"
+        "  *-encoders*) echo ' V....D libx265   x265'; echo ' V....D h264_nvenc   NVENC';;\n"
+        "  *) exit 1;;\n"
+        "esac\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("FFMPEG_PATH", str(script))
+    assert run("--json", "--weights", weights) == 1
+    found = read(capfd)
+    assert found["ffmpeg"] == {"path": str(script), "version": "7.1-test", "encoders": ["libx265"]}
+    assert [problem["what"] for problem in found["problems"]] == [
+        f"ffmpeg at {script} has no working libx264"
+    ]
+
+
+def test_damaged_weights_are_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(b"nothing of use")
+    assert run("--weights", damaged) == 1
+    assert "damaged.safetensors" in capfd.readouterr().err
+
+
+def test_works_without_torch() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from videoinr_cli.cli import main; main(['doctor', '--json'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["ffmpeg"] is not None
+    assert found["speeds"] == []
+    assert any("torch" in problem["what"] and problem["remedy"] for problem in found["problems"])
+    assert "Traceback" not in done.stderr
+
+
+def test_measures_whole_frames_for_a_while() -> None:
+    torch.manual_seed(0)
+    model = build(TINY).eval()
+    assert measure(model, SMALL, 0.0).frames == SMALL.pictures  # the first one is always finished
+    speed = measure(model, SMALL, 1.0)
+    assert speed.frames % SMALL.pictures == 0
+    assert speed.frames_per_second > 0
+    assert speed.frames / speed.frames_per_second < 5

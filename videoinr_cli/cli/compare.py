@@ -1,0 +1,80 @@
+"""``videoinr compare``: two videos in one page, to look at and to measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from videoinr_cli.options import CompareOptions, parse_time
+
+DEFAULTS = CompareOptions()
+MEGABYTE = 1_000_000
+
+
+@click.command("compare")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The page, .html.")
+@click.option("--reference", type=click.Path(path_type=Path), help="What both are measured against.")
+@click.option("--at", metavar="TIME", default="0", help="Where to begin: 70, 1:10 or 00:01:10.5.")
+@click.option("--seconds", metavar="TIME", help="How much to compare.  [default: all]")
+@click.option(
+    "--frames",
+    type=int,
+    default=DEFAULTS.max_frames,
+    show_default=True,
+    help="At most so many; of more, they are taken evenly.",
+)
+@click.option(
+    "--max-mb",
+    type=float,
+    default=DEFAULTS.max_bytes / MEGABYTE,
+    show_default=True,
+    help="Largest size of the page's pictures; smaller means more compressed.",
+)
+@click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+def compare(
+    a: Path,
+    b: Path,
+    output: Path,
+    reference: Path | None,
+    at: str,
+    seconds: str | None,
+    frames: int,
+    max_mb: float,
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Write a page that shows A and B at the same instants: split, difference, zoom, PSNR and SSIM.
+
+    The page is one file that opens in any browser, without a network.
+
+    \b
+    videoinr compare in.mp4 out.mp4 -o compare.html
+    videoinr compare a.mp4 b.mp4 --reference original.mp4 --at 1:10 --seconds 2 -o compare.html
+    """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    options = CompareOptions(
+        at_seconds=parse_time(at),
+        seconds=None if seconds is None else parse_time(seconds),
+        max_frames=frames,
+        max_bytes=round(max_mb * MEGABYTE),
+        overwrite=overwrite,
+    )
+
+    from videoinr_cli.comparison.run import compare_videos  # torch takes a second to import
+    from videoinr_cli.progress import count_display
+
+    with count_display(output.name, quiet=quiet) as progress:
+        made = compare_videos(a, b, output, options, reference=reference, progress=progress)
+    if quiet:
+        return
+    which = "every frame" if made.stride == 1 else f"one in {made.stride}"
+    short = "; the size is used up: try --max-mb or fewer --frames" if made.is_cut_short else ""
+    click.echo(
+        f"{made.page}: {made.frames} frames ({which}), {made.bytes / MEGABYTE:.1f} MB{short}", err=True
+    )
+    for curve, mean in made.means:
+        if mean is not None:
+            click.echo(f"{curve.metric} {curve.label}: {mean:.4g} {curve.unit}".rstrip(), err=True)

@@ -1,0 +1,67 @@
+"""``videoinr doctor``: what this machine has, lacks and can do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from videoinr_cli.cli.parameters import model_options
+from videoinr_cli.options import Precision
+
+if TYPE_CHECKING:
+    from videoinr_cli.doctor import Diagnosis
+
+LABEL_COLUMNS = 24
+
+
+@click.command("doctor")
+@model_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.pass_context
+def doctor(context: click.Context, weights: str, device: str, precision: Precision, as_json: bool) -> None:
+    """Say whether everything needed is there, and how fast common jobs go on this machine.
+
+    Exits with 1 when something essential is missing, and says what to do about it.
+    """
+    from videoinr_cli.doctor import diagnose
+
+    found = diagnose(weights, device=device, precision=precision)
+    if as_json:
+        click.echo(json.dumps({"is_well": found.is_well, **dataclasses.asdict(found)}, indent=2))
+    else:
+        for label, text in _lines(found):
+            click.echo(f"{label:<{LABEL_COLUMNS}}{text}".rstrip())
+        for problem in found.problems:
+            mark = "error" if problem.is_essential else "warning"
+            click.echo(f"{mark}: {problem.what}; {problem.remedy}", err=True)
+    context.exit(0 if found.is_well else 1)
+
+
+def _lines(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    yield "videoinr", f"{found.videoinr}, Python {found.python}, {found.system}, {found.cores} cores"
+    yield "libraries", ", ".join(f"{library.name} {library.version}" for library in found.libraries)
+    for device in found.devices:
+        memory = "" if device.memory_bytes is None else f", {_gib(device.memory_bytes)}"
+        others = ", ".join(name for name in device.precisions if name != device.automatic)
+        precisions = f"{device.automatic} by itself" + (f", {others} if asked for" if others else "")
+        yield f"device {device.name}", f"{device.description}{memory}; {precisions}"
+    if found.ffmpeg is not None:
+        yield "ffmpeg", f"{found.ffmpeg.version}, {found.ffmpeg.path}"
+        yield "encoders", " ".join(found.ffmpeg.encoders) or "none"
+    if found.memory_total_bytes is not None:
+        free = "" if found.memory_free_bytes is None else f"{_gib(found.memory_free_bytes)} free of "
+        yield "memory", f"{free}{_gib(found.memory_total_bytes)}"
+    yield "disk", f"{_gib(found.disk_free_bytes)} free here"
+    for weights in found.weights:
+        size = f"{weights.parameters / 1e6:.1f} M parameters"
+        yield "weights", f"{weights.name} ({weights.architecture}, {size}) {weights.path}"
+    for speed in found.speeds:
+        yield speed.job, f"{speed.frames_per_second:.3g} frames/s, measured on {speed.frames}"
+
+
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB"

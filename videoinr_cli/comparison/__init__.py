@@ -1,0 +1,1 @@
+"""Two videos beside each other in one page that needs no network."""

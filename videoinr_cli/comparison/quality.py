@@ -1,0 +1,45 @@
+"""How far a picture is from another one of possibly another size."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
+from videoinr_cli.evaluation.resample import enlarge, reduce
+from videoinr_cli.renderer import Picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Likeness:
+    """PSNR and SSIM of luma."""
+
+    psnr: float  # dB; infinite for equal pictures
+    ssim: float | None  # None for pictures smaller than its window
+
+
+@torch.inference_mode()
+def likeness(picture: Picture, reference: Picture) -> Likeness:
+    """Compare a picture to a reference, after bringing it to the reference's size by bicubic resampling.
+
+    Args:
+        picture: (h, w, 3) uint8 or uint16.
+        reference: (H, W, 3) uint8 or uint16.
+    """
+    height, width = reference.shape[:2]
+    ours, theirs = _pixels(picture), _pixels(reference)
+    if picture.shape[0] < height or picture.shape[1] < width:
+        ours = enlarge(ours, (height, width), "bicubic")
+    elif picture.shape[:2] != (height, width):
+        ours = reduce(ours, (height, width))
+    fits = min(height, width) >= SSIM_WINDOW_PX
+    return Likeness(float(psnr(ours, theirs)), float(ssim(ours, theirs)) if fits else None)
+
+
+def _pixels(picture: Picture) -> Tensor:
+    """Return (1, 3, H, W) float32 in [0, 1]."""
+    levels = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None]
+    return levels / float(np.iinfo(picture.dtype).max)

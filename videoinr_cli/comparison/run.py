@@ -1,0 +1,201 @@
+"""Compare two videos: read both by time, measure each instant, and write the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from statistics import fmean
+
+from videoinr_cli.comparison.embedding import Embedder
+from videoinr_cli.comparison.instants import Instants, choose_instants, on_show
+from videoinr_cli.comparison.page import Comparison, Curve, ShownFrame, ShownVideo, render_page
+from videoinr_cli.comparison.quality import Likeness, likeness
+from videoinr_cli.errors import InputError, OptionError, OutputError
+from videoinr_cli.media.destination import check_destination
+from videoinr_cli.media.prepare import prepare
+from videoinr_cli.media.reader import SourceFrame, read_frames
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.options import CompareOptions, ReadOptions
+from videoinr_cli.renderer import Picture
+
+SEEK_SECONDS = 2
+"""Distance of two instants from which on a file is entered anew instead of read on."""
+
+LABELS = ("A", "B", "Reference")
+
+MEGABYTE = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a page holds."""
+
+    page: Path
+    bytes: int
+    frames: int  # embedded
+    stride: int  # every so many frames of the video with the most
+    is_cut_short: bool  # whether the size ran out before the instants did
+    means: tuple[tuple[Curve, float | None], ...]  # of each curve
+
+
+def compare_videos(
+    a: str | os.PathLike[str],
+    b: str | os.PathLike[str],
+    page: str | os.PathLike[str],
+    options: CompareOptions | None = None,
+    *,
+    reference: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Write a page that shows two videos beside each other, with each one's distance from a reference.
+
+    Args:
+        a: a video.
+        b: another one of the same, of any size and rate.
+        page: the HTML file's name.
+        options: what is compared, and how large the page may become.
+        reference: what both are measured against; without it they are measured against each other.
+        progress: called with the instants so far and in all.
+
+    Raises:
+        InputError: a video cannot be read, or does not say how long it is.
+        OptionError: there is nothing to compare at the time asked for, or the page would be too small for
+            a single instant.
+        OutputError: the page cannot be written.
+    """
+    options = options or CompareOptions()
+    videos = [prepare(path, ReadOptions()) for path in (a, b, *([] if reference is None else [reference]))]
+    target = Path(page)
+    for video in videos:
+        check_destination(target, video, overwrite=options.overwrite)
+    instants = choose_instants(
+        [_duration(video) for video in videos],
+        [video.frame_rate for video in (videos[2:] or videos)],
+        begin_seconds=options.at_seconds,
+        seconds=options.seconds,
+        max_count=options.max_frames,
+    )
+    embedder = Embedder(options.max_bytes, instants.count)
+    frames: list[ShownFrame] = []
+    measured: list[tuple[Likeness, ...]] = []
+    shown = zip(*(_frames(video, instants) for video in videos), strict=False)
+    for seconds, pictures in zip(instants.seconds, shown, strict=False):
+        addresses = embedder.embed([picture.rgb for picture in pictures])
+        if addresses is None:
+            break
+        frames.append(ShownFrame(round(float(seconds), 6), tuple(addresses)))
+        measured.append(_measured([picture.rgb for picture in pictures]))
+        if progress is not None:
+            progress(len(frames), instants.count)
+    if not frames:
+        raise OptionError(
+            f"one frame of these videos takes more than {options.max_bytes / MEGABYTE:g} MB; "
+            "try a larger --max-mb"
+        )
+    curves = _curves(measured)
+    comparison = Comparison(
+        title=f"{videos[0].path.name} and {videos[1].path.name}",
+        videos=tuple(_shown(label, video) for label, video in zip(LABELS, videos, strict=False)),
+        frames=frames,
+        curves=curves,
+        frames_per_second=float(instants.rate / instants.stride),
+        notes=tuple(_notes(videos, instants, embedder.qualities)),
+    )
+    return Outcome(
+        page=target,
+        bytes=_write(render_page(comparison), target),
+        frames=len(frames),
+        stride=instants.stride,
+        is_cut_short=len(frames) < instants.count,
+        means=tuple((curve, mean_of(curve.values)) for curve in curves),
+    )
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Return the mean of a curve's finite values; infinite when all are, None when there are none."""
+    known = [value for value in values if value is not None]
+    finite = [value for value in known if math.isfinite(value)]
+    return fmean(finite) if finite else (math.inf if known else None)
+
+
+def _duration(video: VideoInfo) -> Fraction:
+    if video.duration is None or not (video.is_file or video.images):
+        raise InputError(f"{str(video.path)!r} does not say how long it is; write it to a file first")
+    return video.duration
+
+
+def _frames(video: VideoInfo, instants: Instants) -> Iterator[SourceFrame]:
+    """Yield the frame that a video shows at each instant."""
+    ticks = [video.start_pts + seconds / video.time_base for seconds in instants.middles]
+    if instants.stride / instants.rate < SEEK_SECONDS:
+        yield from on_show(read_frames(video, begin=math.floor(ticks[0]), lead=1), ticks)
+        return
+    for time in ticks:
+        begin = math.floor(time)
+        yield from on_show(read_frames(video, begin=begin, end=begin + 1, lead=1), [time])
+
+
+def _measured(pictures: Sequence[Picture]) -> tuple[Likeness, ...]:
+    """Measure both against the reference, or without one the smaller against the larger."""
+    if len(pictures) == len(LABELS):
+        *both, reference = pictures
+        return tuple(likeness(picture, reference) for picture in both)
+    smaller, larger = sorted(pictures, key=lambda picture: picture.size)
+    return (likeness(smaller, larger),)
+
+
+def _curves(measured: Sequence[tuple[Likeness, ...]]) -> tuple[Curve, ...]:
+    labels = LABELS[:2] if len(measured[0]) > 1 else ("A to B",)
+    figures = (("PSNR", "dB"), ("SSIM", ""))
+    return tuple(
+        Curve(metric, unit, label, tuple(getattr(instant[place], metric.lower()) for instant in measured))
+        for metric, unit in figures
+        for place, label in enumerate(labels)
+    )
+
+
+def _shown(label: str, video: VideoInfo) -> ShownVideo:
+    return ShownVideo(
+        label=label,
+        name=video.path.name,
+        width=video.width,
+        height=video.height,
+        pixel_aspect=float(video.sample_aspect_ratio),
+        frames_per_second=round(float(video.frame_rate), 3),
+    )
+
+
+def _notes(videos: Sequence[VideoInfo], instants: Instants, qualities: Sequence[int | None]) -> Iterator[str]:
+    """Say what is shown and how, a sentence each."""
+    begin = float(instants.begin_seconds)
+    every = "Every frame" if instants.stride == 1 else f"One frame in {instants.stride}"
+    yield f"{every} from {begin:.3f} s on, {len(qualities)} in all, matched by time."
+    if len(qualities) < instants.count:
+        yield f"The page's size was used up before {instants.count - len(qualities)} more."
+    if len({video.frame_rate for video in videos}) > 1:
+        yield "The frame rates differ: shown is what each video shows at that time."
+    if len({(video.width, video.height) for video in videos}) > 1:
+        yield "The sizes differ: for PSNR and SSIM, the smaller is enlarged bicubically."
+    lossy = [quality for quality in qualities if quality is not None]
+    if lossy:
+        span = f"{min(lossy)} to {max(lossy)}" if min(lossy) < max(lossy) else str(lossy[0])
+        yield f"Pictures are JPEG of quality {span}; PSNR and SSIM were measured before that."
+    else:
+        yield "Pictures are lossless."
+
+
+def _write(text: str, path: Path) -> int:
+    """Write the page, which has its name only when it is complete; return its size in bytes."""
+    partial = path.with_name(f"{path.name}.part")
+    data = text.encode()
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+    return len(data)

@@ -1,0 +1,388 @@
+"""Examine a machine: what is there, what is missing and how to get it, and how fast the common jobs go.
+
+Nothing here may fail for want of what it looks for: whatever needs torch, PyAV or ffmpeg is imported late,
+and what goes wrong becomes a problem with its remedy. Knows nothing of terminals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from videoinr_cli import __version__
+from videoinr_cli.errors import VideoInrError
+from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
+
+if TYPE_CHECKING:
+    import torch
+
+    from videoinr_cli.model import AnyVideoInr
+    from videoinr_cli.renderer import GivenFrame
+
+LIBRARIES = ("torch", "av", "numpy", "PIL", "safetensors", "huggingface_hub")
+"""Modules without which some command does not work."""
+
+ESSENTIAL_ENCODER = "libx264"
+"""What outputs are encoded with unless the user asks for something else."""
+
+SOFTWARE_ENCODERS = (
+    ESSENTIAL_ENCODER,
+    "libx265",
+    "libvpx-vp9",
+    "libsvtav1",
+    "libaom-av1",
+    "ffv1",
+    "prores_ks",
+)
+HARDWARE_ENCODERS = (
+    *("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_videotoolbox", "hevc_videotoolbox"),
+    *("h264_qsv", "hevc_qsv", "h264_amf", "hevc_amf"),
+)
+"""Encoders that ffmpeg may list although the hardware is not there: each is tried on one frame."""
+
+TRIAL_SECONDS = 20
+"""How long one run of ffmpeg may take."""
+
+MEASURED_SECONDS = 5.0
+"""For all jobs together, as far as a frame of each does not take longer."""
+
+REINSTALL = "install videoinr again in this environment: pip install --force-reinstall videoinr"
+
+SCARCE_MEMORY_BYTES = 2 << 30
+SCARCE_DISK_BYTES = 1 << 30
+
+T = TypeVar("T")
+Size = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What is wrong, and what to do about it."""
+
+    what: str
+    remedy: str
+    is_essential: bool = True  # whether nothing can be upscaled before it is mended
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """A Python package that is there."""
+
+    name: str
+    version: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """Something that networks can run on."""
+
+    name: str  # as --device takes it
+    description: str
+    precisions: tuple[str, ...]  # that --precision takes on it
+    automatic: str  # that --precision auto takes
+    memory_bytes: int | None  # of its own
+
+
+@dataclasses.dataclass(frozen=True)
+class Ffmpeg:
+    """The ffmpeg that is used."""
+
+    path: str
+    version: str
+    encoders: tuple[str, ...]  # those of interest that work
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """A weights file that is found."""
+
+    name: str
+    path: str
+    architecture: str
+    parameters: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """Something that people commonly ask for."""
+
+    name: str
+    source: Size  # (width, height) in pixels
+    output: Size
+    pictures: int  # for each frame of the source
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """How fast a job goes: rendering alone, without encoding."""
+
+    job: str
+    frames_per_second: float  # of the output
+    frames: int  # that were measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """All that was found."""
+
+    videoinr: str
+    python: str
+    system: str
+    cores: int
+    libraries: tuple[Library, ...]
+    devices: tuple[Device, ...]
+    ffmpeg: Ffmpeg | None
+    memory_free_bytes: int | None
+    memory_total_bytes: int | None
+    disk_free_bytes: int  # where the command runs
+    weights: tuple[Weights, ...]
+    speeds: tuple[Speed, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether videos can be upscaled."""
+        return not any(problem.is_essential for problem in self.problems)
+
+
+JOBS = (
+    Job("480p to 1080p", (854, 480), (1920, 1080), 1),
+    Job("720p to 1440p", (1280, 720), (2560, 1440), 1),
+    Job("720p at twice the rate", (1280, 720), (1280, 720), 2),
+)
+
+
+def diagnose(
+    weights: str = DEFAULT_WEIGHTS, *, device: str = "auto", precision: Precision = "auto"
+) -> Diagnosis:
+    """Examine this machine.
+
+    Args:
+        weights: those whose speed is measured.
+        device: on which it is.
+        precision: in which it is.
+    """
+    problems: list[Problem] = []
+    libraries = tuple(_libraries(problems))
+    devices = _tried(_devices, problems, REINSTALL) or ()
+    ffmpeg = _tried(_ffmpeg, problems, "install ffmpeg, or point FFMPEG_PATH at one")
+    if ffmpeg is not None and ESSENTIAL_ENCODER not in ffmpeg.encoders:
+        problems.append(
+            Problem(
+                f"ffmpeg at {ffmpeg.path} has no working {ESSENTIAL_ENCODER}",
+                "point FFMPEG_PATH at a complete ffmpeg, or unset it to use the one that comes along; or "
+                "name another encoder by --codec",
+            )
+        )
+    found = _tried(lambda: tuple(_weights(problems)), problems, REINSTALL) or ()
+    free, total = _memory()
+    disk = shutil.disk_usage(Path.cwd()).free
+    for what, left, enough, remedy in (
+        ("memory", free, SCARCE_MEMORY_BYTES, "close other programs, or render to a smaller size"),
+        ("disk", disk, SCARCE_DISK_BYTES, "make room, or write to another disk"),
+    ):
+        if left is not None and left < enough:
+            scarce = f"only {left / 2**30:.1f} GiB of {what} are free"
+            problems.append(Problem(scarce, remedy, is_essential=False))
+    speeds = _tried(lambda: _speeds(weights, device, precision), problems, "see the other problems first")
+    return Diagnosis(
+        videoinr=__version__,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()} {platform.machine()}",
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        libraries=libraries,
+        devices=devices,
+        ffmpeg=ffmpeg,
+        memory_free_bytes=free,
+        memory_total_bytes=total,
+        disk_free_bytes=disk,
+        weights=found,
+        speeds=speeds or (),
+        problems=tuple(problems),
+    )
+
+
+def _tried(look: Callable[[], T], problems: list[Problem], remedy: str) -> T | None:
+    """Return what is found, or make a problem of what goes wrong."""
+    try:
+        return look()
+    except (VideoInrError, ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        what = " ".join(str(error).split()) or type(error).__name__
+        if not any(problem.what == what for problem in problems):
+            problems.append(Problem(what, remedy))
+        return None
+
+
+def _libraries(problems: list[Problem]) -> Iterator[Library]:
+    for name in LIBRARIES:
+        module = _tried(
+            lambda name=name: importlib.import_module(name),  # type: ignore[misc]
+            problems,
+            REINSTALL,
+        )
+        if module is not None:
+            yield Library(name, str(getattr(module, "__version__", "unknown")))
+
+
+def _devices() -> tuple[Device, ...]:
+    """Return the devices that torch can use, the one that ``auto`` takes first."""
+    import torch
+
+    from videoinr_cli.model.devices import choose_device, choose_dtype
+
+    names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    names += ["mps"] if torch.backends.mps.is_available() else []
+    devices = []
+    for name in (*names, "cpu"):
+        device = choose_device(name)
+        automatic = str(choose_dtype("auto", device)).removeprefix("torch.")
+        properties = torch.cuda.get_device_properties(device) if device.type == "cuda" else None
+        devices.append(
+            Device(
+                name=name,
+                description=properties.name if properties else _processor(),
+                precisions=tuple(_precisions(device)),
+                automatic={"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}[automatic],
+                memory_bytes=properties.total_memory if properties else None,
+            )
+        )
+    return tuple(devices)
+
+
+def _precisions(device: torch.device) -> Iterator[str]:
+    from videoinr_cli.model.devices import choose_dtype
+
+    for precision in PRECISIONS[1:]:
+        try:
+            choose_dtype(precision, device)
+        except VideoInrError:
+            continue
+        yield precision
+
+
+def _processor() -> str:
+    """Return the processor's name."""
+    try:
+        named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:  # not Linux
+        named = None
+    return named[1] if named else platform.processor() or platform.machine()
+
+
+def _ffmpeg() -> Ffmpeg:
+    """Return the ffmpeg that is used, and the encoders in it that work.
+
+    Raises:
+        FfmpegError: there is none.
+    """
+    from videoinr_cli.media.ffmpeg import find_ffmpeg
+
+    path = find_ffmpeg()
+    version = re.match(r"ffmpeg version (\S+)", _told(path, "-version"))
+    listed = set(re.findall(r"^ V\S* (\S+)", _told(path, "-hide_banner", "-encoders"), re.MULTILINE))
+    working = [name for name in SOFTWARE_ENCODERS if name in listed]
+    working += [name for name in HARDWARE_ENCODERS if name in listed and _encodes(path, name)]
+    return Ffmpeg(path, version[1] if version else "unknown", tuple(working))
+
+
+def _told(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=TRIAL_SECONDS)
+    return done.stdout
+
+
+def _encodes(path: str, encoder: str) -> bool:
+    picture = ("-f", "lavfi", "-i", "color=size=256x256", "-frames:v", "1")
+    command = [path, "-hide_banner", "-loglevel", "quiet", *picture, "-c:v", encoder, "-f", "null", "-"]
+    return subprocess.run(command, capture_output=True, timeout=TRIAL_SECONDS).returncode == 0
+
+
+def _weights(problems: list[Problem]) -> Iterator[Weights]:
+    """Yield the weights that are on this machine; those that come with the package are essential."""
+    from videoinr_cli.weights import all_weights, inspect_weights
+
+    here = {weights.name: weights.path for weights in all_weights() if weights.path is not None}
+    if DEFAULT_WEIGHTS not in here:
+        problems.append(Problem(f"the weights {DEFAULT_WEIGHTS!r} are missing", REINSTALL))
+    for name, path in here.items():
+        try:
+            info = inspect_weights(path)
+        except VideoInrError as error:
+            problems.append(Problem(str(error), REINSTALL, is_essential=name == DEFAULT_WEIGHTS))
+        else:
+            yield Weights(name, str(path), info.config.architecture, info.parameters)
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """Return the bytes of memory that are free and in all, as far as the system tells."""
+    try:
+        told = dict(re.findall(r"^(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE))
+        return int(told["MemAvailable"]) << 10, int(told["MemTotal"]) << 10
+    except (OSError, KeyError):
+        pass
+    try:
+        return None, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError):  # Windows
+        return None, None
+
+
+def _speeds(weights: str, device: str, precision: Precision) -> tuple[Speed, ...]:
+    from videoinr_cli.weights import load_model
+
+    model = load_model(weights, device=device, precision=precision)
+    return tuple(measure(model, job, MEASURED_SECONDS / len(JOBS)) for job in JOBS)
+
+
+def measure(model: AnyVideoInr, job: Job, seconds: float) -> Speed:
+    """Render a job's frames for some time.
+
+    Args:
+        model: the network, on the device to be measured.
+        job: what is rendered.
+        seconds: after which no further frame is begun; the first is always finished, and counts only if it
+            takes more than half of them: it comes with what has to be done once.
+    """
+    from fractions import Fraction
+
+    from videoinr_cli.renderer import Renderer
+
+    frames = _made_up(job.source)
+    renderer = Renderer(model, job.output)
+
+    def render(index: int) -> None:
+        first, second, after = (frames[(index + place) % len(frames)] for place in range(3))
+        renderer.advance(first, second, after)
+        for picture in range(job.pictures):
+            renderer.render(Fraction(picture, job.pictures))
+
+    started = time.perf_counter()
+    render(0)
+    first_seconds = time.perf_counter() - started
+    if first_seconds > seconds / 2:
+        return Speed(job.name, job.pictures / first_seconds, job.pictures)
+    count, begun = 0, time.perf_counter()
+    while count == 0 or time.perf_counter() - started < seconds:
+        count += 1
+        render(count)
+    elapsed = time.perf_counter() - begun
+    return Speed(job.name, job.pictures * count / elapsed, job.pictures * count)
+
+
+def _made_up(size: Size) -> list[GivenFrame]:
+    """Return a few frames of coarse noise, none like the one before."""
+    import numpy as np
+
+    from videoinr_cli.renderer import GivenFrame
+
+    width, height = size
+    cells = np.random.default_rng(0).integers(0, 256, (4, -(-height // 8), -(-width // 8), 3), np.uint8)
+    pictures = cells.repeat(8, axis=1).repeat(8, axis=2)[:, :height, :width]
+    return [GivenFrame(np.ascontiguousarray(rgb), pts) for pts, rgb in enumerate(pictures)]
