@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -164,6 +166,25 @@ def test_damaged_record_is_named(mine: Path, folder: Path) -> None:
     (folder / "mine.record.json").write_text('{"name": 3}')
     with pytest.raises(WeightsError, match=r"mine\.record\.json' is damaged; delete it"):
         find_weights("mine")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["download-weights", "weights", "weights list", "weights info", "weights verify", "weights convert"],
+)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*command.split(), "--help") == 0
+    assert f"Usage: videoinr {command}" in capsys.readouterr().out
+
+
+def test_list_needs_no_torch() -> None:
+    code = (
+        "import sys\nfrom videoinr_cli.cli import main\n"
+        "try: main(['weights', 'list'])\nexcept SystemExit as left: assert left.code == 0\n"
+        "assert not {'torch', 'huggingface_hub'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_embedded_weights_are_not_fetched(capsys: pytest.CaptureFixture[str]) -> None:

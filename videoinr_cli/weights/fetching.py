@@ -125,19 +125,18 @@ def _bring(source: Source, temporary: Path, known: Known | None, report: Report 
 
 def _unreachable(source: WebFile, destination: Path, sha256: str | None) -> str:
     known = f" (sha256 {sha256})" if sha256 else ""
-    return (
-        f"cannot fetch {source}{known}: HF_HUB_OFFLINE is set, and there is no {str(destination)!r}; "
-        f"fetch it where there is a connection, or use the embedded weights: --weights {DEFAULT_WEIGHTS}"
-    )
+    return f"cannot fetch {source}{known}: HF_HUB_OFFLINE is set, and there is no {str(destination)!r}"
 
 
 def _with_another_way(error: WeightsError, known: Known | None) -> WeightsError:
-    if known is None or known.page is None:
-        return error
-    return WeightsError(
-        f"{error}; or fetch the file by hand from {known.page}, then: "
-        f"videoinr download-weights {known.name} --from FILE"
-    )
+    """Add to an error what a person can do whom no server answers."""
+    by_hand = ""
+    if known is not None and known.page is not None:
+        by_hand = (
+            f"; fetch the file by hand from {known.page}, then: "
+            f"videoinr download-weights {known.name} --from FILE"
+        )
+    return WeightsError(f"{error}{by_hand}; or use the embedded weights: --weights {DEFAULT_WEIGHTS}")
 
 
 def _check_hash(digest: str, arrival: _Arrival, source: Source, known: Known | None) -> None:

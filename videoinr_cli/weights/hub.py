@@ -6,11 +6,12 @@ in a file.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +80,16 @@ def fetch_from_hub(source: HubFile, report: Report | None = None, *, sha256: str
     if report is None and not isinstance(cached, str) and not offline():
         logger.info("fetching %s from %s", source, constants.ENDPOINT)
     try:
-        path = Path(
-            hf_hub_download(
-                source.repository,
-                file,
-                revision=source.revision,
-                tqdm_class=_bar(report),
-                library_name="videoinr",
+        with _without_chatter():
+            path = Path(
+                hf_hub_download(
+                    source.repository,
+                    file,
+                    revision=source.revision,
+                    tqdm_class=_bar(report),
+                    library_name="videoinr",
+                )
             )
-        )
     except LocalEntryNotFoundError as error:
         raise _unreachable(source, sha256) from error
     except TRANSPORT_ERRORS as error:
@@ -105,7 +107,8 @@ def fetch_from_hub(source: HubFile, report: Report | None = None, *, sha256: str
 def _only_weights_file(source: HubFile) -> str:
     """Return the name of a repository's weights file if it holds one only, ours before PyTorch's."""
     try:
-        names = list_repo_files(source.repository, revision=source.revision)
+        with _without_chatter():
+            names = list_repo_files(source.repository, revision=source.revision)
     except HfHubHTTPError as error:
         raise _explained(source, error) from error
     except TRANSPORT_ERRORS as error:
@@ -123,11 +126,24 @@ def _only_weights_file(source: HubFile) -> str:
     raise WeightsError(f"{source} holds no weights file ({', '.join(FILE_SUFFIXES)})")
 
 
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Let the client's warnings of each attempt go unsaid: the error after the last one says what matters."""
+    client = logging.getLogger("huggingface_hub")
+    level = client.level
+    client.setLevel(max(level, logging.ERROR))
+    try:
+        yield
+    finally:
+        client.setLevel(level)
+
+
 def _bar(report: Report | None) -> type[Any]:
     """Return a class for the client to show progress with, which draws nothing and calls `report`."""
 
     class Bar(tqdm):  # type: ignore[misc]  # tqdm has no types
-        def __init__(self, *args: Any, **options: Any) -> None:
+        def __init__(self, *args: Any, name: str | None = None, **options: Any) -> None:
+            # `name` is the client's own, which tqdm does not know
             super().__init__(*args, **{**options, "disable": report is None, "file": io.StringIO()})
 
         def display(self, *_: Any, **__: Any) -> bool:

@@ -52,9 +52,8 @@ def download(source: WebFile, destination: Path, report: Report | None = None) -
         except _BrokenError as error:
             if attempt == ATTEMPTS:
                 kept = partial.stat().st_size if partial.exists() else 0
-                raise WeightsError(
-                    f"cannot fetch {source}: {error}; {kept / 1e6:.1f} MB are kept, run it again to go on"
-                ) from error
+                again = f"{kept / 1e6:.1f} MB are kept, run it again to go on" if kept else "try again later"
+                raise WeightsError(f"cannot fetch {source}: {error}; {again}") from error
             time.sleep(RETRY_SECONDS)
     with _writing(destination):
         partial.replace(destination)
