@@ -4,8 +4,9 @@
     python benchmarks/quality.py VID4_DIR --sweep --write README.md
 
 VID4_DIR holds calendar, city, foliage and walk, each a folder of pictures or a lossless video. Space x4 and
-every second frame given; with --sweep also other scales and rates. --write puts the tables between the
-markers ``<!-- quality -->`` and ``<!-- sweep -->`` of Markdown files.
+every second frame given; with --sweep also other scales and rates, steadiness over time, and the papers'
+protocol that withholds the frames beside a pair. --write puts the tables between the markers
+``<!-- quality -->``, ``<!-- sweep -->``, ``<!-- pairs -->`` and ``<!-- steadiness -->`` of Markdown files.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from videoinr_cli.evaluation.clips import Clip, find_clips
 from videoinr_cli.evaluation.measure import Result, evaluate
 from videoinr_cli.evaluation.methods import Method, ModelMethod
 from videoinr_cli.evaluation.protocols import DEFAULT_BASELINES, Protocol
-from videoinr_cli.evaluation.report import clip_table, markdown, summary_table
+from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_table, summary_table
+from videoinr_cli.evaluation.steadiness import Steadiness, mean_steadiness, measure_steadiness
 from videoinr_cli.options import DEFAULT_WEIGHTS
 from videoinr_cli.weights import load_model
 
@@ -52,6 +54,9 @@ def main() -> None:
         tables["sweep"] = sweep_table(
             [measure([methods[0], *models], clips, protocol) for protocol in protocols]
         )
+        alone = Protocol(max_frames=arguments.max_frames, context="pairs")
+        tables["pairs"] = clip_table(measure(models, clips, alone))
+        tables["steadiness"] = steadiness_table([steadiness(method, clips) for method in methods])
     print("\n\n".join(tables.values()))
     for path in arguments.write:
         write_tables(path, tables)
@@ -63,6 +68,13 @@ def measure(methods: Sequence[Method], clips: Sequence[Clip], protocol: Protocol
         print(f"space x{protocol.space:g}, time x{protocol.steps}: {method.name}", file=sys.stderr)
         results.append(evaluate(method, clips, protocol))
     return results
+
+
+def steadiness(method: Method, clips: Sequence[Clip]) -> Steadiness:
+    """Measure on scenes made from every clip's first picture."""
+    print(f"steadiness: {method.name}", file=sys.stderr)
+    pictures = [next(clip.frames()) for clip in clips]
+    return mean_steadiness([measure_steadiness(method, picture, Protocol()) for picture in pictures])
 
 
 def sweep_table(sweep: Sequence[Sequence[Result]]) -> str:
