@@ -30,7 +30,7 @@ from videoinr_cli.evaluation.methods import Method, ModelMethod
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.report import markdown
 from videoinr_cli.evaluation.vmaf import vmaf
-from videoinr_cli.weights import known_weights, load_model
+from videoinr_cli.weights import embedded_file, known_weights, load_model
 
 CRFS = (28.0, 34.0)
 """What streaming services and phones use for small sizes, and what is left of a video sent around."""
@@ -49,7 +49,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("vid4", type=Path, help="folder of the four clips")
-    parser.add_argument("--weights", nargs="+", default=known_weights(), help="names or files")
+    parser.add_argument("--weights", nargs="+", default=embedded(), help="names or files")
     parser.add_argument("--max-frames", type=int, help="use the first frames of each clip only")
     parser.add_argument("--write", type=Path, nargs="*", default=[], help="Markdown files to update")
     parser.add_argument("--picture", type=Path, help="PNG to write")
@@ -76,6 +76,10 @@ def main() -> None:
         write_tables(path, {"real": table})
     if arguments.picture:
         save_picture(join(panels, dim=1), arguments.picture)
+
+
+def embedded() -> list[str]:
+    return [name for name in known_weights() if embedded_file(name) is not None]
 
 
 def measure(method: Method, clips: Sequence[Clip], protocol: Protocol) -> Measured:

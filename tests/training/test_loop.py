@@ -14,6 +14,7 @@ from videoinr_cli.errors import WeightsError
 from videoinr_cli.model import build
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.loop import Schedule, Trainer, TrainingProgress, batch_loss, train, validate
+from videoinr_cli.training.recipes import PAPER
 from videoinr_cli.training.samples import Sampler, SampleRecipe
 
 SCHEDULE = Schedule(steps=6, warmup_steps=1, validate_every=3)
@@ -76,6 +77,29 @@ def test_learning_rate_warms_up_and_ends_at_its_last_value() -> None:
     assert trainer.learning_rate() == pytest.approx(0.5e-3, rel=1e-2)
     trainer.step = 100
     assert trainer.learning_rate() == pytest.approx(1e-6)
+
+
+def test_the_papers_rate_restarts_four_times() -> None:
+    trainer = new_trainer(PAPER.schedule)
+    for step, rate in ((0, 1e-4), (75_000, 0.5e-4), (149_999, 1e-7), (150_000, 1e-4), (599_999, 1e-7)):
+        trainer.step = step
+        assert trainer.learning_rate() == pytest.approx(rate, rel=0.01)
+    trainer.step = 600_000
+    assert trainer.learning_rate() == pytest.approx(1e-7)
+    assert trainer.optimizer.defaults["betas"] == (0.9, 0.999)
+
+
+def test_without_averaging_the_weights_themselves_are_kept(sampler: Sampler) -> None:
+    trainer = new_trainer(dataclasses.replace(PAPER.schedule, steps=4))
+    trainer.train_step(sampler.batch(0))
+    for last, kept in zip(trainer.model.parameters(), trainer.average.parameters(), strict=True):
+        assert torch.equal(last, kept)
+
+
+def test_a_shorter_run_keeps_the_papers_proportions() -> None:
+    recipe = PAPER.of_length(6_000)
+    assert (recipe.schedule.steps, recipe.samples.first_stage_steps) == (6_000, 4_500)
+    assert PAPER.of_length(600_000) == PAPER
 
 
 def test_clock_can_stand_for_steps(sampler: Sampler, tmp_path: Path) -> None:

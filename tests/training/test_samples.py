@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.training.footage import Shot
+from videoinr_cli.training.recipes import PAPER
 from videoinr_cli.training.samples import Sampler, SampleRecipe
 
 RECIPE = SampleRecipe(batch_size=6, lr_size=16, lr_margin=2)
@@ -86,9 +88,9 @@ def test_clip_instants_are_where_tau_says() -> None:
     sampler = Sampler([sliding_clip()], recipe, seed=1)
     rng = np.random.default_rng(4)
     for _ in range(20):
-        frames, tau = sampler._from_clip(rng, 64)
+        frames, (tau,) = sampler._from_clip(rng, 64)
         red = frames[:, 0].mean(dim=(1, 2)) * 255
-        assert float((red[2] - red[1]) / (red[3] - red[1])) == pytest.approx(tau, abs=1e-3)
+        assert float((red[2] - red[1]) / (red[3] - red[1])) == pytest.approx(float(tau), abs=1e-3)
 
 
 def test_frames_beside_the_pair_are_as_far_from_it_as_its_own_are_apart() -> None:
@@ -113,7 +115,7 @@ def test_frames_beside_the_pair_are_left_out_now_and_then(sampler: Sampler) -> N
 def test_still_moves_and_its_path_is_shared() -> None:
     """With the same draw, the instant at tau = 1 would be the second frame: motion is continuous in time."""
     sampler = Sampler([still(1), still(2)], RECIPE, seed=1)
-    frames, tau = sampler._from_still(np.random.default_rng(3), 64)
+    frames, (tau,) = sampler._from_still(np.random.default_rng(3), 64)
     assert frames.shape == (5, 3, 64, 64)
     assert 0 < tau < 1
     ends = (frames[1] - frames[3]).abs().mean()
@@ -139,6 +141,59 @@ def test_short_clips_are_not_read_beyond_their_end(frames: int) -> None:
     sampler = Sampler([clip], dataclasses.replace(RECIPE, still_share=0.0), seed=1)
     rng = np.random.default_rng(7)
     for _ in range(20):
-        crops, tau = sampler._from_clip(rng, 64)
+        crops, (tau,) = sampler._from_clip(rng, 64)
         assert crops.shape[0] == 5
         assert 0 < tau < 1
+
+
+PAPERS = dataclasses.replace(
+    PAPER.samples, batch_size=3, lr_size=16, first_stage_steps=4
+)  # as it is, but for its size
+
+
+def test_the_papers_windows_have_three_of_nine_frames() -> None:
+    sampler = Sampler([sliding_clip(count=24), sliding_clip(count=6)], PAPERS, seed=2)
+    seen = set()
+    for step in range(12):
+        batch = sampler.batch(step)
+        assert batch.before is None
+        assert batch.after is None
+        assert len(batch.targets) == len(batch.taus) == 3
+        ninths = torch.stack(batch.taus) * 8
+        torch.testing.assert_close(ninths, ninths.round())
+        seen |= {round(float(ninth)) for ninth in ninths.flatten()}
+        for sample in range(3):
+            assert len({round(float(ninth)) for ninth in ninths[:, sample]}) == 3
+    assert seen == set(range(9))
+
+
+def test_the_papers_instants_lie_where_tau_says() -> None:
+    sampler = Sampler([sliding_clip(count=24)], PAPERS, seed=2)
+    rng = np.random.default_rng(4)
+    for _ in range(10):
+        frames, taus = sampler._from_clip(rng, 64)
+        red = frames[:, 0].mean(dim=(1, 2)) * 255
+        torch.testing.assert_close((red[2:-2] - red[1]) / (red[-2] - red[1]), taus, atol=1e-3, rtol=0)
+
+
+def test_the_papers_scale_is_4_first_and_any_later() -> None:
+    sampler = Sampler([sliding_clip(count=24)], PAPERS, seed=2)
+    sizes = [sampler.batch(step).targets[0].shape[-1] for step in range(16)]
+    assert sizes[:4] == [64] * 4
+    assert len(set(sizes[4:])) > 5
+    assert min(sizes) >= 16
+    assert max(sizes) <= 64
+
+
+def test_parts_share_the_scale_and_nothing_else() -> None:
+    shots = [sliding_clip(), still(1), still(2)]
+    first, second = (Sampler(shots, RECIPE, seed=7, part=part) for part in (0, 1))
+    for step in range(8):
+        one, other = first.batch(step), second.batch(step)
+        assert one.targets[0].shape == other.targets[0].shape
+        assert not torch.equal(one.first, other.first)
+
+
+def test_footage_without_a_long_enough_clip_is_refused() -> None:
+    with pytest.raises(InputError, match="more than 8 frames"):
+        Sampler([sliding_clip(count=8)], PAPERS, seed=0)

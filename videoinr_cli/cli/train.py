@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from videoinr_cli.errors import OptionError, OutputError
-from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS, PRECISIONS, Precision
+from videoinr_cli.options import ARCHITECTURES, PRECISIONS, Precision
 
 if TYPE_CHECKING:
+    from videoinr_cli.training.distributed import Team
     from videoinr_cli.training.footage import Shot
     from videoinr_cli.training.loop import Trainer
+    from videoinr_cli.training.recipes import Recipe
     from videoinr_cli.training.samples import SampleRecipe
+
+RECIPES = ("own", "paper")
 
 
 @click.command("train")
@@ -31,19 +35,33 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="Weights file, .safetensors."
 )
-@click.option("--config", type=click.Choice(ARCHITECTURES), default=DEFAULT_WEIGHTS, show_default=True)
+@click.option(
+    "--recipe",
+    "recipe_name",
+    type=click.Choice(RECIPES),
+    default=RECIPES[0],
+    show_default=True,
+    help="What the options below leave open: ours, for little compute, or the paper's, for a cluster.",
+)
+@click.option("--config", type=click.Choice(ARCHITECTURES), help="The network.  [default: the recipe's]")
 @click.option("--init", metavar="WEIGHTS", help="Name or file to start from, not random values.")
 @click.option("--resume", is_flag=True, help="Continue the interrupted run that was to write OUTPUT.")
-@click.option("--steps", type=click.IntRange(min=1), help="Length of the schedule.  [default: 20000]")
+@click.option("--steps", type=click.IntRange(min=1), help="Length of the schedule.  [default: the recipe's]")
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
     help="Length of the schedule by the clock, over all resumed runs, instead of --steps.",
 )
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
-@click.option("--batch-size", type=click.IntRange(min=1), default=12, show_default=True)
 @click.option(
-    "--patch", type=click.IntRange(min=16), default=32, show_default=True, help="Side of the LR patches, px."
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="The highest.  [default: the recipe's]",
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Of all processes together.  [default: the recipe's]"
+)
+@click.option(
+    "--patch", type=click.IntRange(min=16), help="Side of the LR patches, px.  [default: the recipe's]"
 )
 @click.option(
     "--degrade",
@@ -70,14 +88,15 @@ if TYPE_CHECKING:
 def train(
     directories: Sequence[Path],
     output: Path,
-    config: str,
+    recipe_name: str,
+    config: str | None,
     init: str | None,
     resume: bool,
     steps: int | None,
     minutes: float | None,
-    learning_rate: float,
-    batch_size: int,
-    patch: int,
+    learning_rate: float | None,
+    batch_size: int | None,
+    patch: int | None,
     degrade: bool,
     hold_out: Sequence[str],
     cache: Path | None,
@@ -90,42 +109,79 @@ def train(
     """Train a network on videos and photographs and write its weights to OUTPUT.
 
     Videos give real motion, photographs are set in motion. A checkpoint stands beside OUTPUT
-    (OUTPUT.training) from the first minutes on, and --resume goes on from it exactly.
-    """
+    (OUTPUT.training) from the first minutes on, and --resume goes on from it exactly. On several GPUs:
+
+    \b
+    torchrun --nproc-per-node 8 -m videoinr_cli train --data adobe240 --recipe paper -o mine.safetensors
+    """  # noqa: D301 -- \b is click's mark for lines to leave alone
     checkpoint = output.with_name(output.name + ".training")
     _check_destination(output, checkpoint, resume=resume, overwrite=overwrite)
     if steps is not None and minutes is not None:
         raise OptionError("--steps and --minutes exclude each other; give one of them")
+    if recipe_name == "paper" and minutes is not None:
+        raise OptionError(
+            "the paper's recipe has stages, which go by steps; give --steps instead of --minutes"
+        )
 
     from videoinr_cli.model import build  # torch takes a second to import: nothing above needs it
     from videoinr_cli.model.allocator import keep_memory_mapped
     from videoinr_cli.model.config import CONFIGURATIONS
     from videoinr_cli.model.devices import choose_device, choose_training_dtype
     from videoinr_cli.progress import training_display
+    from videoinr_cli.training.distributed import Team
     from videoinr_cli.training.footage import load_shots
-    from videoinr_cli.training.loop import Schedule, Trainer
+    from videoinr_cli.training.loop import Trainer
     from videoinr_cli.training.loop import train as run
-    from videoinr_cli.training.samples import Sampler, SampleRecipe
+    from videoinr_cli.training.recipes import RECIPES as KNOWN
+    from videoinr_cli.training.samples import Sampler
     from videoinr_cli.weights import load_model, save_model
 
-    schedule = Schedule(minutes=minutes, learning_rate=learning_rate, seed=seed)
-    schedule = dataclasses.replace(schedule, steps=steps or schedule.steps)
-    chosen = choose_device(device)
-    model = load_model(init, device=chosen).requires_grad_() if init else build(CONFIGURATIONS[config]())
+    team = Team.from_environment()
+    recipe = KNOWN[recipe_name]
+    recipe = _adapted(recipe.of_length(steps or recipe.schedule.steps), minutes, learning_rate, seed)
+    samples = _samples(recipe.samples, batch_size, patch, degrade, team)
+    chosen = choose_device(team.device(device))
     keep_memory_mapped()
-    trainer = Trainer(model, schedule, device=chosen, dtype=choose_training_dtype(precision, chosen))
-    if resume:
-        trainer.load(checkpoint)
-    with training_display(quiet=quiet) as display:
-        shots = load_shots(
-            directories, cache or output.with_name(output.name + ".frames"), report=display.note
-        )
+    with team.joined(chosen), training_display(quiet=quiet or not team.leads) as display:
+        cache = cache or output.with_name(output.name + ".frames")
+        with team.in_turn():  # the first process decodes, and the others find what it has cached
+            shots = load_shots(directories, cache, raw=recipe.raw_footage, report=display.note)
         training, validation = _split(shots, hold_out)
-        recipe = SampleRecipe(batch_size=batch_size, lr_size=patch, degrade=degrade)
-        sampler = Sampler(training, recipe, seed=seed)
+        if init:
+            model = load_model(init, device=chosen).requires_grad_()
+        else:
+            model = build(CONFIGURATIONS[config or recipe.architecture]())
+        dtype = choose_training_dtype(precision, chosen)
+        trainer = Trainer(model, recipe.schedule, device=chosen, dtype=dtype, team=team)
+        if resume:
+            trainer.load(checkpoint)
+        sampler = Sampler(training, samples, seed=seed, part=team.rank)
         run(trainer, sampler, validation, checkpoint=checkpoint, report=display.update)
-    save_model(trainer.average, output, _describe(trainer, recipe, training))
-    click.echo(f"{output}: {trainer.step} steps in {trainer.seconds / 60:.0f} minutes", err=True)
+        if team.leads:
+            save_model(trainer.average, output, _describe(trainer, samples, training))
+            click.echo(f"{output}: {trainer.step} steps in {trainer.seconds / 60:.0f} minutes", err=True)
+
+
+def _adapted(recipe: Recipe, minutes: float | None, learning_rate: float | None, seed: int) -> Recipe:
+    """Return the recipe with what the command line says of its schedule."""
+    rate = learning_rate or recipe.schedule.learning_rate
+    schedule = dataclasses.replace(recipe.schedule, minutes=minutes, learning_rate=rate, seed=seed)
+    return dataclasses.replace(recipe, schedule=schedule)
+
+
+def _samples(
+    samples: SampleRecipe, batch_size: int | None, patch: int | None, degrade: bool, team: Team
+) -> SampleRecipe:
+    """Return what one process draws, with what the command line says of it."""
+    whole = batch_size or samples.batch_size
+    if whole % team.size:
+        raise OptionError(
+            f"a batch of {whole} cannot be shared evenly by {team.size} processes; "
+            f"try --batch-size {-(-whole // team.size) * team.size}"
+        )
+    return dataclasses.replace(
+        samples, batch_size=whole // team.size, lr_size=patch or samples.lr_size, degrade=degrade
+    )
 
 
 def _check_destination(output: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
@@ -151,10 +207,10 @@ def _split(shots: Sequence[Shot], hold_out: Sequence[str]) -> tuple[list[Shot], 
     return training, [shot for shot in shots if shot.source in held]
 
 
-def _describe(trainer: Trainer, recipe: SampleRecipe, shots: Sequence[Shot]) -> dict[str, str]:
+def _describe(trainer: Trainer, samples: SampleRecipe, shots: Sequence[Shot]) -> dict[str, str]:
     """Say in the file's metadata what the weights were made of."""
     return {
-        "trained_for": "degraded footage" if recipe.degrade else "clean footage",
+        "trained_for": "degraded footage" if samples.degrade else "clean footage",
         "training": f"{trainer.step} steps, {trainer.seconds / 60:.0f} minutes on {trainer.device.type}",
         "training_data": ", ".join(sorted({shot.source for shot in shots})),
     }

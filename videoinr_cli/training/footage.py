@@ -49,13 +49,19 @@ class Shot:
 
 
 def load_shots(
-    directories: Iterable[Path], cache: Path, *, report: Callable[[str], None] = lambda message: None
+    directories: Iterable[Path],
+    cache: Path,
+    *,
+    raw: bool = False,
+    report: Callable[[str], None] = lambda message: None,
 ) -> list[Shot]:
     """Return the shots of all videos and photographs below `directories`, decoding what `cache` lacks.
 
     Args:
         directories: folders to search; files that are neither are passed over.
         cache: folder for the decoded frames; it takes about 1 MB per frame and may be deleted at any time.
+        raw: take videos at their own size, repeated frames included, as footage of 240 frames per second is
+            meant; else they are halved to what they resolve, and repetitions left out.
         report: called with the name of each file that is decoded.
 
     Raises:
@@ -64,10 +70,10 @@ def load_shots(
     cache.mkdir(parents=True, exist_ok=True)
     shots: list[Shot] = []
     for path in _media_files(directories):
-        index = cache / f"{_fingerprint(path)}.json"
+        index = cache / f"{_fingerprint(path)}{'-raw' if raw else ''}.json"
         if not index.exists():
             report(f"decoding {path.name}")
-            names = _store(path, cache, index.stem)
+            names = _store(path, cache, index.stem, raw)
             index.write_text(json.dumps({"source": path.name, "shots": names}))
         entry = json.loads(index.read_text())
         shots += [Shot(entry["source"], np.load(cache / name, mmap_mode="r")) for name in entry["shots"]]
@@ -92,10 +98,10 @@ def _fingerprint(path: Path) -> str:
     return hashlib.sha256(f"{path.name} {status.st_size}".encode()).hexdigest()[:16]
 
 
-def _store(path: Path, cache: Path, stem: str) -> list[str]:
+def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
     """Decode `path` and write its shots; return their file names."""
     names = []
-    for number, shot in enumerate(split_shots(_decode(path))):
+    for number, shot in enumerate(split_shots(_decode(path, raw), keep_repeated=raw)):
         if min(shot.shape[1:3]) < MIN_SIDE_PX:
             continue
         names.append(f"{stem}-{number:03d}.npy")
@@ -103,7 +109,7 @@ def _store(path: Path, cache: Path, stem: str) -> list[str]:
     return names
 
 
-def _decode(path: Path) -> Iterator[Frames]:
+def _decode(path: Path, raw: bool) -> Iterator[Frames]:
     """Yield (H, W, 3) frames at the size they are trained on."""
     import av
     from av.video.reformatter import Interpolation
@@ -115,7 +121,7 @@ def _decode(path: Path) -> Iterator[Frames]:
             factor = 1.0
             if path.suffix.lower() in IMAGE_SUFFIXES:
                 factor = max(1.0, max(frame.width, frame.height) / STILL_SIDE_PX)
-            else:
+            elif not raw:
                 while frame.height / factor >= HALVE_FROM_PX:
                     factor *= 2
             reduced = frame.reformat(
@@ -127,8 +133,8 @@ def _decode(path: Path) -> Iterator[Frames]:
             yield reduced.to_ndarray()
 
 
-def split_shots(frames: Iterable[Frames]) -> Iterator[Frames]:
-    """Cut a stream of (H, W, 3) frames into (N, H, W, 3) shots, leaving out repeated frames.
+def split_shots(frames: Iterable[Frames], *, keep_repeated: bool = False) -> Iterator[Frames]:
+    """Cut a stream of (H, W, 3) frames into (N, H, W, 3) shots, leaving out repeated frames unless told to.
 
     Shots of two frames are dropped: no instant between them is known. A single frame is a still.
     """
@@ -139,7 +145,7 @@ def split_shots(frames: Iterable[Frames]) -> Iterator[Frames]:
         count += 1
         thumbnail = frame[::8, ::8].astype(np.float32)
         difference = np.inf if previous is None else float(np.abs(thumbnail - previous).mean())
-        if difference < DUPLICATE_DIFFERENCE:
+        if difference < DUPLICATE_DIFFERENCE and not keep_repeated:
             continue
         previous = thumbnail
         if difference > CUT_DIFFERENCE:

@@ -18,11 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from videoinr_cli.errors import WeightsError
 from videoinr_cli.evaluation.metrics import psnr
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.model import AnyVideoInr, Window
+from videoinr_cli.training.distributed import ALONE, Team
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.samples import Batch, Sampler, degraded
 
@@ -43,9 +45,11 @@ class Schedule:
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
     warmup_steps: int = 200
+    restarts: int = 1  # times that the cosine runs from the first rate to the last
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 1e-4
     gradient_clip: float = 1.0
+    charbonnier_epsilon: float = CHARBONNIER_EPSILON
     average: float = 0.999  # of the weights, exponential; what is saved in the end
     checkpoint_minutes: float = 3.0
     validate_every: int = 500
@@ -68,16 +72,29 @@ Report = Callable[[TrainingProgress], None]
 
 
 class Trainer:
-    """A network on its way: its weights, their average, the optimiser, and how far along they are."""
+    """A network on its way: its weights, their average, the optimiser, and how far along they are.
+
+    Args:
+        team: the processes that train it together, their gradients averaged at every step.
+    """
 
     def __init__(
-        self, model: AnyVideoInr, schedule: Schedule, *, device: torch.device, dtype: torch.dtype
+        self,
+        model: AnyVideoInr,
+        schedule: Schedule,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        team: Team = ALONE,
     ) -> None:
         self.schedule = schedule
         self.device = device
+        self.team = team
         self.model = model.to(device).train()
         self.model.compute_dtype = dtype
         self.average = copy.deepcopy(self.model).requires_grad_(False)
+        loss = BatchLoss(self.model, schedule.charbonnier_epsilon)
+        self.batch_loss = DistributedDataParallel(loss) if team.size > 1 else loss
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=schedule.learning_rate,
@@ -96,9 +113,10 @@ class Trainer:
         return min(1.0, self.step / self.schedule.steps)
 
     def learning_rate(self) -> float:
-        """Linear warm-up, then half a cosine down to the final rate."""
+        """Linear warm-up, then half a cosine down to the final rate, begun again at each restart."""
         schedule = self.schedule
-        cosine = 0.5 * (1 + math.cos(math.pi * self.fraction))
+        turns = self.fraction * schedule.restarts
+        cosine = 0.5 * (1 + math.cos(math.pi * (turns - min(int(turns), schedule.restarts - 1))))
         rate = schedule.final_learning_rate + (schedule.learning_rate - schedule.final_learning_rate) * cosine
         return rate * min(1.0, (self.step + 1) / schedule.warmup_steps)
 
@@ -107,7 +125,7 @@ class Trainer:
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = batch_loss(self.model, batch.to(self.device))
+        loss: Tensor = self.batch_loss(batch.to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.gradient_clip)
@@ -156,7 +174,19 @@ class Trainer:
         self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
 
 
-def batch_loss(model: AnyVideoInr, batch: Batch) -> Tensor:
+class BatchLoss(torch.nn.Module):
+    """`batch_loss` of a network, as the module that torch's own parallel training wraps."""
+
+    def __init__(self, model: AnyVideoInr, epsilon: float) -> None:
+        super().__init__()
+        self.model = model
+        self.epsilon = epsilon
+
+    def forward(self, batch: Batch) -> Tensor:
+        return batch_loss(self.model, batch, self.epsilon)
+
+
+def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = CHARBONNIER_EPSILON) -> Tensor:
     """Return the mean Charbonnier loss over a batch's supervised instants, borders of the patch left out."""
     with torch.no_grad():  # frames beside the pair are encoded as its own are, which is where that is learnt
         before, after = (
@@ -173,7 +203,7 @@ def batch_loss(model: AnyVideoInr, batch: Batch) -> Tensor:
         difference = (
             model.query(instant, window) - target[:, :, margin : height - margin, margin : width - margin]
         )
-        losses.append((difference.square() + CHARBONNIER_EPSILON**2).sqrt().mean())
+        losses.append((difference.square() + epsilon**2).sqrt().mean())
     return torch.stack(losses).mean()
 
 
@@ -185,7 +215,11 @@ def train(
     checkpoint: Path,
     report: Report = lambda progress: None,
 ) -> None:
-    """Run the schedule to its end, writing `checkpoint` every few minutes and when interrupted."""
+    """Run the schedule to its end, writing `checkpoint` every few minutes and when interrupted.
+
+    Of processes that train together only the first validates, reports and writes.
+    """
+    team = trainer.team
     last_saved = time.monotonic()
     batches = prefetch(sampler, trainer.step)
     try:
@@ -193,6 +227,10 @@ def train(
             started = time.monotonic()
             trainer.train_step(next(batches))
             trainer.seconds += time.monotonic() - started
+            if trainer.schedule.minutes is not None:  # all have to end at the same step
+                trainer.seconds = team.leaders(trainer.seconds, trainer.device)
+            if not team.leads:
+                continue
             validation = None
             if held_out and trainer.step % trainer.schedule.validate_every == 0:
                 validation = validate(
@@ -213,7 +251,8 @@ def train(
                 last_saved = time.monotonic()
     finally:
         batches.close()
-        trainer.save(checkpoint)
+        if team.leads:
+            trainer.save(checkpoint)
 
 
 def prefetch(sampler: Sampler, start: int) -> Generator[Batch, None, None]:

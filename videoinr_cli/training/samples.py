@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.training.footage import Frames, Shot
 
@@ -37,10 +38,14 @@ class SampleRecipe:
     lr_size: int = 32  # LR patch, pixels a side
     lr_margin: int = 4  # border of the LR patch that is context only, not supervised
     fixed_scale: float = 4.0
+    first_stage_steps: int = 0  # at `fixed_scale` alone, before what follows
     fixed_scale_share: float = 0.6  # of the batches; the others draw a scale from `scale_range`
     scale_range: tuple[float, float] = (1.2, 5.0)
     still_share: float = 0.35  # of the samples, with synthetic motion
-    max_gap: int = 4  # frames between the given ones, in a clip
+    min_gap: int = 2  # frames from one given frame to the next, in a clip
+    max_gap: int = 4
+    instants: int = 1  # supervised ones within a gap
+    supervise_given: bool = True  # the first given frame too; else it may be among the instants
     candidates: int = 4  # places drawn for each crop; one is taken, by the square of how much detail it has
     context_share: float = 0.85  # of the batches with a frame before the pair; likewise after it
     degrade: bool = False  # spoil the LR frames as cameras and encoders do, for a model of real footage
@@ -48,7 +53,7 @@ class SampleRecipe:
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Pairs of LR frames with two supervised instants each, the first of them a given frame."""
+    """Pairs of LR frames with supervised instants, as many for each."""
 
     before: Tensor | None  # (B, 3, h, w): the frame before the pair, unless it is left out
     first: Tensor  # (B, 3, h, w) float32 in [0, 1]
@@ -71,13 +76,23 @@ class Batch:
 
 
 class Sampler:
-    """Draws batches from shots."""
+    """Draws batches from shots.
 
-    def __init__(self, shots: Sequence[Shot], recipe: SampleRecipe, *, seed: int) -> None:
+    Args:
+        part: which of the processes that train together this is; each draws batches of its own.
+
+    Raises:
+        InputError: no clip is long enough, and there are no stills.
+    """
+
+    def __init__(self, shots: Sequence[Shot], recipe: SampleRecipe, *, seed: int, part: int = 0) -> None:
         self.recipe = recipe
         self.seed = seed
-        self.clips = [shot for shot in shots if not shot.is_still]
+        self.part = part
+        self.clips = [shot for shot in shots if len(shot.frames) > recipe.min_gap]
         self.stills = [shot for shot in shots if shot.is_still]
+        if not self.clips and not self.stills:
+            raise InputError(f"no clip of more than {recipe.min_gap} frames without a cut to train on")
         # by the square root of its length: long clips have more to show, but not in proportion
         weight = np.sqrt([len(clip.frames) for clip in self.clips])
         self.clip_odds = weight / weight.sum()
@@ -85,33 +100,38 @@ class Sampler:
     def batch(self, step: int) -> Batch:
         """Draw the batch of training step `step`."""
         recipe = self.recipe
-        rng = np.random.default_rng((self.seed, step))
+        shared = np.random.default_rng((self.seed, step))  # the scale, so that all parts take as long
         scale = recipe.fixed_scale
-        if rng.random() > recipe.fixed_scale_share:
-            scale = rng.uniform(*recipe.scale_range)
+        if step >= recipe.first_stage_steps and shared.random() > recipe.fixed_scale_share:
+            scale = shared.uniform(*recipe.scale_range)
+        rng = shared if self.part == 0 else np.random.default_rng((self.seed, step, self.part))
         hr_size = round(recipe.lr_size * scale)
         samples = [self._sample(rng, hr_size) for _ in range(recipe.batch_size)]
-        frames = torch.stack([frames for frames, _ in samples])  # (B, 5, 3, S, S), see `_sample`
-        between = torch.tensor([tau for _, tau in samples], dtype=torch.float32)
+        frames = torch.stack([frames for frames, _ in samples])  # (B, K + 4, 3, S, S), see `_sample`
+        taus = torch.stack([taus for _, taus in samples])  # (B, K)
         has_before, has_after = rng.random(2) < recipe.context_share
-        given = reduce(frames[:, [0, 1, 3, 4]].flatten(0, 1), (recipe.lr_size, recipe.lr_size))
+        given = reduce(frames[:, [0, 1, -2, -1]].flatten(0, 1), (recipe.lr_size, recipe.lr_size))
         given = given.unflatten(0, (-1, 4))  # (B, 4, 3, h, w): before, first, second, after
         if recipe.degrade:
-            given = torch.stack([degraded(lr, self.seed, step, n) for n, lr in enumerate(given)])
+            seeds = ((self.seed, step, self.part, 1 + number) for number in range(recipe.batch_size))
+            given = torch.stack([degraded(lr, *seed) for lr, seed in zip(given, seeds, strict=True)])
+        supervised = slice(1 if recipe.supervise_given else 2, -2)
+        if recipe.supervise_given:
+            taus = torch.cat([torch.zeros_like(taus[:, :1]), taus], dim=1)
         return Batch(
             given[:, 0] if has_before else None,
             given[:, 1],
             given[:, 2],
             given[:, 3] if has_after else None,
-            (frames[:, 1], frames[:, 2]),
-            (torch.zeros_like(between), between),
+            frames[:, supervised].unbind(1),
+            taus.unbind(1),
             recipe.lr_margin,
         )
 
-    def _sample(self, rng: np.random.Generator, size: int) -> tuple[Tensor, float]:
-        """Return (5, 3, size, size) frames at times -1, 0, tau, 1 and 2, and tau."""
+    def _sample(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
+        """Return (K + 4, 3, size, size) frames at times -1, 0, K within, 1 and 2, and those K times, (K,)."""
         from_still = self.stills and (not self.clips or rng.random() < self.recipe.still_share)
-        frames, tau = self._from_still(rng, size) if from_still else self._from_clip(rng, size)
+        frames, taus = self._from_still(rng, size) if from_still else self._from_clip(rng, size)
         if rng.random() < 0.5:
             frames = frames.flip(-1)
         if rng.random() < 0.5:
@@ -119,38 +139,46 @@ class Sampler:
         if rng.random() < 0.5:
             frames = frames.transpose(-1, -2)
         if rng.random() < 0.5:
-            frames, tau = frames.flip(0), 1 - tau
-        return frames, tau
+            frames, taus = frames.flip(0), 1 - taus.flip(0)
+        return frames, taus
 
-    def _from_clip(self, rng: np.random.Generator, size: int) -> tuple[Tensor, float]:
-        """Real motion: five frames of a clip, the crop drawn again a few times if nothing moves in it.
+    def _from_clip(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
+        """Real motion: frames of a clip, the crop drawn again a few times if nothing moves in it.
 
         Where the clip is too short for a frame beside the pair, the given frame stands in for it.
         """
         for _ in range(3):
-            clip, start, top, left = self._place(rng, self.clips, self.clip_odds, size, spare_frames=2)
-            gap = int(rng.integers(2, min(self.recipe.max_gap, len(clip.frames) - 1 - start) + 1))
-            inside = int(rng.integers(1, gap))
+            least, most = self.recipe.min_gap, self.recipe.max_gap
+            clip, start, top, left = self._place(rng, self.clips, self.clip_odds, size, spare_frames=least)
+            gap = int(rng.integers(least, min(most, len(clip.frames) - 1 - start) + 1))
+            inside = self._inside(rng, gap)
             before = -gap if start >= gap else 0
             after = 2 * gap if start + 2 * gap < len(clip.frames) else gap
             crops = [
                 clip.frames[start + offset, top : top + size, left : left + size]
-                for offset in (before, 0, inside, gap, after)
+                for offset in (before, 0, *inside, gap, after)
             ]
-            if np.abs(crops[1][::4, ::4].astype(np.float32) - crops[3][::4, ::4]).mean() > 2:
+            if np.abs(crops[1][::4, ::4].astype(np.float32) - crops[-2][::4, ::4]).mean() > 2:
                 break
-        return _to_tensor(_padded(np.stack(crops), size)), inside / gap
+        return _to_tensor(_padded(np.stack(crops), size)), torch.tensor(inside, dtype=torch.float32) / gap
 
-    def _from_still(self, rng: np.random.Generator, size: int) -> tuple[Tensor, float]:
+    def _inside(self, rng: np.random.Generator, gap: int) -> list[int]:
+        """Draw a gap's supervised frames: between the given ones, or any where those are not."""
+        count = self.recipe.instants
+        if self.recipe.supervise_given:
+            return [int(frame) for frame in rng.integers(1, gap, size=count)]
+        return [int(frame) for frame in rng.choice(gap + 1, size=count, replace=count > gap + 1)]
+
+    def _from_still(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
         """Synthetic motion, exact at every time: up to three layers, each a photograph moving by itself."""
-        tau = float(rng.uniform(0.05, 0.95))
-        times = torch.tensor([-1.0, 0.0, tau, 1.0, 2.0])
+        taus = torch.from_numpy(rng.uniform(0.05, 0.95, size=self.recipe.instants)).float()
+        times = torch.cat([torch.tensor([-1.0, 0.0]), taus, torch.tensor([1.0, 2.0])])
         frames = self._moving_layer(rng, size, times)
         for _ in range(int(rng.integers(0, MAX_LAYERS))):
             layer = self._moving_layer(rng, size, times, masked=True)
             alpha = layer[:, 3:]
             frames = torch.cat([alpha * layer[:, :3] + (1 - alpha) * frames[:, :3]], dim=1)
-        return frames[:, :3].clamp(0, 1), tau
+        return frames[:, :3].clamp(0, 1), taus
 
     def _moving_layer(
         self, rng: np.random.Generator, size: int, times: Tensor, *, masked: bool = False

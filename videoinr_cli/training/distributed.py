@@ -1,0 +1,75 @@
+"""Several processes that train one network together, as ``torchrun`` starts them; else one process alone.
+
+Knows nothing of networks or footage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+
+import torch
+import torch.distributed as dist
+
+
+@dataclasses.dataclass(frozen=True)
+class Team:
+    """This process among those that train together."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0  # on its machine
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes files and speaks."""
+        return self.rank == 0
+
+    @classmethod
+    def from_environment(cls) -> Team:
+        """Read the variables that torchrun sets."""
+        rank, size, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+        return cls(rank, size, local) if size > 1 else cls()
+
+    def device(self, name: str) -> str:
+        """Give each process of a machine a GPU of its own, unless the user named a particular one."""
+        gpus = torch.cuda.device_count()
+        return (
+            f"cuda:{self.local_rank % gpus}" if name in ("auto", "cuda") and gpus and self.size > 1 else name
+        )
+
+    @contextlib.contextmanager
+    def joined(self, device: torch.device) -> Iterator[None]:
+        """Meet the others, and part from them in the end."""
+        if self.size == 1:
+            yield
+            return
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        try:
+            yield
+        finally:
+            dist.destroy_process_group()
+
+    @contextlib.contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Let the leader go first, and the others when it is through."""
+        if self.size > 1 and not self.leads:
+            dist.barrier()
+        yield
+        if self.size > 1 and self.leads:
+            dist.barrier()
+
+    def leaders(self, value: float, device: torch.device) -> float:
+        """Return the leader's value."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor(value, dtype=torch.float64, device=device)
+        dist.broadcast(shared, src=0)
+        return float(shared)
+
+
+ALONE = Team()
