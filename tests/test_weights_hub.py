@@ -236,6 +236,8 @@ def test_wrong_bytes_are_refused_and_not_kept(hub: Hub, machine: Machine, weight
         ("hf:me/anime", "several weights files"),
         ("hf:me/empty", "no weights file"),
         ("hf:nobody/nothing", "no repository"),
+        ("hf:me/a--name--/f.safetensors", "check the name"),
+        ("hf:me/anime/../../../f.safetensors", "cannot fetch"),
     ],
 )
 def test_what_is_not_there_is_named(hub: Hub, machine: Machine, source: str, words: str) -> None:

@@ -12,7 +12,7 @@ import io
 import logging
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from huggingface_hub import constants, hf_hub_download, hf_hub_url, list_repo_files, try_to_load_from_cache
@@ -76,10 +76,10 @@ def fetch_from_hub(source: HubFile, report: Report | None = None, *, sha256: str
     """
     file = source.file or _only_weights_file(source)
     source = dataclasses.replace(source, file=file)
-    cached = try_to_load_from_cache(source.repository, file, revision=source.revision)
-    if report is None and not isinstance(cached, str) and not offline():
-        logger.info("fetching %s from %s", source, constants.ENDPOINT)
     try:
+        cached = try_to_load_from_cache(source.repository, file, revision=source.revision)
+        if report is None and not isinstance(cached, str) and not offline():
+            logger.info("fetching %s from %s", source, constants.ENDPOINT)
         with _without_chatter():
             path = Path(
                 hf_hub_download(
@@ -94,11 +94,12 @@ def fetch_from_hub(source: HubFile, report: Report | None = None, *, sha256: str
         raise _unreachable(source, sha256) from error
     except TRANSPORT_ERRORS as error:
         raise _explained(source, error) from error
-    # The cache keeps a large file's bytes under their SHA-256, and links to them from the commit's folder.
+    # The cache keeps a large file's bytes under their SHA-256, and links to them from
+    # a folder of the commit.
     announced = path.resolve().name
     return HubCopy(
         path,
-        path.parts[path.parts.index("snapshots") + 1],
+        path.parts[-1 - len(PurePosixPath(file).parts)],
         announced if re.fullmatch("[0-9a-f]{64}", announced) else None,
         fresh=cached != str(path),
     )
@@ -171,7 +172,8 @@ def _explained(source: HubFile, error: BaseException) -> WeightsError:
         status = error.response.status_code
         hint = "; set HF_TOKEN to a token that may read it" if status in (401, 403) else ""
         return WeightsError(f"{page} answered with status {status} when asked for {source}{hint}")
-    return WeightsError(f"cannot fetch {source} from {constants.ENDPOINT}: {_reason(error)}; run it again")
+    remedy = "check the name" if isinstance(error, ValueError) else "run it again"
+    return WeightsError(f"cannot fetch {source} from {constants.ENDPOINT}: {_reason(error)}; {remedy}")
 
 
 def _reason(error: BaseException) -> str:
