@@ -54,6 +54,7 @@ def torchrun(checkpoint: Path, stop_after: int = SCHEDULE.steps) -> dict[str, to
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs libuv there")
 def test_two_processes_are_one_with_both_batches_and_resume_exactly(tmp_path: Path) -> None:
     together = torchrun(tmp_path / "whole.pt")

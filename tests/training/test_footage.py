@@ -70,6 +70,19 @@ def test_videos_and_stills_are_decoded_once(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again[0].frames, shots[0].frames)
 
 
+def test_raw_footage_keeps_its_size_and_its_repetitions(tmp_path: Path) -> None:
+    """Footage of 240 frames per second repeats nothing by mistake, and its times must stay even."""
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    still = scene(1, 1, height=720, width=400) * 5
+    write_video(folder / "clip.mp4", [*still, *scene(1, 4, height=720, width=400)])
+    (reduced,) = load_shots([folder], tmp_path / "cache")
+    (raw,) = load_shots([folder], tmp_path / "cache", raw=True)
+    assert reduced.frames.shape[1:] == (360, 200, 3)
+    assert len(reduced.frames) < 9
+    assert raw.frames.shape == (9, 720, 400, 3)
+
+
 def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no videos or photographs"):
         load_shots([tmp_path], tmp_path / "cache")
