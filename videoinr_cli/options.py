@@ -45,6 +45,14 @@ ARCHITECTURES = ("videoinr", "videoinr-fast")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
+NORMAL_SPEED = Fraction(1)
+
+MAX_SPEED = 100
+"""Greatest change of speed, either way; beyond it nothing is left of any sound."""
+
+Audio = Literal["keep", "drop"]
+AUDIO: tuple[Audio, ...] = get_args(Audio)
+
 Deinterlace = Literal["auto", "on", "off"]
 DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
 
@@ -132,12 +140,18 @@ class ReadOptions:
 
     rate: Fraction | None = None  # frames per second of what has no times: images, raw streams; None: 25
     deinterlace: Deinterlace = "auto"  # "auto": what says that it is interlaced, or shows it
+    start: Fraction | None = None  # seconds from the start of the file; None: there
+    end: Fraction | None = None  # seconds from the start of the file; None: its end
 
     def __post_init__(self) -> None:
         if self.rate is not None and not 0 < self.rate <= MAX_FPS:
             raise OptionError(f"input rate {self.rate} is not within 0 and {MAX_FPS}; try --input-fps 25")
         if self.deinterlace not in DEINTERLACE:
             raise OptionError(f"deinterlacing {self.deinterlace!r} is none of {', '.join(DEINTERLACE)}")
+        if self.start is not None and self.start < 0:
+            raise OptionError(f"--start {float(self.start):g} is before the file; try --start 0")
+        if self.end is not None and self.end <= (self.start or 0):
+            raise OptionError(f"--end {float(self.end):g} is not after --start {float(self.start or 0):g}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +197,8 @@ class UpscaleOptions:
     overwrite: bool = False  # replace an existing output
     strict: bool = False  # damage, and a stream that the output cannot hold, end it instead of being said
     read: ReadOptions = ReadOptions()
+    speed: Fraction = NORMAL_SPEED  # 1/4: four times as long; the source's rate is kept unless `fps` is given
+    audio: Audio = "keep"  # stretched with the video where `speed` is not 1
     encode: EncodeOptions = EncodeOptions()
 
     def __post_init__(self) -> None:
@@ -194,10 +210,28 @@ class UpscaleOptions:
         for side in (*(self.size or ()), *((self.height,) if self.height is not None else ())):
             if not 1 <= side <= MAX_SIDE_PX:
                 raise OptionError(f"an output side of {side} px is not within 1 and {MAX_SIDE_PX} px")
+        if not Fraction(1, MAX_SPEED) <= self.speed <= MAX_SPEED:
+            raise OptionError(
+                f"speed {float(self.speed):g} is not within 1/{MAX_SPEED} and {MAX_SPEED}; try --speed 0.25"
+            )
+        if self.audio not in AUDIO:
+            raise OptionError(f"audio {self.audio!r} is none of {', '.join(AUDIO)}")
         if not 0 < self.scene_threshold <= 1:
             raise OptionError(f"scene threshold {self.scene_threshold:g} is not within 0 and 1; try 0.75")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is none of {', '.join(PRECISIONS)}")
+
+    def rate_of(self, source: Fraction) -> Fraction | None:
+        """Return the output's frames per second, for a source of the rate `source`; None: the source's times.
+
+        At another speed those would be few, or too many: the source's rate is kept then.
+
+        Raises:
+            OptionError: a multiple of the source's rate comes out above `MAX_FPS`.
+        """
+        if self.fps is not None:
+            return self.fps.of(source)
+        return None if self.speed == 1 else source
 
     def output_size(self, width: int, height: int, *, multiple: tuple[int, int] = (1, 1)) -> tuple[int, int]:
         """Return (width, height) of the output for a source of the given size.
@@ -264,6 +298,18 @@ class JobOptions:
             )
         if not 1 <= self.workers <= MAX_WORKERS:
             raise OptionError(f"{self.workers} workers are not within 1 and {MAX_WORKERS}; try --workers 2")
+
+
+def parse_speed(text: str) -> Fraction:
+    """Read a factor: ``0.25``, ``1/4``, ``2`` or ``2x``.
+
+    Raises:
+        OptionError: the text is none of these.
+    """
+    try:
+        return Fraction(text.strip().rstrip("xX"))
+    except (ValueError, ZeroDivisionError):
+        raise OptionError(f"speed {text!r} is not a number; try --speed 0.25") from None
 
 
 def parse_size(text: str) -> tuple[int, int]:

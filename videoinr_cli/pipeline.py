@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TypedDict
 
@@ -31,7 +32,7 @@ from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.writer import PacketWriter, VideoWriter
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.notes import collected_notes
-from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.options import Audio, UpscaleOptions
 from videoinr_cli.parts import LEAD_FRAMES, Part, Tally, passages
 from videoinr_cli.renderer import GivenFrame, Renderer, Rendering
 from videoinr_cli.scenes import Thumbnail, cut_score, thumbnail
@@ -91,6 +92,8 @@ class _OutputFrame:
 class _FileSettings(TypedDict):
     end_pts: int | None
     last_pts: int | None
+    speed: Fraction
+    audio: Audio
     overwrite: bool
     strict: bool
 
@@ -119,14 +122,14 @@ class Plan:
             FfmpegError: there is no ffmpeg.
         """
         written = output_format(destination, source, options.encode)
-        rate = None if options.fps is None else options.fps.of(source.frame_rate)
+        rate = options.rate_of(source.frame_rate)
         return cls(
             source=source,
             destination=destination,
             options=options,
             format=written,
             size=options.output_size(source.width, source.height, multiple=written.size_multiple),
-            timeline=Timeline(source.time_base, rate, source.start_pts),
+            timeline=Timeline(source.time_base, rate, source.start_pts, options.speed),
         )
 
     @property
@@ -138,6 +141,11 @@ class Plan:
                 estimate = round(self.source.duration * self.source.frame_rate)
             return estimate
         return None if self.source.end_pts is None else self.timeline.frames_until(self.source.end_pts)
+
+    @property
+    def total_seconds(self) -> float | None:
+        """How long the output will be, as far as the source says."""
+        return None if self.source.duration is None else float(self.source.duration / self.options.speed)
 
     @property
     def writes_alpha(self) -> bool:
@@ -170,6 +178,7 @@ class Plan:
             self.source,
             self.options.encode,
             frame_rate=self.timeline.rate,
+            speed=self.options.speed,
             overwrite=True,
             alone=True,
         )
@@ -191,6 +200,8 @@ class Plan:
         return {
             "end_pts": None if end is None else self.timeline.end_pts(end),
             "last_pts": self.source.last_pts if self.timeline.rate is None else None,
+            "speed": self.options.speed,
+            "audio": self.options.audio,
             "overwrite": self.options.overwrite,
             "strict": self.options.strict,
         }
@@ -405,13 +416,12 @@ def _is_same(first: SourceFrame, second: SourceFrame) -> bool:
 
 def _progress(plan: Plan, pts: int, frames: int, elapsed_seconds: float) -> Progress:
     period = 1 / (plan.timeline.rate or plan.source.frame_rate)
-    begin = plan.source.start_pts * plan.source.time_base
-    duration = plan.source.duration
+    begin = plan.source.start_pts * plan.timeline.tick_seconds
     return Progress(
         frames=frames,
         total_frames=plan.total_frames,
         seconds=float(pts * plan.timeline.time_base - begin + period),
-        total_seconds=None if duration is None else float(duration),
+        total_seconds=plan.total_seconds,
         elapsed_seconds=elapsed_seconds,
     )
 

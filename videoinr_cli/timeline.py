@@ -67,18 +67,25 @@ class Timeline:
         source_time_base: seconds per tick of the source's timestamps.
         rate: output frames per second, or None to keep the source's timestamps.
         start: timestamp of the source's first frame, in its ticks.
+        speed: how much faster than the source the output is played; all seconds here are the output's.
     """
 
     source_time_base: Fraction
     rate: Fraction | None
     start: int = 0
+    speed: Fraction = Fraction(1)
+
+    @functools.cached_property
+    def tick_seconds(self) -> Fraction:
+        """How long a tick of the source lasts in the output."""
+        return self.source_time_base / self.speed
 
     @functools.cached_property
     def time_base(self) -> Fraction:
         """Seconds per tick of the output's timestamps: the coarsest that holds every instant exactly."""
         if self.rate is None:
-            return self.source_time_base
-        return _common_tick(1 / self.rate, self.start * self.source_time_base)
+            return self.tick_seconds
+        return _common_tick(1 / self.rate, self.start * self.tick_seconds)
 
     @functools.cached_property
     def tolerance_seconds(self) -> Fraction:
@@ -90,13 +97,13 @@ class Timeline:
         """
         if self.rate is None or self.source_time_base > CLOCK_TICK_SECONDS:
             return Fraction(0)
-        return min(self.source_time_base, 1 / (8 * self.rate))
+        return min(self.tick_seconds, 1 / (8 * self.rate))
 
     def frames_until(self, end: int) -> int | None:
         """Return how many output frames a source makes that ends at `end` ticks; None without a rate."""
         if self.rate is None:
             return None
-        return max(1, self._index((end - self.start) * self.source_time_base))
+        return max(1, self._index((end - self.start) * self.tick_seconds))
 
     def end_pts(self, end: int) -> int:
         """Return the end of the last output frame, in the output's ticks, of a source that ends at `end`."""
@@ -136,15 +143,15 @@ class Timeline:
         """Return the seconds that the last frame is shown: its own duration, else the gap before it."""
         ticks = last.duration or gap
         if ticks is not None:
-            return ticks * self.source_time_base
-        return 1 / source_rate if source_rate else self.source_time_base
+            return ticks * self.tick_seconds
+        return 1 / (source_rate * self.speed) if source_rate else self.tick_seconds
 
     def _between(self, first: int, second: int) -> Iterator[Instant]:
         """Yield the instants from one source frame on and before the next, at timestamps in source ticks."""
         if self.rate is None:
             yield Instant(Fraction(0), first)
             return
-        begin, end = ((pts - self.start) * self.source_time_base for pts in (first, second))
+        begin, end = ((pts - self.start) * self.tick_seconds for pts in (first, second))
         for index in range(self._index(begin), self._index(end)):
             seconds = index / self.rate - begin
             tau = Fraction(0) if seconds <= self.tolerance_seconds else seconds / (end - begin)
@@ -155,7 +162,7 @@ class Timeline:
         if self.rate is None:
             yield Instant(Fraction(0), last)
             return
-        begin = (last - self.start) * self.source_time_base
+        begin = (last - self.start) * self.tick_seconds
         for index in range(self._index(begin), max(self._index(begin + duration_seconds), 1)):
             yield Instant(Fraction(0), self._pts(index))
 
@@ -167,7 +174,7 @@ class Timeline:
     def _pts(self, index: int) -> int:
         """Return the timestamp of the output frame `index`, in ticks of the output's time base."""
         assert self.rate is not None
-        return int((self.start * self.source_time_base + index / self.rate) / self.time_base)
+        return int((self.start * self.tick_seconds + index / self.rate) / self.time_base)
 
 
 def _common_tick(a: Fraction, b: Fraction) -> Fraction:

@@ -12,6 +12,7 @@ import click
 
 from videoinr_cli.errors import OptionError
 from videoinr_cli.options import (
+    AUDIO,
     DEFAULT_SCALE,
     DEFAULT_SCENE_THRESHOLD,
     DEFAULT_WEIGHTS,
@@ -24,6 +25,8 @@ from videoinr_cli.options import (
     UpscaleOptions,
     parse_rate,
     parse_size,
+    parse_speed,
+    parse_time,
 )
 
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
@@ -71,6 +74,24 @@ read_options: Decorator[Any] = group(
         default="auto",
         show_default=True,
         help="A frame for every field; auto: of what says that it is interlaced, or shows it.",
+    ),
+)
+
+part_options: Decorator[Any] = group(
+    click.option("--start", metavar="TIME", help="Leave out what is before: seconds, or HH:MM:SS.mmm."),
+    click.option("--end", metavar="TIME", help="Leave out what is after: seconds, or HH:MM:SS.mmm."),
+    click.option(
+        "--speed",
+        default="1",
+        show_default=True,
+        help="0.25: four times as long, at the source's frame rate.",
+    ),
+    click.option(
+        "--audio",
+        type=click.Choice(AUDIO),
+        default="keep",
+        show_default=True,
+        help="Kept as it is, stretched if --speed asks for it; or left out.",
     ),
 )
 
@@ -140,7 +161,7 @@ job_options: Decorator[Any] = group(
 """Those whose values `read_job_options` takes."""
 
 upscale_options: Decorator[Any] = group(
-    size_options, time_options, read_options, encoder_options, model_options, strict_option
+    size_options, time_options, part_options, read_options, encoder_options, model_options, strict_option
 )
 """All of the groups whose values `read_upscale_options` takes."""
 
@@ -167,6 +188,8 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         scene_threshold=given["scene_threshold"],
         overwrite=overwrite,
         strict=given["strict"],
+        speed=parse_speed(given["speed"]),
+        audio=given["audio"],
         read=as_read_options(given),
         encode=EncodeOptions(
             codec=given["codec"],
@@ -193,15 +216,17 @@ def read_job_options(given: Mapping[str, Any]) -> JobOptions:
 
 
 def as_read_options(given: Mapping[str, Any]) -> ReadOptions:
-    """Return what the values of `read_options` ask for.
+    """Return what the values of `read_options`, and of `part_options` where a command has them, ask for.
 
     Raises:
         OptionError: a value makes no sense.
     """
-    rate = given["input_fps"]
+    rate, start, end = given["input_fps"], given.get("start"), given.get("end")
     return ReadOptions(
         rate=None if rate is None else parse_rate(rate),
         deinterlace=given["deinterlace"],
+        start=None if start is None else parse_time(start),
+        end=None if end is None else parse_time(end),
     )
 
 

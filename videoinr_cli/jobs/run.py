@@ -221,14 +221,14 @@ class _Job:
         before = sum(done.frames_written for done in self._manifest.rendered.values())
         plan = self._plan
         made = before + sum(self._under_way.values())
-        duration = plan.source.duration
+        total = plan.total_seconds
         seconds = float(made / (plan.timeline.rate or plan.source.frame_rate))
         self._progress(
             Progress(
                 frames=made,
                 total_frames=plan.total_frames,
-                seconds=seconds if duration is None else min(seconds, float(duration)),
-                total_seconds=None if duration is None else float(duration),
+                seconds=seconds if total is None else min(seconds, total),
+                total_seconds=total,
                 elapsed_seconds=time.monotonic() - self._started,
                 frames_before=self._frames_before,
             )

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import ffmpeg
 
+from videoinr_cli.media.beside import beside
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.containers import Container, KeptStream
 from videoinr_cli.media.ffmpeg import LOG_LEVEL, takes_option
@@ -64,6 +65,7 @@ class Job:
     encoding: EncodeOptions
     source: VideoInfo
     kept: tuple[KeptStream, ...]
+    speed: Fraction  # how much faster than the source the output is played
     colour: Colour
     clock: Clock
     frame_rate: Fraction  # frames per second, constant or average
@@ -76,7 +78,8 @@ class Job:
 def ffmpeg_arguments(job: Job, address: str) -> list[str]:
     """Return ffmpeg's command line without the program."""
     video = _raw(job) if job.carrier is None else _encoded(job)
-    streams, options = _beside(job) if job.source.is_file and not job.is_alone else ([], {})
+    taken = job.source.is_file and not job.is_alone
+    streams, options = beside(job.source, job.kept, job.speed) if taken else ([], {})
     options = {
         "format": job.format.container.muxer,
         "copyts": None,  # both inputs are on the output's clock by now
@@ -110,23 +113,6 @@ def _raw(job: Job) -> ffmpeg.nodes.FilterableStream:
 def _encoded(job: Job) -> ffmpeg.nodes.FilterableStream:
     """Return the pictures that are encoded already."""
     return ffmpeg.input("pipe:0", format=job.carrier, **_hdr_input_options(job.source))["v:0"]
-
-
-def _beside(job: Job) -> tuple[list[ffmpeg.nodes.FilterableStream], dict[str, str | None]]:
-    """Return the streams taken from the source file, and the options that take what is in no stream."""
-    original = ffmpeg.input(f"file:{job.source.path}", itsoffset=f"{float(-job.clock.origin):.6f}")
-    streams = [original[str(kept.stream.index)] for kept in job.kept]
-    streams.append(original["v:9999?"])  # none, but ffmpeg-python drops inputs of which nothing is mapped
-    options: dict[str, str | None] = {
-        "map_metadata": "1",
-        "map_chapters": "1",
-        "map_metadata:s:0": f"1:s:{job.source.stream_index}",
-        "disposition:0": "+".join(job.source.disposition) or "0",
-    }
-    for place, kept in enumerate(job.kept, start=1):
-        options[f"c:{place}"] = kept.encoder
-        options[f"map_metadata:s:{place}"] = f"1:s:{kept.stream.index}"
-    return streams, options
 
 
 def _with_palettes(video: ffmpeg.nodes.FilterableStream) -> ffmpeg.nodes.FilterableStream:
@@ -193,7 +179,7 @@ def last_duration(
         duration = f"max(1,min({end}-PTS,{end}-STARTPTS-DTS+STARTDTS))"
     else:
         last = (
-            clock.ticks(last_pts) if last_pts is not None else end - round(3 / (2 * frame_rate * clock.tick))
+            clock.ticks(last_pts) if last_pts is not None else end - 3 // (2 * frame_rate * clock.tick)
         )
         duration = f"if(gte(PTS,{last}),{end}-PTS,DURATION)"
     return f"setts=pts=PTS:dts=DTS:duration='{duration}'"

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+from fractions import Fraction
 from pathlib import Path
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.destination import is_image_pattern, is_standard_output
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
+from videoinr_cli.options import NORMAL_SPEED, Audio
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,19 @@ TEXT_SUBTITLES = frozenset({"ass", "ssa", "subrip", "mov_text", "webvtt", "text"
 """Subtitles made of text, which ffmpeg converts to one another."""
 
 PCM_PREFIX = "pcm_"
+
+SOUND_ENCODERS = {
+    "aac": "aac",
+    "ac3": "ac3",
+    "alac": "alac",
+    "eac3": "eac3",
+    "flac": "flac",
+    "mp2": "mp2",
+    "mp3": "libmp3lame",
+    "opus": "libopus",
+    "vorbis": "libvorbis",
+}
+"""Encoders of the codecs in which sound can be stretched without becoming another."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +113,14 @@ MPEGTS = Container(
 )
 GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",))
 APNG = Container(muxer="apng", video_encoder="apng", video_encoders=("apng",), settings=(("plays", "0"),))
-NUT = Container(muxer="nut", video_encoder="ffv1", any_audio=True, subtitles=TEXT_SUBTITLES, more_videos=True)
+NUT = Container(
+    muxer="nut",
+    video_encoder="ffv1",
+    any_audio=True,
+    audio_encoder="flac",
+    subtitles=TEXT_SUBTITLES,
+    more_videos=True,
+)
 PIPED_NUT = dataclasses.replace(NUT, video_encoder="rawvideo")
 Y4M = Container(
     muxer="yuv4mpegpipe",
@@ -203,44 +225,67 @@ class Sorted:
     lost: tuple[StreamInfo, ...]
 
 
-def sort_streams(info: VideoInfo, container: Container) -> Sorted:
-    """Decide what becomes of every stream beside the video."""
-    encoders = [(stream, _encoder_for(stream, container)) for stream in info.streams]
+def sort_streams(
+    info: VideoInfo, container: Container, *, audio: Audio = "keep", speed: Fraction = NORMAL_SPEED
+) -> Sorted:
+    """Decide what becomes of every stream beside the video.
+
+    Args:
+        info: the source.
+        container: where the streams go.
+        audio: whether sound is wanted; what is not wanted is not lost either.
+        speed: of the output against the source; sound is coded anew at any but 1.
+    """
+    wanted = [stream for stream in info.streams if audio == "keep" or stream.kind != "audio"]
+    encoders = [(stream, _encoder_for(stream, container, speed)) for stream in wanted]
     return Sorted(
         kept=tuple(KeptStream(stream, encoder) for stream, encoder in encoders if encoder is not None),
         lost=tuple(stream for stream, encoder in encoders if encoder is None and not _is_made_anew(stream)),
     )
 
 
-def kept_streams(info: VideoInfo, container: Container, *, strict: bool = False) -> tuple[KeptStream, ...]:
+def kept_streams(
+    info: VideoInfo,
+    container: Container,
+    *,
+    audio: Audio = "keep",
+    speed: Fraction = NORMAL_SPEED,
+    strict: bool = False,
+) -> tuple[KeptStream, ...]:
     """Decide what becomes of every stream beside the video, and say in the log what is not simply copied.
 
     Args:
         info: the source.
         container: where the streams go.
+        audio: whether sound is wanted.
+        speed: of the output against the source.
         strict: whether leaving one out is an error.
 
     Raises:
         OutputError: `strict` is set and a stream cannot be kept.
     """
-    streams = sort_streams(info, container)
+    streams = sort_streams(info, container, audio=audio, speed=speed)
     for stream in streams.lost:
         message = f"{container.muxer} cannot hold {stream.name}"
         if strict:
             raise OutputError(f"{message}; try an output in .mkv, or leave out --strict")
         log.warning(f"{message}: it is left out")
     for kept in streams.kept:
-        if kept.encoder != "copy":
+        if kept.stream.kind == "audio" and speed != 1:
+            log.info(
+                f"{kept.stream.name} is played at {float(speed):g} of its speed: it becomes {kept.becomes}"
+            )
+        elif kept.encoder != "copy":
             log.info(f"{container.muxer} cannot hold {kept.stream.name}: it becomes {kept.becomes}")
     return streams.kept
 
 
-def _encoder_for(stream: StreamInfo, container: Container) -> str | None:
+def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> str | None:
     """Return "copy", the encoder that makes the stream fit, or None when nothing does."""
     codec = "pcm" if stream.codec.startswith(PCM_PREFIX) else stream.codec
     if stream.kind == "audio":
         if codec and (container.any_audio or codec in container.audio):
-            return "copy"
+            return "copy" if speed == 1 else _same_sound(stream.codec) or container.audio_encoder
         return container.audio_encoder if codec else None
     if stream.kind == "subtitle":
         if codec in container.subtitles:
@@ -252,6 +297,11 @@ def _encoder_for(stream: StreamInfo, container: Container) -> str | None:
     if stream.kind == "attachment":
         return "copy" if container.attachments else None
     return "copy" if container.data and codec else None
+
+
+def _same_sound(codec: str) -> str | None:
+    """Return the encoder that makes again what a stream was, if it is one of every ffmpeg's."""
+    return codec if codec.startswith(PCM_PREFIX) else SOUND_ENCODERS.get(codec)
 
 
 def _is_made_anew(stream: StreamInfo) -> bool:

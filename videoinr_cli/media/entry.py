@@ -67,7 +67,7 @@ def frames_from(
     seconds = begin * info.time_base
     needed = lead + (FIELDS_CONTEXT if info.fields is not None else 0)
     is_late = info.end_pts is not None and begin > info.end_pts  # where another clock may have ruled
-    for step in () if is_late or info.path == STANDARD_INPUT else STEPS_BACK:
+    for step in () if is_late or info.counts_frames or info.path == STANDARD_INPUT else STEPS_BACK:
         target = seconds - (needed + step) / info.frame_rate
         if target <= info.start_pts * info.time_base:
             break

@@ -1,9 +1,10 @@
-"""A source as the user wants it read: found, described, and its fields taken apart if it is interlaced."""
+"""A source as the user wants it read: found, described, its fields taken apart, and cut."""
 
 from __future__ import annotations
 
 import os
 
+from videoinr_cli.media.cutting import cut
 from videoinr_cli.media.interlacing import deinterlaced
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.streams import VideoInfo
@@ -17,4 +18,5 @@ def prepare(path: str | os.PathLike[str], reading: ReadOptions) -> VideoInfo:
         InputError: see `probe`.
         OptionError: the options do not fit the source.
     """
-    return deinterlaced(probe(path, rate=reading.rate), reading.deinterlace)
+    whole = deinterlaced(probe(path, rate=reading.rate), reading.deinterlace)
+    return cut(whole, reading.start, reading.end)

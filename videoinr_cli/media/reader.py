@@ -78,15 +78,23 @@ def read_frames(
     Raises:
         InputError: the file has gone, or `strict` is set and something in it cannot be decoded.
     """
-    damage = _Damage(info, strict=strict, begin=begin)
+    file = info.whole or info
+    if info.is_cut:
+        begin = max(info.start_pts, begin or info.start_pts)
+    stop = min((pts for pts in (end, info.stop_pts) if pts is not None), default=None)
+    damage = _Damage(file, strict=strict, begin=begin)
     held: SourceFrame | None = None
-    for frame in _from(begin, _as_fields(_timed(info, damage, begin, lead), info), lead):
+    for frame in _from(begin, _as_fields(_timed(file, damage, begin, lead), file), lead):
+        assert frame.pts is not None
+        if frame.pts < info.start_pts:  # the lead of the first frames of a part
+            continue
+        if stop is not None and frame.pts >= stop:
+            if held is not None:
+                yield held if stop != info.stop_pts else _until(held, stop)
+            held = None
+            break
         if held is not None:
             yield held
-            held = None
-        assert frame.pts is not None
-        if end is not None and frame.pts >= end:
-            break
         rgb, alpha = to_rgb(frame, info.resolved_colour)
         held = SourceFrame(
             rgb=_upright(rgb, info),
@@ -270,6 +278,8 @@ def _upright(picture: Picture, info: VideoInfo) -> Picture:
 
 def _until_end(last: SourceFrame, info: VideoInfo) -> SourceFrame:
     """Let the last frame last until the stated end of the video."""
-    if info.end_pts is None or info.end_pts <= last.pts:
-        return last
-    return dataclasses.replace(last, duration=info.end_pts - last.pts)
+    return last if info.end_pts is None or info.end_pts <= last.pts else _until(last, info.end_pts)
+
+
+def _until(last: SourceFrame, end: int) -> SourceFrame:
+    return dataclasses.replace(last, duration=end - last.pts)

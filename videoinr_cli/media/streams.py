@@ -80,6 +80,19 @@ class VideoInfo:
         tuple[int, Path], ...
     ] = ()  # of numbered images: when each is shown, in ticks, and its file
 
+    whole: VideoInfo | None = None  # of a part, what it was cut out of
+    stop_pts: int | None = None  # of a part, where it ends, in ticks; None: with the file
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether this is a part of a source."""
+        return self.whole is not None
+
+    @property
+    def stop_seconds(self) -> Fraction | None:
+        """Where a part ends, in seconds from its origin; None: with the file."""
+        return None if self.stop_pts is None else self.stop_pts * self.time_base - self.origin
+
     @property
     def is_file(self) -> bool:
         """Whether this is one file, that can be opened again for all that is beside its video."""

@@ -30,7 +30,7 @@ from videoinr_cli.media.ffmpeg import FfmpegProcess
 from videoinr_cli.media.formats import output_format
 from videoinr_cli.media.planes import Picture, from_rgb, layout_of
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.options import EncodeOptions
+from videoinr_cli.options import NORMAL_SPEED, Audio, EncodeOptions
 
 WriterT = TypeVar("WriterT", bound="_Writer")
 
@@ -129,6 +129,8 @@ class VideoWriter(_Writer):
         frame_rate: Fraction | None = None,
         end_pts: int | None = None,
         last_pts: int | None = None,
+        speed: Fraction = NORMAL_SPEED,
+        audio: Audio = "keep",
         overwrite: bool = False,
         strict: bool = False,
         alone: bool = False,
@@ -138,13 +140,15 @@ class VideoWriter(_Writer):
         Args:
             destination: of the output; its extension names the container.
             size: (width, height) in pixels, multiples of what `output_format` says.
-            time_base: seconds per tick of the timestamps, which are on the source's clock.
+            time_base: seconds per tick of the timestamps, which are the source's over `speed`.
             source: where all other streams come from, and how its colours and pixels are to be understood.
             encoding: the user's wishes.
             frame_rate: in frames per second, constant or average; the source's when None.
             end_pts: where the last picture ends, in ticks; when None it lasts one frame.
             last_pts: when the last picture is shown, in ticks, as far as is known; when None, as in the
                 source if it has neither another rate nor time base, else one frame before the end.
+            speed: how much faster than the source the output is played; what is beside the video follows it.
+            audio: whether there is to be any.
             overwrite: whether an existing file may be replaced.
             strict: whether a stream that the container cannot hold is an error.
             alone: whether the file is to hold nothing but the pictures.
@@ -162,12 +166,15 @@ class VideoWriter(_Writer):
         if last_pts is None and frame_rate is None and time_base == source.time_base:
             last_pts = source.last_pts
         self._frame_rate = frame_rate or source.frame_rate
-        clock = Clock.of(time_base, source.origin)
+        clock = Clock.of(time_base, source.origin / speed)
         job = Job(
             format=written,
             encoding=encoding,
             source=source,
-            kept=() if alone else kept_streams(source, written.container, strict=strict),
+            kept=()
+            if alone
+            else kept_streams(source, written.container, audio=audio, speed=speed, strict=strict),
+            speed=speed,
             colour=self._colour,
             clock=clock,
             frame_rate=self._frame_rate,
@@ -218,6 +225,8 @@ class PacketWriter(_Writer):
         frame_rate: Fraction,
         end_pts: int | None = None,
         last_pts: int | None = None,
+        speed: Fraction = NORMAL_SPEED,
+        audio: Audio = "keep",
         overwrite: bool = False,
         strict: bool = False,
     ) -> None:
@@ -233,6 +242,8 @@ class PacketWriter(_Writer):
             frame_rate: as in `VideoWriter`.
             end_pts: as in `VideoWriter`.
             last_pts: as in `VideoWriter`.
+            speed: as in `VideoWriter`.
+            audio: as in `VideoWriter`.
             overwrite: whether an existing file may be replaced.
             strict: whether a stream that the container cannot hold is an error.
 
@@ -246,12 +257,13 @@ class PacketWriter(_Writer):
         self._template, self._carrier = template, carrier_for(written.encoder.name)
         assert self._carrier is not None
         assert template.time_base is not None
-        clock = dataclasses.replace(Clock.of(time_base, source.origin), tick=template.time_base)
+        clock = dataclasses.replace(Clock.of(time_base, source.origin / speed), tick=template.time_base)
         job = Job(
             format=written,
             encoding=encoding,
             source=source,
-            kept=kept_streams(source, written.container, strict=strict),
+            kept=kept_streams(source, written.container, audio=audio, speed=speed, strict=strict),
+            speed=speed,
             colour=written.colour(source),
             clock=clock,
             frame_rate=frame_rate,
