@@ -72,13 +72,13 @@ def test_pairs_without_instants_cost_nothing() -> None:
     assert (model.frames_encoded, model.pairs_encoded) == (3, 1), "the frame before it is looked at"
 
 
-def test_a_cut_shows_the_nearer_frame() -> None:
+def test_a_cut_comes_when_the_source_has_it() -> None:
     model = BlendVideoInr()
     view = renderer(model)
     view.advance(frame(10), frame(20))
     view.render(HALF)
     view.advance(frame(20), frame(200, is_cut=True))
-    assert [level(view, Fraction(n, 4)) for n in range(5)] == [20, 20, 20, 200, 200]
+    assert [level(view, Fraction(n, 4)) for n in range(5)] == [20, 20, 20, 20, 200]
     view.advance(frame(200, is_cut=True), frame(210))
     assert [level(view, tau) for tau in (0, HALF)] == [200, 205]
     assert model.frames_encoded == 4

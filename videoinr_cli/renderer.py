@@ -127,13 +127,14 @@ class Renderer:
     def render(self, tau: Fraction) -> Rendering:
         """Render the instant at `tau` within the pair, 0 at its first frame and 1 at its second.
 
-        Across a cut this is the nearer of the two frames; after the last frame, that frame.
+        Up to a cut this is the first of the two frames, since the cut is where its sound is; after the last
+        frame, that frame.
         """
         first, second = self._first, self._second
         assert first is not None, "advance comes first"
-        if second is None or second is first or tau == 0 or (self._is_cut and tau <= Fraction(1, 2)):
+        if second is None or second is first or tau == 0 or (self._is_cut and tau < 1):
             return self._given(first)
-        if self._is_cut or tau == 1:
+        if tau == 1:
             return self._given(second)
         alpha = None
         if self._with_alpha and first.alpha is not None and second.alpha is not None:
