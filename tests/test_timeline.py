@@ -170,6 +170,8 @@ TIME_BASES = [
 ]
 RATES = [*map(Fraction, (1, 24, 25, 60, 240)), NTSC_FILM, Fraction(60000, 1001)]
 
+SPEEDS = [*map(Fraction, ("1", "1/4", "1/3", "2"))]
+
 
 @st.composite
 def sources(draw: st.DrawFn) -> tuple[Fraction, list[Stamp]]:
@@ -184,13 +186,14 @@ def sources(draw: st.DrawFn) -> tuple[Fraction, list[Stamp]]:
     return time_base, stamps(*frames, last_duration=draw(gaps))
 
 
-@given(sources(), st.sampled_from(RATES))
-def test_with_a_rate(source: tuple[Fraction, list[Stamp]], rate: Fraction) -> None:
+@given(sources(), st.sampled_from(RATES), st.sampled_from(SPEEDS))
+def test_with_a_rate(source: tuple[Fraction, list[Stamp]], rate: Fraction, speed: Fraction) -> None:
     time_base, frames = source
-    timeline = Timeline(time_base, rate, start=frames[0].pts)
+    tick = time_base / speed
+    timeline = Timeline(time_base, rate, start=frames[0].pts, speed=speed)
     shown = outputs(timeline, frames)
-    begin = frames[0].pts * time_base
-    end = (frames[-1].pts + (frames[-1].duration or 0)) * time_base
+    begin = frames[0].pts * tick
+    end = (frames[-1].pts + (frames[-1].duration or 0)) * tick
     tolerance = timeline.tolerance_seconds
 
     seconds = [o.pts * timeline.time_base for o in shown]
@@ -201,9 +204,9 @@ def test_with_a_rate(source: tuple[Fraction, list[Stamp]], rate: Fraction) -> No
         assert 0 <= o.tau < 1
         if o.second is None:
             assert o.tau == 0
-            assert instant >= o.first * time_base - tolerance
+            assert instant >= o.first * tick - tolerance
         else:
-            shown_at = (o.first + o.tau * (o.second - o.first)) * time_base
+            shown_at = (o.first + o.tau * (o.second - o.first)) * tick
             assert abs(shown_at - instant) <= tolerance, "tau names the instant"
 
 

@@ -217,9 +217,19 @@ def variable(name: str) -> Make:
     return make
 
 
+def high_dynamic_range(transfer: str) -> Make:
+    def make(shop: Workshop) -> Path:
+        matrix = "scale=in_color_matrix=bt601:out_color_matrix=bt2020"
+        tags = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+        return shop.clip(
+            "in.mp4", "-c:v", "libx265", *X265, "-pix_fmt", "yuv420p10le", filters=f"{matrix},{tags}"
+        )
+
+    return make
+
+
 VARIABLE = tuple(Fraction(n * n + 9 * n, 300) for n in range(FRAMES))
 FIFTY = tuple(Fraction(n, 50) for n in range(FRAMES))
-HDR = "setparams=color_primaries=bt2020:color_trc={}:colorspace=bt2020nc:range=tv"
 MATRIX_709 = "scale=in_color_matrix=bt601:out_color_matrix=bt709,setparams=colorspace=bt709:range=tv"
 X265 = ("-x265-params", "log-level=none", "-crf", 6)
 PALETTE = "split[a][b];[a]palettegen[p];[b][p]paletteuse"
@@ -442,32 +452,8 @@ KINDS = {
         ),
     ),
     "bt709": Kind("H.264 of BT.709", lambda shop: h264(shop, filters=MATRIX_709)),
-    "hdr10": Kind(
-        "HDR10",
-        lambda shop: shop.clip(
-            "in.mp4",
-            "-c:v",
-            "libx265",
-            *X265,
-            "-pix_fmt",
-            "yuv420p10le",
-            filters=f"scale=in_color_matrix=bt601:out_color_matrix=bt2020,{HDR.format('smpte2084')}",
-        ),
-        pix_fmt="yuv420p10le",
-    ),
-    "hlg": Kind(
-        "HLG",
-        lambda shop: shop.clip(
-            "in.mp4",
-            "-c:v",
-            "libx265",
-            *X265,
-            "-pix_fmt",
-            "yuv420p10le",
-            filters=f"scale=in_color_matrix=bt601:out_color_matrix=bt2020,{HDR.format('arib-std-b67')}",
-        ),
-        pix_fmt="yuv420p10le",
-    ),
+    "hdr10": Kind("HDR10", high_dynamic_range("smpte2084"), pix_fmt="yuv420p10le"),
+    "hlg": Kind("HLG", high_dynamic_range("arib-std-b67"), pix_fmt="yuv420p10le"),
     "interlaced-flagged": Kind(
         "interlaced, by its flags: a frame for every field",
         lambda shop: shop.clip(

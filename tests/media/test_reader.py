@@ -155,6 +155,58 @@ def test_damage_that_a_decoder_patches_up_is_said_too(
         list(read_frames(info, strict=True))
 
 
+def test_damage_that_a_decoder_only_logs_is_said_too(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = make_clip("in.mkv", "-c:v", "ffv1", "-slicecrc", 1, frames=10)
+    damage(clip, 5)
+    info = probe(clip)
+    assert len(list(read_frames(info))) == 10
+    (said,) = caplog.messages
+    assert re.search(r"near 0\.(16|20)0 s: a frame is damaged: slice CRC mismatch", said)
+    with pytest.raises(InputError, match="slice CRC mismatch"):
+        list(read_frames(info, strict=True))
+
+
+def test_frames_made_without_their_references_are_said(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture
+) -> None:
+    """HEVC of which packets are missing, as after a broken transmission."""
+    clip = make_clip("in.mkv", "-c:v", "libx265", "-x265-params", "log-level=none:bframes=0", frames=12)
+    with av.open(str(clip)) as whole, av.open(str(clip.with_name("holes.mkv")), "w") as holes:
+        stream = holes.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(whole.demux(video=0)):
+            if packet.size and number not in (4, 5):
+                packet.stream = stream
+                holes.mux(packet)
+    frames = list(read_frames(probe(clip.with_name("holes.mkv"))))
+    assert 0 < len(frames) < 12
+    assert any("Could not find ref" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "words"),
+    [
+        ("in.mkv", "libx264", "the file is damaged: File ended prematurely"),
+        ("in.mp4", "libx264", "partial file"),
+        ("in.mp4", "libx264", r"the video ends \d\.\d+ s before its stated end"),
+    ],
+)
+def test_an_end_that_comes_too_early_is_said(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture, name: str, codec: str, words: str
+) -> None:
+    options = ("-movflags", "+faststart") if name == "in.mp4" else ()
+    clip = make_clip(name, "-c:v", codec, "-g", 5, *options, frames=50)
+    assert list(read_frames(probe(clip)))
+    assert not caplog.messages
+    content = clip.read_bytes()
+    clip.write_bytes(content[: len(content) * 6 // 10])
+    list(read_frames(probe(clip)))
+    assert any(re.search(words, message) for message in caplog.messages), caplog.messages
+    with pytest.raises(InputError, match="leave out --strict"):
+        list(read_frames(probe(clip), strict=True))
+
+
 def test_a_file_cut_short_gives_what_it_holds(make_clip: MakeClip) -> None:
     clip = make_clip("in.mkv", "-c:v", "ffv1", frames=20)
     whole = clip.read_bytes()

@@ -178,9 +178,7 @@ def last_duration(
     if container.exact_ticks:
         duration = f"max(1,min({end}-PTS,{end}-STARTPTS-DTS+STARTDTS))"
     else:
-        last = (
-            clock.ticks(last_pts) if last_pts is not None else end - 3 // (2 * frame_rate * clock.tick)
-        )
+        last = clock.ticks(last_pts) if last_pts is not None else end - 3 // (2 * frame_rate * clock.tick)
         duration = f"if(gte(PTS,{last}),{end}-PTS,DURATION)"
     return f"setts=pts=PTS:dts=DTS:duration='{duration}'"
 

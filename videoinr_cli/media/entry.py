@@ -58,7 +58,7 @@ def frames_from(
     Args:
         info: what `probe` returned.
         begin: the time, in ticks of ``info.time_base``.
-        on_damage: called with ffmpeg's words for each packet that cannot be read or decoded.
+        on_damage: called with what is wrong, for each packet that cannot be read or decoded.
         lead: how many frames before `begin` there have to be, as far as the source has them.
 
     Raises:

@@ -36,6 +36,9 @@ CLOCK_JUMP_SECONDS = 1
 DISORDER_FRAMES = 3
 """Frames by which a timestamp may go back in mere disorder, on the same clock; at least 0.1 s."""
 
+MISSING_SECONDS = Fraction(1, 2)
+"""How much earlier than stated a video may end: not every file counts the last frames alike."""
+
 MAX_REPORTS = 10
 """Damaged places that are reported one by one; the rest is counted."""
 
@@ -66,7 +69,7 @@ def read_frames(
     safe, and else decoded from the start.
 
     What cannot be decoded is left out, and said in the log with its time, as are frames that the decoder
-    patched up. (Of HEVC, VP9 and FFV1 ffmpeg does not tell.)
+    patched up, and an end that comes too early. Damage that still decodes, if to nonsense, goes unnoticed.
 
     Args:
         info: what `probe` returned.
@@ -103,6 +106,7 @@ def read_frames(
             alpha=None if alpha is None else _upright(alpha, info),
         )
     if held is not None:
+        damage.ended(held)
         yield _until_end(held, info)
     damage.summarise()
 
@@ -124,9 +128,9 @@ def _from(begin: int | None, frames: Iterator[av.VideoFrame], lead: int) -> Iter
 def _timed(info: VideoInfo, damage: _Damage, begin: int | None, lead: int) -> Iterator[av.VideoFrame]:
     """Yield the frames in one size and format, with timestamps that increase, in the decoder's ticks."""
     if begin is None or begin <= info.start_pts:
-        frames = source_frames(info, damage.lost)
+        frames = source_frames(info, damage.found)
     else:
-        frames = frames_from(info, begin, damage.lost, lead=lead)
+        frames = frames_from(info, begin, damage.found, lead=lead)
     clock = _Clock(info)
     uniform = _Uniform(info, damage)
     for frame in frames:
@@ -221,10 +225,6 @@ class _Damage:
         if is_corrupt:
             self.found("a frame is damaged")
 
-    def lost(self, reason: str) -> None:
-        """Take note of a packet that was not decoded."""
-        self.found(f"a packet is lost: {reason}")
-
     def found(self, what: str) -> None:
         """Report damage at the place that was reached, unless it lies before the range that is read.
 
@@ -239,6 +239,15 @@ class _Damage:
         self._count += 1
         if self._count <= MAX_REPORTS:
             log.warning(message)
+
+    def ended(self, last: SourceFrame) -> None:
+        """Take note of the last frame that the file holds."""
+        if self._info.end_pts is None:
+            return
+        step = last.duration or round(1 / (self._info.frame_rate * self._info.time_base))
+        missing = (self._info.end_pts - last.pts - step) * self._info.time_base
+        if missing > max(MISSING_SECONDS, DISORDER_FRAMES / self._info.frame_rate):
+            self.found(f"the video ends {float(missing):.3f} s before its stated end")
 
     def summarise(self) -> None:
         """Say how much more there was than was reported."""

@@ -6,8 +6,10 @@ what comes out is what the decoder gave.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -27,6 +29,10 @@ TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
 
 MAX_READ_FAILURES = 32
 """Failed reads in a row after which the rest of a damaged file is given up."""
+
+
+CONCEALING = frozenset({"hevc", "vp9", "ffv1"})
+"""Codecs whose decoders put something in the place of what is damaged, flag nothing, and only log it."""
 
 
 def open_source(path: str | os.PathLike[str]) -> InputContainer:
@@ -119,7 +125,7 @@ def source_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator
 
     Args:
         info: what `probe` returned.
-        on_damage: called with ffmpeg's words for each packet that cannot be read or decoded.
+        on_damage: called with what is wrong, for each packet that cannot be read or decoded, or not wholly.
 
     Raises:
         InputError: the source has gone.
@@ -176,7 +182,7 @@ def decoded_frames(
     Args:
         container: an open file.
         stream: its video.
-        on_damage: called with ffmpeg's words for each packet that cannot be read or decoded.
+        on_damage: called with what is wrong, for each packet that cannot be read or decoded, or not wholly.
     """
     return decoded(packets_of(container, stream, on_damage), stream, on_damage)
 
@@ -185,11 +191,13 @@ def decoded(
     packets: Iterable[av.Packet[VideoStream]], stream: VideoStream, on_damage: Callable[[str], None]
 ) -> Iterator[av.VideoFrame]:
     """Yield every frame that the stream's decoder makes of packets, to the last one it holds back."""
+    conceals = stream.codec.canonical_name in CONCEALING
     for packet in packets:
         try:
-            frames = stream.decode(packet)
+            with _heard(on_damage, "a frame is damaged") if conceals else contextlib.nullcontext():
+                frames = stream.decode(packet)
         except av.FFmpegError as error:
-            on_damage(str(error.strerror))
+            on_damage(f"a packet is lost: {error.strerror}")
         else:
             yield from frames
     yield from _held_back(stream, on_damage)
@@ -199,18 +207,62 @@ def packets_of(
     container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
 ) -> Iterator[av.Packet[VideoStream]]:
     """Yield the stream's packets from where the file stands, over what cannot be read."""
+    demuxed = container.demux(stream)
     failures = 0
     while failures < MAX_READ_FAILURES:
         try:
-            for packet in container.demux(stream):
-                if packet.size:  # PyAV ends with an empty one to flush the decoder; AVI has them for repeats
-                    failures = 0
-                    yield packet
+            with _heard(on_damage, "the file is damaged"):
+                packet = next(demuxed, None)
         except av.FFmpegError as error:
             failures += 1
-            on_damage(str(error.strerror))
-        else:
+            on_damage(f"a packet is lost: {error.strerror}")
+            demuxed = container.demux(stream)
+            continue
+        if packet is None:
             return
+        if packet.size:  # PyAV ends with an empty one to flush the decoder; AVI has them for repeats
+            failures = 0
+            yield packet
+
+
+class _Ear:
+    """Turns ffmpeg's log on while somebody listens, whichever threads they are.
+
+    PyAV hands each message to Python, which is a danger when a decoder's thread logs while another thread
+    waits for it with Python's lock in its hands. So nobody listens but during calls that let go of the lock,
+    and no decoder here has threads that go on after a call.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners = 0
+        self._level: int | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._listeners:
+                self._level = av.logging.get_level()
+                av.logging.set_level(av.logging.ERROR)
+            self._listeners += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._listeners -= 1
+            if not self._listeners:
+                av.logging.set_level(self._level)
+
+
+_EAR = _Ear()
+
+
+@contextlib.contextmanager
+def _heard(on_damage: Callable[[str], None], what: str) -> Iterator[None]:
+    """Report the first error that ffmpeg logs during a call which raises none."""
+    with _EAR, av.logging.Capture(local=False) as logged:
+        yield
+    errors = [message.strip() for level, _, message in logged if level <= av.logging.ERROR]
+    if errors:
+        on_damage(f"{what}: {errors[0]}")
 
 
 def _held_back(stream: VideoStream, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
@@ -221,7 +273,7 @@ def _held_back(stream: VideoStream, on_damage: Callable[[str], None]) -> Iterato
         except av.EOFError:
             return
         except av.FFmpegError as error:
-            on_damage(str(error.strerror))
+            on_damage(f"a packet is lost: {error.strerror}")
         else:
             yield from frames
             return
