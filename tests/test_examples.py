@@ -1,6 +1,7 @@
 """What lies in examples/ and benchmarks/ does what its comments and the README say."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -14,18 +15,17 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "examples" / "upscale_folder.sh"
 
 FAKE = f"""#!{sys.executable}
-import pathlib, sys
-command, source, *options, flag, target = sys.argv[1:]
-assert (command, flag) == ("upscale", "-o"), sys.argv
-if "interrupted" in source:
-    sys.exit(130)
-if "broken" in source:
-    sys.exit("cannot read " + source)
-pathlib.Path(target).write_text(" ".join(options))
+import json, pathlib, sys
+pathlib.Path("called.json").write_text(json.dumps(sys.argv[1:]))
+print(json.dumps({{"event": "begin"}}))
+print(json.dumps({{"event": "done", "destination": "out put/a b.mp4"}}))
+print("error: broken", file=sys.stderr)
+sys.exit(int(pathlib.Path("code").read_text()))
 """
 
 
-def run_script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_script(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    (folder / "code").write_text(str(code))
     fake = folder / "fake-videoinr"
     fake.write_text(FAKE)
     fake.chmod(0o755)
@@ -43,40 +43,15 @@ needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="the script
 
 
 @needs_bash
-def test_a_folder_goes_on_after_a_failure(tmp_path: Path) -> None:
-    source = tmp_path / "my videos"
-    source.mkdir()
-    for name in ("a b.mp4", "broken.MKV", "old.avi", "-dash.mov", "done.mp4", "notes.txt"):
-        (source / name).touch()
-    target = tmp_path / "out put"
-    target.mkdir()
-    (target / "done.mp4").write_text("kept")
-
-    run = run_script(tmp_path, "my videos/", "out put", "--scale", "3.5", "-e", "tune=film x")
-
-    assert run.returncode == 1
-    assert run.stderr.splitlines()[-1] == "failed: my videos/broken.MKV"
-    written = {path.name: path.read_text() for path in target.iterdir()}
-    options = "--scale 3.5 -e tune=film x"
-    assert written == {"a b.mp4": options, "old.avi.mkv": options, "-dash.mov": options, "done.mp4": "kept"}
-
-
-@needs_bash
-def test_a_folder_without_failures_and_an_empty_one_succeed(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    assert run_script(tmp_path, "in", "out").returncode == 0
-    (tmp_path / "in" / "a.mp4").touch()
-    assert run_script(tmp_path, "in", "out").returncode == 0
-    assert (tmp_path / "out" / "a.mp4").exists()
-
-
-@needs_bash
-def test_an_interruption_ends_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    for name in ("a-interrupted.mp4", "b.mp4"):
-        (tmp_path / "in" / name).touch()
-    assert run_script(tmp_path, "in", "out").returncode == 130
-    assert not (tmp_path / "out" / "b.mp4").exists()
+@pytest.mark.parametrize("code", [0, 1, 130])
+def test_a_folder_is_one_call_whose_exit_code_is_kept(tmp_path: Path, code: int) -> None:
+    (tmp_path / "my videos").mkdir()
+    run = run_script(tmp_path, "my videos", "out put", "--scale", "3.5", "-e", "tune=film x", code=code)
+    assert run.returncode == code
+    assert (run.stdout, run.stderr) == ("out put/a b.mp4\n", "error: broken\n")
+    called = json.loads((tmp_path / "called.json").read_text())
+    assert called[:4] == ["upscale", "my videos", "-o", "out put/"]
+    assert called[4:] == ["--scale", "3.5", "-e", "tune=film x", "--recursive", "--skip-existing", "--json"]
 
 
 @needs_bash

@@ -2,19 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import io
 import re
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
 
 from videoinr_cli import progress
+from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
 from videoinr_cli.evaluation.measure import FrameScore
-from videoinr_cli.pipeline import Progress
-from videoinr_cli.progress import clock, error_line, evaluation_display, upscale_display
+from videoinr_cli.progress import clock, error_line, evaluation_display, size_of, videos_display
 
-HALFWAY = Progress(frames=30, total_frames=60, seconds=1.0, total_seconds=2.0, elapsed_seconds=10.0)
+HALFWAY = Progress(
+    index=2,
+    count=3,
+    source=Path("in.mp4"),
+    frames=30,
+    frames_before=0,
+    total_frames=60,
+    seconds=1.0,
+    total_seconds=2.0,
+    elapsed_seconds=10.0,
+    left_seconds=10.0,
+    overall_fraction=0.5,
+    overall_left_seconds=20.0,
+)
+
+
+def start_of(name: str) -> Start:
+    return Start(
+        index=2,
+        count=3,
+        source=Path("folder") / name,
+        destination=Path("out.mp4"),
+        source_size=(64, 48),
+        size=(128, 96),
+        source_fps=25.0,
+        fps=None,
+        frames=60,
+        seconds=2.0,
+    )
+
+
+@contextlib.contextmanager
+def upscale_display(name: str, *, quiet: bool = False) -> Iterator[Callable[[Event], None]]:
+    """Show the second of three videos, but for itself."""
+    with videos_display(is_batch=False, quiet=quiet) as show:
+        show(start_of(name))
+        yield show
 
 
 class Terminal(io.StringIO):
@@ -66,7 +106,17 @@ def test_a_source_of_unknown_length_has_no_share_and_no_end(
 ) -> None:
     monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
     with upscale_display("in.mkv", quiet=False) as update:
-        update(Progress(5, None, 0.2, None, 1.0))
+        update(
+            dataclasses.replace(
+                HALFWAY,
+                frames=5,
+                total_frames=None,
+                seconds=0.2,
+                total_seconds=None,
+                elapsed_seconds=1.0,
+                left_seconds=None,
+            )
+        )
     assert capfd.readouterr().err == "in.mkv  5 frames  5.00 fps  0.200x  ? left\n"
 
 
@@ -124,3 +174,103 @@ def test_errors_are_one_line_and_red_on_a_terminal(monkeypatch: pytest.MonkeyPat
 )
 def test_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
+
+
+DONE = Done(
+    index=1,
+    count=3,
+    source=Path("a.mp4"),
+    destination=Path("out/a.mp4"),
+    source_size=(64, 48),
+    size=(128, 96),
+    frames_read=10,
+    frames_written=20,
+    frames_before=0,
+    cuts=1,
+    elapsed_seconds=4.0,
+    frames_per_second=5.0,
+    output_bytes=1_234_567,
+    notes=(),
+)
+END = End(
+    done=1,
+    skipped=1,
+    failed=1,
+    left=(),
+    interrupted=False,
+    frames_written=20,
+    output_bytes=1_234_567,
+    elapsed_seconds=4.0,
+)
+
+
+def test_a_batch_shows_its_place_and_the_time_for_all(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    with videos_display(is_batch=True, quiet=False) as show:
+        show(start_of("in.mp4"))
+        show(HALFWAY)
+        show(dataclasses.replace(HALFWAY, overall_fraction=None, overall_left_seconds=None))
+    shown = capfd.readouterr().err.splitlines()
+    figures = "[2/3] in.mp4   50%  30/60 frames  3.00 fps  0.100x  0:00:10 left"
+    assert shown == [f"{figures}  all: 50%, 0:00:20 left", f"{figures}  all: ? left"]
+
+
+def test_a_batch_ends_with_what_failed_and_the_sums(capfd: pytest.CaptureFixture[str]) -> None:
+    failed = Error(2, 3, Path("b.mp4"), None, "FfmpegError", "no space is left")
+    with videos_display(is_batch=True, quiet=False) as show:
+        for event in (DONE, failed, Skipped(3, 3, Path("c.mp4"), Path("out/c.mp4")), END):
+            show(event)
+    assert capfd.readouterr().err.splitlines() == [
+        "out/a.mp4: 128x96, 10 frames in, 20 out, 1 scene cuts, 0:00:04 (5.00 fps), 1.2 MB",
+        "failed: 'b.mp4': no space is left",
+        "out/c.mp4: exists, 'c.mp4' is skipped",
+        "error: 'b.mp4': no space is left",
+        "1 done, 1 failed, 1 skipped: 20 frames in 0:00:04 (5.00 fps), 1.2 MB",
+    ]
+
+
+def test_a_quiet_batch_says_what_failed_and_what_an_interruption_left(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with videos_display(is_batch=True, quiet=True) as show:
+        show(DONE)
+        show(Error(2, 3, Path("b.mp4"), None, "InputError", "'b.mp4' is empty"))
+        show(dataclasses.replace(END, left=(Path("c.mp4"), Path("d.mp4")), interrupted=True))
+    assert capfd.readouterr().err.splitlines() == [
+        "error: 'b.mp4' is empty",
+        "error: not done: 'c.mp4', 'd.mp4'",
+    ]
+
+
+def test_what_an_earlier_run_rendered_is_not_this_one_s_speed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    with upscale_display("in.mp4") as update:
+        update(dataclasses.replace(HALFWAY, frames_before=20))
+    assert "30/60 frames  1.00 fps  0.033x" in capfd.readouterr().err
+
+
+def test_more_frames_than_the_file_told_of(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    with upscale_display("in.mp4") as update:
+        update(dataclasses.replace(HALFWAY, frames=61, seconds=2.03, left_seconds=0.0))
+    assert "100%  61/61 frames" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_960, "1.0 MB"),
+        (2_500_000_000_000, "2.5 TB"),
+    ],
+)
+def test_size(size_bytes: int, shown: str) -> None:
+    assert size_of(size_bytes) == shown

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bar
+
+from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
 
 if TYPE_CHECKING:
     from videoinr_cli.evaluation.measure import FrameScore
-    from videoinr_cli.pipeline import Progress as VideoProgress
     from videoinr_cli.training.loop import TrainingProgress
 
 PLAIN_SECONDS = 10.0
@@ -29,12 +31,12 @@ class _Display:
     def __init__(self, title: str, *, quiet: bool) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
         self.title = escape(title)  # a file's name may hold brackets, which are markup to rich
-        self.live: Progress | None = None
+        self.live: Bar | None = None
         self.task: TaskID | None = None
         self.next_line = time.monotonic() + PLAIN_SECONDS
         if self.console.is_terminal and not quiet:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
-            self.live = Progress(*columns, console=self.console, transient=True)
+            self.live = Bar(*columns, console=self.console, transient=True)
             self.task = self.live.add_task(self.title, total=None, figures="")
 
     def __enter__(self) -> _Display:
@@ -58,31 +60,123 @@ class _Display:
             share = "" if fraction is None else f"{fraction:4.0%}  "
             self.console.print(f"{self.title}  {share}{figures}", soft_wrap=True)
 
+    def entitle(self, title: str) -> None:
+        """Go on to another thing, whose figures are not known yet."""
+        self.title = escape(title)
+        if self.live is not None and self.task is not None:
+            self.live.update(self.task, description=self.title, completed=0.0, total=None, figures="")
+
     def note(self, message: str) -> None:
         """Say something once, above the bar."""
         self.console.print(escape(message), soft_wrap=True)
 
 
+class _VideosDisplay:
+    """Shows videos being rendered, one after the other."""
+
+    def __init__(self, display: _Display, *, is_batch: bool, quiet: bool) -> None:
+        self._display = display
+        self._is_batch = is_batch
+        self._quiet = quiet
+        self._failed: list[Error] = []
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        if isinstance(event, Start):
+            place = f"[{event.index}/{event.count}] " if self._is_batch else ""
+            self._display.entitle(f"{place}{event.source.name}")
+        elif isinstance(event, Progress):
+            self._display.show(*_figures(event, is_batch=self._is_batch))
+        elif isinstance(event, Error) and self._is_batch:  # of a single one the caller says it
+            self._failed.append(event)
+            self._display.note(f"failed: {_reason(event)}")
+        elif isinstance(event, (Done, Skipped)) and not self._quiet:
+            self._display.note(_outcome(event))
+        elif isinstance(event, End) and self._is_batch:
+            self._sum_up(event)
+
+    def _sum_up(self, end: End) -> None:
+        """Say what became of all, and even when quiet what failed and why."""
+        for error in self._failed:
+            error_line(_reason(error))
+        if end.left and (end.interrupted or not self._quiet):
+            names = ", ".join(repr(str(source)) for source in end.left)
+            error_line(f"not done: {names}")
+        if not self._quiet:
+            self._display.note(_totals(end))
+
+
+def _figures(progress: Progress, *, is_batch: bool) -> tuple[float | None, str]:
+    """Return the share of a video that is done, and all that is measured of it."""
+    elapsed = max(progress.elapsed_seconds, 1e-6)
+    fresh = progress.frames - progress.frames_before  # rendered by this run
+    speed = progress.seconds * fresh / max(1, progress.frames) / elapsed
+    fraction = min(1.0, progress.seconds / progress.total_seconds) if progress.total_seconds else None
+    total = "" if progress.total_frames is None else f"/{max(progress.total_frames, progress.frames)}"
+    parts = [
+        f"{progress.frames}{total} frames",
+        f"{fresh / elapsed:.2f} fps",
+        f"{speed:.3f}x",
+        f"{_left(progress.left_seconds)} left",
+    ]
+    if is_batch:
+        share = "" if progress.overall_fraction is None else f"{progress.overall_fraction:.0%}, "
+        parts.append(f"all: {share}{_left(progress.overall_left_seconds)} left")
+    return fraction, "  ".join(parts)
+
+
+def _reason(error: Error) -> str:
+    named = str(error.source) in error.message
+    return error.message if named else f"{str(error.source)!r}: {error.message}"
+
+
+def _left(seconds: float | None) -> str:
+    return "?" if seconds is None else clock(seconds)
+
+
+def _outcome(event: Done | Skipped) -> str:
+    if isinstance(event, Skipped):
+        return f"{event.destination}: exists, {str(event.source)!r} is skipped"
+    parts = [
+        "{}x{}".format(*event.size),
+        f"{event.frames_read} frames in",
+        f"{event.frames_written} out",
+        *([f"{event.cuts} scene cuts"] if event.cuts else []),
+        f"{clock(event.elapsed_seconds)} ({event.frames_per_second:.2f} fps)",
+        *([] if event.output_bytes is None else [size_of(event.output_bytes)]),
+    ]
+    return f"{event.destination}: {', '.join(parts)}"
+
+
+def _totals(end: End) -> str:
+    counts = {"done": end.done, "failed": end.failed, "skipped": end.skipped, "not done": len(end.left)}
+    videos = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "done")
+    if not end.frames_written:
+        return videos
+    rate = end.frames_written / max(end.elapsed_seconds, 1e-6)
+    return (
+        f"{videos}: {end.frames_written} frames in {clock(end.elapsed_seconds)} ({rate:.2f} fps), "
+        f"{size_of(end.output_bytes)}"
+    )
+
+
 @contextlib.contextmanager
-def upscale_display(title: str, *, quiet: bool) -> Iterator[Callable[[VideoProgress], None]]:
-    """Show a video's progress: frames, frames per second, speed against real time, time left."""
-    with _Display(title, quiet=quiet) as display:
+def videos_display(*, is_batch: bool, quiet: bool) -> Iterator[Callable[[Event], None]]:
+    """Show videos being rendered: frames, frames per second, speed against real time, time left.
 
-        def update(progress: VideoProgress) -> None:
-            elapsed = max(progress.elapsed_seconds, 1e-6)
-            fresh = progress.frames - progress.frames_before  # rendered by this run
-            speed = progress.seconds * fresh / progress.frames / elapsed
-            fraction, left = None, "?"
-            if progress.total_seconds:
-                fraction = min(1.0, progress.seconds / progress.total_seconds)
-                left = clock(max(0.0, progress.total_seconds - progress.seconds) / max(speed, 1e-9))
-            total = "" if progress.total_frames is None else f"/{progress.total_frames}"
-            rate = fresh / elapsed
-            display.show(
-                fraction, f"{progress.frames}{total} frames  {rate:.2f} fps  {speed:.3f}x  {left} left"
-            )
+    Args:
+        is_batch: whether there may be several: their number and the time for all are shown, and a summary.
+        quiet: whether to show nothing but what has failed in a batch.
+    """
+    with _Display("", quiet=quiet) as display:
+        yield _VideosDisplay(display, is_batch=is_batch, quiet=quiet)
 
-        yield update
+
+@contextlib.contextmanager
+def checking_display(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show how many sources of how many are checked."""
+    with _Display("checking", quiet=quiet) as display:
+        yield lambda done, total: display.show(done / total, f"{done}/{total} sources")
 
 
 @contextlib.contextmanager
@@ -159,6 +253,14 @@ def error_line(message: str) -> None:
     """Print one line on stderr that says what went wrong, red on a terminal."""
     console = Console(stderr=True, highlight=False, emoji=False)
     console.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)
+
+
+def size_of(size_bytes: int) -> str:
+    """Return a size as people say it: "512 bytes", "1.5 MB"."""
+    value, units = float(size_bytes), ["bytes", "kB", "MB", "GB", "TB"]
+    while value >= 999.95 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{size_bytes} bytes" if units[0] == "bytes" else f"{value:.1f} {units[0]}"
 
 
 def clock(seconds: float) -> str:

@@ -11,7 +11,6 @@ Commands are imported when they are called, so that ``--help`` waits for nothing
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from videoinr_cli import __version__
+from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.errors import OptionError, VideoInrError
 
 COMMANDS = {
@@ -64,7 +64,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave with its exit code."""
-    _show_log()
+    show_messages()
     try:
         code = cli.main(
             list(arguments) if arguments is not None else None,
@@ -88,21 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         code = _report(error)
     sys.exit(code or 0)
-
-
-class _LogHandler(logging.Handler):
-    """Prints a line for each message, on whatever stderr is then: a live display puts itself in its place."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        level = "warning" if record.levelno >= logging.WARNING else "note"
-        click.echo(f"{level}: {record.getMessage()}", err=True)
-
-
-def _show_log() -> None:
-    """Let what the package has to say be read, and of the libraries under it what they warn of."""
-    if not any(isinstance(handler, _LogHandler) for handler in logging.root.handlers):
-        logging.root.addHandler(_LogHandler())
-    logging.getLogger("videoinr_cli").setLevel(logging.INFO)
 
 
 def _report(error: Exception) -> int:

@@ -1,50 +1,107 @@
-"""``videoinr upscale``: one video in, one video out."""
+"""``videoinr upscale``: one video in, one video out; or several into a folder."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from videoinr_cli.cli.parameters import job_options, read_job_options, read_upscale_options, upscale_options
+from videoinr_cli.cli.messages import held_back, show_messages
+from videoinr_cli.cli.parameters import (
+    group,
+    job_options,
+    read_job_options,
+    read_upscale_options,
+    upscale_options,
+)
+from videoinr_cli.cli.preset_file import preset_file_option
+from videoinr_cli.errors import OptionError
+
+if TYPE_CHECKING:
+    from videoinr_cli.batch.events import Event
+    from videoinr_cli.batch.request import Request
+
+FAILED = 1
+
+batch_options = group(
+    click.option("--name", metavar="PATTERN", help="Outputs' names in a folder.  [default: {stem}{ext}]"),
+    click.option("-r", "--recursive", is_flag=True, help="Search folders within folders too."),
+    click.option(
+        "--input-list",
+        type=click.File("r", encoding="utf-8", errors="surrogateescape"),
+        help="A text with a SOURCE on each line; -: on standard input.",
+    ),
+    click.option("--skip-existing", is_flag=True, help="Leave out a SOURCE whose output exists."),
+    click.option("--fail-fast", is_flag=True, help="Stop at the first failure, not after the last SOURCE."),
+)
 
 
 @click.command("upscale")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The new video's file.")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(), required=True, help="The new video's file, or a folder.")
 @upscale_options
 @job_options
-@click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+@batch_options
+@preset_file_option
+@click.option("-y", "--overwrite", is_flag=True, help="Replace an output that exists.")
+@click.option("--json", is_flag=True, help="Tell on standard output what happens, a JSON object a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
-def upscale(source: Path, output: Path, overwrite: bool, quiet: bool, **given: Any) -> None:
-    """Render SOURCE at another size and frame rate; sound, subtitles, chapters and metadata are kept.
+def upscale(sources: Sequence[Path], output: str, json: bool, quiet: bool, **given: Any) -> None:
+    """Render each SOURCE at another size and frame rate; sound, subtitles, chapters and metadata are kept.
 
     \b
     videoinr upscale in.mp4 --scale 3.5 --fps 120 -o out.mp4
     videoinr upscale in.mkv --height 1080 --codec libx265 --crf 20 -o out.mkv
+    videoinr upscale holiday/ more.mov -o big/ --name "{stem}_{height}p{ext}" --skip-existing
+
+    Several sources, and the videos of a folder, go into a folder, which is made if need be. One that fails
+    does not stop the others.
 
     A long video is rendered in segments, which are kept in OUTPUT.videoinr until OUTPUT is done: the same
     command goes on where a stopped one left off. Ctrl-C finishes the segment under way, twice stops at once.
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
-    options, job = read_upscale_options(given, overwrite=overwrite), read_job_options(given)
-    if quiet:
-        logging.getLogger("videoinr_cli").setLevel(logging.ERROR)
+    options, job = read_upscale_options(given, overwrite=given["overwrite"]), read_job_options(given)
+    if given["skip_existing"] and options.overwrite:
+        raise OptionError("--skip-existing and --overwrite exclude each other; give one of them")
+    if json and Path(output).stem == "-":
+        raise OptionError("--json and a video cannot both go to standard output; name a file")
+    show_messages(quiet=quiet)
 
-    from videoinr_cli.jobs.run import run_job  # torch takes a second to import
-    from videoinr_cli.progress import clock, upscale_display
+    from videoinr_cli.batch.run import run_batch  # torch takes a second to import
+    from videoinr_cli.cli.json_lines import JsonLines
+    from videoinr_cli.progress import checking_display, videos_display
 
-    with upscale_display(source.name, quiet=quiet) as progress:
-        summary = run_job(source, output, options, job, progress=progress)
-    if not quiet:
-        seconds = max(summary.elapsed_seconds, 1e-6)
-        rate = (summary.frames_written - summary.frames_before) / seconds
-        parts = [
-            "{}x{}".format(*summary.size),
-            f"{summary.frames_read} frames in",
-            f"{summary.frames_written} out",
-            *([f"{summary.cuts} scene cuts"] if summary.cuts else []),
-            f"{clock(seconds)} ({rate:.2f} fps)",
-        ]
-        click.echo(f"{summary.destination}: {', '.join(parts)}", err=True)
+    request = _request(sources, output, given)
+    with checking_display(quiet=quiet or json) as checked, held_back():  # a note is said when it takes effect
+        items = request.plan(options, checked)
+    with videos_display(is_batch=request.is_batch, quiet=quiet or json) as display:
+        listeners: list[Callable[[Event], None]] = [display, JsonLines()] if json else [display]
+
+        def tell(event: Event) -> None:
+            for listener in listeners:
+                listener(event)
+
+        failures = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
+    if failures and not request.is_batch:
+        raise failures[0]
+    if failures:
+        click.get_current_context().exit(FAILED)
+
+
+def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> Request:
+    from videoinr_cli.batch.request import Request
+    from videoinr_cli.batch.sources import read_list
+
+    listed = [] if given["input_list"] is None else read_list(given["input_list"])
+    if not sources and not listed:
+        raise click.UsageError("no SOURCE is given, nor a list of some with --input-list")
+    return Request(
+        paths=(*sources, *listed),
+        output=output,
+        is_list=given["input_list"] is not None,
+        name=given["name"],
+        recursive=given["recursive"],
+        skip_existing=given["skip_existing"],
+    )

@@ -1,0 +1,147 @@
+"""What happens while videos are rendered, as records: what a display shows and a script reads.
+
+Knows nothing of either. The records' names and fields are the schema of ``--json``, described in
+``docs/json.md``: to rename one breaks the scripts of others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+SCHEMA_VERSION = 1
+"""Rises when an event or a field is renamed, removed or changes its meaning; not when one is added."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Begin:
+    """All sources are checked, and the first is about to be rendered."""
+
+    event: ClassVar[str] = "begin"
+    schema: int  # `SCHEMA_VERSION`
+    version: str  # of the program
+    count: int  # of sources
+    to_render: int  # of them; the others have failed already, or are skipped
+    frames: int | None  # to render, of all; None where a source does not say how long it is
+
+
+@dataclasses.dataclass(frozen=True)
+class OfVideo:
+    """One source of several."""
+
+    index: int  # of the source, from 1
+    count: int  # of sources
+    source: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned(OfVideo):
+    """What a video will become, as far as can be said before its first frame."""
+
+    destination: Path
+    source_size: tuple[int, int]  # (width, height), pixels
+    size: tuple[int, int]
+    source_fps: float  # average
+    fps: float | None  # None: every frame keeps its own time
+    frames: int | None  # of the output; None when the source does not say how long it is
+    seconds: float | None  # that the video lasts; None likewise
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan(Planned):
+    """What would be done (of a dry run)."""
+
+    event: ClassVar[str] = "plan"
+    notes: tuple[str, ...]  # what would be converted, guessed or left out
+    estimated_seconds: float | None  # that rendering takes on this machine; None where frames is
+    peak_memory_bytes: int | None  # of the GPU if there is one, else of RAM; None where it is not known
+
+
+@dataclasses.dataclass(frozen=True)
+class Start(Planned):
+    """A video is begun."""
+
+    event: ClassVar[str] = "start"
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress(OfVideo):
+    """Another frame is rendered."""
+
+    event: ClassVar[str] = "progress"
+    frames: int  # rendered
+    frames_before: int  # of them, by an earlier run
+    total_frames: int | None  # None when the source does not say how long it is
+    seconds: float  # of the video, rendered
+    total_seconds: float | None
+    elapsed_seconds: float  # since the video was begun
+    left_seconds: float | None  # until it is done, at the rate so far; None when that is not known
+    overall_fraction: float | None  # of all videos, by pixels of output; None when that is not known
+    overall_left_seconds: float | None  # until all are done, at the rate so far
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment(OfVideo):
+    """A part of a long video is on the disk, and lost to no crash."""
+
+    event: ClassVar[str] = "segment"
+    segment: int  # from 1, in the order of the video
+    segments: int  # of the video
+    frames: int  # in it
+    bytes: int
+    was_done: bool  # by an earlier run
+
+
+@dataclasses.dataclass(frozen=True)
+class Done(OfVideo):
+    """A video is complete."""
+
+    event: ClassVar[str] = "done"
+    destination: Path
+    source_size: tuple[int, int]  # (width, height), pixels
+    size: tuple[int, int]
+    frames_read: int
+    frames_written: int
+    frames_before: int  # of them, rendered by an earlier run
+    cuts: int  # changes of scene
+    elapsed_seconds: float
+    frames_per_second: float  # rendered by this run
+    output_bytes: int | None  # None of standard output
+    notes: tuple[str, ...]  # what was converted, guessed or left out
+
+
+@dataclasses.dataclass(frozen=True)
+class Skipped(OfVideo):
+    """A video is not rendered, since its output exists."""
+
+    event: ClassVar[str] = "skipped"
+    destination: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Error(OfVideo):
+    """A video cannot be rendered."""
+
+    event: ClassVar[str] = "error"
+    destination: Path | None  # None when it was not known yet
+    kind: str  # the error's class, such as "InputError"
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """No video is left, or no more are begun."""
+
+    event: ClassVar[str] = "end"
+    done: int  # videos
+    skipped: int
+    failed: int
+    left: tuple[Path, ...]  # not rendered to their end: interrupted, or after a failure with --fail-fast
+    interrupted: bool
+    frames_written: int  # of the videos that are done
+    output_bytes: int
+    elapsed_seconds: float
+
+
+Event = Begin | Plan | Start | Progress | Segment | Done | Skipped | Error | End

@@ -1,0 +1,91 @@
+"""How the outputs of several videos are called: a pattern such as ``{stem}_{height}p{ext}``.
+
+Knows nothing of what lies under these names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import string
+from fractions import Fraction
+from pathlib import Path, PurePath
+
+from videoinr_cli.batch.sources import Source
+from videoinr_cli.errors import OptionError, OutputError
+from videoinr_cli.media.containers import container_for
+
+DEFAULT_NAME = "{stem}{ext}"
+
+FALLBACK_SUFFIX = ".mkv"
+"""Where the source's own container is not written: Matroska holds any codec."""
+
+FIELDS = ("stem", "ext", "parent", "width", "height", "fps", "index")
+
+
+@dataclasses.dataclass(frozen=True)
+class NamePattern:
+    """Names outputs after their sources.
+
+    ``stem`` is the source's name without extension, ``ext`` its extension (`FALLBACK_SUFFIX` where that is
+    not written), ``parent`` the name of its folder; ``width``, ``height`` and ``fps`` are the output's, and
+    ``index`` counts the sources from 1. Values take Python's formats: ``{index:03}``. Folders in a pattern
+    are made.
+
+    Raises:
+        OptionError: the pattern has another field, a format that does not suit, or leads out of the folder.
+    """
+
+    text: str = DEFAULT_NAME
+
+    def __post_init__(self) -> None:
+        try:
+            fields = [field for _, field, _, _ in string.Formatter().parse(self.text) if field is not None]
+        except ValueError as error:
+            raise OptionError(f"name pattern {self.text!r}: {error}; try {DEFAULT_NAME!r}") from error
+        for field in fields:
+            if field not in FIELDS:
+                known = ", ".join(f"{{{name}}}" for name in FIELDS)
+                raise OptionError(f"name pattern {self.text!r} asks for {{{field}}}; there are {known}")
+        path = PurePath(self._filled(stem="a", ext=".mkv", parent="b", width=1, height=1, fps="1", index=1))
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            raise OptionError(f"name pattern {self.text!r} leads out of the output's folder")
+
+    def suffix(self, source: Path) -> str:
+        """Return the extension that the output of a source has, which says how it is written."""
+        return _own_suffix(source) if self.text.endswith("{ext}") else PurePath(self.text).suffix
+
+    def name(self, source: Source, size: tuple[int, int], rate: Fraction, index: int) -> Path:
+        """Return the output's name within the folder of outputs.
+
+        Args:
+            source: the video.
+            size: (width, height) of the output, in pixels.
+            rate: of the output, in frames per second.
+            index: of the source, from 1.
+        """
+        path = source.path
+        name = self._filled(
+            stem=path.name if path.is_dir() else path.stem,
+            ext=_own_suffix(path),
+            parent=path.parent.resolve().name,
+            width=size[0],
+            height=size[1],
+            fps=f"{float(rate):.2f}".rstrip("0").rstrip("."),
+            index=index,
+        )
+        return source.folder / name
+
+    def _filled(self, **values: str | int) -> str:
+        try:
+            return self.text.format(**values)
+        except ValueError as error:
+            raise OptionError(f"name pattern {self.text!r}: {error}; try {{index:03}}") from error
+
+
+def _own_suffix(source: Path) -> str:
+    """Return a source's extension, or `FALLBACK_SUFFIX` where that is not written."""
+    try:
+        container_for(f"name{source.suffix}")
+    except OutputError:
+        return FALLBACK_SUFFIX
+    return source.suffix

@@ -1,0 +1,190 @@
+"""What is to become of each of several sources, all of them checked before the first frame is rendered.
+
+Reads the beginning of every file and writes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from videoinr_cli.batch.names import NamePattern
+from videoinr_cli.batch.sources import Source
+from videoinr_cli.errors import OptionError, OutputError, VideoInrError
+from videoinr_cli.media.containers import kept_streams
+from videoinr_cli.media.destination import check_destination, is_image_pattern
+from videoinr_cli.media.formats import output_format
+from videoinr_cli.media.images import find_numbered
+from videoinr_cli.media.prepare import prepare
+from videoinr_cli.media.source import STANDARD_INPUT
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.notes import collected_notes
+from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.pipeline import Plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A source that is to be rendered."""
+
+    source: Path
+    destination: Path
+    plan: Plan
+    notes: tuple[str, ...]  # what will be converted, guessed or left out
+
+
+@dataclasses.dataclass(frozen=True)
+class Existing:
+    """A source whose output exists and is left as it is."""
+
+    source: Path
+    destination: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """A source that cannot be rendered."""
+
+    source: Path
+    destination: Path | None  # None where it could not be named
+    error: VideoInrError
+
+
+Item = Task | Existing | Refused
+
+
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """Where the outputs of several sources go, and under which names."""
+
+    path: Path
+    pattern: NamePattern
+
+
+def plan_one(
+    source: Path, destination: Path, options: UpscaleOptions, *, skip_existing: bool = False
+) -> Task | Existing:
+    """Check one source and its output.
+
+    Raises:
+        VideoInrError: it cannot be rendered; see `pipeline.upscale_video`.
+    """
+    if skip_existing and _exists(destination):
+        return Existing(source, destination)
+    with collected_notes() as notes:
+        info = prepare(source, options.read)
+        check_destination(destination, info, overwrite=options.overwrite)
+        return _task(source, info, destination, options, notes)
+
+
+def plan_batch(
+    sources: Sequence[Source],
+    folder: Folder,
+    options: UpscaleOptions,
+    *,
+    skip_existing: bool = False,
+    checked: Callable[[int], None] = lambda _: None,
+) -> list[Item]:
+    """Check several sources and their outputs.
+
+    Args:
+        sources: in the order in which they are to be rendered.
+        folder: of the outputs, which need not exist.
+        options: for all of them.
+        skip_existing: whether a source is left out whose output exists; else that is an error.
+        checked: called after each source with their number so far.
+
+    Returns:
+        For each source what is to become of it.
+
+    Raises:
+        OptionError: two outputs would have the same name, or one the name of another source.
+    """
+    items = []
+    for index, source in enumerate(sources, start=1):
+        items.append(_plan(source, index, folder, options, skip_existing))
+        checked(index)
+    _check_collisions(items)
+    return items
+
+
+def _plan(source: Source, index: int, folder: Folder, options: UpscaleOptions, skip_existing: bool) -> Item:
+    destination: Path | None = None
+    try:
+        if source.problem is not None:
+            raise source.problem
+        if source.path == STANDARD_INPUT:
+            raise OptionError("standard input cannot be one of several sources; upscale it alone")
+        with collected_notes() as notes:
+            info = prepare(source.path, options.read)
+            destination = folder.path / _name(source, info, index, folder.pattern, options)
+            if _is_same(source.path, destination):
+                raise OutputError(
+                    f"{str(destination)!r} is the source itself; choose another folder, or --name "
+                    "{stem}_large{ext}"
+                )
+            if skip_existing and _exists(destination):
+                return Existing(source.path, destination)
+            _check_place(destination, info, options)
+            return _task(source.path, info, destination, options, notes)
+    except VideoInrError as error:
+        return Refused(source.path, destination, error)
+
+
+def _name(source: Source, info: VideoInfo, index: int, pattern: NamePattern, options: UpscaleOptions) -> Path:
+    """Name an output by its size, which depends on its format, which only its extension decides."""
+    nameless = f"%d{pattern.suffix(source.path)}"  # stands for a file or for images, as the extension is
+    written = output_format(nameless, info, options.encode)
+    size = options.output_size(info.width, info.height, multiple=written.size_multiple)
+    rate = info.frame_rate if options.fps is None else options.fps.of(info.frame_rate)
+    return pattern.name(source, size, rate, index)
+
+
+def _task(
+    source: Path, info: VideoInfo, destination: Path, options: UpscaleOptions, notes: list[str]
+) -> Task:
+    plan = Plan.make(info, destination, options)
+    kept_streams(info, plan.format.container, strict=options.strict)  # says what is not simply copied
+    return Task(source, destination, plan, tuple(notes))
+
+
+def _check_place(destination: Path, info: VideoInfo, options: UpscaleOptions) -> None:
+    """Refuse what cannot be written; the folder may be one that is still to be made."""
+    folder = destination.parent
+    if folder.is_dir():
+        check_destination(destination, info, overwrite=options.overwrite)
+        return
+    present = next(parent for parent in folder.absolute().parents if parent.exists())
+    if folder.exists() or not (present.is_dir() and os.access(present, os.W_OK)):
+        raise OutputError(f"no folder {str(folder)!r} can be made in {str(present)!r}; choose another one")
+
+
+def _exists(destination: Path) -> bool:
+    return destination.exists() or (is_image_pattern(destination) and bool(find_numbered(destination)))
+
+
+def _is_same(source: Path, destination: Path) -> bool:
+    return destination.exists() and source.samefile(destination)
+
+
+def _check_collisions(items: Iterable[Item]) -> None:
+    """Refuse outputs that would replace one another, or a source that is still to be read."""
+    sources = {item.source.resolve(): item.source for item in items}
+    taken: dict[Path, Path] = {}
+    for item in items:
+        if item.destination is None:
+            continue
+        place, name = item.destination.resolve(), str(item.destination)
+        if place in taken:
+            raise OptionError(
+                f"{str(taken[place])!r} and {str(item.source)!r} would both become {name!r}; "
+                "tell them apart by --name, such as {parent}_{stem}{ext}"
+            )
+        taken[place] = item.source
+        if place in sources and sources[place] != item.source:
+            raise OptionError(
+                f"the output of {str(item.source)!r} would replace {name!r}, which is a source itself; "
+                "choose another folder, or --name"
+            )

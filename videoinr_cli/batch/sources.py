@@ -1,0 +1,114 @@
+"""Which videos are meant: files, folders of them, and lists of both.
+
+Knows nothing of what is in a file: a folder's videos are told by their names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+from videoinr_cli.errors import InputError
+from videoinr_cli.jobs.manifest import FOLDER_SUFFIX as SEGMENTS_SUFFIX
+from videoinr_cli.media.images import SUFFIXES as IMAGE_SUFFIXES
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        ".3g2",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".f4v",
+        ".flv",
+        ".m1v",
+        ".m2ts",
+        ".m2v",
+        ".m4v",
+        ".mjpeg",
+        ".mkv",
+        ".mov",
+    }
+    | {".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob"}
+    | {".webm", ".wmv", ".y4m"}
+)
+"""Extensions by which a folder's videos are found; a file that is named itself may have any."""
+
+COMMENT = "#"
+"""What a line of a list begins with that names no video."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A video that is meant."""
+
+    path: Path
+    folder: Path = Path()  # where it lies within the folder that was named; its output lies likewise
+    problem: InputError | None = None  # why there is no such video
+
+
+def find_sources(
+    paths: Iterable[Path], *, recursive: bool = False, beside: Path | None = None
+) -> list[Source]:
+    """Return the videos that files and folders stand for, each once, in the order they are named.
+
+    A folder stands for the videos in it, in the order of their names, 9 before 10; a folder of images alone
+    is one video. Hidden files are left out.
+
+    Args:
+        paths: files and folders; what is missing is found out later.
+        recursive: whether folders within folders are searched too.
+        beside: a folder that is not searched, as outputs go there.
+    """
+    found: dict[Path, Source] = {}
+    for path in paths:
+        for source in _in_folder(path, recursive, beside) if path.is_dir() else (Source(path),):
+            found.setdefault(source.path.absolute(), source)
+    return list(found.values())
+
+
+def read_list(file: TextIO) -> list[Path]:
+    """Return the paths that a text names, one a line; empty lines and those that begin with # are none."""
+    lines = (line.rstrip("\r\n") for line in file)
+    return [Path(line) for line in lines if line.strip() and not line.startswith(COMMENT)]
+
+
+def _in_folder(folder: Path, recursive: bool, beside: Path | None) -> Iterator[Source]:
+    left_out = None if beside is None or beside.resolve() == folder.resolve() else beside.resolve()
+    videos = sorted(_videos(folder, recursive, left_out), key=lambda path: _natural(path.relative_to(folder)))
+    if videos:
+        for video in videos:
+            yield Source(video, video.parent.relative_to(folder))
+    elif any(file.suffix.lower() in IMAGE_SUFFIXES for file in folder.iterdir()):
+        yield Source(folder)
+    else:
+        advice = "" if recursive else "; try --recursive for the folders in it"
+        yield Source(folder, problem=InputError(f"{str(folder)!r} is a folder without videos{advice}"))
+
+
+def _videos(folder: Path, recursive: bool, left_out: Path | None) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        yield from (
+            here / name
+            for name in files
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+        )
+        folders[:] = [name for name in folders if recursive and not _is_passed_by(here / name, left_out)]
+
+
+def _is_passed_by(folder: Path, left_out: Path | None) -> bool:
+    """Whether a folder is not searched: hidden, of segments of an unfinished output, or of the outputs."""
+    return (
+        folder.name.startswith(".") or folder.name.endswith(SEGMENTS_SUFFIX) or folder.resolve() == left_out
+    )
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Order names by the numbers in them, and where those are equal by their letters."""
+    return [
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", str(path)) if part
+    ]

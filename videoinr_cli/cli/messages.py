@@ -1,0 +1,44 @@
+"""What the package logs, as lines on stderr.
+
+Knows nothing of progress displays, except that one may have put itself in the place of stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+import click
+
+from videoinr_cli.notes import LOGGER
+
+
+class _Printer(logging.Handler):
+    """Prints a line for each message, on whatever stderr is then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "warning" if record.levelno >= logging.WARNING else "note"
+        click.echo(f"{level}: {record.getMessage()}", err=True)
+
+
+_PRINTER = _Printer()
+
+
+def show_messages(*, quiet: bool = False) -> None:
+    """Let what the package has to say be read, and of the libraries under it what they warn of."""
+    if _PRINTER not in logging.root.handlers:
+        logging.root.addHandler(_PRINTER)
+    LOGGER.setLevel(logging.INFO)
+    _PRINTER.setLevel(logging.ERROR if quiet else logging.NOTSET)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Print nothing inside the block; what is collected there is collected all the same."""
+    level = _PRINTER.level
+    _PRINTER.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        _PRINTER.setLevel(level)
