@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from videoinr_cli.jobs.run import SegmentDone
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.writer import PacketWriter
-from videoinr_cli.options import EncodeOptions
+from videoinr_cli.options import EncodeOptions, ReadOptions
 from videoinr_cli.pipeline import Progress
 
 LOSSLESS = EncodeOptions(preset="ultrafast", crf=None, extra=(("qp", "0"),))
@@ -50,6 +51,18 @@ def test_segments_end_in_what_one_run_gives(
         summary.cuts,
     )
     assert sorted(tmp_path.iterdir()) == sorted([source, one, many]), "nothing else is left"
+
+
+def test_a_range_at_another_speed_in_segments(source: Path, tmp_path: Path, run: RunJob) -> None:
+    wanted = {
+        "encode": LOSSLESS,
+        "read": ReadOptions(start=Fraction("0.5"), end=Fraction("1.7")),
+        "speed": Fraction(3, 2),
+    }
+    run(source, tmp_path / "one.mp4", **wanted, **WHOLE)
+    run(source, tmp_path / "many.mp4", **wanted, segment_seconds=0.3)
+    assert content_of(tmp_path / "many.mp4") == content_of(tmp_path / "one.mp4")
+    assert content_of(tmp_path / "one.mp4").pictures
 
 
 @dataclasses.dataclass
@@ -119,8 +132,8 @@ def test_the_join_can_be_done_again(
     ("change", "words"),
     [
         ({"scale": 2.0}, "scale 1.0, not 2.0"),
-        ({"encode": EncodeOptions(crf=30)}, "encode.crf"),
-        ({"fps": "60"}, "fps"),
+        ({"encode": EncodeOptions(crf=30)}, "crf 18, not 30"),
+        ({"fps": "60"}, "fps None, not 60"),
         ({"source": "other"}, "another source"),
     ],
 )

@@ -11,12 +11,11 @@ import hashlib
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from videoinr_cli import __version__
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.options import EncodeOptions, ReadOptions, UpscaleOptions
 from videoinr_cli.weights import find_weights
 
 SAMPLES = 16
@@ -25,6 +24,9 @@ SAMPLE_BYTES = 1 << 16
 
 INDIFFERENT = frozenset({"overwrite", "device", "weights", "strict"})
 """Options that do not change the pictures, or are looked at by what they mean."""
+
+_DIGESTS = {"source": "another source", "weights": "other weights"}
+"""How to name what differs where nobody wants to see the values."""
 
 Fingerprint = Mapping[str, str]
 
@@ -42,7 +44,7 @@ def fingerprint(source: VideoInfo, options: UpscaleOptions) -> Fingerprint:
         "ffmpeg": _ffmpeg_version(),
         "source": _digest_of_source(files),
         "weights": _digest(find_weights(options.weights)),
-        **dict(_flat(dataclasses.asdict(options))),
+        **dict(_flat(options)),
     }
 
 
@@ -51,18 +53,19 @@ def difference(was: Fingerprint, now: Fingerprint) -> str | None:
     for name in [*was, *(name for name in now if name not in was)]:
         if was.get(name) == now.get(name):
             continue
-        if name in ("source", "weights"):
-            return f"other {name}" if name == "weights" else "another source"
-        return f"{name} {was.get(name, 'unset')}, not {now.get(name, 'unset')}"
+        if name in _DIGESTS:
+            return _DIGESTS[name]
+        return f"{name} {was.get(name, 'unknown')}, not {now.get(name, 'unknown')}"
     return None
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif prefix or name not in INDIFFERENT:
-            yield f"{prefix}{name}", str(value)
+def _flat(options: UpscaleOptions | EncodeOptions | ReadOptions) -> Iterator[tuple[str, str]]:
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, (EncodeOptions, ReadOptions)):
+            yield from _flat(value)
+        elif field.name not in INDIFFERENT:
+            yield field.name, str(value)
 
 
 def _digest_of_source(files: list[Path]) -> str:

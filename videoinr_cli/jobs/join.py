@@ -49,9 +49,8 @@ def join(plan: Plan, paths: Sequence[Path]) -> None:
         OutputError: the output cannot be written, or the segments are not of one kind.
         FfmpegError: ffmpeg is missing or failed.
     """
-    shown = [pts for path in paths for pts in sorted(_shown_at(path))]
     coded = [pts for path in paths for pts in _shown_at(path)]
-    decoding = _decoding_times(coded, shown)
+    decoding = _decoding_times(coded)
     with open_source(paths[0]) as first:
         template = first.streams.video[0]
         with plan.open_packet_writer(template) as writer:
@@ -89,15 +88,16 @@ def _parameters(stream: VideoStream) -> tuple[object, ...]:
     return (context.name, context.width, context.height, stream.time_base, context.extradata)
 
 
-def _decoding_times(coded: Sequence[int], shown: Sequence[int]) -> list[int]:
-    """Return when each packet is decoded: as early as the picture shown `depth` pictures before it.
+def _decoding_times(coded: Sequence[int]) -> list[int]:
+    """Return when each picture is decoded: when one is shown that is shown so many pictures before it.
 
-    Across all segments alike, since each of them by itself begins earlier than the one before it ends.
+    As many as the order of decoding ever differs by, in all segments alike: each of them by itself has its
+    pictures decoded so early that its first ones come before the last ones of the segment before.
 
     Args:
         coded: when the pictures are shown, in the order of decoding.
-        shown: the same in order.
     """
+    shown = sorted(coded)
     place = {pts: number for number, pts in enumerate(shown)}
     depth = max(number - place[pts] for number, pts in enumerate(coded))
     delay = shown[min(depth, len(shown) - 1)] - shown[0]

@@ -222,7 +222,7 @@ class _Job:
         plan = self._plan
         made = before + sum(self._under_way.values())
         total = plan.total_seconds
-        seconds = float(made / (plan.timeline.rate or plan.source.frame_rate))
+        seconds = float(made / (plan.timeline.rate or plan.source.frame_rate * plan.options.speed))
         self._progress(
             Progress(
                 frames=made,

@@ -1,0 +1,79 @@
+"""Two processes of one thread each beside one process of two threads, on the same segments.
+
+Prints frames per second of both, measured in turn, and what of the one's throughput the others reach.
+
+    python benchmarks/workers.py [--frames 96] [--rounds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from videoinr_cli.jobs.run import run_job
+from videoinr_cli.media.ffmpeg import find_ffmpeg
+from videoinr_cli.options import JobOptions, TargetRate, UpscaleOptions
+
+THREADS = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=96, help="of the source, 160x90 at 24 per second")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(THREADS)  # of the processes that are started
+    torch.set_num_threads(THREADS)
+    speeds: dict[int, list[float]] = {1: [], 2: []}
+    with tempfile.TemporaryDirectory() as folder:
+        source = make_source(Path(folder), arguments.frames)
+        for _ in range(arguments.rounds):
+            for workers, measured in speeds.items():
+                measured.append(frames_per_second(source, Path(folder), workers))
+    best = {workers: max(measured) for workers, measured in speeds.items()}
+    print(f"1 worker, {THREADS} threads:    {best[1]:.2f} output frames/s")
+    print(f"2 workers, 1 thread each: {best[2]:.2f} output frames/s, {best[2] / best[1]:.1%} of it")
+
+
+def make_source(folder: Path, frames: int) -> Path:
+    path = folder / "source.mp4"
+    picture = "testsrc2=size=160x90:rate=24,noise=alls=12:allf=t"
+    command = [
+        find_ffmpeg(),
+        "-loglevel",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        picture,
+        "-frames:v",
+        str(frames),
+        path,
+    ]
+    subprocess.run(command, check=True)
+    return path
+
+
+def frames_per_second(source: Path, folder: Path, workers: int) -> float:
+    """Return the throughput from the first segment done on, so that starting processes does not count."""
+    events: list[tuple[float, int]] = []
+    run_job(
+        source,
+        folder / f"{workers}.mp4",
+        UpscaleOptions(scale=4.0, fps=TargetRate.parse("2x"), overwrite=True, device="cpu"),
+        JobOptions(workers=workers, segment_seconds=0.5),
+        on_segment=lambda done: events.append((time.monotonic(), done.frames)),
+    )
+    # The first segment of every worker holds its start; the last ones, when there is too little left for all.
+    steady = events[workers - 1 : len(events) - workers + 1]
+    return sum(frames for _, frames in steady[1:]) / (steady[-1][0] - steady[0][0])
+
+
+if __name__ == "__main__":
+    main()

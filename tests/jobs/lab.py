@@ -1,0 +1,114 @@
+"""A place to run one job over and over, each time in a process of its own that may be killed.
+
+The processes are forked from a server that has imported everything and done nothing: they begin at once, and
+with none of the locks and threads that a test's process holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from tests.oracle.blend import BlendVideoInr
+from videoinr_cli.errors import VideoInrError
+from videoinr_cli.jobs import run as jobs_run
+from videoinr_cli.jobs.fingerprint import _ffmpeg_version
+from videoinr_cli.jobs.manifest import job_folder, remove_job
+from videoinr_cli.media.encoders import find_encoder
+from videoinr_cli.media.ffmpeg import takes_option
+from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
+
+FAILED = 7
+"""Exit code of a process whose job has ended with an error."""
+
+Fault = Callable[[], dict[str, Any]]
+"""Is called in the process, prepares what will happen to it, and returns further arguments of the job."""
+
+# What is asked of ffmpeg only once is asked by the server, for all processes.
+find_encoder("libx264")
+takes_option("mastering_display")
+_ffmpeg_version()
+
+
+@dataclasses.dataclass
+class Lab:
+    """One source, one output, and what has become of the runs so far."""
+
+    source: Path
+    output: Path
+    segment_seconds: float
+    seconds: float = 0.0  # that the last `finish` took
+
+    def start(self, fault: Fault | None = None, **options: Any) -> BaseProcess:
+        """Begin or go on with the job; options go to `UpscaleOptions`."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        process = context.Process(target=_run, args=(self, fault, options))
+        process.start()
+        return process
+
+    def finish(self, fault: Fault | None = None, **options: Any) -> int:
+        """Run the job to whatever end; return the exit code."""
+        started = time.monotonic()
+        process = self.start(fault, **options)
+        process.join()
+        self.seconds = time.monotonic() - started
+        assert process.exitcode is not None
+        return process.exitcode
+
+    def started(self) -> int:
+        """Return how many times a segment was begun."""
+        return len(self._starts.read_text().splitlines())
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.output.unlink(missing_ok=True)
+        self._starts.unlink(missing_ok=True)
+        remove_job(self.output)
+        assert not job_folder(self.output).exists()
+
+    @property
+    def error(self) -> str:
+        """What the last failed run said."""
+        path = self.output.with_name("error.txt")
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def _starts(self) -> Path:
+        return self.output.with_name("starts.txt")
+
+
+def _run(lab: Lab, fault: Fault | None, options: dict[str, Any]) -> None:
+    """Work on the job; the main function of a process."""
+    os.chdir(lab.output.parent)
+    render = jobs_run.render_segment
+
+    def noting(request: Any, **arguments: Any) -> Any:
+        with lab._starts.open("a") as file:
+            file.write(f"{request.number}\n")
+        return render(request, **arguments)
+
+    jobs_run.render_segment = noting
+    settings = {"scale": 1.0, "fps": TargetRate.parse("2x"), "encode": EncodeOptions(preset="ultrafast")}
+    try:
+        jobs_run.run_job(
+            lab.source,
+            lab.output,
+            UpscaleOptions(**{**settings, **options}),
+            JobOptions(segment_seconds=lab.segment_seconds),
+            model=BlendVideoInr(),
+            **(fault() if fault is not None else {}),
+        )
+    except (VideoInrError, MemoryError, OSError, RuntimeError) as error:
+        try:
+            lab.output.with_name("error.txt").write_text(f"{type(error).__name__}: {error}"[:900])
+        finally:
+            os._exit(FAILED)
+    sys.exit(0)

@@ -1,0 +1,217 @@
+"""Whatever ends a job, the next run goes on from there, and nothing of it shows in the output."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import MakeClip
+from tests.jobs.conftest import GRAIN, Content, content_of
+from tests.jobs.lab import FAILED, Fault, Lab
+from videoinr_cli.jobs import run as jobs_run
+from videoinr_cli.jobs.manifest import Manifest, job_folder
+from videoinr_cli.media import destination as destinations
+from videoinr_cli.pipeline import Progress
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+
+KILLS = 20
+FRAMES, SEGMENTS = 50, 17  # of the source; what is made of them
+
+
+@pytest.fixture
+def lab(make_clip: MakeClip, tmp_path: Path) -> Lab:
+    sound = ("-c:a", "aac")
+    source = make_clip("in.mkv", "-g", 10, "-bf", 2, *sound, frames=FRAMES, audio=True, filters=GRAIN)
+    return Lab(source, tmp_path / "out.mp4", segment_seconds=2 / SEGMENTS)
+
+
+@pytest.fixture
+def wanted(lab: Lab) -> Content:
+    """What an uninterrupted run gives."""
+    assert lab.finish() == 0, lab.error
+    content = content_of(lab.output)
+    assert len(content.pictures) == 2 * FRAMES
+    assert [kind for kind, _ in content.others] == ["audio"]
+    assert lab.started() == SEGMENTS
+    lab.forget()
+    return content
+
+
+def test_killed_at_any_moment(lab: Lab, wanted: Content) -> None:
+    rng = random.Random(7)
+    longest = lab.seconds / 4  # of the time from one kill to the next
+    kills = 0
+    while kills < KILLS:
+        process = lab.start()
+        time.sleep(rng.uniform(0.0, longest))
+        process.kill()
+        process.join()
+        if process.exitcode == 0:  # it was done before: begin another, to be killed more quickly
+            assert content_of(lab.output) == wanted
+            lab.forget()
+            kills, longest = 0, longest / 2
+            continue
+        assert process.exitcode == -signal.SIGKILL
+        assert not lab.output.exists()
+        kills += 1
+    assert lab.finish() == 0, lab.error
+    assert content_of(lab.output) == wanted
+    assert lab.started() <= SEGMENTS + KILLS, "a moment has cost more than one segment"
+    assert not job_folder(lab.output).exists()
+
+
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_before_saving() -> dict[str, Any]:
+    replace, count = Path.replace, iter(range(1000))
+
+    def dying(path: Path, target: Path) -> Path:
+        if target.name == "manifest.json" and next(count) == 3:
+            die()
+        return replace(path, target)
+
+    Path.replace = dying  # type: ignore[assignment, method-assign]
+    return {}
+
+
+def die_after_saving() -> dict[str, Any]:
+    record = Manifest.record
+    Manifest.record = lambda *arguments: (record(*arguments), die())  # type: ignore[assignment, method-assign, return-value]
+    return {}
+
+
+def die_joining() -> dict[str, Any]:
+    commit = destinations._File.commit
+
+    def dying(file: Any) -> None:
+        if file._path.name == "out.mp4":
+            die()
+        commit(file)
+
+    destinations._File.commit = dying  # type: ignore[method-assign]
+    return {}
+
+
+def die_cleaning() -> dict[str, Any]:
+    jobs_run.remove_job = die
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "again"),
+    [(die_before_saving, 1), (die_after_saving, 0), (die_joining, 0), (die_cleaning, 0)],
+)
+def test_killed_between_two_steps(fault: Fault, again: int, lab: Lab, wanted: Content) -> None:
+    """Where a blind shot seldom hits: around what is written down, and around the join."""
+    assert lab.finish(fault) == -signal.SIGKILL
+    assert lab.finish(overwrite=lab.output.exists()) == 0, lab.error
+    assert content_of(lab.output) == wanted
+    assert lab.started() == SEGMENTS + again
+
+
+def kill_ffmpeg() -> dict[str, Any]:
+    def kill(progress: Progress) -> None:
+        if progress.frames == 40:
+            for process in Path("/proc").glob("[0-9]*"):
+                if (parent_of(process), name_of(process)[:6]) == (os.getpid(), "ffmpeg"):
+                    os.kill(int(process.name), signal.SIGKILL)
+
+    return {"progress": kill}
+
+
+def parent_of(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:  # it has ended meanwhile
+        return 0
+
+
+def name_of(process: Path) -> str:
+    try:
+        return (process / "comm").read_text()
+    except OSError:
+        return ""
+
+
+def fill_disk() -> dict[str, Any]:
+    """Have the sixth file that ffmpeg is to write lie on a device that has no room."""
+    reserve, count = destinations._File.reserve, iter(range(1000))
+
+    def on_full_device(file: Any) -> None:
+        reserve(file)
+        if next(count) == 5:
+            file._partial.unlink()
+            file._partial.symlink_to("/dev/full")
+
+    destinations._File.reserve = on_full_device  # type: ignore[method-assign]
+    return {}
+
+
+def limit_files() -> dict[str, Any]:
+    """Let no file grow beyond a few bytes, the manifest included."""
+
+    def limit(progress: Progress) -> None:
+        if progress.frames == 40:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+
+    return {"progress": limit}
+
+
+def limit_memory() -> dict[str, Any]:
+    """Leave no address to put anything at, in the middle of a segment."""
+
+    def limit(progress: Progress) -> None:
+        if progress.frames == 40:
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
+
+    return {"progress": limit}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the faults are made with what Linux has")
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (kill_ffmpeg, "FfmpegError"),
+        (fill_disk, "FfmpegError.*No space left"),
+        (limit_files, "Error"),
+        (limit_memory, "Error"),
+    ],
+)
+def test_what_a_machine_may_do_to_a_job(fault: Fault, words: str, lab: Lab, wanted: Content) -> None:
+    assert lab.finish(fault) == FAILED
+    assert re.search(words, lab.error)
+    assert not lab.output.exists()
+    assert lab.finish() == 0, lab.error
+    assert content_of(lab.output) == wanted
+    assert lab.started() == SEGMENTS + 1
+
+
+def measure_memory() -> dict[str, Any]:
+    def measure(_: object) -> None:
+        with Path("peaks.txt").open("a") as file:
+            file.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\n")
+
+    return {"on_segment": measure}
+
+
+def test_memory_does_not_grow_with_the_segments(lab: Lab) -> None:
+    """From the fifth segment on, the peak stays where it is."""
+    assert lab.finish(measure_memory, scale=4.0) == 0, lab.error
+    peaks = lab.output.with_name("peaks.txt")
+    kibibytes = [int(line) for line in peaks.read_text().split()]
+    assert len(kibibytes) == SEGMENTS
+    assert kibibytes[-1] - kibibytes[4] < 4096, kibibytes
