@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ def doctor(context: click.Context, weights: str, device: str, precision: Precisi
     """
     from videoinr_cli.doctor import diagnose
 
+    if sys.stderr.isatty():
+        click.echo("looking around and measuring: some seconds, on a slow machine more ...", err=True)
     found = diagnose(weights, device=device, precision=precision)
     if as_json:
         click.echo(json.dumps({"is_well": found.is_well, **dataclasses.asdict(found)}, indent=2))
