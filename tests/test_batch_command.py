@@ -15,8 +15,9 @@ import pytest
 from tests.conftest import MakeClip
 from tests.test_cli import run
 from tests.tiny import TINY
-from videoinr_cli.batch import events
+from videoinr_cli.batch import estimate, events
 from videoinr_cli.batch import run as batch_run
+from videoinr_cli.batch.plan import Task
 from videoinr_cli.cli import json_lines
 from videoinr_cli.model import build
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
@@ -155,13 +156,92 @@ EVENTS = [
 ]
 
 
+def documented_fields(event: str) -> list[str]:
+    page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
+    section = page.split(f"\n### {event}\n")[1].split("\n### ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+
+
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.event)
 def test_the_schema_is_documented(event: Any) -> None:
-    page = (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
-    section = page.split(f"\n### {event.event}\n")[1].split("\n### ")[0]
-    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    documented = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
-    assert sorted(documented) == sorted(field.name for field in dataclasses.fields(event))
+    assert sorted(documented_fields(event.event)) == sorted(field.name for field in dataclasses.fields(event))
+
+
+def test_the_plan_is_documented_as_a_start_with_more() -> None:
+    documented = documented_fields("start") + documented_fields("plan")
+    assert sorted(documented) == sorted(field.name for field in dataclasses.fields(events.Plan))
+
+
+class TestDryRun:
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(estimate, "MEASURED_SECONDS", 0.0)
+
+    def test_a_plan_for_people(
+        self, make_clip: MakeClip, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        make_clip("in/a.mkv", "-c:a", "pcm_s16le", frames=5, audio=True)
+        make_clip("in/b.mp4", frames=5)
+        arguments = ["-o", tmp_path / "out", "--scale", 2, "--weights", weights, "--name", "{stem}.mp4"]
+        assert run("upscale", tmp_path / "in", *arguments, "--fps", 50, "--dry-run") == 0
+        said = capfd.readouterr()
+        assert said.err == ""
+        shown = said.out.splitlines()
+        assert shown[0] == f"{tmp_path / 'in' / 'a.mkv'} -> {tmp_path / 'out' / 'a.mp4'}"
+        assert shown[1] == "  64x48 at 25 frames per second -> 128x96, 50 frames per second"
+        assert shown[2].startswith("  10 frames, 0:00:00")
+        assert re.fullmatch(
+            r"  about \d+ (s|min)(, [\d.]+ [MG]B of memory)?, by a short measurement", shown[3]
+        )
+        assert "it becomes aac" in shown[4]
+        assert shown[-1].startswith("2 videos: about ")
+        assert not (tmp_path / "out").exists()
+
+    def test_a_plan_for_scripts(
+        self, make_clip: MakeClip, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        source = make_clip("in.mkv", frames=4)
+        options = ["--scale", 1, "--weights", weights, "--json", "--dry-run"]
+        assert run("upscale", source, "-o", tmp_path / "out.mkv", *options) == 0
+        (plan,) = lines(capfd.readouterr().out)
+        assert (plan["event"], plan["frames"], plan["size"]) == ("plan", 4, [64, 48])
+        assert plan["segments"] == 1
+        assert plan["estimated_seconds"] > 0
+        assert not (tmp_path / "out.mkv").exists()
+
+    def test_one_that_is_refused_has_the_exit_code_of_a_real_run(
+        self, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        source = make_clip("in.mkv", frames=2)
+        assert run("upscale", source, "-o", tmp_path / "out.mkv", "--size", "8x8", "--dry-run") == 2
+        assert "8x8 is smaller" in capfd.readouterr().err
+
+    def test_what_is_alike_is_measured_once_and_what_is_broken_is_told(
+        self,
+        make_clip: MakeClip,
+        weights: Path,
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        clip = make_clip("in/a.mkv", frames=4)
+        shutil.copy(clip, tmp_path / "in" / "b.mkv")
+        (tmp_path / "in" / "c.mkv").touch()
+        measured: list[Path] = []
+
+        def measure(task: Task, *_: object) -> estimate.Cost:
+            measured.append(task.source)
+            return estimate.Cost(first_seconds=2.0, frame_seconds=0.5, peak_bytes=None)
+
+        monkeypatch.setattr(estimate, "measure", measure)
+        arguments = ["-o", tmp_path / "out", "--weights", weights, "--json", "--dry-run"]
+        assert run("upscale", tmp_path / "in", *arguments, "--segment-seconds", 0.1) == 1
+        a, b, c = lines(capfd.readouterr().out)
+        assert measured == [clip]
+        assert [a["estimated_seconds"], b["estimated_seconds"]] == [3.5, 3.5]
+        assert [a["segments"], b["segments"]] == [2, 2], "of 0.16 seconds"
+        assert c["event"] == "error"
 
 
 def test_an_interrupted_batch_says_what_is_done_and_what_is_not(

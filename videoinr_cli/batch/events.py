@@ -53,6 +53,7 @@ class Plan(Planned):
     """What would be done (of a dry run)."""
 
     event: ClassVar[str] = "plan"
+    segments: int  # in which it is rendered; 1: in one go
     notes: tuple[str, ...]  # what would be converted, guessed or left out
     estimated_seconds: float | None  # that rendering takes on this machine; None where frames is
     peak_memory_bytes: int | None  # of the GPU if there is one, else of RAM; None where it is not known

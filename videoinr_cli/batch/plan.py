@@ -138,15 +138,15 @@ def _name(source: Source, info: VideoInfo, index: int, pattern: NamePattern, opt
     nameless = f"%d{pattern.suffix(source.path)}"  # stands for a file or for images, as the extension is
     written = output_format(nameless, info, options.encode)
     size = options.output_size(info.width, info.height, multiple=written.size_multiple)
-    rate = info.frame_rate if options.fps is None else options.fps.of(info.frame_rate)
-    return pattern.name(source, size, rate, index)
+    return pattern.name(source, size, options.rate_of(info.frame_rate) or info.frame_rate, index)
 
 
 def _task(
     source: Path, info: VideoInfo, destination: Path, options: UpscaleOptions, notes: list[str]
 ) -> Task:
     plan = Plan.make(info, destination, options)
-    kept_streams(info, plan.format.container, strict=options.strict)  # says what is not simply copied
+    # Says what is not simply copied.
+    kept_streams(info, plan.format.container, audio=options.audio, speed=options.speed, strict=options.strict)
     return Task(source, destination, plan, tuple(notes))
 
 

@@ -32,11 +32,14 @@ def start_of(index: int, count: int, task: Task) -> Start:
     )
 
 
-def plan_of(index: int, count: int, task: Task, *, seconds: float | None, peak_bytes: int | None) -> Plan:
+def plan_of(
+    index: int, count: int, task: Task, *, segments: int, seconds: float | None, peak_bytes: int | None
+) -> Plan:
     """Tell of a video that would be begun, and what it would take."""
     start = start_of(index, count, task)
     return Plan(
         **dataclasses.asdict(start),
+        segments=segments,
         notes=task.notes,
         estimated_seconds=seconds,
         peak_memory_bytes=peak_bytes,

@@ -21,7 +21,9 @@ from videoinr_cli.errors import OptionError
 
 if TYPE_CHECKING:
     from videoinr_cli.batch.events import Event
+    from videoinr_cli.batch.plan import Item
     from videoinr_cli.batch.request import Request
+    from videoinr_cli.options import JobOptions, UpscaleOptions
 
 FAILED = 1
 
@@ -46,9 +48,12 @@ batch_options = group(
 @batch_options
 @preset_file_option
 @click.option("-y", "--overwrite", is_flag=True, help="Replace an output that exists.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and roughly what it would take.")
 @click.option("--json", is_flag=True, help="Tell on standard output what happens, a JSON object a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
-def upscale(sources: Sequence[Path], output: str, json: bool, quiet: bool, **given: Any) -> None:
+def upscale(
+    sources: Sequence[Path], output: str, dry_run: bool, json: bool, quiet: bool, **given: Any
+) -> None:
     """Render each SOURCE at another size and frame rate; sound, subtitles, chapters and metadata are kept.
 
     \b
@@ -76,18 +81,41 @@ def upscale(sources: Sequence[Path], output: str, json: bool, quiet: bool, **giv
     request = _request(sources, output, given)
     with checking_display(quiet=quiet or json) as checked, held_back():  # a note is said when it takes effect
         items = request.plan(options, checked)
-    with videos_display(is_batch=request.is_batch, quiet=quiet or json) as display:
-        listeners: list[Callable[[Event], None]] = [display, JsonLines()] if json else [display]
+    if dry_run:
+        failures: Sequence[Exception] = _show_plan(items, options, job, as_json=json)
+    else:
+        with videos_display(is_batch=request.is_batch, quiet=quiet or json) as display:
+            listeners: list[Callable[[Event], None]] = [display, JsonLines()] if json else [display]
 
-        def tell(event: Event) -> None:
-            for listener in listeners:
-                listener(event)
+            def tell(event: Event) -> None:
+                for listener in listeners:
+                    listener(event)
 
-        failures = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
+            failures = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
     if failures and not request.is_batch:
         raise failures[0]
     if failures:
         click.get_current_context().exit(FAILED)
+
+
+def _show_plan(
+    items: Sequence[Item], options: UpscaleOptions, job: JobOptions, *, as_json: bool
+) -> Sequence[Exception]:
+    """Print what would be done, and return why sources could not be rendered."""
+    from videoinr_cli.batch.estimate import estimate_batch
+    from videoinr_cli.batch.plan import Refused
+    from videoinr_cli.cli.dry_run import plan_lines
+    from videoinr_cli.cli.json_lines import JsonLines
+
+    with held_back():  # the notes are in the plan
+        if as_json:
+            tell = JsonLines()
+            for event in estimate_batch(items, options, job):
+                tell(event)
+        else:
+            for line in plan_lines(estimate_batch(items, options, job)):
+                click.echo(line)
+    return [item.error for item in items if isinstance(item, Refused)]
 
 
 def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> Request:

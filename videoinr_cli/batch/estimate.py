@@ -1,0 +1,120 @@
+"""What rendering videos would take, told from a few seconds of doing it on this machine.
+
+Knows nothing of who asks. What it renders is thrown away.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from videoinr_cli.batch.events import Error, Plan, Skipped
+from videoinr_cli.batch.plan import Existing, Item, Refused, Task
+from videoinr_cli.batch.telling import error_of, plan_of, skipped_of
+from videoinr_cli.errors import VideoInrError
+from videoinr_cli.evaluation.cost import PeakMemory
+from videoinr_cli.jobs.plan import plan_parts
+from videoinr_cli.media.destination import is_image_pattern, is_standard_output
+from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.options import JobOptions, UpscaleOptions
+from videoinr_cli.pipeline import Progress, upscale_video
+from videoinr_cli.weights import load_model
+
+MEASURED_SECONDS = 4.0
+"""How long a video is rendered for the estimate, after its first frame."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What rendering takes."""
+
+    first_seconds: float  # until the first frame is there
+    frame_seconds: float  # for each frame after it
+    peak_bytes: int | None  # of the GPU if there is one, else of RAM
+
+    def seconds(self, frames: int) -> float:
+        """Return what a video of so many frames takes."""
+        return self.first_seconds + max(0, frames - 1) * self.frame_seconds
+
+
+class _Enough(Exception):
+    """Ends a rendering that has told what it takes."""
+
+
+def estimate_batch(
+    items: Sequence[Item], options: UpscaleOptions, job: JobOptions
+) -> Iterator[Plan | Error | Skipped]:
+    """Yield what would become of each source, without writing any output.
+
+    Videos of the same sizes, written alike, are taken to cost the same for each frame. What several processes
+    or an earlier run save is not counted.
+
+    Raises:
+        OptionError: there is no such device.
+        WeightsError: the weights cannot be used.
+    """
+    model: AnyVideoInr | None = None
+    costs: dict[object, Cost] = {}
+    for index, item in enumerate(items, start=1):
+        count = len(items)
+        if isinstance(item, Refused):
+            yield error_of(index, count, item.source, item.destination, item.error)
+        elif isinstance(item, Existing):
+            yield skipped_of(index, count, item)
+        else:
+            if model is None:
+                device = options.device.split(",")[0]
+                model = load_model(options.weights, device=device, precision=options.precision)
+            plan = item.plan
+            written = (plan.format.container.muxer, plan.format.encoder.name, plan.format.pix_fmt)
+            kind = (plan.source.width, plan.source.height, plan.size, written)
+            try:
+                if kind not in costs:
+                    costs[kind] = measure(item, options, model)
+            except VideoInrError as error:
+                yield error_of(index, count, item.source, item.destination, error)
+            else:
+                cost, frames = costs[kind], plan.total_frames
+                seconds = None if frames is None else cost.seconds(frames)
+                segments = len(plan_parts(plan, job))
+                yield plan_of(
+                    index, count, item, segments=segments, seconds=seconds, peak_bytes=cost.peak_bytes
+                )
+
+
+def measure(task: Task, options: UpscaleOptions, model: AnyVideoInr) -> Cost:
+    """Render a video for a few seconds, with all that belongs to it, and throw the result away.
+
+    Raises:
+        VideoInrError: it cannot be rendered; see `pipeline.upscale_video`.
+    """
+    started = time.monotonic()
+    moments: list[float] = []
+
+    def report(_: Progress) -> None:
+        moments.append(time.monotonic() - started)
+        if moments[-1] - moments[0] >= MEASURED_SECONDS:
+            raise _Enough
+
+    with tempfile.TemporaryDirectory(prefix="videoinr-") as folder:
+        memory = PeakMemory(next(model.parameters()).device)
+        try:
+            with memory:
+                upscale_video(
+                    task.source, _stand_in(task.destination, folder), options, model=model, progress=report
+                )
+        except _Enough:
+            pass
+    spent = moments[-1] - moments[0]
+    frame_seconds = spent / (len(moments) - 1) if len(moments) > 1 else moments[0]
+    return Cost(moments[0], frame_seconds, memory.bytes)
+
+
+def _stand_in(destination: Path, folder: str) -> Path:
+    """Return a name for which the same is written as for the destination."""
+    if is_standard_output(destination):
+        return Path(folder) / f"out{destination.suffix or '.nut'}"
+    return Path(folder) / (f"%d{destination.suffix}" if is_image_pattern(destination) else destination.name)

@@ -1,0 +1,45 @@
+"""``upscale --dry-run``: the plan as text, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from videoinr_cli.batch.events import Error, Plan, Skipped
+from videoinr_cli.preview.run import roughly
+from videoinr_cli.progress import clock, size_of
+
+
+def plan_lines(events: Iterable[Plan | Error | Skipped]) -> Iterator[str]:
+    """Yield what would be done, video by video, and of several what it would take in all."""
+    seconds: list[float | None] = []
+    for event in events:
+        if isinstance(event, Error):
+            yield f"{event.source}: cannot be rendered: {event.message}"
+        elif isinstance(event, Skipped):
+            yield f"{event.source}: skipped, {event.destination} exists"
+        else:
+            seconds.append(event.estimated_seconds)
+            yield from _video(event)
+    if len(seconds) > 1:
+        known = [one for one in seconds if one is not None]
+        rest = "" if len(known) == len(seconds) else f", and {len(seconds) - len(known)} of unknown length"
+        yield f"{len(seconds)} videos: about {roughly(sum(known))}{rest}"
+
+
+def _video(plan: Plan) -> Iterator[str]:
+    yield f"{plan.source} -> {plan.destination}"
+    rate = "each frame at its own time" if plan.fps is None else f"{plan.fps:g} frames per second"
+    yield (
+        f"  {'{}x{}'.format(*plan.source_size)} at {plan.source_fps:g} frames per second"
+        f" -> {'{}x{}'.format(*plan.size)}, {rate}"
+    )
+    frames = "of unknown length" if plan.frames is None else f"{plan.frames} frames"
+    lasts = "" if plan.seconds is None else f", {clock(plan.seconds)}"
+    segments = "" if plan.segments == 1 else f", in {plan.segments} segments"
+    yield f"  {frames}{lasts}{segments}"
+    took = "" if plan.estimated_seconds is None else f"about {roughly(plan.estimated_seconds)}"
+    memory = "" if plan.peak_memory_bytes is None else f"{size_of(plan.peak_memory_bytes)} of memory"
+    if took or memory:
+        yield f"  {', '.join(part for part in (took, memory) if part)}, by a short measurement"
+    for note in plan.notes:
+        yield f"  note: {note}"
