@@ -274,14 +274,18 @@ def test_hdr_keeps_its_metadata(make_clip: MakeClip, codec: str, transfer: str) 
     assert written.bit_depth == 10
 
 
-def test_a_guessed_colour_is_written_since_the_size_changes(make_clip: MakeClip, tmp_path: Path) -> None:
+def test_a_guessed_colour_is_said_and_written_since_the_size_changes(
+    make_clip: MakeClip, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Standard definition without tags, enlarged, would be taken for BT.709."""
     source = probe(make_clip("in.mkv", "-c:v", "ffv1", filters="format=yuv420p", frames=1))
     assert source.colour.matrix is None
+    caplog.set_level(logging.INFO)
     with VideoWriter(tmp_path / "out.mp4", (1280, 960), source.time_base, source, FAST) as writer:
         writer.write(pictures(1, (1280, 960))[0], 0)
     (frame,) = decoded(tmp_path / "out.mp4")
     assert frame.colorspace == 6  # SMPTE 170M
+    assert "taken for matrix smpte170m, primaries smpte170m, transfer smpte170m" in caplog.text
     assert probe(tmp_path / "out.mp4").colour.primaries == "smpte170m"
 
 

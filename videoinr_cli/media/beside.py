@@ -24,6 +24,10 @@ MIN_TEMPO, MAX_TEMPO = Fraction(1, 2), Fraction(2)
 """Factors that one atempo filter stretches sound by without leaving anything out; more of them in a row do
 the rest."""
 
+WINDOW_SECONDS = Fraction(1, 24)
+"""Pieces of sound that atempo moves as they are. It lays their starts, not their middles, where the stretched
+time has them, so that slow sound comes early: measured 20 ms at half the speed, 50 ms at a quarter."""
+
 GAP_SECONDS = 0.02
 """Holes in the sound from this on become silence before it is stretched; less is a clock's rounding."""
 
@@ -77,9 +81,11 @@ def _input_options(source: VideoInfo) -> dict[str, str | None]:
 
 def _retimed(keep: KeptStream, source: VideoInfo, speed: Fraction) -> Iterator[tuple[str, str]]:
     """Yield the options that cut and stretch a stream, without the number of the stream in their names."""
-    if keep.stream.kind == "attachment" or "attached_pic" in keep.stream.disposition:
+    if keep.stream.kind == "attachment":
         return
-    if keep.stream.kind == "audio" and keep.encoder != "copy":
+    if "attached_pic" in keep.stream.disposition:
+        yield "bsf", "setts=ts=0"  # it has no time of its own, and must not be before the start
+    elif keep.stream.kind == "audio" and keep.encoder != "copy":
         filters = list(_sound_filters(source, speed))
         if filters:
             yield "filter", ",".join(filters)
@@ -102,8 +108,13 @@ def _sound_filters(source: VideoInfo, speed: Fraction) -> Iterator[str]:
     # Silence from the start of the output on, and wherever there is no sound: atempo counts samples only.
     yield f"aresample=async=1:first_pts=0:min_hard_comp={GAP_SECONDS}"
     yield f"atrim=start=0{end}"
+    yield f"apad=pad_dur={float(WINDOW_SECONDS):.3f}"  # atempo ends with its last whole piece
+    early = Fraction(0)
     for tempo in _tempos(speed):
         yield f"atempo={float(tempo):.9g}"
+        early = early / tempo + max(1 / tempo - 1, Fraction(0)) * WINDOW_SECONDS / 2
+    if early:
+        yield f"adelay=delays={round(early * 1000)}:all=1"
 
 
 def _tempos(speed: Fraction) -> Iterator[Fraction]:

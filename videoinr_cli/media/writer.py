@@ -13,6 +13,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
+import logging
 import os
 from fractions import Fraction
 from types import TracebackType
@@ -31,6 +32,8 @@ from videoinr_cli.media.formats import output_format
 from videoinr_cli.media.planes import Picture, from_rgb, layout_of
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import NORMAL_SPEED, Audio, EncodeOptions
+
+log = logging.getLogger(__name__)
 
 WriterT = TypeVar("WriterT", bound="_Writer")
 
@@ -161,6 +164,8 @@ class VideoWriter(_Writer):
         target.check(source)
         written = output_format(destination, source, encoding)
         self._colour = written.colour(source)
+        if not alone:
+            _say_guess(source)
         self._raw_format = layout_of(written.pix_fmt).pix_fmt
         self._size = size
         if last_pts is None and frame_rate is None and time_base == source.time_base:
@@ -256,6 +261,7 @@ class PacketWriter(_Writer):
         written = output_format(destination, source, encoding)
         self._template, self._carrier = template, carrier_for(written.encoder.name)
         assert self._carrier is not None
+        _say_guess(source)
         assert template.time_base is not None
         clock = dataclasses.replace(Clock.of(time_base, source.origin / speed), tick=template.time_base)
         job = Job(
@@ -306,3 +312,13 @@ class PacketWriter(_Writer):
         self._stream.codec_context.codec_tag = self._template.codec_context.codec_tag
         self._stream.codec_context.sample_aspect_ratio = self._template.sample_aspect_ratio
         return carrier
+
+
+def _say_guess(source: VideoInfo) -> None:
+    """Say what colours were taken for, if the file does not: where that is wrong, they shift."""
+    unknown = [name for name in source.colour.unknown if name != "chroma_location"]
+    if layout_of(source.pix_fmt).kind == "yuv" and "matrix" in unknown:
+        guess = ", ".join(f"{name} {getattr(source.resolved_colour, name)}" for name in unknown)
+        log.info(
+            f"{str(source.path)!r} does not say its colours: taken for {guess}, as is usual for its size"
+        )
