@@ -1,0 +1,121 @@
+"""Man pages and completions: complete, sound to the programs that read them, and part of the wheel."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from videoinr_cli.cli import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ONLY_CLICK = """
+import sys
+
+class OnlyClick:
+    def find_spec(self, name, path=None, target=None):
+        known = {*sys.stdlib_module_names, "click", "colorama", "videoinr_cli", "manual"}
+        if name.partition(".")[0] not in known:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, OnlyClick())
+import manual
+from videoinr_cli.cli import cli
+manual.manual(cli, "1.2.3")
+"""
+"""What the wheel's build does, in an environment as bare as its own."""
+
+
+def load_manual() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("manual", ROOT / "scripts" / "manual.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_command_has_a_page_with_every_option_and_its_help() -> None:
+    manual = load_manual()
+    files = manual.manual(cli, "1.2.3")
+    pages = set()
+    for context in manual.contexts(cli):
+        path = f"man/man1/{context.command_path.replace(' ', '-')}.1"
+        pages.add(path)
+        page = files[path].replace("\\-", "-")
+        assert "videoinr 1.2.3" in page
+        for parameter in context.command.get_params(context):
+            if isinstance(parameter, click.Option):
+                assert max(parameter.opts, key=len) in page
+                assert " ".join((parameter.help or "").split()) in page
+    assert pages | set(manual.COMPLETIONS.values()) == set(files)
+    assert "VIDEOINR_WEIGHTS" in files["man/man1/videoinr-preview.1"]
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
+def test_groff_has_nothing_to_complain_of(tmp_path: Path) -> None:
+    for path, text in load_manual().manual(cli, "1.2.3").items():
+        if path.endswith(".1"):
+            file = tmp_path / Path(path).name
+            file.write_text(text, encoding="utf-8")
+            command = ["groff", "-man", "-K", "utf-8", "-T", "utf8", "-ww", "-Wbreak", str(file)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            assert done.stderr == ""
+            assert "Interrupted by Ctrl-C." in done.stdout
+
+
+def test_the_manual_needs_nothing_but_click() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "scripts")])}
+    subprocess.run([sys.executable, "-c", ONLY_CLICK], env=environment, check=True)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_accept_their_completion(shell: str, tmp_path: Path) -> None:
+    script = tmp_path / "completion"
+    script.write_text(load_manual().completion(cli, shell), encoding="utf-8")
+    assert f"_VIDEOINR_COMPLETE={shell}_complete" in script.read_text(encoding="utf-8")
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+    subprocess.run([shell, "-n", str(script)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("up", "plain,upscale"), ("upscale in.mp4 --sc", "plain,--scale"), ("weights ver", "plain,verify")],
+)
+def test_words_are_completed(words: str, completed: str) -> None:
+    typed = f"videoinr {words}"
+    environment = {
+        **os.environ,
+        "_VIDEOINR_COMPLETE": "bash_complete",
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "videoinr_cli"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert completed in done.stdout.splitlines()
+
+
+def test_the_wheel_holds_what_it_should(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    package = {name for name in names if name.startswith("videoinr_cli/")}
+    sources = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("videoinr_cli/**/*.py")}
+    assert {name for name in package if name.endswith(".py")} == sources
+    assert {"videoinr_cli/py.typed", "videoinr_cli/embedded/manifest.json"} < package
+    assert "videoinr_cli/embedded/videoinr-fast.safetensors" in package
+    shared = {name.partition(".data/data/share/")[2] for name in names - package if ".data/" in name}
+    assert shared == set(load_manual().manual(cli, "1.2.3"))
+    assert {name.split("/")[0].split("-")[0] for name in names - package} == {"videoinr"}
