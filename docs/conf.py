@@ -1,0 +1,52 @@
+"""How the site is built: ``sphinx-build -W docs site``. Commands and Python API are read from the package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from videoinr_cli import __version__  # noqa: E402 -- the copy beside this file, not an installed one
+
+project = "videoinr"
+release = version = __version__
+copyright = "the videoinr contributors; Apache-2.0"
+html_title = f"videoinr {__version__}"
+html_theme = "furo"
+html_static_path: list[str] = []
+html_show_copyright = False
+html_copy_source = False
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click"]
+
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence"]
+
+add_module_names = False
+autodoc_class_signature = "separated"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+default_role = "code"  # docstrings name things in single backticks
+
+
+OUTSIDE = {
+    "../weights/README.md": "model-card.md",
+    "../CONTRIBUTING.md": "contributing.md",
+    "../CHANGELOG.md": "changelog.md",
+}
+"""Files of the repository that pages link to, and the pages of the site that include them."""
+
+
+def link_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
+    """Lead links that leave docs/, right in the repository, to the site's own pages."""
+    for file, page in OUTSIDE.items():
+        source[0] = source[0].replace(f"]({file}", f"]({page}")
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", link_to_pages)
