@@ -54,7 +54,11 @@ size_options: Decorator[Any] = group(
 )
 
 time_options: Decorator[Any] = group(
-    click.option("--fps", metavar="RATE", help="60, 60000/1001, 59.94 or 2x.  [default: the source's times]"),
+    click.option(
+        "--fps",
+        metavar="RATE",
+        help="Frame rate: 60, 60000/1001, 59.94, or 2x.  [default: the source's times]",
+    ),
     click.option(
         "--scene-threshold",
         type=float,
@@ -66,14 +70,14 @@ time_options: Decorator[Any] = group(
 
 read_options: Decorator[Any] = group(
     click.option(
-        "--input-fps", metavar="RATE", help="Of images and raw streams, which have no times.  [default: 25]"
+        "--input-fps", metavar="RATE", help="Rate of images and raw streams, which say none.  [default: 25]"
     ),
     click.option(
         "--deinterlace",
         type=click.Choice(DEINTERLACE),
         default="auto",
         show_default=True,
-        help="A frame for every field; auto: of what says that it is interlaced, or shows it.",
+        help="Make a frame of every field; auto: where the file says that it is interlaced, or shows it.",
     ),
 )
 
@@ -91,7 +95,7 @@ part_options: Decorator[Any] = group(
         type=click.Choice(AUDIO),
         default="keep",
         show_default=True,
-        help="Kept as it is, stretched if --speed asks for it; or left out.",
+        help="Sound: kept as it is, stretched if --speed asks for it; or left out.",
     ),
 )
 
@@ -100,7 +104,7 @@ encoder_options: Decorator[Any] = group(
         "--codec",
         default=_ENCODING.codec,
         show_default=True,
-        help="auto: what suits the output; any of ffmpeg's.",
+        help="Video encoder, any of ffmpeg's; auto: what suits OUTPUT.",
     ),
     click.option(
         "--crf", type=float, default=_ENCODING.crf, show_default=True, help="Quality, smaller is better."
@@ -109,9 +113,18 @@ encoder_options: Decorator[Any] = group(
         "--preset", default=_ENCODING.preset, show_default=True, help="The encoder's speed setting."
     ),
     click.option(
-        "--pix-fmt", default=_ENCODING.pix_fmt, show_default=True, help="auto: the source's, if it can be."
+        "--pix-fmt",
+        default=_ENCODING.pix_fmt,
+        show_default=True,
+        help="Pixel format; auto: the source's, if it can be.",
     ),
-    click.option("-e", "--encoder-option", metavar="KEY=VALUE", multiple=True, help="Further options."),
+    click.option(
+        "-e",
+        "--encoder-option",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Any other option of the encoder; repeat it for several.",
+    ),
 )
 
 model_options: Decorator[Any] = group(
@@ -120,15 +133,21 @@ model_options: Decorator[Any] = group(
         default=DEFAULT_WEIGHTS,
         show_default=True,
         envvar="VIDEOINR_WEIGHTS",
-        help="A name of: videoinr weights list; a file; or hf:OWNER/REPO/FILE.",
+        help="The model: a name of videoinr weights list, a file, or hf:OWNER/REPO/FILE.",
     ),
     click.option(
         "--device",
         default="auto",
         show_default=True,
-        help="auto, cpu, cuda, cuda:1, mps; several: cuda:0,cuda:1.",
+        help="Where to compute: auto, cpu, cuda, cuda:1, mps; several: cuda:0,cuda:1.",
     ),
-    click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default="auto",
+        show_default=True,
+        help="Of the network's numbers; auto: what suits the device.",
+    ),
 )
 
 strict_option: Decorator[Any] = click.option(
@@ -155,7 +174,7 @@ job_options: Decorator[Any] = group(
     click.option(
         "--segment-seconds",
         type=float,
-        help="What a crash may cost, at most; 0: render in one go.  [default: by the output's size]",
+        help="Length of what a crash may cost; 0: render in one go.  [default: by the output's size]",
     ),
 )
 """Those whose values `read_job_options` takes."""
