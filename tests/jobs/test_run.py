@@ -152,6 +152,14 @@ def test_another_job_is_refused_and_named(
     assert content_of(output).pictures
 
 
+def test_beginning_anew_in_one_go_leaves_nothing(source: Path, tmp_path: Path, run: RunJob) -> None:
+    output = tmp_path / "out.mkv"
+    with pytest.raises(Broken):
+        run(source, output, segment_seconds=0.5, progress=failing_at(30, Broken()))
+    run(source, output, resume=False, **WHOLE)
+    assert sorted(tmp_path.iterdir()) == [source, output]
+
+
 def test_a_moved_source_is_the_same(source: Path, tmp_path: Path, run: RunJob) -> None:
     output, log = tmp_path / "out.mkv", Log()
     with pytest.raises(Broken):

@@ -95,6 +95,7 @@ def run_job(
             if not job.keep_temp:
                 remove_job(path)
         else:
+            remove_job(path)  # what an earlier run left, if that is not to be gone on with
             if len(devices) > 1 or job.workers > 1:
                 log.info("the video is rendered by one process: it is short, or cannot be cut and joined")
             summary = render_whole(plan, model or _loaded(options), progress)
