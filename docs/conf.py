@@ -32,6 +32,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 default_role = "code"  # docstrings name things in single backticks
+smartquotes = False  # they make one dash of the two before an option
 
 
 OUTSIDE = {
