@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from videoinr_cli.model import VideoInr, Window
 from videoinr_cli.model.config import ModelConfig
-from videoinr_cli.model.network import Encoding, PairEncoding
+from videoinr_cli.model.network import Encoding, Footprint, PairEncoding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,8 @@ class BlendPair(PairEncoding):
 class BlendVideoInr(VideoInr[BlendFrame, BlendPair, Tensor]):
     """Counts what it is asked for."""
 
+    halo_px = 8
+
     def __init__(self) -> None:
         super().__init__()
         self.config = ModelConfig()
@@ -35,6 +37,7 @@ class BlendVideoInr(VideoInr[BlendFrame, BlendPair, Tensor]):
         self.pairs_encoded = 0
         self.rendered: list[Fraction] = []
         self.context: list[tuple[int | None, ...]] = []  # levels of the four frames of each pair encoded
+        self.windows: list[Window] = []
         self.carried: list[int | None] = []  # for each pair, which one it could take over from
 
     def encode_frame(self, frame: Tensor) -> BlendFrame:
@@ -60,10 +63,21 @@ class BlendVideoInr(VideoInr[BlendFrame, BlendPair, Tensor]):
     ) -> Tensor:
         self.rendered.append(Fraction(float(tau)).limit_denominator(1000))
         mixed = torch.lerp(pair.first, pair.second, float(tau))
-        return nn.functional.interpolate(mixed, size, mode="nearest-exact")
+        rows, columns = (
+            # the LR pixel in which an output pixel's centre lies, in whole numbers
+            ((2 * torch.arange(size[axis]) + 1) * pair.whole[axis] // (2 * size[axis]) - pair.origin[axis])
+            for axis in (0, 1)
+        )
+        assert rows[window.top] >= 0 <= columns[window.left]
+        self.windows.append(window)
+        return mixed[:, :, rows[window.top : window.bottom]][..., columns[window.left : window.right]]
 
     def query(self, instant: Tensor, window: Window) -> Tensor:
-        return instant[:, :, window.top : window.bottom, window.left : window.right]
+        band = next(band for band in reversed(self.windows) if band.top <= window.top < band.bottom)
+        return instant[:, :, window.top - band.top : window.bottom - band.top]
+
+    def footprint(self) -> Footprint:
+        return Footprint(kept=4 * 12, encoding=0, drawing=24, instant=12)
 
     def query_bytes(self, pair: BlendPair) -> int:
         return 12

@@ -59,14 +59,44 @@ class Encoding:
     width: int
 
 
+class Footprint(NamedTuple):
+    """What a network needs in memory, in bytes: per LR pixel that is encoded, but `instant`."""
+
+    kept: int  # from one pair to the next: four frames' encodings, and what the pair before left
+    encoding: int  # beyond that, at most, while a pair is encoded
+    drawing: int  # beyond that, by the pair and what its instants share, while it is rendered
+    instant: int  # by an instant, per output pixel: see `VideoInr.instant_bytes`
+
+
+class Place(NamedTuple):
+    """Where an encoding lies in a larger picture of which it is a part, in LR pixels."""
+
+    top: int
+    left: int
+    whole_height: int
+    whole_width: int
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class PairEncoding(Encoding):
     """Base of what a network computes from a pair.
 
-    ``carry`` is what the next pair can take over, far smaller than the whole; None if nothing can be.
+    ``carry`` is what the next pair can take over, far smaller than the whole; None if nothing can be. Output
+    sizes and windows refer to the whole picture; ``place`` says where in it the pair lies, None if it is all.
     """
 
     carry: Any = dataclasses.field(default=None, kw_only=True)
+    place: Place | None = dataclasses.field(default=None, kw_only=True)
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """(y, x) of the pair's first pixel in the whole picture."""
+        return (0, 0) if self.place is None else self.place[:2]
+
+    @property
+    def whole(self) -> tuple[int, int]:
+        """(H, W) of the whole picture."""
+        return (self.height, self.width) if self.place is None else self.place[2:]
 
 
 FrameT = TypeVar("FrameT", bound=Encoding)
@@ -81,6 +111,10 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
 
     compute_dtype: torch.dtype = torch.float32
     """Type in which convolutions may run; flows, grids, sines and what is added to a picture stay float32."""
+
+    halo_px: ClassVar[int]
+    """LR pixels around a part of a picture that are encoded with it, so that it looks as in the whole: to 0.1
+    of an 8-bit level on average. See docs/memory.md for what was measured."""
 
     gains_from_bf16_on_cpu: ClassVar[bool] = True
     """Whether half precision makes the network faster on a CPU that computes in it."""
@@ -136,6 +170,10 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
     def query_bytes(self, pair: PairT) -> int:
         """Return the temporary memory that `query` needs per output pixel, for the whole batch."""
 
+    @abc.abstractmethod
+    def footprint(self) -> Footprint:
+        """Return what encoding and rendering one frame after the other needs, as measured."""
+
     def instant_bytes(self, pair: PairT) -> int:
         """Return the memory that an instant holds per output pixel, for the whole batch."""
         return 0
@@ -158,7 +196,7 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         Args:
             tau: position within the pair, in [0, 1].
             size: (Ho, Wo), the size at which the whole frame is rendered.
-            window: the part of that grid to return; the whole by default.
+            window: the part of that grid to return; the whole by default. It lies where the pair does.
             chunk_bytes: temporary memory that one chunk may take.
             instant_bytes: memory that the chunks of one band may share.
 

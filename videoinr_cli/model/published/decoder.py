@@ -64,13 +64,55 @@ class Scene:
     tables: PairTables
     tau: Tensor  # (B,)
     canvas: tuple[float, float]
-    """Height and width in output pixels of all that the tables cover: more than the output where frames were
-    padded, and not whole at every scale."""
+    """Height and width of the picture in output pixels: more than the output where frames were padded, and
+    not whole at every scale."""
+    lr: tuple[int, int]  # height and width of the picture in LR pixels, padded
+    origin: tuple[int, int]  # (y, x) of the tables' first LR pixel in the picture
 
     @property
     def grid(self) -> Window:
-        """The output pixels that lie on the canvas, the last ones perhaps in part."""
-        return Window(0, 0, *(math.ceil(length) for length in self.canvas))
+        """The output pixels that lie on the tables, the picture's last ones perhaps in part."""
+        starts, stops = [], []
+        for axis in (0, 1):
+            enlargement, end = self.canvas[axis] / self.lr[axis], self.origin[axis] + self._covered[axis]
+            starts.append(math.ceil(self.origin[axis] * enlargement))
+            inner = math.floor(end * enlargement)
+            stops.append(inner if end < self.lr[axis] else math.ceil(self.canvas[axis]))
+        return Window(*starts, *stops)
+
+    @property
+    def reach(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The lowest and the highest position along y, and along x, in output pixels, that the tables serve.
+
+        Infinite at the picture's own borders, which `warp` keeps to.
+        """
+        top, left, bottom, right = self.grid
+        inner = ((top, bottom - 1), (left, right - 1))
+        ends = [start + covered for start, covered in zip(self.origin, self._covered, strict=True)]
+        y, x = (
+            (low if self.origin[axis] else -math.inf, high if ends[axis] < self.lr[axis] else math.inf)
+            for axis, (low, high) in enumerate(inner)
+        )
+        return y, x
+
+    @property
+    def _covered(self) -> tuple[int, int]:
+        """Height and width of the tables, in LR pixels."""
+        _, height, width, _ = self.tables.near.shape
+        return height, width
+
+    def positions(self, start: int, stop: int, axis: int) -> Tensor:
+        """Return where output pixels `start` to `stop` of an axis lie in the tables, in LR pixels."""
+        device = self.tables.near.device
+        positions = pixel_positions(start, stop, self.canvas[axis], self.lr[axis], device=device)
+        return positions - self.origin[axis]
+
+    def nearest(self, start: int, stop: int, axis: int) -> tuple[Tensor, Tensor]:
+        """Return the nearest of the tables' pixels and the distances from their centres, in half pixels."""
+        device = self.tables.near.device
+        pixels = nearest_pixels(start, stop, self.canvas[axis], self.lr[axis], device=device)
+        pixels = (pixels - self.origin[axis]).clamp_(0, self._covered[axis] - 1)
+        return pixels, (self.positions(start, stop, axis) - pixels) * 2
 
 
 class Decoder(nn.Module):
@@ -123,8 +165,8 @@ class Decoder(nn.Module):
         """
         table = scene.tables.near
         batch, height, width, hidden = table.shape
-        rows, y = _nearest(window.top, window.bottom, scene.canvas[0], height, table.device)
-        columns, x = _nearest(window.left, window.right, scene.canvas[1], width, table.device)
+        rows, y = scene.nearest(window.top, window.bottom, 0)
+        columns, x = scene.nearest(window.left, window.right, 1)
         picture = torch.arange(batch, device=table.device).view(-1, 1, 1) * (height * width)
         index = picture + (rows * width).view(-1, 1) + columns
         total = table.view(-1, hidden).index_select(0, index.view(-1))
@@ -141,8 +183,8 @@ class Decoder(nn.Module):
         """
         first, table = scene.networks.flow.first, scene.tables.flow
         batch, height, width, _ = table.shape
-        y = pixel_positions(window.top, window.bottom, scene.canvas[0], height, device=table.device)
-        x = pixel_positions(window.left, window.right, scene.canvas[1], width, device=table.device)
+        y = scene.positions(window.top, window.bottom, 0)
+        x = scene.positions(window.left, window.right, 1)
         y = y.repeat_interleave(window.width).expand(batch, -1)
         x = x.repeat(window.height).expand(batch, -1)
         total = dense(hr_feature, first[:, : self.channels], scene.networks.flow.bias)
@@ -170,8 +212,8 @@ class Decoder(nn.Module):
         del warped
 
         _, _, lr_height, lr_width, _ = table.shape
-        y = (y + 0.5) * (lr_height / scene.canvas[0]) - 0.5
-        x = (x + 0.5) * (lr_width / scene.canvas[1]) - 0.5
+        y = (y + 0.5) * (scene.lr[0] / scene.canvas[0]) - (0.5 + scene.origin[0])
+        x = (x + 0.5) * (scene.lr[1] / scene.canvas[1]) - (0.5 + scene.origin[1])
         taps = bilinear_taps(y, x, lr_height, lr_width, "zeros")
         # Both flows' samples, from a table each, are summed in one go: four taps and four.
         starts = torch.arange(2, dtype=taps.index.dtype, device=table.device) * (batch * lr_height * lr_width)
@@ -194,7 +236,7 @@ class Decoder(nn.Module):
         return F.linear(sampled.view(-1, weight.shape[1]), weight)
 
 
-def warp(flow: Tensor, canvas: tuple[float, float], window: Window) -> WarpedPoints:
+def warp(flow: Tensor, scene: Scene, window: Window) -> WarpedPoints:
     """Turn a window's flows into positions in output pixels.
 
     The published network adds flow to a grid whose outermost points lie on the picture's edges, then samples
@@ -204,11 +246,13 @@ def warp(flow: Tensor, canvas: tuple[float, float], window: Window) -> WarpedPoi
 
     Args:
         flow: (B, h, w, 4), dx and dy to the first frame, then to the second, in output pixels.
-        canvas: see `Scene`.
     """
-    displacement = flow.unflatten(-1, (2, 2))
-    rows = _mismatched(displacement[..., 1], window.top, window.bottom, canvas[0], axis=1)
-    return WarpedPoints(rows, _mismatched(displacement[..., 0], window.left, window.right, canvas[1], axis=2))
+    (height, width), (y, x) = scene.canvas, scene.reach
+    dx, dy = flow.unflatten(-1, (2, 2)).unbind(-1)
+    return WarpedPoints(
+        _mismatched(dy, window.top, window.bottom, height, axis=1).clamp_(*y),
+        _mismatched(dx, window.left, window.right, width, axis=2).clamp_(*x),
+    )
 
 
 def reached(points: WarpedPoints, grid: Window, window: Window) -> Window:
@@ -231,14 +275,6 @@ def _mismatched(displacement: Tensor, start: int, stop: int, length: float, *, a
     positions = positions.to(displacement.device, torch.float32).view(shape)
     edge = EDGE * length / 2
     return (displacement * stretch + positions).clamp(edge - 0.5, length - 0.5 - edge)
-
-
-def _nearest(
-    start: int, stop: int, output: float, length: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return the nearest LR pixels of one axis and the distances from their centres, in half pixels."""
-    pixels = nearest_pixels(start, stop, output, length, device=device)
-    return pixels, (pixel_positions(start, stop, output, length, device=device) - pixels) * 2
 
 
 def _enlarge(rgb: Tensor, factor: int) -> Tensor:
