@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py
     python benchmarks/memory.py --seconds 10 120 --size 128x72 --fps 12
+    python benchmarks/memory.py --seconds 60 3600 --size 64x36 --fps 2     # a minute and an hour
 
 Each video is made on the spot and upscaled by the command in a process of its own, whose peak resident memory
 (ffmpeg's is its own) the operating system reports.

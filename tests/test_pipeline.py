@@ -424,14 +424,32 @@ def test_few_frames_are_under_way(
         RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"),
     ],
 )
-def test_running_out_of_memory_is_said_with_the_sizes(
+def test_running_out_of_memory_outside_of_the_network_is_said_with_the_sizes(
     error: Exception, make_clip: MakeClip, tmp_path: Path, failing: Failing
 ) -> None:
-    failing.arrange("render", 1, error)
+    failing.arrange("decode", 1, error)
     source = make_clip("in.mkv", *LOSSLESS, frames=3, filters=GRAIN)
-    with pytest.raises(MemoryLimitError, match=r"64x48 to 128x96 .* cpu .*--scale") as caught:
+    with pytest.raises(MemoryLimitError, match=r"64x48 to 128x96 .* cpu .*--max-memory") as caught:
         upscale(source, tmp_path / "out.mkv", scale=2.0, model=failing.model)
     assert caught.value.__cause__ is error
+
+
+def test_running_out_of_memory_while_rendering_costs_no_frame(
+    make_clip: MakeClip, tmp_path: Path, failing: Failing, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = make_clip("in.mkv", *LOSSLESS, frames=5, filters=GRAIN)
+    upscale(source, tmp_path / "calm.mkv", fps="2x")
+    failing.arrange("render", 3, torch.cuda.OutOfMemoryError("CUDA out of memory."))
+    summary = upscale(source, tmp_path / "out.mkv", fps="2x", model=failing.model)
+    np.testing.assert_array_equal(decode(tmp_path / "out.mkv")[0], decode(tmp_path / "calm.mkv")[0])
+    assert ["out of memory" in note for note in summary.notes] == [True]
+
+
+def test_a_limit_that_nothing_fits_in_is_refused(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mkv", *LOSSLESS, frames=2)
+    with pytest.raises(MemoryLimitError, match="--max-memory 1M"):
+        upscale(source, tmp_path / "out.mkv", max_memory_bytes=1 << 20)
+    assert list(tmp_path.iterdir()) == [source]
 
 
 def test_other_errors_of_torch_stay_what_they_are(

@@ -42,6 +42,9 @@ DEFAULT_WEIGHTS = "videoinr-fast"
 ARCHITECTURES = ("videoinr", "videoinr-fast")
 """The networks there are: the published one, and the small one of the embedded weights."""
 
+MIN_TILE_PX = 32
+"""Smallest tile: below it, most of what is encoded is the context around the tile."""
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -193,6 +196,8 @@ class UpscaleOptions:
     device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
     precision: Precision = "auto"
     weights: str = DEFAULT_WEIGHTS  # name of an embedded model, or a path
+    tile: int | None = None  # longest side of a tile, in pixels of the source; None: by the memory there is
+    max_memory_bytes: int | None = None  # of the process on a CPU, else of its device; None: by what is free
     scene_threshold: float = DEFAULT_SCENE_THRESHOLD  # in (0, 1]; 1: every pair is interpolated, even at cuts
     overwrite: bool = False  # replace an existing output
     strict: bool = False  # damage, and a stream that the output cannot hold, end it instead of being said
@@ -218,6 +223,10 @@ class UpscaleOptions:
             raise OptionError(f"audio {self.audio!r} is none of {', '.join(AUDIO)}")
         if not 0 < self.scene_threshold <= 1:
             raise OptionError(f"scene threshold {self.scene_threshold:g} is not within 0 and 1; try 0.75")
+        if self.tile is not None and self.tile < MIN_TILE_PX:
+            raise OptionError(f"tile {self.tile} is not at least {MIN_TILE_PX} pixels; try --tile 256")
+        if self.max_memory_bytes is not None and self.max_memory_bytes <= 0:
+            raise OptionError("the memory limit is not above 0; try --max-memory 4G")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is none of {', '.join(PRECISIONS)}")
 
@@ -322,6 +331,32 @@ def parse_size(text: str) -> tuple[int, int]:
     if match is None:
         raise OptionError(f"size {text!r} is not of the form WIDTHxHEIGHT; try --size 1920x1080")
     return int(match[1]), int(match[2])
+
+
+def parse_tile(text: str) -> int | None:
+    """Read ``auto`` as None, or a number of pixels.
+
+    Raises:
+        OptionError: the text is neither.
+    """
+    if text.strip().lower() == "auto":
+        return None
+    if not text.strip().isdecimal():
+        raise OptionError(f"tile {text!r} is not a number of pixels; try --tile auto or --tile 256")
+    return int(text)
+
+
+def parse_bytes(text: str) -> int:
+    """Read ``800M``, ``4G``, ``1.5GiB`` or a number of bytes; a K is 1024 bytes.
+
+    Raises:
+        OptionError: the text is none of these.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:([KMGT])(?:i?B)?|B)?\s*", text, re.IGNORECASE)
+    if match is None:
+        raise OptionError(f"memory {text!r} is not a size; try --max-memory 4G or 800M")
+    power = " KMGT".index((match[2] or " ").upper())
+    return int(Fraction(match[1]) * 1024**power)
 
 
 def parse_time(text: str) -> Fraction:

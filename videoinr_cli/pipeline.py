@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
-import torch
 from av.video.stream import VideoStream
 
 from videoinr_cli.channel import WAKE_SECONDS, Channel
@@ -30,6 +29,7 @@ from videoinr_cli.media.prepare import prepare
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.writer import PacketWriter, VideoWriter
+from videoinr_cli.memory import choose_sizes, is_out_of_memory
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import Audio, UpscaleOptions
@@ -108,6 +108,7 @@ class Plan:
     format: OutputFormat
     size: tuple[int, int]  # (width, height), pixels
     timeline: Timeline
+    processes: int = 1  # that share the memory
     part: Part | None = None  # None: the whole video, with all that is beside it in its file
 
     @classmethod
@@ -207,8 +208,21 @@ class Plan:
         }
 
     def make_renderer(self, model: AnyVideoInr) -> Renderer:
+        """Prepare for rendering in pieces that fit in memory.
+
+        Raises:
+            MemoryLimitError: the options' limit is too low for any.
+        """
+        sizes = choose_sizes(
+            model,
+            (self.source.height, self.source.width),
+            (self.size[1], self.size[0]),
+            tile=self.options.tile,
+            limit_bytes=self.options.max_memory_bytes,
+            processes=self.processes,
+        )
         bit_depth = layout_of(self.format.pix_fmt).bit_depth
-        return Renderer(model, self.size, bit_depth=bit_depth, with_alpha=self.writes_alpha)
+        return Renderer(model, self.size, bit_depth=bit_depth, with_alpha=self.writes_alpha, sizes=sizes)
 
 
 def upscale_video(
@@ -349,8 +363,9 @@ def _render(
         renderer.advance(span.first, span.second, passage.after)
         # On the way to a part, pictures are rendered only where they stay: of the scene after a cut.
         if passage.is_wanted or (span.second is not None and span.second.is_cut):
-            for instant in span.instants:
-                picture = renderer.render(instant.tau)
+            instants, placed = itertools.tee(span.instants)
+            pictures = renderer.render_all(instant.tau for instant in placed)
+            for instant, picture in zip(instants, pictures, strict=True):
                 if passage.is_wanted:
                     yield _OutputFrame(picture, instant.pts)
 
@@ -428,18 +443,15 @@ def _progress(plan: Plan, pts: int, frames: int, elapsed_seconds: float) -> Prog
 
 @contextlib.contextmanager
 def _memory_errors(plan: Plan, model: AnyVideoInr) -> Iterator[None]:
-    """Turn the many ways in which memory runs out into one error."""
+    """Turn the many ways in which memory runs out, elsewhere than in the renderer, into one error."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        told = str(error)
-        if not isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) and not any(
-            words in told for words in ("not enough memory", "can't allocate memory", "out of memory")
-        ):
+        if not is_out_of_memory(error):
             raise
         width, height = plan.size
         device = next(model.parameters()).device
         raise MemoryLimitError(
             f"enlarging {plan.source.width}x{plan.source.height} to {width}x{height} needs more memory than "
-            f"{device} has free; try a smaller --scale, or a smaller source"
+            f"{device} has free; try a lower --max-memory, or a smaller --scale"
         ) from error

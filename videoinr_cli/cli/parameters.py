@@ -23,9 +23,11 @@ from videoinr_cli.options import (
     ReadOptions,
     TargetRate,
     UpscaleOptions,
+    parse_bytes,
     parse_rate,
     parse_size,
     parse_speed,
+    parse_tile,
     parse_time,
 )
 
@@ -150,6 +152,21 @@ model_options: Decorator[Any] = group(
     ),
 )
 
+memory_options: Decorator[Any] = group(
+    click.option(
+        "--tile",
+        metavar="PX",
+        default="auto",
+        show_default=True,
+        help="Encode frames in tiles of this many pixels of the source; auto: if they must be, to fit.",
+    ),
+    click.option(
+        "--max-memory",
+        metavar="SIZE",
+        help="800M, 4G: on the GPU, or else of the process.  [default: most of what is free]",
+    ),
+)
+
 strict_option: Decorator[Any] = click.option(
     "--strict",
     is_flag=True,
@@ -180,7 +197,14 @@ job_options: Decorator[Any] = group(
 """Those whose values `read_job_options` takes."""
 
 upscale_options: Decorator[Any] = group(
-    size_options, time_options, part_options, read_options, encoder_options, model_options, strict_option
+    size_options,
+    time_options,
+    part_options,
+    read_options,
+    encoder_options,
+    model_options,
+    memory_options,
+    strict_option,
 )
 """All of the groups whose values `read_upscale_options` takes."""
 
@@ -195,7 +219,7 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
     Raises:
         OptionError: a value makes no sense, or two of them exclude each other.
     """
-    size, fps = given["size"], given["fps"]
+    size, fps, max_memory = given["size"], given["fps"], given["max_memory"]
     return UpscaleOptions(
         scale=given["scale"],
         size=None if size is None else parse_size(size),
@@ -204,6 +228,8 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         device=given["device"],
         precision=given["precision"],
         weights=given["weights"],
+        tile=parse_tile(given["tile"]),
+        max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
         scene_threshold=given["scene_threshold"],
         overwrite=overwrite,
         strict=given["strict"],

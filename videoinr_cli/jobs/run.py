@@ -123,7 +123,9 @@ class _Job:
         progress: ProgressCallback | None,
         on_segment: SegmentCallback | None,
     ) -> None:
-        self._plan, self._manifest, self._workers, self._model = plan, manifest, workers, model
+        processes = max(workers.count(device) for device in workers)  # that share a device's memory
+        self._plan = dataclasses.replace(plan, processes=processes)
+        self._manifest, self._workers, self._model = manifest, workers, model
         self._progress = progress or (lambda _: None)
         self._on_segment = on_segment or (lambda _: None)
         carrier = carrier_for(plan.format.encoder.name)

@@ -1,0 +1,96 @@
+"""How a picture is cut into tiles that overlap, and how their renderings are blended into one.
+
+Pure geometry: knows nothing of networks, of memory or of what is in a picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from videoinr_cli.options import MIN_TILE_PX
+
+ALIGNMENT_PX = 8
+"""Tiles begin at multiples of this, so that the networks' coarser grids (1/8 of the LR size, at most) lie in
+a tile as they do in the whole picture."""
+
+BLEND_PX = 8
+"""LR pixels on each side of a border between two tiles over which one fades into the other: enough for what
+differs to vanish, and few, as both tiles are rendered there."""
+
+
+class Span(NamedTuple):
+    """A tile along one axis."""
+
+    start: int  # first LR pixel that is encoded, the halo included
+    stop: int  # behind the last one
+    first: int  # first output pixel in which the tile has a share
+    weights: NDArray[np.float32]  # the shares of that pixel and the following ones, in (0, 1]
+
+    @property
+    def last(self) -> int:
+        """The output pixel behind the last one in which the tile has a share."""
+        return self.first + len(self.weights)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tile:
+    """A part of the picture that is encoded by itself."""
+
+    rows: Span
+    columns: Span
+
+
+def tiles(
+    lr_size: tuple[int, int], size: tuple[int, int], tile_px: tuple[int, int], halo_px: int
+) -> list[Tile]:
+    """Cut a picture into tiles of about equal size, row by row.
+
+    Args:
+        lr_size: (H, W) of the picture that is encoded.
+        size: (Ho, Wo) of the one that is rendered.
+        tile_px: the most LR rows and columns of a tile, without its halo.
+        halo_px: LR pixels encoded around each tile, as far as the picture has them.
+    """
+    rows, columns = (spans(*lengths, halo_px=halo_px) for lengths in zip(lr_size, size, tile_px, strict=True))
+    return [Tile(row, column) for row in rows for column in columns]
+
+
+def spans(length: int, output_length: int, tile_px: int, *, halo_px: int) -> list[Span]:
+    """Cut one axis into spans whose weights sum up to 1 at every output pixel.
+
+    Args:
+        length: of the axis, in LR pixels.
+        output_length: in output pixels.
+        tile_px: longest span, without its halo; multiples of `ALIGNMENT_PX` of at least `MIN_TILE_PX` are
+            kept to, others rounded to one.
+        halo_px: see `tiles`; at least `BLEND_PX`, within which the blending happens.
+    """
+    halo_px = max(halo_px, BLEND_PX)
+    halo_px += -halo_px % ALIGNMENT_PX
+    borders = _borders(length, max(MIN_TILE_PX, tile_px // ALIGNMENT_PX * ALIGNMENT_PX))
+    positions = (np.arange(output_length) + 0.5) * (length / output_length)  # in LR pixels, from the edge
+    # how far each pixel has gone over each inner border, from 0 before the blending to 1 after it
+    passed = [
+        np.clip((positions - border) / (2 * BLEND_PX) + 0.5, 0, 1).astype(np.float32)
+        for border in borders[1:-1]
+    ]
+    passed = [np.ones(output_length, np.float32), *passed, np.zeros(output_length, np.float32)]
+    found = []
+    for index, (start, stop) in enumerate(itertools.pairwise(borders)):
+        weights = passed[index] - passed[index + 1]  # at most one of the two is neither 0 nor 1
+        (shares,) = np.nonzero(weights)
+        first, last = int(shares[0]), int(shares[-1]) + 1
+        found.append(Span(max(0, start - halo_px), min(length, stop + halo_px), first, weights[first:last]))
+    return found
+
+
+def _borders(length: int, tile_px: int) -> list[int]:
+    """Return 0, the LR pixels where a tile ends and the next begins, and `length`."""
+    count = -(-length // tile_px)
+    step = -(-length // (count * ALIGNMENT_PX)) * ALIGNMENT_PX  # at most tile_px
+    return [*range(0, length, step), length]
