@@ -134,7 +134,7 @@ def test_one_pair_is_held_at_a_time() -> None:
         view.advance(frame(n), frame(n + 1, is_cut=n == 2))
         view.render(HALF)
         view.render(Fraction(3, 4))
-    assert len(held) == 5, "three pairs, and the frames around the cut, each without the other"
+    assert len(held) == 4, "three pairs, and the frame before the cut without the one after it"
 
 
 def run(view: Renderer, frames: list[GivenFrame], *taus: Fraction) -> None:
