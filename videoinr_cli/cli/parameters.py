@@ -158,12 +158,12 @@ memory_options: Decorator[Any] = group(
         metavar="PX",
         default="auto",
         show_default=True,
-        help="Encode frames in tiles of this many pixels of the source; auto: if they must be, to fit.",
+        help="Largest part of a frame to encode at once, in pixels of the source; auto: what fits in memory.",
     ),
     click.option(
         "--max-memory",
         metavar="SIZE",
-        help="800M, 4G: on the GPU, or else of the process.  [default: most of what is free]",
+        help="Most memory to use, of the GPU or else the process: 800M, 4G.  [default: 80% of what is free]",
     ),
 )
 
