@@ -39,6 +39,10 @@ MAX_WORKERS = 256
 DEFAULT_WEIGHTS = "videoinr-fast"
 """The embedded model."""
 
+MODELS = {"clean": "videoinr-fast", "real": "videoinr-real"}
+"""What to call the embedded models by what they are for: footage as it was shot, and what encoders, noise and
+resizing have left of it."""
+
 ARCHITECTURES = ("videoinr", "videoinr-fast")
 """The networks there are: the published one, and the small one of the embedded weights."""
 

@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 @click.option("--crf", type=float, help="Encode the given frames by x264 at this rate factor first.")
 @click.option(
     "--weights",
+    "--model",
+    "weights",
     multiple=True,
     default=(DEFAULT_WEIGHTS,),
     show_default=True,

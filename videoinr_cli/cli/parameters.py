@@ -131,11 +131,14 @@ encoder_options: Decorator[Any] = group(
 
 model_options: Decorator[Any] = group(
     click.option(
+        "--model",
         "--weights",
+        "weights",
         default=DEFAULT_WEIGHTS,
         show_default=True,
         envvar="VIDEOINR_WEIGHTS",
-        help="The model: a name of videoinr weights list, a file, or hf:OWNER/REPO/FILE.",
+        help="The model: clean, or real for compressed and noisy footage; a name of videoinr weights list, a file, "
+        "or hf:OWNER/REPO/FILE.",
     ),
     click.option(
         "--device",

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from videoinr_cli.errors import WeightsError
+from videoinr_cli.options import MODELS
 from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import (
     SUFFIX,
@@ -69,12 +70,14 @@ def all_weights() -> list[Weights]:
 def find_weights(text: str | os.PathLike[str]) -> Path:
     """Turn a name, a path or ``hf:owner/repository/file[@revision]`` into the path of a file that is here.
 
+    ``clean`` and ``real`` are names too: what the embedded models are for, see `MODELS`.
     What is on a hub, or known by name only, is fetched unless it has been.
 
     Raises:
         WeightsError: none of these, or it cannot be fetched; the message says what there is instead.
     """
     text = os.fspath(text)
+    text = MODELS.get(text, text)
     if (embedded := embedded_file(text)) is not None:
         return embedded
     if text.startswith(HUB_PREFIX):
