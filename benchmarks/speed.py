@@ -171,7 +171,7 @@ def measure_embedded(width: int, height: int, pairs: int) -> Cost:
     from videoinr_cli.pipeline import upscale_video
     from videoinr_cli.weights import load_model
 
-    frames = max(12, 4 * pairs)
+    frames = max(48, 4 * pairs)  # enough that what an encoder still holds at the end is not most of it
     spent = [0.0]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "source.mkv")

@@ -137,8 +137,8 @@ model_options: Decorator[Any] = group(
         default=DEFAULT_WEIGHTS,
         show_default=True,
         envvar="VIDEOINR_WEIGHTS",
-        help="The model: clean, or real for compressed and noisy footage; a name of videoinr weights list, a file, "
-        "or hf:OWNER/REPO/FILE.",
+        help="The model: clean, or real for compressed and noisy footage; a name of videoinr weights list, "
+        "a file, or hf:OWNER/REPO/FILE.",
     ),
     click.option(
         "--device",

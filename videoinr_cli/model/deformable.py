@@ -69,8 +69,8 @@ def deformable_convolution(
     """
     batch, channels, height, width = x.shape
     is_nchw = x.is_contiguous()
-    offset, mask = offset_mask.split((2 * TAPS * groups, TAPS * groups), 1)
     if deform_conv2d is not None and x.is_cuda:
+        offset, mask = offset_mask.split((2 * TAPS * groups, TAPS * groups), 1)
         operator: Callable[..., Tensor] = deform_conv2d
         return operator(x, offset, weight, bias, padding=1, mask=mask.sigmoid())
     # Zeros around, one before and two behind, make the four pixels of any clamped position exist.
@@ -81,35 +81,35 @@ def deformable_convolution(
     rows = max(1, (CHUNK_PIXELS_GPU if x.is_cuda else CHUNK_PIXELS) // (width * batch))
     parts = []
     for top in range(0, height, rows):
-        part = offset[:, :, top : top + rows].unflatten(1, (groups, TAPS, 2))
-        strength = mask[:, :, top : top + rows].sigmoid().unflatten(1, (groups, TAPS))
-        index, share = _sampling(part[:, :, :, 0], part[:, :, :, 1], strength, top, height, width)
+        # a pixel's samples side by side, so that they are the convolution's columns as they come
+        guide = offset_mask[:, :, top : top + rows].permute(0, 2, 3, 1).contiguous()
+        index, share = _sampling(guide, groups, top, height)
         columns = F.embedding_bag(index, table, mode="sum", per_sample_weights=share)
-        columns = columns.view(batch, groups * TAPS, -1, channels // groups)  # (B, G 9, Q, C / G)
-        columns = columns.transpose(1, 2).reshape(batch, -1, width, TAPS * channels)
-        convolved = dense(columns, kernel, bias).permute(0, 3, 1, 2)
+        convolved = dense(columns.view(batch, -1, width, TAPS * channels), kernel, bias).permute(0, 3, 1, 2)
         parts.append(convolved.contiguous() if is_nchw else convolved)
     return torch.cat(parts, 2)
 
 
-def _sampling(
-    dy: Tensor, dx: Tensor, strength: Tensor, top: int, height: int, width: int
-) -> tuple[Tensor, Tensor]:
+def _sampling(guide: Tensor, groups: int, top: int, height: int) -> tuple[Tensor, Tensor]:
     """Find the four table rows of every sample and their weights.
 
     Args:
-        dy, dx, strength: (B, G, 9, h, W) offsets in pixels and masks of the rows from `top` on.
-        height, width: of the whole picture, without the table's zeros.
+        guide: (B, h, W, 27 * groups) float32, offsets and masks of the rows from `top` on, see
+            `deformable_convolution`.
+        height: of the whole picture, without the table's zeros.
 
     Returns:
-        (N, 4) int32 and (N, 4) float32; N counts batch, groups, taps, rows and columns in this order.
+        (N, 4) int32 and (N, 4) float32; N counts batch, rows, columns, groups and taps in this order.
     """
-    batch, groups, _, rows, _ = dy.shape
-    device = dy.device
-    tap = torch.arange(TAPS, device=device).view(-1, 1, 1)
+    batch, rows, width, _ = guide.shape
+    device = guide.device
+    samples = TAPS * groups
+    dy, dx = guide[..., : 2 * samples].unflatten(-1, (samples, 2)).unbind(-1)  # (B, h, W, 9 groups)
+    strength = guide[..., 2 * samples :].sigmoid()
+    tap = torch.arange(TAPS, device=device).repeat(groups)
     # The tap's own -1 and the table's one row and column of zeros in front cancel.
-    y = (dy + (tap // 3 + torch.arange(top, top + rows, device=device).view(-1, 1))).clamp(0, height + 1)
-    x = (dx + (tap % 3 + torch.arange(width, device=device))).clamp(0, width + 1)
+    y = (dy + (tap // 3 + torch.arange(top, top + rows, device=device).view(-1, 1, 1))).clamp(0, height + 1)
+    x = (dx + (tap % 3 + torch.arange(width, device=device).view(-1, 1))).clamp(0, width + 1)
     y_floor, x_floor = y.floor(), x.floor()
     down, right = y - y_floor, x - x_floor
     lower = down * strength
@@ -119,8 +119,8 @@ def _sampling(
     share = torch.stack((upper_left, upper_right, lower - lower_right, lower_right), -1)
 
     row_stride = (width + 3) * groups
-    group = torch.arange(groups, dtype=torch.int32, device=device).view(-1, 1, 1, 1)
-    picture = torch.arange(batch, dtype=torch.int32, device=device).view(-1, 1, 1, 1, 1)
+    group = torch.arange(groups, dtype=torch.int32, device=device).repeat_interleave(TAPS)
+    picture = torch.arange(batch, dtype=torch.int32, device=device).view(-1, 1, 1, 1)
     base = picture * ((height + 3) * row_stride) + group
     corner = y_floor.int() * row_stride + x_floor.int() * groups + base
     index = torch.stack((corner, corner + groups, corner + row_stride, corner + (row_stride + groups)), -1)
