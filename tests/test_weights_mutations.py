@@ -140,7 +140,7 @@ def test_no_damaged_file_does_any_harm(originals: list[Path], tmp_path: Path) ->
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "TMPDIR": str(tmp_path / "scratch"), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "TMPDIR": str(tmp_path / "scratch"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
         check=False,
     )
     assert done.returncode == 0, done.stderr
