@@ -69,6 +69,11 @@ def test_one_tile_is_the_whole_picture() -> None:
         assert (span.weights == 1).all()
 
 
+def test_a_picture_that_fits_is_one_tile_whatever_its_size() -> None:
+    for length in (33, 180, 181, 1080):
+        assert len(spans(length, 4 * length, length, halo_px=32)) == 1
+
+
 def test_neighbours_fade_into_each_other_around_their_border() -> None:
     first, second = spans(128, 256, 64, halo_px=16)
     assert (first.start, first.stop, second.start, second.stop) == (0, 80, 48, 128)

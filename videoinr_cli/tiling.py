@@ -72,7 +72,8 @@ def spans(length: int, output_length: int, tile_px: int, *, halo_px: int) -> lis
     """
     halo_px = max(halo_px, BLEND_PX)
     halo_px += -halo_px % ALIGNMENT_PX
-    borders = _borders(length, max(MIN_TILE_PX, tile_px // ALIGNMENT_PX * ALIGNMENT_PX))
+    longest = length if tile_px >= length else max(MIN_TILE_PX, tile_px // ALIGNMENT_PX * ALIGNMENT_PX)
+    borders = _borders(length, longest)
     positions = (np.arange(output_length) + 0.5) * (length / output_length)  # in LR pixels, from the edge
     # how far each pixel has gone over each inner border, from 0 before the blending to 1 after it
     passed = [
