@@ -140,7 +140,12 @@ def test_no_damaged_file_does_any_harm(originals: list[Path], tmp_path: Path) ->
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "TMPDIR": str(tmp_path / "scratch"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "TMPDIR": str(tmp_path / "scratch"),
+            "OMP_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",  # a folder for it would count as one that a file has made
+        },
         check=False,
     )
     assert done.returncode == 0, done.stderr
