@@ -32,7 +32,8 @@ def test_a_summary_tells_what_was_converted_and_how_large_the_output_is(
     source = make_clip("in.mkv", "-c:a", "pcm_s16le", frames=3, audio=True)
     with caplog.at_level(logging.INFO, "videoinr_cli"):
         summary = upscale_video(source, tmp_path / "out.mp4", UpscaleOptions(scale=1), model=build(TINY))
-    assert summary.notes == ("mp4 cannot hold audio stream 1 (pcm_s16le): it becomes aac",)
+    (note,) = (note for note in summary.notes if "colours" not in note)
+    assert note == "mp4 cannot hold audio stream 1 (pcm_s16le): it becomes aac"
     assert summary.output_bytes == (tmp_path / "out.mp4").stat().st_size
 
 

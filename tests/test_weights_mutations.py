@@ -47,6 +47,8 @@ def watch(event, arguments):
         return
     if arguments and str(arguments[0]).startswith(SCRATCH):
         return  # torch makes and removes a folder there to see whether an old checkpoint is a tar file
+    if event == "os.mkdir" and not str(arguments[0]).endswith("executed"):
+        return  # folders of compiled modules; the one that hostile files make is named so
     writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
     if writes or (event.startswith(FORBIDDEN) and event not in ALLOWED):
         told.append(event)
