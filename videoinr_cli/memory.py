@@ -41,6 +41,9 @@ QUEUED_PICTURES = 8
 """Frames of the source, and of the output, that are under way between the stages on the host: three wait in a
 queue (`pipeline.QUEUED_FRAMES`), and the stages on its two ends hold up to two each."""
 
+LIBRARY_BYTES = 24 << 20
+"""What the libraries hold beside the tensors on a CPU, whatever the size of the picture: code made for the shapes at
+hand, scratch, and freed pages between live ones. 7 to 22 MiB were measured."""
 
 SHORTAGE = re.compile(
     r"out of memory|(not enough|can't allocate) memory|bad_alloc|ALLOC(ATION)?_FAILED"
@@ -126,7 +129,7 @@ def needed_bytes(model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, 
     needed += max(footprint.encoding * most, drawing)
     needed += PICTURE_BYTES * pixels * held_pictures
     if next(model.parameters()).device.type == "cpu":
-        needed += QUEUED_PICTURES * 3 * (pixels + lr_size[0] * lr_size[1])
+        needed += LIBRARY_BYTES + QUEUED_PICTURES * 3 * (pixels + lr_size[0] * lr_size[1])
     return needed
 
 
