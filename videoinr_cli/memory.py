@@ -42,8 +42,8 @@ QUEUED_PICTURES = 8
 queue (`pipeline.QUEUED_FRAMES`), and the stages on its two ends hold up to two each."""
 
 LIBRARY_BYTES = 24 << 20
-"""What the libraries hold beside the tensors on a CPU, whatever the size of the picture: code made for the shapes at
-hand, scratch, and freed pages between live ones. 7 to 22 MiB were measured."""
+"""What the libraries hold beside the tensors on a CPU, whatever the size of the picture: code made for the
+shapes at hand, scratch, and freed pages between live ones. 7 to 22 MiB were measured."""
 
 SHORTAGE = re.compile(
     r"out of memory|(not enough|can't allocate) memory|bad_alloc|ALLOC(ATION)?_FAILED"
