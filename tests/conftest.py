@@ -7,8 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from tests.tiny import TINY
 from videoinr_cli.media.ffmpeg import find_ffmpeg
+from videoinr_cli.model import build
+from videoinr_cli.weights import save_model
 
 RunFfmpeg = Callable[..., None]
 MakeClip = Callable[..., Path]
@@ -55,3 +59,12 @@ def make_clip(run_ffmpeg: RunFfmpeg, tmp_path: Path) -> MakeClip:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file with the tiny network's weights, untrained."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_model(build(TINY), path, {})
+    return path

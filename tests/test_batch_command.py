@@ -12,26 +12,17 @@ from typing import Any
 import av
 import pytest
 
+from tests.command import check_one_line, run
 from tests.conftest import MakeClip
-from tests.test_cli import run
-from tests.tiny import TINY
 from videoinr_cli.batch import estimate, events
 from videoinr_cli.batch import run as batch_run
 from videoinr_cli.batch.plan import Task
 from videoinr_cli.cli import json_lines
-from videoinr_cli.model import build
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
 from videoinr_cli.pipeline import Summary
-from videoinr_cli.weights import load_model, save_model
+from videoinr_cli.weights import load_model
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.safetensors"
-    save_model(build(TINY), path, {})
-    return path
 
 
 @pytest.fixture
@@ -282,9 +273,7 @@ def test_a_list_of_inputs(
 )
 def test_wrong_usage_exits_2(arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("upscale", *arguments) == 2
-    said = capfd.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    check_one_line(capfd.readouterr().err, words)
 
 
 def test_skipped_outputs_are_a_success(
@@ -369,9 +358,7 @@ class TestWhereOptionsComeFrom:
         preset = tmp_path / "bad.toml"
         preset.write_text(text)
         assert run("upscale", source, "-o", tmp_path / "out.mkv", "--preset-file", preset) == 2
-        said = capfd.readouterr().err
-        assert words in said
-        assert said.count("\n") == 1
+        check_one_line(capfd.readouterr().err, words)
 
     def test_a_missing_preset_file_is_wrong_usage(
         self, source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]

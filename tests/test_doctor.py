@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 import torch
 
+from tests.command import check_one_line, run
 from tests.tiny import TINY
 from videoinr_cli import doctor
-from videoinr_cli.cli import main
 from videoinr_cli.doctor import Job, measure
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.model import build
-from videoinr_cli.weights import save_model
 
 SMALL = Job("small", (32, 24), (64, 48), 2)
 
@@ -32,28 +31,13 @@ def _small_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     find_ffmpeg.cache_clear()
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path / "tiny.safetensors"
-    save_model(build(TINY), path, {})
-    return path
-
-
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        main(["doctor", *map(str, arguments)])
-    assert isinstance(left.value.code, int)
-    return left.value.code
-
-
 def read(capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(capfd.readouterr().out)
     return found
 
 
 def test_finds_what_is_there(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run("--json", "--weights", weights) == 0
+    assert run("doctor", "--json", "--weights", weights) == 0
     found = read(capfd)
     assert found["is_well"]
     assert found["python"] == sys.version.split()[0]
@@ -71,7 +55,7 @@ def test_finds_what_is_there(weights: Path, capfd: pytest.CaptureFixture[str]) -
 
 
 def test_says_it_in_words(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run("--weights", weights) == 0
+    assert run("doctor", "--weights", weights) == 0
     said = capfd.readouterr().out
     for words in (f"torch {torch.__version__}", "device cpu", "libx264", "GiB free", "frames/s"):
         assert words in said
@@ -81,11 +65,10 @@ def test_missing_ffmpeg_is_essential(
     weights: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FFMPEG_PATH", "no-such-program")
-    assert run("--weights", weights) == 1
+    assert run("doctor", "--weights", weights) == 1
     said = capfd.readouterr()
     assert "frames/s" in said.out, "the rest is still told"
-    assert "error: FFMPEG_PATH is 'no-such-program'" in said.err
-    assert said.err.count("\n") == 1
+    check_one_line(said.err, "error: FFMPEG_PATH is 'no-such-program'")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
@@ -104,7 +87,7 @@ def test_encoders_must_work_to_be_told(
     )
     script.chmod(0o755)
     monkeypatch.setenv("FFMPEG_PATH", str(script))
-    assert run("--json", "--weights", weights) == 1
+    assert run("doctor", "--json", "--weights", weights) == 1
     found = read(capfd)
     assert found["ffmpeg"] == {"path": str(script), "version": "7.1-test", "encoders": ["libx265"]}
     assert [problem["what"] for problem in found["problems"]] == [
@@ -115,7 +98,7 @@ def test_encoders_must_work_to_be_told(
 def test_damaged_weights_are_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(b"nothing of use")
-    assert run("--weights", damaged) == 1
+    assert run("doctor", "--weights", damaged) == 1
     assert "damaged.safetensors" in capfd.readouterr().err
 
 

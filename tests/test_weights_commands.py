@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.command import check_one_line, run
 from tests.tiny import TINY
-from videoinr_cli.cli import main
 from videoinr_cli.cli.parameters import model_options
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.model import build
@@ -33,13 +31,6 @@ def mine(tmp_path: Path) -> Path:
     path = tmp_path / "mine.safetensors"
     save_model(build(TINY), path, {"licence": "CC0", "odd": "a\x1b[2Jb"})
     return path
-
-
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        main([str(argument) for argument in arguments])
-    assert isinstance(left.value.code, int)
-    return left.value.code
 
 
 def test_manifest_is_that_of_the_embedded_files() -> None:
@@ -156,9 +147,7 @@ def test_wrong_request_is_one_line(
     arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("download-weights", *arguments) == code
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    check_one_line(capsys.readouterr().err, words)
 
 
 def test_damaged_record_is_named(mine: Path, folder: Path) -> None:
@@ -175,16 +164,6 @@ def test_damaged_record_is_named(mine: Path, folder: Path) -> None:
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*command.split(), "--help") == 0
     assert f"Usage: videoinr {command}" in capsys.readouterr().out
-
-
-def test_list_needs_no_torch() -> None:
-    code = (
-        "import sys\nfrom videoinr_cli.cli import main\n"
-        "try: main(['weights', 'list'])\nexcept SystemExit as left: assert left.code == 0\n"
-        "assert not {'torch', 'huggingface_hub'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_embedded_weights_are_not_fetched(capsys: pytest.CaptureFixture[str]) -> None:

@@ -89,7 +89,7 @@ class _OutputFrame:
     pts: int  # in ticks of the output's time base
 
 
-class _FileSettings(TypedDict):
+class _FileSettings(TypedDict, total=False):
     end_pts: int | None
     last_pts: int | None
     speed: Fraction
@@ -162,16 +162,8 @@ class Plan:
         return dataclasses.replace(self, options=options, part=part, destination=path)
 
     def open_writer(self) -> VideoWriter:
-        if self.part is None:
-            return VideoWriter(
-                self.destination,
-                self.size,
-                self.timeline.time_base,
-                self.source,
-                self.options.encode,
-                frame_rate=self.timeline.rate,
-                **self._file_settings(),
-            )
+        """Return what takes the pictures: those of a part go into a file that holds nothing else."""
+        alone: _FileSettings = {"speed": self.options.speed, "overwrite": True}
         return VideoWriter(
             self.destination,
             self.size,
@@ -179,9 +171,8 @@ class Plan:
             self.source,
             self.options.encode,
             frame_rate=self.timeline.rate,
-            speed=self.options.speed,
-            overwrite=True,
-            alone=True,
+            alone=self.part is not None,
+            **(self._file_settings() if self.part is None else alone),
         )
 
     def open_packet_writer(self, template: VideoStream) -> PacketWriter:

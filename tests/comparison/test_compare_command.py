@@ -13,21 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.command import check_one_line, run
 from tests.conftest import MakeClip
-from videoinr_cli.cli import main
 from videoinr_cli.comparison.page import Comparison, Curve, ShownFrame, ShownVideo, render_page
 from videoinr_cli.comparison.quality import likeness
 from videoinr_cli.comparison.run import SEEK_SECONDS
 
 LOSSLESS = ("-c:v", "ffv1", "-pix_fmt", "bgr0")
 EACH_ANOTHER = "noise=alls=40:allf=t"  # so that no two frames are the same
-
-
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        main(["compare", *map(str, arguments)])
-    assert isinstance(left.value.code, int)
-    return left.value.code
 
 
 def data_of(page: Path) -> dict[str, Any]:
@@ -61,7 +54,7 @@ def test_measures_both_against_the_reference(
     reference = make_clip("reference.mkv", *LOSSLESS, frames=6)
     a = make_clip("a.mkv", *LOSSLESS, frames=6, filters="eq=brightness=0.05")
     page = tmp_path / "page.html"
-    assert run(a, reference, "--reference", reference, "-o", page) == 0
+    assert run("compare", a, reference, "--reference", reference, "-o", page) == 0
     said = capfd.readouterr().err
     assert "6 frames (every frame)" in said
     assert "PSNR B: inf dB" in said
@@ -79,7 +72,7 @@ def test_measures_both_against_the_reference(
 def test_a_video_of_twice_the_rate_and_size(make_clip: MakeClip, tmp_path: Path) -> None:
     a = make_clip("a.mkv", *LOSSLESS, frames=5, rate="25", filters=EACH_ANOTHER)
     b = make_clip("b.mkv", *LOSSLESS, frames=10, rate="50", size=(128, 96), filters=EACH_ANOTHER)
-    assert run(a, b, "-q", "-o", tmp_path / "page.html") == 0
+    assert run("compare", a, b, "-q", "-o", tmp_path / "page.html") == 0
     data = data_of(tmp_path / "page.html")
     pictures = [frame["pictures"] for frame in data["frames"]]
     assert len(pictures) == 10
@@ -94,11 +87,11 @@ def test_a_video_of_twice_the_rate_and_size(make_clip: MakeClip, tmp_path: Path)
 
 def test_far_apart_frames_are_entered_where_they_are(make_clip: MakeClip, tmp_path: Path) -> None:
     source = make_clip("in.mp4", "-g", 5, frames=60, rate="5", filters=EACH_ANOTHER)
-    assert run(source, source, "-q", "--frames", 4, "-o", tmp_path / "spread.html") == 0
+    assert run("compare", source, source, "-q", "--frames", 4, "-o", tmp_path / "spread.html") == 0
     spread = data_of(tmp_path / "spread.html")
     assert [frame["seconds"] for frame in spread["frames"]] == [0, 3, 6, 9]
     assert SEEK_SECONDS <= 15 / 5, "not far enough apart"
-    assert run(source, source, "-q", "-o", tmp_path / "all.html") == 0
+    assert run("compare", source, source, "-q", "-o", tmp_path / "all.html") == 0
     every = {frame["seconds"]: frame for frame in data_of(tmp_path / "all.html")["frames"]}
     assert [every[frame["seconds"]] for frame in spread["frames"]] == spread["frames"]
 
@@ -108,14 +101,14 @@ def test_stays_within_its_size(
 ) -> None:
     noisy = make_clip("noisy.mkv", *LOSSLESS, frames=8, filters="noise=alls=100:allf=t", size=(160, 120))
     page = tmp_path / "page.html"
-    assert run(noisy, noisy, "-o", page, "--max-mb", "0.1") == 0
+    assert run("compare", noisy, noisy, "-o", page, "--max-mb", "0.1") == 0
     pictures = sum(len(p) for frame in data_of(page)["frames"] for p in frame["pictures"])
     assert pictures <= 100_000
     said = capfd.readouterr().err
     assert f"{page.stat().st_size / 1e6:.1f} MB; the size is used up" in said
     assert any("used up" in note for note in data_of(page)["notes"])
 
-    assert run(noisy, noisy, "-o", tmp_path / "none.html", "--max-mb", "0.001") == 2
+    assert run("compare", noisy, noisy, "-o", tmp_path / "none.html", "--max-mb", "0.001") == 2
     assert "--max-mb" in capfd.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["noisy.mkv", "page.html"]
 
@@ -125,10 +118,10 @@ def test_existing_page_needs_permission(
 ) -> None:
     source, page = make_clip("in.mp4", frames=2), tmp_path / "page.html"
     page.write_text("precious")
-    assert run(source, source, "-o", page) == 1
+    assert run("compare", source, source, "-o", page) == 1
     assert "exists" in capfd.readouterr().err
     assert page.read_text() == "precious"
-    assert run(source, source, "-q", "-y", "-o", page) == 0
+    assert run("compare", source, source, "-q", "-y", "-o", page) == 0
 
 
 @pytest.mark.parametrize(
@@ -149,10 +142,8 @@ def test_mistakes_get_one_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     source = make_clip("in.mp4", frames=2)
-    assert run(source, source, "-o", tmp_path / "page.html", *arguments) == code
-    said = capfd.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    assert run("compare", source, source, "-o", tmp_path / "page.html", *arguments) == code
+    check_one_line(capfd.readouterr().err, words)
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 

@@ -9,33 +9,14 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from tests.command import check_one_line, run
 from tests.conftest import MakeClip
-from tests.tiny import TINY
-from videoinr_cli.cli import main
 from videoinr_cli.errors import OptionError
-from videoinr_cli.model import build
 from videoinr_cli.options import PreviewOptions, Region, parse_time
 from videoinr_cli.preview.sheet import GAP_PX
-from videoinr_cli.weights import save_model
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_model(build(TINY), path, {})
-    return path
-
-
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as left:
-        main(["preview", *map(str, arguments)])
-    assert isinstance(left.value.code, int)
-    return left.value.code
 
 
 def decoded(path: Path) -> list[tuple[Fraction, NDArray[Any]]]:
@@ -51,7 +32,7 @@ def test_shows_a_moment(
     source = make_clip("in.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0", frames=20, rate="25")
     picture = tmp_path / "look.png"
     arguments = [source, "--at", "0.5", "--region", "8,4,32,24", "--scale", 3, "--weights", weights]
-    assert run(*arguments, "--strip", "-o", picture) == 0
+    assert run("preview", *arguments, "--strip", "-o", picture) == 0
     assert "look.png: region 8,4,32,24; the whole video: about" in capfd.readouterr().err
     with Image.open(picture) as opened:
         sheet = np.asarray(opened.convert("RGB"))
@@ -64,14 +45,14 @@ def test_shows_a_moment(
     assert min(differences) == 0, "the source's pixels are nowhere in the first column"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mkv", "look.png"]
 
-    assert run(*arguments, "-o", picture) == 1
+    assert run("preview", *arguments, "-o", picture) == 1
     assert "exists" in capfd.readouterr().err
 
 
 def test_plays_a_moment(make_clip: MakeClip, weights: Path, tmp_path: Path) -> None:
     source = make_clip("in.mp4", frames=20, rate="25")
     options = ["--at", "0:00.2", "--seconds", "0.24", "--fps", "2x", "--scale", 2, "-q"]
-    assert run(source, *options, "--weights", weights, "-o", tmp_path / "look.png") == 0
+    assert run("preview", source, *options, "--weights", weights, "-o", tmp_path / "look.png") == 0
     assert [seconds for seconds, _ in decoded(tmp_path / "look.mp4")] == [Fraction(n, 50) for n in range(12)]
     assert (tmp_path / "look.png").is_file()
 
@@ -96,10 +77,8 @@ def test_wrong_usage_gets_one_line(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     source = make_clip("in.mp4", frames=3)
-    assert run(source, "-o", tmp_path / "look.png", *arguments) == 2
-    said = capfd.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    assert run("preview", source, "-o", tmp_path / "look.png", *arguments) == 2
+    check_one_line(capfd.readouterr().err, words)
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 

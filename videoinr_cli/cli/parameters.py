@@ -5,6 +5,7 @@ Knows nothing of what a command does with them.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -222,7 +223,30 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
     Raises:
         OptionError: a value makes no sense, or two of them exclude each other.
     """
-    size, fps, max_memory = given["size"], given["fps"], given["max_memory"]
+    max_memory = given["max_memory"]
+    return dataclasses.replace(
+        read_picture_options(given, overwrite=overwrite),
+        tile=parse_tile(given["tile"]),
+        max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
+        strict=given["strict"],
+        speed=parse_speed(given["speed"]),
+        audio=given["audio"],
+        encode=EncodeOptions(
+            codec=given["codec"],
+            crf=given["crf"],
+            preset=given["preset"],
+            pix_fmt=given["pix_fmt"],
+            extra=tuple(map(_key_value, given["encoder_option"])),
+        ),
+    )
+
+
+def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -> UpscaleOptions:
+    """Return what the values of the options for size, time, reading and the model ask for, and no others.
+
+    For the arguments and errors see `read_upscale_options`.
+    """
+    size, fps = given["size"], given["fps"]
     return UpscaleOptions(
         scale=given["scale"],
         size=None if size is None else parse_size(size),
@@ -231,21 +255,9 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         device=given["device"],
         precision=given["precision"],
         weights=given["weights"],
-        tile=parse_tile(given["tile"]),
-        max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
         scene_threshold=given["scene_threshold"],
         overwrite=overwrite,
-        strict=given["strict"],
-        speed=parse_speed(given["speed"]),
-        audio=given["audio"],
         read=as_read_options(given),
-        encode=EncodeOptions(
-            codec=given["codec"],
-            crf=given["crf"],
-            preset=given["preset"],
-            pix_fmt=given["pix_fmt"],
-            extra=tuple(map(_key_value, given["encoder_option"])),
-        ),
     )
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from videoinr_cli.cli.parameters import (
-    as_read_options,
     model_options,
     read_options,
+    read_picture_options,
     size_options,
     time_options,
 )
-from videoinr_cli.options import PreviewOptions, Region, TargetRate, UpscaleOptions, parse_size, parse_time
+from videoinr_cli.options import PreviewOptions, Region, parse_time
 
 
 @click.command("preview")
@@ -56,24 +56,12 @@ def preview(
     videoinr preview in.mp4 --at 00:01:10 --strip
     videoinr preview in.mp4 --at 1:10 --seconds 2 --fps 2x --region 600,300,320,180 -o look.png
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
-    size, fps = given["size"], given["fps"]
     options = PreviewOptions(
         at_seconds=None if at is None else parse_time(at),
         seconds=Fraction(0) if seconds is None else parse_time(seconds),
         region=None if region is None else Region.parse(region),
         strip=strip,
-        upscale=UpscaleOptions(
-            scale=given["scale"],
-            size=None if size is None else parse_size(size),
-            height=given["height"],
-            fps=None if fps is None else TargetRate.parse(fps),
-            device=given["device"],
-            precision=given["precision"],
-            weights=given["weights"],
-            scene_threshold=given["scene_threshold"],
-            overwrite=overwrite,
-            read=as_read_options(given),
-        ),
+        upscale=read_picture_options(given, overwrite=overwrite),
     )
     if quiet:
         logging.getLogger("videoinr_cli").setLevel(logging.ERROR)
