@@ -50,7 +50,7 @@ def content_of(path: Path) -> Content:
             *(stream.codec.canonical_name, context.width, context.height, context.pix_fmt),
             *(context.color_range, context.colorspace, context.color_primaries, context.color_trc),
             *(stream.sample_aspect_ratio, stream.metadata.get("language"), container.metadata.get("title")),
-            len(container.chapters()),
+            *(stream.duration, stream.metadata.get("DURATION"), len(container.chapters())),
         )
     others = []
     with av.open(str(path)) as container:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import MakeClip
-from tests.jobs.conftest import RunJob, content_of
+from tests.conftest import MakeClip, RunFfmpeg
+from tests.jobs.conftest import GRAIN, RunJob, content_of
 from videoinr_cli import pipeline
 from videoinr_cli.errors import OutputError, VideoInrError
 from videoinr_cli.jobs.run import SegmentDone
@@ -63,6 +63,57 @@ def test_a_range_at_another_speed_in_segments(source: Path, tmp_path: Path, run:
     run(source, tmp_path / "many.mp4", **wanted, segment_seconds=0.3)
     assert content_of(tmp_path / "many.mp4") == content_of(tmp_path / "one.mp4")
     assert content_of(tmp_path / "one.mp4").pictures
+
+
+MakeSource = Callable[[MakeClip, RunFfmpeg], Path]
+
+
+def uneven(make_clip: MakeClip, _: RunFfmpeg) -> Path:
+    stamps = f"{GRAIN},settb=1/90000,setpts='30*(N*N+90*N)'"
+    options = ("-bf", 2, "-g", 9, "-fps_mode", "passthrough", "-enc_time_base:v", "1:90000")
+    return make_clip("in.mp4", *options, frames=50, audio=True, filters=stamps)
+
+
+def turned(make_clip: MakeClip, run_ffmpeg: RunFfmpeg) -> Path:
+    flat = make_clip("flat.mp4", "-bf", 2, "-g", 9, frames=50, audio=True, filters=GRAIN)
+    run_ffmpeg("-display_rotation", 90, "-i", flat, "-c", "copy", flat.with_name("in.mp4"))
+    return flat.with_name("in.mp4")
+
+
+def woven(make_clip: MakeClip, _: RunFfmpeg) -> Path:
+    options = ("-c:v", "mpeg2video", "-q:v", 2, "-bf", 2, "-g", 9, "-flags", "+ildct+ilme", "-c:a", "mp2")
+    fields = f"{GRAIN},format=yuv420p,tinterlace=interleave_top"
+    return make_clip("in.ts", *options, rate="50", frames=50, audio=True, filters=fields)
+
+
+RANGE = ReadOptions(start=Fraction(1, 2), end=Fraction(17, 10))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "wanted"),
+    [
+        (uneven, "out.mkv", {}),
+        (uneven, "out.mp4", {"fps": "60", "read": RANGE}),
+        (turned, "out.mp4", {"speed": Fraction(1, 2), "read": RANGE}),
+        (woven, "out.mkv", {}),
+        (woven, "out.mp4", {"speed": Fraction(3, 2), "fps": "30", "audio": "drop"}),
+    ],
+)
+def test_any_source_in_segments(
+    make: MakeSource,
+    name: str,
+    wanted: dict[str, Any],
+    tmp_path: Path,
+    make_clip: MakeClip,
+    run_ffmpeg: RunFfmpeg,
+    run: RunJob,
+) -> None:
+    clip, segments = make(make_clip, run_ffmpeg), Log()
+    one, many = tmp_path / f"one-{name}", tmp_path / f"many-{name}"
+    run(clip, one, encode=LOSSLESS, **wanted, **WHOLE)
+    run(clip, many, encode=LOSSLESS, **wanted, segment_seconds=0.3, on_segment=segments.done.append)
+    assert content_of(many) == content_of(one)
+    assert len(segments.done) >= 4
 
 
 @dataclasses.dataclass

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.probe import probe
+from videoinr_cli.media.reader import read_frames
 
 MakeClip = Callable[..., Path]
 RunFfmpeg = Callable[..., None]
@@ -45,6 +47,32 @@ def test_durations_are_of_the_video_and_not_of_the_file(
     sound = ("-f", "lavfi", "-i", "sine=duration=2")
     run_ffmpeg("-i", picture, *sound, "-map", 0, "-map", 1, "-c:v", codec, clip)
     assert probe(clip).duration == Fraction(2, 5)
+
+
+def test_an_end_before_the_last_frame_is_not_believed(make_clip: MakeClip) -> None:
+    """What ffmpeg writes of a variable rate with B-frames: the track's end lies before its last frame."""
+    uneven = "settb=1/90000,setpts='30*(N*N+90*N)'"
+    options = ("-bf", 2, "-fps_mode", "passthrough", "-enc_time_base", "1:90000")
+    clip = make_clip("in.mp4", *options, filters=uneven, frames=50)
+    last = 30 * (49**2 + 90 * 49)
+    with av.open(str(clip)) as container:
+        assert (container.streams.video[0].duration or 0) < last
+    info = probe(clip)
+    assert info.last_pts == last
+    assert info.end_pts == last + 3600  # as its packet says
+
+
+def test_frames_that_an_edit_list_hides_at_the_end_do_not_count(make_clip: MakeClip) -> None:
+    clip = make_clip("in.mp4", "-movie_timescale", 1000, frames=50)
+    content = bytearray(clip.read_bytes())
+    duration = content.index(b"elst") + 12  # after version, flags and the number of entries
+    assert int.from_bytes(content[duration : duration + 4], "big") == 2000
+    content[duration : duration + 4] = (1000).to_bytes(4, "big")
+    clip.write_bytes(content)
+    info = probe(clip)
+    assert info.duration == 1
+    assert [frame.pts * info.time_base for frame in read_frames(info)] == [Fraction(n, 25) for n in range(25)]
+    assert info.last_pts in (None, 24 * 512)
 
 
 def test_the_colour_that_is_written_is_found(make_clip: MakeClip) -> None:

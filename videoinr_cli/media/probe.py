@@ -136,7 +136,7 @@ def _described(
         start_pts=start,
         last_pts=round(last[0] / time_base) if last else None,
         frame_rate=stream.average_rate or stream.guessed_rate or stream.base_rate or FALLBACK_RATE,
-        duration=_duration(container, stream, start * time_base, last[1] if last else None),
+        duration=_duration(container, stream, start * time_base, last),
         origin=_origin(container),
         sample_aspect_ratio=1 / aspect if sideways else aspect,
         rotation=rotation,
@@ -266,17 +266,27 @@ def _origin(container: InputContainer) -> Fraction:
 
 
 def _duration(
-    container: InputContainer, stream: VideoStream, start: Fraction, packets_end: Fraction | None
+    container: InputContainer, stream: VideoStream, start: Fraction, last: tuple[Fraction, Fraction] | None
 ) -> Fraction | None:
     """Return the seconds from the first frame's start to the last one's end.
 
-    Said by the stream, else by the packets at the end of the file, else by the whole file.
+    Said by the stream, else by the packets at the end of the file, else by the whole file. A stream that ends
+    before its last packet is shown is not believed: ffmpeg writes such mp4 of variable rate with B-frames.
+
+    Args:
+        container: the file.
+        stream: its video.
+        start: when the first frame is shown, in seconds.
+        last: what `_last_packet` found.
     """
+    stated: Fraction | None = None
     if stream.duration is not None and stream.time_base is not None:
         first = stream.start_time * stream.time_base if stream.start_time is not None else start
-        end = first + stream.duration * stream.time_base
-    elif packets_end is not None:
-        end = packets_end
+        stated = first + stream.duration * stream.time_base
+    if stated is not None and (last is None or last[0] < stated):
+        end = stated
+    elif last is not None:
+        end = last[1]
     elif container.duration is not None:
         end = (container.duration + (container.start_time or 0)) * _MICROSECOND
     else:
@@ -292,7 +302,7 @@ def _last_packet(container: InputContainer, stream: VideoStream) -> tuple[Fracti
     try:
         container.seek((container.start_time or 0) + container.duration)
         for packet in container.demux(stream):
-            if packet.pts is not None:
+            if packet.pts is not None and not packet.is_discard:
                 end = packet.pts + (packet.duration or 0)
                 shown = (packet.pts * packet.time_base, end * packet.time_base)
                 last = shown if last is None else max(last, shown)
