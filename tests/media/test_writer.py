@@ -18,6 +18,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.stream import Disposition
 
 from videoinr_cli.errors import FfmpegError, OutputError
 from videoinr_cli.media.formats import output_format
@@ -443,6 +444,59 @@ def test_strict_refuses_to_leave_anything_out(full_clip: Path) -> None:
 def test_webm_gets_opus_and_webvtt(full_clip: Path) -> None:
     out = copy(full_clip, full_clip.with_name("out.webm"), EncodeOptions())
     assert [codec for _, codec, _, _ in streams(out)] == ["vp9", "opus", "opus", "webvtt", "webvtt"]
+
+
+def covers(path: Path) -> list[bytes]:
+    """Return the pictures for the whole file, each the only packet of a stream that says so."""
+    found = []
+    with av.open(str(path)) as container:
+        for stream in container.streams.video:
+            if stream.disposition & Disposition.attached_pic:
+                container.seek(0)
+                (content,) = [bytes(packet) for packet in container.demux(stream) if packet.size]
+                found.append(content)
+    return found
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4"])
+@pytest.mark.parametrize(("holder", "picture"), [("in.mp4", "cover.jpg"), ("in.mkv", "cover.png")])
+def test_a_cover_stays_a_cover(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path, holder: str, picture: str, name: str
+) -> None:
+    """In Matroska as an attached file: a copied stream would be a second video there."""
+    clip = make_clip("plain.mp4", audio=True)
+    cover = make_clip(picture, "-update", 1, frames=1)
+    font = make_clip("font.png", "-update", 1, frames=1)  # as good as any file
+    source = tmp_path / holder
+    if holder == "in.mkv":
+        files = ("-attach", font, "-attach", cover, "-metadata:s:t:0", "mimetype=font/ttf")
+        run_ffmpeg("-i", clip, "-c", "copy", *files, "-metadata:s:t:1", "mimetype=image/png", source)
+    else:
+        run_ffmpeg(
+            *("-i", clip, "-i", cover, "-map", 0, "-map", 1, "-c", "copy"),
+            *("-disposition:v:1", "attached_pic", source),
+        )
+    assert covers(source) == [cover.read_bytes()]
+    out = copy(source, tmp_path / name)
+    assert covers(out) == [cover.read_bytes()]
+    with av.open(str(out)) as container:
+        assert len(container.streams.video) == 2
+        attached = [stream.metadata for stream in container.streams if "mimetype" in stream.metadata]
+        expected = [("cover" + picture[-4:], {".jpg": "image/jpeg", ".png": "image/png"}[picture[-4:]])]
+        if holder == "in.mkv":
+            expected.insert(0, ("font.png", "font/ttf"))
+        expected = expected if name == "out.mkv" else []
+        assert [(tags["filename"], tags["mimetype"]) for tags in attached] == expected
+
+
+def test_a_cover_that_does_not_fit_is_named(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip, cover = make_clip("plain.mp4"), make_clip("cover.png", "-update", 1, frames=1)
+    source = tmp_path / "in.mkv"
+    run_ffmpeg("-i", clip, "-c", "copy", "-attach", cover, "-metadata:s:t", "mimetype=image/png", source)
+    copy(source, tmp_path / "out.mov")
+    assert "mov cannot hold video stream 1 (png): it is left out" in caplog.text
 
 
 def test_a_codec_must_fit_its_container(source: VideoInfo) -> None:

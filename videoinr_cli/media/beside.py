@@ -43,11 +43,12 @@ def beside(
 
     Args:
         source: one file.
-        kept: which streams of it.
+        kept: which streams of it; those that are attached come by other ways.
         speed: how much faster than the source the output is played.
     """
     original = ffmpeg.input(f"file:{source.path}", **_input_options(source))
-    streams = [original[str(keep.stream.index)] for keep in kept]
+    mapped = [keep for keep in kept if not keep.is_attached]
+    streams = [original[str(keep.stream.index)] for keep in mapped]
     streams.append(original["v:9999?"])  # none, but ffmpeg-python drops inputs of which nothing is mapped
     options: dict[str, str | None] = {
         "map_metadata": "1",
@@ -55,7 +56,7 @@ def beside(
         "map_metadata:s:0": f"1:s:{source.stream_index}",
         "disposition:0": "+".join(source.disposition) or "0",
     }
-    for place, keep in enumerate(kept, start=1):
+    for place, keep in enumerate(mapped, start=1):
         options[f"c:{place}"] = keep.encoder
         options[f"map_metadata:s:{place}"] = f"1:s:{keep.stream.index}"
         for name, value in _retimed(keep, source, speed):
@@ -83,7 +84,7 @@ def _retimed(keep: KeptStream, source: VideoInfo, speed: Fraction) -> Iterator[t
     """Yield the options that cut and stretch a stream, without the number of the stream in their names."""
     if keep.stream.kind == "attachment":
         return
-    if "attached_pic" in keep.stream.disposition:
+    if keep.stream.is_cover:
         yield "bsf", "setts=ts=0"  # it has no time of its own, and must not be before the start
     elif keep.stream.kind == "audio" and keep.encoder != "copy":
         filters = list(_sound_filters(source, speed))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 import ffmpeg
@@ -75,8 +76,14 @@ class Job:
     carrier: str | None = None  # the container in which pictures come encoded; None: they come raw
 
 
-def ffmpeg_arguments(job: Job, address: str) -> list[str]:
-    """Return ffmpeg's command line without the program."""
+def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> list[str]:
+    """Return ffmpeg's command line without the program.
+
+    Args:
+        job: what it is to do.
+        address: of the output.
+        attached: options of what goes into the output as files.
+    """
     video = _raw(job) if job.carrier is None else _encoded(job)
     taken = job.source.is_file and not job.is_alone
     streams, options = beside(job.source, job.kept, job.speed) if taken else ([], {})
@@ -91,7 +98,7 @@ def ffmpeg_arguments(job: Job, address: str) -> list[str]:
     stale = [f"{tag}=" for tag, _ in job.source.tags if _STALE_TAGS.match(tag)]
     # ffmpeg-python cannot repeat an option.
     cleared = [word for tag in stale for word in ("-metadata:s:0", tag)]
-    return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *cleared, target, "-y"]
+    return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *cleared, *attached, target, "-y"]
 
 
 def _raw(job: Job) -> ffmpeg.nodes.FilterableStream:

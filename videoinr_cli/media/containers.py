@@ -52,7 +52,8 @@ class Container:
     subtitles: frozenset[str] = frozenset()  # copied
     subtitle_encoder: str | None = None  # for the rest of the text
     more_videos: bool = False
-    cover_art: bool = False
+    covers: frozenset[str] = frozenset()  # pictures that it holds as such
+    attaches_covers: bool = False  # or does so as attached files, not as streams
     attachments: bool = False
     data: bool = False
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
@@ -72,7 +73,7 @@ MP4 = Container(
     subtitles=frozenset({"mov_text", "dvd_subtitle"}),
     subtitle_encoder="mov_text",
     more_videos=True,
-    cover_art=True,
+    covers=frozenset({"mjpeg", "png", "bmp"}),
     settings=(("movflags", "+faststart"),),
     exact_ticks=True,
 )
@@ -81,6 +82,7 @@ MOV = dataclasses.replace(
     muxer="mov",
     audio=_MP4_AUDIO - {"opus", "vorbis", "flac"} | {"pcm"},
     subtitles=frozenset({"mov_text"}),
+    covers=frozenset(),
 )
 MATROSKA = Container(
     muxer="matroska",
@@ -91,7 +93,8 @@ MATROSKA = Container(
     | {"dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "hdmv_text_subtitle", "arib_caption"},
     subtitle_encoder="subrip",
     more_videos=True,
-    cover_art=True,
+    covers=frozenset({"mjpeg", "png", "gif", "tiff", "bmp"}),
+    attaches_covers=True,
     attachments=True,
 )
 WEBM = Container(
@@ -210,6 +213,7 @@ class KeptStream:
 
     stream: StreamInfo
     encoder: str = "copy"  # or the one that converts it
+    is_attached: bool = False  # whether it becomes an attached file
 
     @property
     def becomes(self) -> str:
@@ -239,7 +243,11 @@ def sort_streams(
     wanted = [stream for stream in info.streams if audio == "keep" or stream.kind != "audio"]
     encoders = [(stream, _encoder_for(stream, container, speed)) for stream in wanted]
     return Sorted(
-        kept=tuple(KeptStream(stream, encoder) for stream, encoder in encoders if encoder is not None),
+        kept=tuple(
+            KeptStream(stream, encoder, is_attached=stream.is_cover and container.attaches_covers)
+            for stream, encoder in encoders
+            if encoder is not None
+        ),
         lost=tuple(stream for stream, encoder in encoders if encoder is None and not _is_made_anew(stream)),
     )
 
@@ -292,7 +300,7 @@ def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> s
             return "copy"
         return container.subtitle_encoder if codec in TEXT_SUBTITLES else None
     if stream.kind == "video":
-        fits = container.cover_art if "attached_pic" in stream.disposition else container.more_videos
+        fits = codec in container.covers if stream.is_cover else container.more_videos
         return "copy" if fits else None
     if stream.kind == "attachment":
         return "copy" if container.attachments else None

@@ -29,6 +29,11 @@ class StreamInfo:
     detail: str = ""  # for people: "48000 Hz, stereo"
 
     @property
+    def is_cover(self) -> bool:
+        """Whether it is a picture for the whole file, as players show before it is played."""
+        return "attached_pic" in self.disposition
+
+    @property
     def name(self) -> str:
         """What people may call it: its kind, number and codec."""
         return f"{self.kind} stream {self.index} ({self.codec or 'of unknown codec'})"

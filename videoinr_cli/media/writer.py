@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from videoinr_cli.errors import FfmpegError
 from videoinr_cli.media.command import Clock, Job, ffmpeg_arguments, last_duration, pixel_aspect
 from videoinr_cli.media.containers import carrier_for, kept_streams
+from videoinr_cli.media.covers import attachments
 from videoinr_cli.media.destination import Destination, destination_of, is_standard_output
 from videoinr_cli.media.ffmpeg import FfmpegProcess
 from videoinr_cli.media.formats import output_format
@@ -49,10 +50,12 @@ class _Writer(abc.ABC):
         """Start ffmpeg; the destination has been checked."""
         self._destination = destination
         self._clock = job.clock
-        arguments = ffmpeg_arguments(job, destination.address)
-        destination.reserve()
         self._is_done = False
+        self._attached = contextlib.ExitStack()
+        destination.reserve()
         try:
+            attached = self._attached.enter_context(attachments(job.source, job.kept))
+            arguments = ffmpeg_arguments(job, destination.address, attached)
             self._process = FfmpegProcess(arguments, to_standard_output=to_standard_output)
             try:
                 self._input = self._open_input(f"pipe:{self._process.stdin.fileno()}")
@@ -60,6 +63,7 @@ class _Writer(abc.ABC):
                 self._process.stop()
                 raise
         except BaseException:
+            self._attached.close()
             destination.discard()
             raise
 
@@ -94,6 +98,7 @@ class _Writer(abc.ABC):
         except BaseException:
             self.abort()
             raise
+        self._attached.close()
         self._is_done = True
 
     def interrupt(self) -> None:
@@ -109,6 +114,7 @@ class _Writer(abc.ABC):
         with contextlib.suppress(FfmpegError):  # nobody reads it any more
             self._end_input()
         self._process.stop()
+        self._attached.close()
         self._destination.discard()
 
     def _end_input(self) -> None:
