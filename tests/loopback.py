@@ -29,6 +29,8 @@ class Hub:
     corrupt: bool = False  # bytes other than the hash says
     status: int | None = None  # answered to every request
     headers: dict[str, str] = dataclasses.field(default_factory=dict)  # of plain files, added or replaced
+    page: bytes | None = None  # answered in the place of plain files ...
+    page_unless: str | None = None  # ... unless this is the query
     asked: list[tuple[str, str, str | None]] = dataclasses.field(default_factory=list)  # method, path, range
     agents: set[str] = dataclasses.field(default_factory=set)
     url: str = ""
@@ -83,6 +85,8 @@ def _handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
                 self.list_files(tree[1])
             elif (wanted := re.fullmatch(r"([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)) is not None:
                 self.resolve(*wanted.groups())
+            elif hub.page is not None and urlsplit(self.path).query != hub.page_unless:
+                self.send(hub.page, {"Content-Type": "text/html; charset=utf-8"})
             elif path in hub.files:
                 self.send(hub.files[path], hub.headers)
             else:

@@ -163,15 +163,59 @@ def test_drive_is_asked_for_the_file_itself_and_the_licence_is_told_once(
     assert "https://example.org/theirs" in licence[0].getMessage()
 
 
-def test_page_instead_of_a_file_says_how_to_fetch_by_hand(drive: Hub, tmp_path: Path) -> None:
-    drive.files["files/1a-b_C"] = b"<html>Quota exceeded</html>"
-    drive.headers["Content-Type"] = "text/html; charset=utf-8"
-    with pytest.raises(
-        WeightsError,
-        match=r"web page.*https://example\.org/theirs.*theirs --from FILE.*--weights videoinr-fast",
-    ):
+WARNING_PAGE = b"""<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title>
+<meta http-equiv="content-type" content="text/html; charset=utf-8"/><style>#gbar{height:22px}</style>
+</head><body><p class="uc-warning-caption">Google Drive can&#39;t scan this file for viruses.</p>
+<form id="download-form" action="%s" method="get"><input type="submit" value="Download anyway"/>
+<input type="hidden" name="id" value="1a-b_C"><input type="hidden" name="export" value="download">
+<input type="hidden" name="confirm" value="t"><input type="hidden" name="uuid" value="5e30-75ae"></form>
+</body></html>"""
+"""As large files had it in 2024: a hidden field is new each time, so that ``confirm=t`` alone does not do."""
+
+CONFIRMED = "id=1a-b_C&export=download&confirm=t&uuid=5e30-75ae"
+
+QUOTA_PAGE = b"""<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head><body><p>
+Sorry, you can&#39;t view or download this file at this time.</p></body></html>"""
+
+
+def test_drive_that_asks_whether_a_large_file_is_wanted_is_told_so(
+    drive: Hub, weights: Path, tmp_path: Path
+) -> None:
+    drive.files["files/1a-b_C"] = weights.read_bytes()
+    drive.page, drive.page_unless = WARNING_PAGE % b"/files/1a-b_C", CONFIRMED
+    half = weights.stat().st_size // 2
+    drive.cut_bytes, drive.cuts = half, 2  # the page, which is shorter, and the file
+    fetch_weights(parse_source(DRIVE_SOURCE), "theirs")
+    assert find_weights("theirs").read_bytes() == weights.read_bytes()
+    assert drive.ranges() == [None, None, *2 * [f"bytes={half}-"]], "a page, a part, a page, the rest"
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        (QUOTA_PAGE, "Google Drive - Quota exceeded"),
+        (WARNING_PAGE % b"/files/1a-b_C", "Google Drive - Virus scan warning"),
+        (WARNING_PAGE % b"https://elsewhere.example/files/1a-b_C", "Google Drive - Virus scan warning"),
+    ],
+    ids=["quota", "asks again and again", "leads elsewhere"],
+)
+def test_page_instead_of_a_file_says_how_to_fetch_by_hand(
+    drive: Hub, tmp_path: Path, page: bytes, title: str
+) -> None:
+    drive.page = page
+    by_hand = r"https://example\.org/theirs.*theirs --from FILE.*--weights videoinr-fast"
+    with pytest.raises(WeightsError, match=rf"web page \('{title}'\).*{by_hand}") as caught:
         fetch_weights(parse_source(DRIVE_SOURCE), "theirs")
+    assert str(caught.value).isprintable()
+    assert len(drive.asked) <= 2
     assert list((tmp_path / "weights").iterdir()) == []
+
+
+def test_page_that_is_anything_at_all_is_one_line(drive: Hub) -> None:
+    drive.page = b"\x80\xff<title>\x1b[31m\nGone\n" + b"<p" * 100
+    with pytest.raises(WeightsError, match=r"web page") as caught:
+        fetch_weights(parse_source(DRIVE_SOURCE), "theirs")
+    assert str(caught.value).isprintable()
 
 
 def test_hash_that_the_manifest_knows_is_held(

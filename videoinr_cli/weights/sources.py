@@ -18,7 +18,7 @@ HUB_FILE = re.compile(
 )
 DRIVE_FILE = re.compile(r"https://drive\.google\.com/(?:file/d/|(?:open|uc)\?(?:.*&)?id=)([\w-]+)", re.ASCII)
 DRIVE_DOWNLOAD = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
-"""Answers with the file itself where the page people see would first ask whether to skip the virus scan."""
+"""Answers with the file itself, or with a page that asks whether to skip the virus scan: see `pages`."""
 
 
 @dataclasses.dataclass(frozen=True)

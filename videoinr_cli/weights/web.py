@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from videoinr_cli.errors import OutputError, WeightsError
+from videoinr_cli.weights.pages import read_page
 from videoinr_cli.weights.sources import WebFile
 
 ATTEMPTS = 5
@@ -23,6 +24,8 @@ RETRY_SECONDS = 1.0
 TIMEOUT_SECONDS = 30.0
 """How long a server may say nothing."""
 PIECE_BYTES = 1 << 18
+MOST_PAGES = 2
+"""Asked for until there must be a file: one may ask whether it is really wanted."""
 TEMPORARY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 RANGE_NOT_SATISFIABLE = 416
 
@@ -63,15 +66,10 @@ def download(source: WebFile, destination: Path, report: Report | None = None) -
 def _go_on(source: WebFile, partial: Path, tag: Path, report: Report | None) -> None:
     """Fetch what of a file is not here yet, or all of it if the server's file has changed."""
     here = partial.stat().st_size if partial.exists() and tag.exists() else 0
-    request = urllib.request.Request(source.direct_url, headers={"User-Agent": "videoinr"})
+    headers = {"User-Agent": "videoinr"}
     if here:
-        request.add_header("Range", f"bytes={here}-")
-        request.add_header("If-Range", tag.read_text(encoding="utf-8"))
-    with _answer(source, request, partial) as response:
-        if response.headers.get_content_type() == "text/html":
-            raise WeightsError(
-                f"{source} answered with a web page instead of a file: it is gone, or wants a sign-in"
-            )
+        headers |= {"Range": f"bytes={here}-", "If-Range": tag.read_text(encoding="utf-8")}
+    with _file(source, headers, partial) as response:
         goes_on = response.status == http.client.PARTIAL_CONTENT
         here = here if goes_on else 0
         length = response.headers.get("Content-Length", "")
@@ -88,6 +86,26 @@ def _go_on(source: WebFile, partial: Path, tag: Path, report: Report | None) -> 
                     report(here, total)
     if total is not None and here != total:
         raise _BrokenError(f"the connection ended after {here} of {total} bytes")
+
+
+@contextlib.contextmanager
+def _file(source: WebFile, headers: dict[str, str], partial: Path) -> Iterator[http.client.HTTPResponse]:
+    """Ask for a file; of a page that asks whether it is really wanted, say yes."""
+    url = source.direct_url
+    for _ in range(MOST_PAGES):
+        with _answer(source, urllib.request.Request(url, headers=headers), partial) as response:
+            if response.headers.get_content_type() != "text/html":
+                yield response
+                return
+            page = read_page(_piece(response).decode(errors="replace"), response.url)
+        if page.download_url is None:
+            break
+        url = page.download_url
+    named = f" ({page.title!r})" if page.title else ""
+    raise WeightsError(
+        f"{source} answered with a web page{named} instead of a file: it is gone, wants a sign-in, or was "
+        "fetched too often today"
+    )
 
 
 def _keep_tag(response: http.client.HTTPResponse, tag: Path) -> None:
