@@ -53,7 +53,13 @@ TRIAL_SECONDS = 20
 """How long one run of ffmpeg may take."""
 
 MEASURED_SECONDS = 5.0
-"""For all jobs together, as far as a frame of each does not take longer."""
+"""For all jobs together."""
+
+SMALLEST_SHARE = 1 / 16
+"""Of a frame's pixels: what a machine too slow for more of them is measured on, and others first."""
+
+FRAMES_WANTED = 3
+"""At least so many are rendered in the time there is, the first of which is not counted."""
 
 REINSTALL = "install videoinr again in this environment: pip install --force-reinstall videoinr"
 
@@ -128,6 +134,7 @@ class Speed:
     job: str
     frames_per_second: float  # of the output
     frames: int  # that were measured
+    share: float  # of a frame's pixels that was rendered: below 1, the rate is estimated from it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +191,7 @@ def diagnose(
             )
         )
     found = _tried(lambda: tuple(_weights(problems)), problems, REINSTALL) or ()
-    free, total = _memory()
+    free, total = _tried(_memory, problems, REINSTALL) or (None, None)
     disk = shutil.disk_usage(Path.cwd()).free
     for what, left, enough, remedy in (
         ("memory", free, SCARCE_MEMORY_BYTES, "close other programs, or render to a smaller size"),
@@ -323,15 +330,9 @@ def _weights(problems: list[Problem]) -> Iterator[Weights]:
 
 def _memory() -> tuple[int | None, int | None]:
     """Return the bytes of memory that are free and in all, as far as the system tells."""
-    try:
-        told = dict(re.findall(r"^(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE))
-        return int(told["MemAvailable"]) << 10, int(told["MemTotal"]) << 10
-    except (OSError, KeyError):
-        pass
-    try:
-        return None, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError):  # Windows
-        return None, None
+    from videoinr_cli.memory import free_ram_bytes, total_ram_bytes
+
+    return free_ram_bytes(), total_ram_bytes()
 
 
 def _speeds(weights: str, device: str, precision: Precision) -> tuple[Speed, ...]:
@@ -342,38 +343,51 @@ def _speeds(weights: str, device: str, precision: Precision) -> tuple[Speed, ...
 
 
 def measure(model: AnyVideoInr, job: Job, seconds: float) -> Speed:
-    """Render a job's frames for some time.
+    """Render a job's frames for some time; of a part of their size where whole ones take too long.
+
+    What a frame takes is taken to go with its pixels.
 
     Args:
         model: the network, on the device to be measured.
         job: what is rendered.
-        seconds: after which no further frame is begun; the first is always finished, and counts only if it
-            takes more than half of them: it comes with what has to be done once.
+        seconds: about how long; two frames of the smallest size are always rendered.
+    """
+    begun = time.perf_counter()
+    share, frames, frame_seconds = _timed(model, job, SMALLEST_SHARE, 0.0)
+    left = begun + seconds - time.perf_counter()
+    affordable = share * left / (FRAMES_WANTED * frame_seconds)
+    if affordable > share:
+        share, frames, frame_seconds = _timed(model, job, min(1.0, affordable), left)
+    return Speed(job.name, job.pictures * share / frame_seconds, job.pictures * frames, share)
+
+
+def _timed(model: AnyVideoInr, job: Job, share: float, seconds: float) -> tuple[float, int, float]:
+    """Return the share of a frame's pixels that was rendered, of how many frames, and the seconds for each.
+
+    The first frame comes with what has to be done once, and is not counted; the second always is.
     """
     from fractions import Fraction
 
     from videoinr_cli.renderer import Renderer
 
-    frames = _made_up(job.source)
-    renderer = Renderer(model, job.output)
+    def shrunk(size: Size) -> Size:
+        return max(1, round(size[0] * share**0.5)), max(1, round(size[1] * share**0.5))
 
-    def render(index: int) -> None:
-        first, second, after = (frames[(index + place) % len(frames)] for place in range(3))
+    source = shrunk(job.source)
+    frames = _made_up(source)
+    renderer = Renderer(model, shrunk(job.output))
+    deadline = time.perf_counter() + seconds
+    count = -1
+    while count < 1 or time.perf_counter() < deadline:
+        if count == 0:
+            begun = time.perf_counter()
+        first, second, after = (frames[(count + 1 + place) % len(frames)] for place in range(3))
         renderer.advance(first, second, after)
         for picture in range(job.pictures):
             renderer.render(Fraction(picture, job.pictures))
-
-    started = time.perf_counter()
-    render(0)
-    first_seconds = time.perf_counter() - started
-    if first_seconds > seconds / 2:
-        return Speed(job.name, job.pictures / first_seconds, job.pictures)
-    count, begun = 0, time.perf_counter()
-    while count == 0 or time.perf_counter() - started < seconds:
         count += 1
-        render(count)
     elapsed = time.perf_counter() - begun
-    return Speed(job.name, job.pictures * count / elapsed, job.pictures * count)
+    return source[0] * source[1] / (job.source[0] * job.source[1]), count, elapsed / count
 
 
 def _made_up(size: Size) -> list[GivenFrame]:

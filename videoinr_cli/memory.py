@@ -216,16 +216,23 @@ def _free_bytes(device: torch.device) -> int | None:
         return int(FREE_SHARE * free)
     if device.type == "mps":
         return int(FREE_SHARE * torch.mps.recommended_max_memory()) - torch.mps.driver_allocated_memory()
-    known = [room for room in (_free_ram(), _free_in_groups(), _free_addresses()) if room is not None]
-    return int(FREE_SHARE * min(known)) if known else None
+    free_ram, total_ram = free_ram_bytes(), total_ram_bytes()
+    if free_ram is None and total_ram is not None:  # not Linux: half is a guess that leaves room for others
+        free_ram = total_ram // 2
+    return None if free_ram is None else int(FREE_SHARE * free_ram)
 
 
-def _free_ram() -> int | None:
-    """Return what the system can still give; elsewhere than on Linux, half of what it has."""
-    available = _kilobytes(Path("/proc/meminfo"), "MemAvailable:")
-    if available is None and "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return available
+def free_ram_bytes() -> int | None:
+    """Return what this process can still get, limits on it included; None where the system does not tell."""
+    rooms = _kilobytes(Path("/proc/meminfo"), "MemAvailable:"), _free_in_groups(), _free_addresses()
+    return min((room for room in rooms if room is not None), default=None)
+
+
+def total_ram_bytes() -> int | None:
+    """Return how much RAM there is; None where the system does not tell, which is Windows."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:

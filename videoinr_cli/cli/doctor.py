@@ -31,7 +31,7 @@ def doctor(context: click.Context, weights: str, device: str, precision: Precisi
     from videoinr_cli.doctor import diagnose
 
     if sys.stderr.isatty():
-        click.echo("looking around and measuring: some seconds, on a slow machine more ...", err=True)
+        click.echo("looking around and measuring, for some ten seconds ...", err=True)
     found = diagnose(weights, device=device, precision=precision)
     if as_json:
         click.echo(json.dumps({"is_well": found.is_well, **dataclasses.asdict(found)}, indent=2))
@@ -63,7 +63,9 @@ def _lines(found: Diagnosis) -> Iterator[tuple[str, str]]:
         size = f"{weights.parameters / 1e6:.1f} M parameters"
         yield "weights", f"{weights.name} ({weights.architecture}, {size}) {weights.path}"
     for speed in found.speeds:
-        yield speed.job, f"{speed.frames_per_second:.3g} frames/s, measured on {speed.frames}"
+        kind = "measured on" if speed.share == 1 else "estimated from"
+        part = "" if speed.share == 1 else f" of {speed.share:.0%} of the size"
+        yield speed.job, f"{speed.frames_per_second:.3g} frames/s, {kind} {speed.frames} frames{part}"
 
 
 def _gib(size_bytes: int) -> str:
