@@ -29,6 +29,7 @@ EXIT_STATUS = {
     "1": "Failed; one line on standard error says what, which value, and what to do.",
     "2": "Wrong usage: an unknown option, or a value that makes no sense.",
     "130": "Interrupted by Ctrl-C.",
+    "143": "Told to end by SIGTERM.",
 }
 
 

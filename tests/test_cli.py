@@ -213,18 +213,23 @@ def test_failed_encoder_leaves_nothing(
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for other processes")
-def test_interrupt_ends_cleanly(make_clip: MakeClip, tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for other processes")
+@pytest.mark.parametrize(
+    ("sent", "code", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
+)
+def test_signals_end_it_cleanly(
+    sent: signal.Signals, code: int, words: str, make_clip: MakeClip, tmp_path: Path
+) -> None:
     source = make_clip("in.mp4", size=(160, 120), frames=400)
     process = start("upscale", source, "--fps", "4x", "-o", tmp_path / "out.mp4")
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not leftovers(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert leftovers(tmp_path) == ["out.mp4.part"]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, said = process.communicate(timeout=30)
-    assert process.returncode == 130, said
-    assert "interrupted" in said
+    assert process.returncode == code, said
+    assert words in said
     assert "Traceback" not in said
     assert leftovers(tmp_path) == []
 

@@ -4,6 +4,7 @@
     1    failed: one line on stderr says what, which value, and what to do
     2    wrong usage
     130  interrupted
+    143  told to end (SIGTERM)
 
 Commands are imported when they are called, so that ``--help`` waits for nothing heavy.
 """
@@ -12,8 +13,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from types import FrameType
 from typing import NoReturn
 
 import click
@@ -36,7 +40,7 @@ COMMANDS = {
     "convert-weights": "convert_weights:convert_weights",
 }
 DEBUG_VARIABLE = "VIDEOINR_DEBUG"
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class LazyGroup(click.Group):
@@ -65,6 +69,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave with its exit code."""
     show_messages()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
     try:
         code = cli.main(
             list(arguments) if arguments is not None else None,
@@ -83,11 +89,23 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
         code = INTERRUPTED
+    except _ToldToEnd:
+        _say("told to end")
+        code = TERMINATED
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         code = _report(error)
     sys.exit(code or 0)
+
+
+class _ToldToEnd(BaseException):
+    """Unwinds everything, so that nothing unfinished is left."""
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Answer SIGTERM, which the first process of a container would not even feel otherwise."""
+    raise _ToldToEnd
 
 
 def _report(error: Exception) -> int:
