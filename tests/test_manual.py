@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,41 @@ def test_words_are_completed(words: str, completed: str) -> None:
     command = [sys.executable, "-m", "videoinr_cli"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert completed in done.stdout.splitlines()
+
+
+DRIVERS = {
+    "bash": """
+        source {script}; COMP_WORDS=({words}); COMP_CWORD={last}
+        _videoinr_completion videoinr; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """,
+    "zsh": """
+        compdef() {{ }}; _describe() {{ print -l -- ${{(P)3}} }}; compadd() {{ print -l -- ${{(P)5}} }}
+        source {script}; words=({words}); (( CURRENT = {last} + 1 )); _videoinr_completion
+    """,
+    "fish": 'source {script}; complete -C "{words}"',
+}
+"""Have each shell complete words by what it does when somebody presses the key."""
+
+
+@pytest.mark.parametrize("shell", DRIVERS)
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("up", "upscale"), ("upscale in.mp4 --sc", "--scale"), ("upscale --deinterlace o", "off")],
+)
+def test_shells_complete_words(shell: str, words: str, completed: str, tmp_path: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell}")
+    script = tmp_path / "completion"
+    script.write_text(load_manual().completion(cli, shell), encoding="utf-8")
+    command = tmp_path / "videoinr"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m videoinr_cli "$@"\n')
+    command.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    code = DRIVERS[shell].format(script=script, words=f"videoinr {words}", last=len(words.split()))
+    done = subprocess.run([shell, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    offered = [re.split(r"[\t:]", line)[0] for line in done.stdout.splitlines()]
+    assert completed in offered, done.stdout + done.stderr
 
 
 def test_the_wheel_holds_what_it_should(tmp_path: Path) -> None:
