@@ -256,9 +256,17 @@ def test_colour_is_tagged(make_clip: MakeClip, name: str) -> None:
     assert written.colour.chroma_location == "topleft"
 
 
-@pytest.mark.parametrize("codec", ["libx264", "libx265"])
-@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
-def test_hdr_keeps_its_metadata(make_clip: MakeClip, codec: str, transfer: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "codec", "transfer"),
+    [
+        ("out.mp4", "libx264", "smpte2084"),
+        ("out.mp4", "libx265", "smpte2084"),
+        ("out.mkv", "libx265", "arib-std-b67"),
+        ("out.webm", "libvpx-vp9", "smpte2084"),
+        ("out.mkv", "libsvtav1", "smpte2084"),
+    ],
+)
+def test_hdr_keeps_its_metadata(make_clip: MakeClip, name: str, codec: str, transfer: str) -> None:
     display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
     tags = f"color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
     clip = make_clip(
@@ -267,7 +275,7 @@ def test_hdr_keeps_its_metadata(make_clip: MakeClip, codec: str, transfer: str) 
         filters=f"format=yuv420p10le,setparams={tags}",
     )
     extra = (("x265-params", "log-level=none"),) if codec == "libx265" else ()
-    out = copy(clip, clip.with_name("out.mp4"), EncodeOptions(codec, preset="ultrafast", extra=extra))
+    out = copy(clip, clip.with_name(name), EncodeOptions(codec, preset="ultrafast", extra=extra))
     written = probe(out)
     assert written.mastering_display == display
     assert written.content_light == "1000,400"
@@ -433,6 +441,30 @@ def test_what_mp4_cannot_hold_is_converted_or_named(
     assert "it is left out" in said
     warned = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("holder", "video", "sound", "in_matroska", "in_mp4"),
+    [
+        ("in.m2ts", "libx264", ("pcm_bluray", "-ac", 2), "flac", "aac"),
+        ("in.vob", "mpeg2video", ("pcm_dvd", "-ac", 2), "flac", "aac"),
+        ("in.flv", "flv", ("nellymoser", "-ar", 22050), "flac", "aac"),
+        ("in.mov", "mjpeg", ("adpcm_ima_qt",), "flac", "aac"),
+        ("in.mov", "mjpeg", ("pcm_f32be",), "flac", "aac"),
+        ("in.3gp", "h263", ("libopencore_amrnb", "-ar", 8000), "amr_nb", "aac"),
+    ],
+)
+def test_sound_that_a_container_has_no_name_for_is_converted(
+    make_clip: MakeClip, holder: str, video: str, sound: tuple[object, ...], in_matroska: str, in_mp4: str
+) -> None:
+    clip = make_clip(holder, "-c:v", video, "-c:a", *sound, audio=True, size=(128, 96), frames=25)
+    for name, codec in {"out.mkv": in_matroska, "out.mp4": in_mp4}.items():
+        out = copy(clip, clip.with_name(name))
+        with av.open(str(out)) as container:
+            (heard,) = container.streams.audio
+            assert heard.codec.canonical_name == codec
+            samples = sum(frame.samples for frame in container.decode(heard))
+            assert samples / heard.rate == pytest.approx(1, abs=0.2)
 
 
 def test_strict_refuses_to_leave_anything_out(full_clip: Path) -> None:

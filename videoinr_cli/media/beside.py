@@ -91,8 +91,10 @@ def _retimed(keep: KeptStream, source: VideoInfo, speed: Fraction) -> Iterator[t
         if filters:
             yield "filter", ",".join(filters)
     elif keep.stream.kind == "subtitle":
-        if source.is_cut or speed != 1:
-            yield "bsf", _subtitle_filters(source, speed)
+        # ffmpeg says of bitmaps that last until the next one that they last 2**32 - 1 ms, which mp4 refuses.
+        end = _end_seconds(source) if keep.stream.codec == "dvd_subtitle" else source.stop_seconds
+        if source.is_cut or speed != 1 or end is not None:
+            yield "bsf", _subtitle_filters(source, speed, end)
     else:
         if source.is_cut:
             yield "copypriorss", "0"
@@ -127,14 +129,19 @@ def _tempos(speed: Fraction) -> Iterator[Fraction]:
     yield speed
 
 
-def _subtitle_filters(source: VideoInfo, speed: Fraction) -> str:
+def _subtitle_filters(source: VideoInfo, speed: Fraction, end_seconds: Fraction | None) -> str:
     """Drop what ends before the cut, let what is shown then begin with it, and stretch the times."""
     begin, length = "TS", "DURATION"
     if source.is_cut:
         begin, length = "max(TS,0)", "DURATION+min(PTS,0)"
-    if source.stop_seconds is not None:
-        length = f"min({length},{_decimal(source.stop_seconds)}/TB-max(PTS,0))"
+    if end_seconds is not None:
+        length = f"max(0,min({length},{_decimal(end_seconds)}/TB-max(PTS,0)))"
     return _drop(source) + f"setts=ts='({begin})*{1 / speed}':duration='({length})*{1 / speed}'"
+
+
+def _end_seconds(source: VideoInfo) -> Fraction | None:
+    """Return where the video ends, in seconds from its origin, as far as is known."""
+    return None if source.end_pts is None else source.end_pts * source.time_base - source.origin
 
 
 def _drop(source: VideoInfo) -> str:
@@ -142,7 +149,8 @@ def _drop(source: VideoInfo) -> str:
     if not source.is_cut:
         return ""
     late = "" if source.stop_seconds is None else f"+gte(pts*tb,{_decimal(source.stop_seconds)})"
-    return f"noise=drop='lte(pts+duration,0){late}',"
+    # Bitmaps have no duration; what begins with the part is in it.
+    return f"noise=drop='lt(pts,0)*lte(pts+duration,0){late}',"
 
 
 def _chapter_address(source: VideoInfo, speed: Fraction) -> str:

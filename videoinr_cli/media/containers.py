@@ -24,6 +24,9 @@ TEXT_SUBTITLES = frozenset({"ass", "ssa", "subrip", "mov_text", "webvtt", "text"
 
 PCM_PREFIX = "pcm_"
 
+_DISC_PCM = frozenset({"pcm_bluray", "pcm_dvd"})
+"""PCM in packets of their own form, which hardly any muxer takes."""
+
 SOUND_ENCODERS = {
     "aac": "aac",
     "ac3": "ac3",
@@ -46,8 +49,9 @@ class Container:
     video_encoder: str  # used when the user names none
     video_encoders: tuple[str, ...] = ()  # words one of which an encoder's name has; empty: any encoder
     pix_fmts: tuple[str, ...] = ()  # empty: whatever the encoder takes
-    audio: frozenset[str] = frozenset()  # copied
-    any_audio: bool = False  # or all of them are
+    audio: frozenset[str] = frozenset()  # copied; "pcm" is all of it but for discs' own
+    any_audio: bool = False  # or all of them are, but for what is `foreign_audio`
+    foreign_audio: frozenset[str] = _DISC_PCM
     audio_encoder: str | None = None  # for the rest
     subtitles: frozenset[str] = frozenset()  # copied
     subtitle_encoder: str | None = None  # for the rest of the text
@@ -61,9 +65,7 @@ class Container:
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
 
 
-_MP4_AUDIO = frozenset(
-    {"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "alac", "amr_nb", "amr_wb"}
-)
+_MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "alac"})
 
 MP4 = Container(
     muxer="mp4",
@@ -80,7 +82,7 @@ MP4 = Container(
 MOV = dataclasses.replace(
     MP4,
     muxer="mov",
-    audio=_MP4_AUDIO - {"opus", "vorbis", "flac"} | {"pcm"},
+    audio=_MP4_AUDIO - {"opus", "vorbis", "flac"} | {"pcm", "amr_nb", "amr_wb"},
     subtitles=frozenset({"mov_text"}),
     covers=frozenset(),
 )
@@ -88,6 +90,7 @@ MATROSKA = Container(
     muxer="matroska",
     video_encoder="libx264",
     any_audio=True,
+    foreign_audio=_DISC_PCM | {"adpcm_ima_qt", "nellymoser", "pcm_f32be", "pcm_f64be", "pcm_s8", "s302m"},
     audio_encoder="flac",
     subtitles=(TEXT_SUBTITLES - {"mov_text", "text", "ttml"})
     | {"dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "hdmv_text_subtitle", "arib_caption"},
@@ -111,16 +114,26 @@ MPEGTS = Container(
     video_encoder="libx264",
     audio=frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "truehd"}),
     audio_encoder="aac",
-    subtitles=frozenset({"dvb_subtitle", "hdmv_pgs_subtitle", "dvb_teletext"}),
+    subtitles=frozenset({"dvb_subtitle", "dvb_teletext"}),
     data=True,
+)
+M2TS = Container(
+    muxer="mpegts",
+    video_encoder="libx264",
+    video_encoders=("264", "265", "hevc", "mpeg2"),
+    audio=frozenset({"ac3", "eac3", "dts", "truehd", "pcm_bluray"}),
+    foreign_audio=frozenset(),
+    audio_encoder="ac3",
+    subtitles=frozenset({"hdmv_pgs_subtitle", "hdmv_text_subtitle"}),
+    settings=(("mpegts_m2ts_mode", "1"),),
 )
 GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",))
 APNG = Container(muxer="apng", video_encoder="apng", video_encoders=("apng",), settings=(("plays", "0"),))
 NUT = Container(
     muxer="nut",
     video_encoder="ffv1",
-    any_audio=True,
-    audio_encoder="flac",
+    audio=frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "pcm"}),
+    audio_encoder="pcm_s24le",
     subtitles=TEXT_SUBTITLES,
     more_videos=True,
 )
@@ -145,8 +158,8 @@ BY_SUFFIX = {
     ".mkv": MATROSKA,
     ".webm": WEBM,
     ".ts": MPEGTS,
-    ".m2ts": MPEGTS,
-    ".mts": MPEGTS,
+    ".m2ts": M2TS,
+    ".mts": M2TS,
     ".gif": GIF,
     ".apng": APNG,
     ".nut": NUT,
@@ -290,9 +303,9 @@ def kept_streams(
 
 def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> str | None:
     """Return "copy", the encoder that makes the stream fit, or None when nothing does."""
-    codec = "pcm" if stream.codec.startswith(PCM_PREFIX) else stream.codec
+    codec = stream.codec
     if stream.kind == "audio":
-        if codec and (container.any_audio or codec in container.audio):
+        if codec and _takes_sound(container, codec):
             return "copy" if speed == 1 else _same_sound(stream.codec) or container.audio_encoder
         return container.audio_encoder if codec else None
     if stream.kind == "subtitle":
@@ -305,6 +318,12 @@ def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> s
     if stream.kind == "attachment":
         return "copy" if container.attachments else None
     return "copy" if container.data and codec else None
+
+
+def _takes_sound(container: Container, codec: str) -> bool:
+    family = "pcm" if codec.startswith(PCM_PREFIX) else codec
+    is_known = container.any_audio or codec in container.audio or family in container.audio
+    return is_known and codec not in container.foreign_audio
 
 
 def _same_sound(codec: str) -> str | None:
