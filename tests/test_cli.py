@@ -246,6 +246,14 @@ def test_what_only_tells_imports_nothing_heavy(command: list[str]) -> None:
     assert "videoinr" in done.stdout
 
 
+@pytest.mark.parametrize("group", [(), ("weights",)])
+def test_each_command_is_said_in_a_line(group: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(*group, "--help") == 0
+    listed = capfd.readouterr().out.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize("command", ["upscale", "evaluate", "train", "convert-weights"])
 def test_every_command_explains_itself(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0

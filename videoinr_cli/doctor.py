@@ -200,7 +200,9 @@ def diagnose(
         if left is not None and left < enough:
             scarce = f"only {left / 2**30:.1f} GiB of {what} are free"
             problems.append(Problem(scarce, remedy, is_essential=False))
-    speeds = _tried(lambda: _speeds(weights, device, precision), problems, "see the other problems first")
+    speeds = _tried(
+        lambda: _speeds(weights, device, precision), problems, "try other --weights, --device or --precision"
+    )
     return Diagnosis(
         videoinr=__version__,
         python=platform.python_version(),

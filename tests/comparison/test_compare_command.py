@@ -108,6 +108,8 @@ def test_stays_within_its_size(
     assert f"{page.stat().st_size / 1e6:.1f} MB; the size is used up" in said
     assert any("used up" in note for note in data_of(page)["notes"])
 
+    assert run("compare", noisy, noisy, "-o", tmp_path / "page.txt") == 2
+    assert "try -o page.html" in capfd.readouterr().err
     assert run("compare", noisy, noisy, "-o", tmp_path / "none.html", "--max-mb", "0.001") == 2
     assert "--max-mb" in capfd.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["noisy.mkv", "page.html"]

@@ -62,8 +62,14 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Upscale any video to any resolution and any frame rate, with one space-time model.
 
-    Every option can also be set by a variable: VIDEOINR_UPSCALE_CRF=20 stands for upscale --crf 20.
-    """
+    \b
+    videoinr preview in.mp4                                 what it would look like
+    videoinr upscale in.mp4 --scale 2 -o out.mp4            twice the size
+    videoinr upscale in.mp4 --scale 2 --fps 60 -o out.mp4   and 60 frames a second
+
+    videoinr COMMAND --help says more of each. Every option can also be set by a variable:
+    VIDEOINR_UPSCALE_CRF=20 stands for upscale --crf 20.
+    """  # noqa: D301 -- \b is click's mark for lines to leave alone
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

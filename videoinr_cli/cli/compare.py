@@ -12,7 +12,7 @@ DEFAULTS = CompareOptions()
 MEGABYTE = 1_000_000
 
 
-@click.command("compare")
+@click.command("compare", short_help="Write a page to compare two videos in a browser.")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The page, .html.")

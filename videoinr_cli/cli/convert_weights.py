@@ -9,7 +9,7 @@ import click
 from videoinr_cli.errors import OptionError, OutputError
 
 
-@click.command("convert-weights")
+@click.command("convert-weights", short_help="Convert a checkpoint of the published VideoINR.")
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LABEL_COLUMNS = 24
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Say what this machine has, lacks and can do.")
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.pass_context

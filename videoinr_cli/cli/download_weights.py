@@ -11,7 +11,7 @@ from videoinr_cli.cli.weights import show_list, verify_all
 from videoinr_cli.errors import OptionError
 
 
-@click.command("download-weights")
+@click.command("download-weights", short_help="Fetch weights from a hub, an address or a file.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--list", "listing", is_flag=True, help="Say which weights there are and which are here.")
 @click.option("--verify", "verifying", is_flag=True, help="Check what is here, or NAMEs, against its hash.")

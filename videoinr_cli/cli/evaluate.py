@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from videoinr_cli.evaluation.methods import Method
 
 
-@click.command("evaluate")
+@click.command("evaluate", short_help="Measure quality and speed where the truth is known.")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
     "--dataset",

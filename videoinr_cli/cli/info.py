@@ -29,7 +29,7 @@ Lines = Iterator[tuple[str, str]]
 Forecasts = Mapping[str, "Forecast | VideoInrError"]
 
 
-@click.command("info")
+@click.command("info", short_help="Say what is in a video, and what it would become.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "-o",

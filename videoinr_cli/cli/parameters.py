@@ -91,7 +91,7 @@ part_options: Decorator[Any] = group(
         "--speed",
         default="1",
         show_default=True,
-        help="0.25: four times as long, at the source's frame rate.",
+        help="How fast it plays; 0.25: four times as long, at the source's frame rate.",
     ),
     click.option(
         "--audio",

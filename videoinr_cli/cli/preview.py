@@ -19,7 +19,7 @@ from videoinr_cli.cli.parameters import (
 from videoinr_cli.options import PreviewOptions, Region, parse_time
 
 
-@click.command("preview")
+@click.command("preview", short_help="Show a moment of a video enlarged three ways.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "-o",

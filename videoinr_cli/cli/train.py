@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RECIPES = ("own", "paper")
 
 
-@click.command("train")
+@click.command("train", short_help="Train weights on your own videos and photographs.")
 @click.option(
     "--data",
     "directories",

@@ -33,14 +33,14 @@ batch_options = group(
     click.option(
         "--input-list",
         type=click.File("r", encoding="utf-8", errors="surrogateescape"),
-        help="A text with a SOURCE on each line; -: on standard input.",
+        help="A text file with a SOURCE on each line; -: on standard input.",
     ),
     click.option("--skip-existing", is_flag=True, help="Leave out a SOURCE whose output exists."),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure, not after the last SOURCE."),
 )
 
 
-@click.command("upscale")
+@click.command("upscale", short_help="Render videos at another size and frame rate.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(), required=True, help="The new video's file, or a folder.")
 @upscale_options

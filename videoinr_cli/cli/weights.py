@@ -31,14 +31,14 @@ def weights() -> None:
 weights.add_command(convert_weights, "convert")
 
 
-@weights.command("list")
+@weights.command("list", short_help="Say which weights there are, and which are here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_command(as_json: bool) -> None:
     """Say which weights there are: embedded, fetched, or known and still to be fetched."""
     show_list(as_json=as_json)
 
 
-@weights.command("info")
+@weights.command("info", short_help="Describe weights: network, hash, licence, quality.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def info_command(name: str, as_json: bool) -> None:
@@ -49,7 +49,7 @@ def info_command(name: str, as_json: bool) -> None:
     click.echo(json.dumps(facts, indent=2) if as_json else _text(facts))
 
 
-@weights.command("verify")
+@weights.command("verify", short_help="Check that weights are sound and unchanged.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--sha256", metavar="HEX", help="What the hash of the one NAME should be.")
 def verify_command(names: Sequence[str], sha256: str | None) -> None:

@@ -29,6 +29,9 @@ LABELS = ("A", "B", "Reference")
 
 MEGABYTE = 1_000_000
 
+PAGE_SUFFIXES = (".html", ".htm")
+"""By which browsers know a page."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
@@ -63,13 +66,15 @@ def compare_videos(
 
     Raises:
         InputError: a video cannot be read, or does not say how long it is.
-        OptionError: there is nothing to compare at the time asked for, or the page would be too small for
-            a single instant.
+        OptionError: there is nothing to compare at the time asked for, the page would be too small for a
+            single instant, or its name is not that of a page.
         OutputError: the page cannot be written.
     """
     options = options or CompareOptions()
     videos = [prepare(path, ReadOptions()) for path in (a, b, *([] if reference is None else [reference]))]
     target = Path(page)
+    if target.suffix.lower() not in PAGE_SUFFIXES:  # a browser would show its source
+        raise OptionError(f"a comparison is an .html, not {target.name!r}; try -o {target.stem}.html")
     for video in videos:
         check_destination(target, video, overwrite=options.overwrite)
     instants = choose_instants(
