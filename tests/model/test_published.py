@@ -141,6 +141,16 @@ def test_half_precision_of_the_encoder_stays_close() -> None:
     assert 0 < mse < 10 ** (-40 / 10)  # 40 dB; 37 dB if the deformable sampling's positions were rounded too
 
 
+@torch.no_grad()
+def test_features_stay_in_the_layout_that_half_precision_is_fast_in() -> None:
+    encoder = network().encoder
+    with torch.autocast("cpu", torch.bfloat16):
+        first, second = (encoder.frame(frame) for frame in golden_frames().split(1))
+        maps = encoder.pair(first, second)
+    for feature in (*first.state, *maps):
+        assert feature.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_gradient_reaches_every_weight() -> None:
     torch.manual_seed(0)
     trained = PublishedVideoInr(

@@ -46,9 +46,8 @@ class DeformableConv(nn.Module):
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """Convolve `x` (B, C, H, W), guided by `guide` of the same shape."""
-        # Under autocast the offsets arrive in half precision, but positions are summed in float32.
-        offset_mask = self.offset_mask(guide).float()
-        return deformable_convolution(x.float(), offset_mask, self.weight, self.bias, groups=self.groups)
+        offset_mask = self.offset_mask(guide)
+        return deformable_convolution(x, offset_mask, self.weight, self.bias, groups=self.groups)
 
 
 def deformable_convolution(
@@ -56,9 +55,11 @@ def deformable_convolution(
 ) -> Tensor:
     """Sample `x` at displaced taps, weigh by a mask, and convolve.
 
+    Positions are summed in float32 whatever the inputs' type: rounding them costs more than all the rest.
+
     Args:
-        x: (B, C, H, W) float32.
-        offset_mask: (B, 27 * groups, H, W) float32: for group g and tap k = 3 * row + column, dy and dx in
+        x: (B, C, H, W) float32 or half precision; the convolution is in its type where no gradient is wanted.
+        offset_mask: (B, 27 * groups, H, W): for group g and tap k = 3 * row + column, dy and dx in
             pixels are channels 18 g + 2 k and the next, the mask before its sigmoid is 18 groups + 9 g + k
             (the order of the authors' checkpoints).
         weight: (K, C, 3, 3).
@@ -72,19 +73,24 @@ def deformable_convolution(
     if deform_conv2d is not None and x.is_cuda:
         offset, mask = offset_mask.split((2 * TAPS * groups, TAPS * groups), 1)
         operator: Callable[..., Tensor] = deform_conv2d
-        return operator(x, offset, weight, bias, padding=1, mask=mask.sigmoid())
+        offset, mask = offset.float(), mask.float().sigmoid()
+        return operator(x.float(), offset, weight, bias, padding=1, mask=mask)
+    if torch.is_grad_enabled():  # the gradients of what is sampled are float32's
+        x = x.float()
     # Zeros around, one before and two behind, make the four pixels of any clamped position exist.
     table = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 2, 1, 2)).view(-1, channels // groups)
     kernel = (
         weight.view(-1, groups, channels // groups, TAPS).permute(0, 1, 3, 2).reshape(weight.shape[0], -1)
-    )
+    ).to(x.dtype)
+    bias = bias.to(x.dtype)
     rows = max(1, (CHUNK_PIXELS_GPU if x.is_cuda else CHUNK_PIXELS) // (width * batch))
     parts = []
     for top in range(0, height, rows):
         # a pixel's samples side by side, so that they are the convolution's columns as they come
-        guide = offset_mask[:, :, top : top + rows].permute(0, 2, 3, 1).contiguous()
+        guide = offset_mask[:, :, top : top + rows].permute(0, 2, 3, 1)
+        guide = guide.to(torch.float32, memory_format=torch.contiguous_format)
         index, share = _sampling(guide, groups, top, height)
-        columns = F.embedding_bag(index, table, mode="sum", per_sample_weights=share)
+        columns = F.embedding_bag(index, table, mode="sum", per_sample_weights=share.to(x.dtype))
         convolved = dense(columns.view(batch, -1, width, TAPS * channels), kernel, bias).permute(0, 3, 1, 2)
         parts.append(convolved.contiguous() if is_nchw else convolved)
     return torch.cat(parts, 2)

@@ -28,6 +28,14 @@ def double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
+def _filled(like: Tensor, values: Tensor) -> Tensor:
+    """Return a tensor shaped as `like` (B, C, H, W) and laid out as it is, each channel (C,) of one value.
+
+    An expanded view would have no layout of its own, and what is computed from it would be laid out as NCHW.
+    """
+    return torch.zeros_like(like).add_(values.view(1, -1, 1, 1))
+
+
 class Pyramid(NamedTuple):
     """Features (B, C, ...) at full, half and quarter LR size; ``fine`` is None where it is all zeros."""
 
@@ -51,11 +59,9 @@ class PyramidBuilder(nn.Module):
 
     def of_zeros(self, like: Tensor) -> Pyramid:
         """Return the pyramid of zeros shaped as `like`; its lower levels are not zero, by their biases."""
-        batch, _, height, width = like.shape
         bias = self.level2_conv1.bias
         assert bias is not None
-        flat = bias.to(like.dtype).view(1, -1, 1, 1).expand(batch, -1, height // 2, width // 2)
-        return self._below(None, F.leaky_relu(flat, 0.1))
+        return self._below(None, lrelu(_filled(like[..., ::2, ::2], bias)))
 
     def _below(self, fine: Tensor | None, half: Tensor) -> Pyramid:
         half = lrelu(self.level2_conv2(half))
@@ -103,7 +109,7 @@ class Direction(nn.Module):
         feature = lrelu(half.feature_conv(torch.cat((deformed, double(feature)), 1)))
         coarse = double(feature)
         if aligned.fine is None:  # zeros stay zeros wherever they are moved, and need no guide
-            deformed = fine.deform.bias.to(coarse.dtype).view(1, -1, 1, 1).expand_as(coarse)
+            deformed = _filled(coarse, fine.deform.bias)
         else:
             deformed = fine.deform(aligned.fine, self._guide(fine, started[0], guide))
         return fine.feature_conv(torch.cat((deformed, coarse), 1))  # type: ignore[no-any-return]
