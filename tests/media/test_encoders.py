@@ -24,6 +24,7 @@ from videoinr_cli.options import EncodeOptions
         ("libx265", "yuv420p12le", "yuv420p12le"),
         ("libx265", "rgb24", "yuv420p"),
         ("libvpx-vp9", "yuva420p", "yuva420p"),
+        ("libvpx-vp9", "yuva444p12le", "yuva420p"),  # all that is shown of transparency
         ("libvpx-vp9", "gray", "yuv420p"),
         ("ffv1", "rgb24", "bgr0"),
         ("ffv1", "yuv422p9le", "yuv422p9le"),

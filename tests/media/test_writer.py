@@ -658,9 +658,38 @@ def test_names_that_ffmpeg_would_misread(make_clip: MakeClip, tmp_path: Path) ->
     assert [kind for kind, *_ in streams(out)] == ["video", "audio"]
 
 
-def test_transparency_is_kept_where_the_codec_holds_it(make_clip: MakeClip) -> None:
-    clip = make_clip("in.mov", "-c:v", "png", filters="format=rgba,geq=r='X':g='Y':b=9:a='X*2'", frames=2)
-    out = copy(clip, clip.with_name("out.mov"), EncodeOptions(codec="prores_ks"))
-    assert probe(out).has_alpha
-    frame = decoded(out)[0].to_ndarray(format="rgba")
-    assert np.abs(frame[..., 3].astype(int) - np.arange(64) * 2).max() <= 2
+@pytest.mark.parametrize(
+    ("holder", "codec", "name", "encoder"),
+    [
+        ("in.mov", "png", "out.mov", "prores_ks"),
+        ("in.mov", "prores_ks", "out.webm", "auto"),
+        ("in.webm", "libvpx-vp9", "out.webm", "auto"),
+        ("in.webm", "libvpx", "out.mkv", "ffv1"),
+        ("in.apng", "apng", "%02d.png", "auto"),
+    ],
+)
+def test_transparency_is_kept_where_the_codec_holds_it(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, holder: str, codec: str, name: str, encoder: str
+) -> None:
+    """A picture that becomes opaque from left to right; ffmpeg itself reads it again, by libvpx."""
+    pix_fmt = {"prores_ks": "yuva444p10le", "libvpx": "yuva420p", "libvpx-vp9": "yuva420p"}.get(codec, "rgba")
+    ramp = "format=rgba,geq=r='X':g='Y':b=9:a='X*4'"
+    quality = ("-crf", 4, "-b:v", "2M", "-auto-alt-ref", 0) if "vpx" in codec else ()
+    options = ("-c:v", codec, "-pix_fmt", pix_fmt, *quality)
+    clip = make_clip(holder, *options, filters=ramp, frames=3)
+    out = copy(clip, clip.with_name(name), EncodeOptions(codec=encoder, crf=4))
+    shown = clip.with_name("shown.mkv")
+    decoder = ("-c:v", "libvpx-vp9") if name == "out.webm" else ()
+    run_ffmpeg(*decoder, "-i", out, "-c:v", "ffv1", "-pix_fmt", "bgra", shown)
+    frames = decoded(shown)
+    assert len(frames) == 3
+    for frame in frames:
+        alpha = frame.to_ndarray(format="rgba")[..., 3].astype(int)
+        assert np.abs(alpha - np.arange(64) * 4).max() <= 6  # of lossy coding
+
+
+def test_transparency_that_is_lost_is_said(make_clip: MakeClip, caplog: pytest.LogCaptureFixture) -> None:
+    clip = make_clip("in.mov", "-c:v", "png", filters="format=rgba", frames=2)
+    with caplog.at_level(logging.INFO):
+        copy(clip, clip.with_name("out.mp4"))
+    assert "libx264 holds no transparency" in caplog.text

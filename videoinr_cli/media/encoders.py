@@ -92,12 +92,16 @@ class Encoder:
             among: the formats that the container takes; empty: any.
         """
         taken = [name for name in self.pix_fmts or among if not among or name in among]
-        usable = [name for name in taken if _is_plain(name)]
+        usable = [name for name in taken if _is_plain(name) and not self._is_experimental(name)]
         if not usable:
             return source.pix_fmt
         if source.kind == "rgb" and ("crf" in self.options or "cq" in self.options):
             source = dataclasses.replace(source, kind="yuv", shift=(1, 1))
         return min(usable, key=lambda name: _cost(source, layout_of(name)))
+
+    def _is_experimental(self, pix_fmt: str) -> bool:
+        """Whether ffmpeg takes a format only with ``-strict experimental``, as hardly anything shows it."""
+        return self.name.startswith("libvpx") and layout_of(pix_fmt).has_alpha and pix_fmt != "yuva420p"
 
 
 @functools.cache
@@ -144,8 +148,8 @@ def _cost(source: Layout, target: Layout) -> tuple[int, ...]:
     if target.kind == "grey" and source.kind != "grey":
         lost_chroma = 4
     return (
-        max(0, source.bit_depth - target.bit_depth),
         source.has_alpha and not target.has_alpha,
+        max(0, source.bit_depth - target.bit_depth),
         0 if source.kind == "grey" else lost_chroma,
         target.kind != source.kind,
         target.has_alpha and not source.has_alpha,

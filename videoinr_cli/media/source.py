@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import av
+from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError
@@ -33,6 +35,9 @@ MAX_READ_FAILURES = 32
 
 CONCEALING = frozenset({"hevc", "vp9", "ffv1"})
 """Codecs whose decoders put something in the place of what is damaged, flag nothing, and only log it."""
+
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders of codecs whose transparency lies beside the pictures, where ffmpeg's own do not look."""
 
 
 def open_source(path: str | os.PathLike[str]) -> InputContainer:
@@ -192,15 +197,25 @@ def decoded(
 ) -> Iterator[av.VideoFrame]:
     """Yield every frame that the stream's decoder makes of packets, to the last one it holds back."""
     conceals = stream.codec.canonical_name in CONCEALING
+    decoder = _decoder(stream)
     for packet in packets:
         try:
             with _heard(on_damage, "a frame is damaged") if conceals else contextlib.nullcontext():
-                frames = stream.decode(packet)
+                frames = decoder.decode(packet)
         except av.FFmpegError as error:
             on_damage(f"a packet is lost: {error.strerror}")
         else:
             yield from frames
-    yield from _held_back(stream, on_damage)
+    yield from _held_back(decoder, on_damage)
+
+
+def _decoder(stream: VideoStream) -> VideoCodecContext:
+    if stream.metadata.get("alpha_mode") == "1":
+        with contextlib.suppress(KeyError, UnknownCodecError):
+            decoder = av.CodecContext.create(ALPHA_DECODERS[stream.codec.canonical_name], "r")
+            assert isinstance(decoder, VideoCodecContext)
+            return decoder
+    return stream.codec_context
 
 
 def packets_of(
@@ -265,11 +280,11 @@ def _heard(on_damage: Callable[[str], None], what: str) -> Iterator[None]:
         on_damage(f"{what}: {errors[0]}")
 
 
-def _held_back(stream: VideoStream, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
+def _held_back(decoder: VideoCodecContext, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
     """Yield what the decoder keeps for reordering and in its threads."""
     for _ in range(MAX_READ_FAILURES):
         try:
-            frames = stream.decode(None)
+            frames = decoder.decode(None)
         except av.EOFError:
             return
         except av.FFmpegError as error:

@@ -29,7 +29,7 @@ from videoinr_cli.media.containers import carrier_for, kept_streams
 from videoinr_cli.media.covers import attachments
 from videoinr_cli.media.destination import Destination, destination_of, is_standard_output
 from videoinr_cli.media.ffmpeg import FfmpegProcess
-from videoinr_cli.media.formats import output_format
+from videoinr_cli.media.formats import OutputFormat, output_format
 from videoinr_cli.media.planes import Picture, from_rgb, layout_of
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import NORMAL_SPEED, Audio, EncodeOptions
@@ -171,7 +171,7 @@ class VideoWriter(_Writer):
         written = output_format(destination, source, encoding)
         self._colour = written.colour(source)
         if not alone:
-            _say_guess(source)
+            _say_changes(source, written)
         self._raw_format = layout_of(written.pix_fmt).pix_fmt
         self._size = size
         if last_pts is None and frame_rate is None and time_base == source.time_base:
@@ -267,7 +267,7 @@ class PacketWriter(_Writer):
         written = output_format(destination, source, encoding)
         self._template, self._carrier = template, carrier_for(written.encoder.name)
         assert self._carrier is not None
-        _say_guess(source)
+        _say_changes(source, written)
         assert template.time_base is not None
         clock = dataclasses.replace(Clock.of(time_base, source.origin / speed), tick=template.time_base)
         job = Job(
@@ -320,8 +320,16 @@ class PacketWriter(_Writer):
         return carrier
 
 
-def _say_guess(source: VideoInfo) -> None:
-    """Say what colours were taken for, if the file does not: where that is wrong, they shift."""
+def _say_changes(source: VideoInfo, written: OutputFormat) -> None:
+    """Say what colours were taken for, if the file does not, and that transparency is lost.
+
+    Where the guess is wrong, colours shift.
+    """
+    if source.has_alpha and not layout_of(written.pix_fmt).has_alpha and written.pix_fmt != "pal8":
+        log.info(
+            f"{written.encoder.name} holds no transparency of {str(source.path)!r}: it is left out; "
+            "webm, gif, images and prores_ks in .mov hold it"
+        )
     unknown = [name for name in source.colour.unknown if name != "chroma_location"]
     if layout_of(source.pix_fmt).kind == "yuv" and "matrix" in unknown:
         guess = ", ".join(f"{name} {getattr(source.resolved_colour, name)}" for name in unknown)
