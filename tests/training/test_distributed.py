@@ -17,7 +17,7 @@ from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.loop import Schedule, Trainer, batch_loss, train
 from videoinr_cli.training.samples import Sampler, SampleRecipe
 
-RECIPE = SampleRecipe(batch_size=2, lr_size=16, lr_margin=2, context_share=1.0)
+RECIPE = SampleRecipe(batch_size=2, lr_size=16, context_share=1.0)
 SCHEDULE = Schedule(
     steps=4, warmup_steps=1, final_learning_rate=1e-3, gradient_clip=float("inf")
 )  # a steady rate, whatever the number of steps

@@ -18,7 +18,7 @@ from videoinr_cli.training.recipes import PAPER
 from videoinr_cli.training.samples import Sampler, SampleRecipe
 
 SCHEDULE = Schedule(steps=6, warmup_steps=1, validate_every=3)
-RECIPE = SampleRecipe(batch_size=2, lr_size=16, lr_margin=2)
+RECIPE = SampleRecipe(batch_size=2, lr_size=16)
 
 
 def noise_clip() -> Shot:

@@ -14,7 +14,7 @@ from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.recipes import PAPER
 from videoinr_cli.training.samples import Sampler, SampleRecipe
 
-RECIPE = SampleRecipe(batch_size=6, lr_size=16, lr_margin=2)
+RECIPE = SampleRecipe(batch_size=6, lr_size=16)
 
 
 def sliding_clip(count: int = 9, side: int = 160) -> Shot:

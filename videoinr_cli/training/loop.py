@@ -187,7 +187,7 @@ class BatchLoss(torch.nn.Module):
 
 
 def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = CHARBONNIER_EPSILON) -> Tensor:
-    """Return the mean Charbonnier loss over a batch's supervised instants, borders of the patch left out."""
+    """Return the mean Charbonnier loss over a batch's supervised instants."""
     with torch.no_grad():  # frames beside the pair are encoded as its own are, which is where that is learnt
         before, after = (
             None if frame is None else model.encode_frame(frame) for frame in (batch.before, batch.after)
@@ -195,14 +195,11 @@ def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = CHARBONNIER_EP
     first, second = model.encode_frame(batch.first), model.encode_frame(batch.second)
     pair = model.encode_pair(first, second, before=before, after=after)
     height, width = batch.targets[0].shape[-2:]
-    margin = round(batch.margin * height / batch.first.shape[-1])
-    window = Window(margin, margin, height - margin, width - margin)
+    window = Window(0, 0, height, width)
     losses = []
     for target, tau in zip(batch.targets, batch.taus, strict=True):
         instant = model.prepare_instant(pair, tau, (height, width), window, 0)
-        difference = (
-            model.query(instant, window) - target[:, :, margin : height - margin, margin : width - margin]
-        )
+        difference = model.query(instant, window) - target
         losses.append((difference.square() + epsilon**2).sqrt().mean())
     return torch.stack(losses).mean()
 

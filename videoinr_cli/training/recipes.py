@@ -51,7 +51,6 @@ PAPER = Recipe(
     samples=SampleRecipe(
         batch_size=24,
         lr_size=32,
-        lr_margin=0,
         first_stage_steps=450_000,  # at x4, then U(1, 4)
         fixed_scale_share=0.0,
         scale_range=(1.0, 4.0),

@@ -36,7 +36,6 @@ class SampleRecipe:
 
     batch_size: int = 12
     lr_size: int = 32  # LR patch, pixels a side
-    lr_margin: int = 4  # border of the LR patch that is context only, not supervised
     fixed_scale: float = 4.0
     first_stage_steps: int = 0  # at `fixed_scale` alone, before what follows
     fixed_scale_share: float = 0.6  # of the batches; the others draw a scale from `scale_range`
@@ -61,7 +60,6 @@ class Batch:
     after: Tensor | None  # (B, 3, h, w)
     targets: tuple[Tensor, ...]  # per instant, (B, 3, Ho, Wo)
     taus: tuple[Tensor, ...]  # per instant, (B,)
-    margin: int = 0  # border of the LR frames that is context only, in LR pixels
 
     def to(self, device: torch.device) -> Batch:
         return Batch(
@@ -71,7 +69,6 @@ class Batch:
             None if self.after is None else self.after.to(device),
             tuple(target.to(device) for target in self.targets),
             tuple(tau.to(device) for tau in self.taus),
-            self.margin,
         )
 
 
@@ -125,7 +122,6 @@ class Sampler:
             given[:, 3] if has_after else None,
             frames[:, supervised].unbind(1),
             taus.unbind(1),
-            recipe.lr_margin,
         )
 
     def _sample(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
