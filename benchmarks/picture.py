@@ -1,9 +1,10 @@
-"""Render the README's picture: a part of the example clip, as it is, enlarged as usual, and by the model.
+"""Render a part of the example clip, as it is, enlarged as usual, and by the models.
 
     python benchmarks/picture.py docs/result.png
+    python benchmarks/picture.py docs/real.png --crf 32 --weights clean real
 
-Columns: the source's own pixels, bicubic enlargement with blended frames, videoinr. Upper row: a frame of the
-source; lower row: the instant halfway to the next one, where the source still shows the former.
+Columns: the source's own pixels, bicubic enlargement with blended frames, each of the weights. Upper row: a
+frame of the source; lower row: the instant halfway to the next one, where the source still shows the former.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from videoinr_cli.evaluation.baselines import PerFrame
 from videoinr_cli.evaluation.clips import find_clips, save_picture
+from videoinr_cli.evaluation.measure import compressed
 from videoinr_cli.evaluation.methods import ModelMethod
 from videoinr_cli.options import DEFAULT_WEIGHTS
 from videoinr_cli.weights import load_model
@@ -32,7 +34,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("output", type=Path, help="PNG to write")
-    parser.add_argument("--weights", default=DEFAULT_WEIGHTS, help="name or file")
+    parser.add_argument("--weights", nargs="+", default=[DEFAULT_WEIGHTS], help="names or files")
+    parser.add_argument("--crf", type=float, help="let x264 compress the clip at this rate factor first")
     parser.add_argument("--frame", type=int, default=36, help="of the example clip")
     parser.add_argument(
         "--region", type=int, nargs=4, default=[130, 10, 100, 90], metavar=("X", "Y", "W", "H")
@@ -40,12 +43,15 @@ def main() -> None:
     arguments = parser.parse_args()
 
     (clip,) = find_clips(CLIP)
-    given = [frame[None] for frame in islice(clip.frames(), arguments.frame, arguments.frame + 2)]
+    frames = (frame[None] for frame in islice(clip.frames(), arguments.frame + 2))
+    if arguments.crf is not None:
+        frames = compressed(frames, arguments.crf)
+    given = list(frames)[arguments.frame :]
     size = (given[0].shape[2] * SCALE, given[0].shape[3] * SCALE)
     columns = [
         [F.interpolate(given[0], size=size, mode="nearest")] * 2,
         list(PerFrame("bicubic", "blend").render(given, 2, size)),
-        list(ModelMethod("videoinr", load_model(arguments.weights)).render(given, 2, size)),
+        *(list(ModelMethod(name, load_model(name)).render(given, 2, size)) for name in arguments.weights),
     ]
     x, y, width, height = (SCALE * side for side in arguments.region)
     panels = [[frame[0, :, y : y + height, x : x + width].cpu() for frame in column] for column in columns]

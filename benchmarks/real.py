@@ -4,8 +4,7 @@
 
 Every second frame is reduced by four and encoded by x264 at each rate factor before it is given; PSNR and
 SSIM of luma and VMAF (by an ffmpeg that has libvmaf) are against the untouched originals. --write puts the
-table between the markers ``<!-- real -->`` of Markdown files, --picture a PNG of the same part of one frame
-by every method, a row for each rate factor.
+table between the markers ``<!-- real -->`` of Markdown files.
 """
 
 from __future__ import annotations
@@ -19,12 +18,11 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
-from picture import join
 from tables import write_tables
 from torch import Tensor
 
 from videoinr_cli.evaluation.baselines import make_baseline
-from videoinr_cli.evaluation.clips import Clip, find_clips, save_picture
+from videoinr_cli.evaluation.clips import Clip, find_clips
 from videoinr_cli.evaluation.measure import Result, evaluate
 from videoinr_cli.evaluation.methods import Method, ModelMethod
 from videoinr_cli.evaluation.protocols import Protocol
@@ -52,30 +50,19 @@ def main() -> None:
     parser.add_argument("--weights", nargs="+", default=embedded(), help="names or files")
     parser.add_argument("--max-frames", type=int, help="use the first frames of each clip only")
     parser.add_argument("--write", type=Path, nargs="*", default=[], help="Markdown files to update")
-    parser.add_argument("--picture", type=Path, help="PNG to write")
-    parser.add_argument("--picture-of", default="walk", help="clip whose third output frame is shown")
-    parser.add_argument(
-        "--region", type=int, nargs=4, default=[260, 120, 220, 220], metavar=("X", "Y", "W", "H")
-    )
     arguments = parser.parse_args()
 
     clips = find_clips(arguments.vid4)
     models = [ModelMethod(Path(name).stem, load_model(name)) for name in arguments.weights]
     methods = [make_baseline("bicubic+blend"), make_baseline("lanczos+blend"), *models]
-    rows, panels = [], []
+    rows = []
     for crf in CRFS:
         protocol = Protocol(max_frames=arguments.max_frames, crf=crf)
-        measured = [measure(method, clips, protocol) for method in methods]
-        rows.append(measured)
-        if arguments.picture:
-            clip = next(clip for clip in clips if clip.name == arguments.picture_of)
-            panels.append(panel(methods, clip, protocol, arguments.region))
+        rows.append([measure(method, clips, protocol) for method in methods])
     table = real_table(rows)
     print(table)
     for path in arguments.write:
         write_tables(path, {"real": table})
-    if arguments.picture:
-        save_picture(join(panels, dim=1), arguments.picture)
 
 
 def embedded() -> list[str]:
@@ -119,18 +106,6 @@ def real_table(rows: Sequence[Sequence[Measured]]) -> str:
                 ]
             )
     return markdown(table)
-
-
-def panel(methods: Sequence[Method], clip: Clip, protocol: Protocol, region: Sequence[int]) -> Tensor:
-    """Return the same part of one in-between frame by every method, side by side."""
-    x, y, width, height = region
-    shown: list[Tensor] = []
-    for method in methods:
-        pictures: list[Tensor] = []
-        few = dataclasses.replace(protocol, max_frames=2 * protocol.steps + 1)
-        evaluate(method, [clip], few, on_frame=lambda score, picture, into=pictures: into.append(picture))
-        shown.append(pictures[protocol.steps + 1][0, :, y : y + height, x : x + width].cpu().clamp(0, 1))
-    return join(shown, dim=2)
 
 
 if __name__ == "__main__":

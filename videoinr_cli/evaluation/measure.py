@@ -141,7 +141,7 @@ def _given(clip: Clip, protocol: Protocol, stopwatch: Stopwatch) -> Iterator[Ten
     """Yield every steps-th frame at low resolution, while the stopwatch stands still."""
     frames = _reduced(clip, protocol)
     if protocol.crf is not None:
-        frames = _encoded(frames, protocol.crf)
+        frames = compressed(frames, protocol.crf)
     while True:
         with stopwatch.paused():
             frame = next(frames, None)
@@ -156,7 +156,7 @@ def _reduced(clip: Clip, protocol: Protocol) -> Iterator[Tensor]:
         yield reduce(frame[None, :, : size[0], : size[1]], lr, protocol.downsampler)
 
 
-def _encoded(frames: Iterator[Tensor], crf: float) -> Iterator[Tensor]:
+def compressed(frames: Iterator[Tensor], crf: float) -> Iterator[Tensor]:
     """Send (1, 3, h, w) frames through x264 as one video of 4:2:0, as most footage has been."""
     for rgb in compress((to_levels(frame[0]) for frame in frames), Encoding("libx264", crf)):
         yield torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
