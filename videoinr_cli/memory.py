@@ -48,8 +48,9 @@ shapes at hand, scratch, and freed pages between live ones. 7 to 22 MiB were mea
 SHORTAGE = re.compile(
     r"out of memory|(not enough|can't allocate) memory|bad_alloc|ALLOC(ATION)?_FAILED"
     r"|could not create a (primitive|memory)"  # oneDNN, where there is no room for its code or its scratch
+    r"|can't start new thread"  # Python, where there is no room for its stack
 )
-"""Found in what a shortage of memory is called by allocators, CUDA's libraries and oneDNN."""
+"""Found in what a shortage of memory is called by allocators, CUDA's libraries, oneDNN and Python."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Sizes:
     def __str__(self) -> str:
         parts = [] if self.tile_px is None else [f"tiles of {self.tile_px[1]}x{self.tile_px[0]} px"]
         return ", ".join([*parts, f"chunks of {self.chunk_bytes >> 20} MiB"])
+
+    def order(self, lr_size: tuple[int, int]) -> tuple[int, bool, int]:
+        """Return what is less of smaller pieces; for the argument see `with_smaller_tiles`."""
+        rows, columns = (min(pair) for pair in zip(self.tile_px or lr_size, lr_size, strict=True))
+        return rows * columns, self.keeps, self.chunk_bytes
 
     def with_smaller_chunks(self) -> Sizes | None:
         """Return the sizes with chunks of half the size, None where they cannot be halved."""

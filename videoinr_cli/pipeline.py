@@ -10,8 +10,8 @@ import contextlib
 import dataclasses
 import itertools
 import os
-import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -29,18 +29,24 @@ from videoinr_cli.media.prepare import prepare
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.writer import PacketWriter, VideoWriter
-from videoinr_cli.memory import choose_sizes, is_out_of_memory
+from videoinr_cli.memory import Sizes, choose_sizes, is_out_of_memory
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import Audio, UpscaleOptions
 from videoinr_cli.parts import LEAD_FRAMES, Part, Tally, passages
 from videoinr_cli.renderer import GivenFrame, Renderer, Rendering
 from videoinr_cli.scenes import Thumbnail, cut_score, thumbnail
+from videoinr_cli.threads import Task, run_beside
 from videoinr_cli.timeline import Timeline
 from videoinr_cli.weights import load_model
 
 QUEUED_FRAMES = 3
 """Frames that wait between two stages: enough to bridge a slow one, few enough not to count in memory."""
+
+_Shape = tuple[tuple[int, int], tuple[int, int]]  # (H, W) of the source, (Ho, Wo) of the output
+
+_PROVEN: weakref.WeakKeyDictionary[AnyVideoInr, dict[_Shape, Sizes]] = weakref.WeakKeyDictionary()
+"""Of the pieces that rendering came down to when memory ran out: it would again in the next part or video."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,16 +210,27 @@ class Plan:
         Raises:
             MemoryLimitError: the options' limit is too low for any.
         """
+        shape = self._shape
         sizes = choose_sizes(
             model,
-            (self.source.height, self.source.width),
-            (self.size[1], self.size[0]),
+            *shape,
             tile=self.options.tile,
             limit_bytes=self.options.max_memory_bytes,
             processes=self.processes,
         )
+        proven = _PROVEN.get(model, {}).get(shape, sizes)
+        sizes = min(sizes, proven, key=lambda sizes: sizes.order(shape[0]))
         bit_depth = layout_of(self.format.pix_fmt).bit_depth
         return Renderer(model, self.size, bit_depth=bit_depth, with_alpha=self.writes_alpha, sizes=sizes)
+
+    def keep_sizes(self, model: AnyVideoInr, renderer: Renderer) -> None:
+        """Have the next renderer begin with the pieces that this one came down to, if it did."""
+        if renderer.has_shrunk:
+            _PROVEN.setdefault(model, {})[self._shape] = renderer.sizes
+
+    @property
+    def _shape(self) -> _Shape:
+        return (self.source.height, self.source.width), (self.size[1], self.size[0])
 
 
 def upscale_video(
@@ -288,7 +305,7 @@ def run(plan: Plan, model: AnyVideoInr, report: ProgressCallback) -> Outcome:
         pictures.fail(error)
         encoder.interrupt()
 
-    with _threads([lambda: _decode(plan, frames), encoder.run], stop), _memory_errors(plan, model):
+    with memory_errors(plan), _beside([lambda: _decode(plan, frames), encoder.run], stop):
         for output in _render(plan, model, frames, tally):
             pictures.put(output)
             written += 1
@@ -304,30 +321,30 @@ class _Enough(Exception):
 
 
 @contextlib.contextmanager
-def _threads(targets: list[Callable[[], None]], stop: Callable[[BaseException], None]) -> Iterator[None]:
-    """Run targets beside the block, and leave none of them running after it.
+def _beside(calls: list[Callable[[], None]], stop: Callable[[BaseException], None]) -> Iterator[None]:
+    """Run calls beside the block, and leave none of them running after it.
 
     Args:
-        targets: they catch their own errors.
+        calls: they catch their own errors.
         stop: called when the block, or the wait for them, ends with an error; makes them end soon.
     """
-    threads = [threading.Thread(target=target, daemon=True) for target in targets]
+    tasks: list[Task] = []
     try:
-        for thread in threads:
-            thread.start()
+        for call in calls:
+            tasks.append(run_beside(call))
         yield
-        _join(threads)
+        _wait_for(tasks)
     except BaseException as error:
         stop(error)
         raise
     finally:
-        _join(threads)
+        _wait_for(tasks)
 
 
-def _join(threads: list[threading.Thread]) -> None:
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(WAKE_SECONDS)
+def _wait_for(tasks: list[Task]) -> None:
+    for task in tasks:
+        while not task.wait(WAKE_SECONDS):  # where Ctrl-C cannot interrupt it, in between it can
+            pass
 
 
 def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
@@ -348,6 +365,15 @@ def _render(
     """Stage two: the output's frames, in the calling thread."""
     renderer = plan.make_renderer(model)
     part = plan.part or Part()
+    try:
+        yield from _pictures(plan, renderer, part, frames, tally)
+    finally:
+        plan.keep_sizes(model, renderer)
+
+
+def _pictures(
+    plan: Plan, renderer: Renderer, part: Part, frames: Iterable[GivenFrame], tally: Tally
+) -> Iterator[_OutputFrame]:
     spans = plan.timeline.spans(frames, source_rate=plan.source.frame_rate, is_entered=part.begin is not None)
     for passage in passages(spans, part, tally):
         span = passage.span
@@ -433,16 +459,19 @@ def _progress(plan: Plan, pts: int, frames: int, elapsed_seconds: float) -> Prog
 
 
 @contextlib.contextmanager
-def _memory_errors(plan: Plan, model: AnyVideoInr) -> Iterator[None]:
-    """Turn the many ways in which memory runs out, elsewhere than in the renderer, into one error."""
+def memory_errors(plan: Plan) -> Iterator[None]:
+    """Turn the many ways in which memory runs out, elsewhere than in the renderer, into one error.
+
+    Raises:
+        MemoryLimitError: instead of these.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         width, height = plan.size
-        device = next(model.parameters()).device
         raise MemoryLimitError(
             f"enlarging {plan.source.width}x{plan.source.height} to {width}x{height} needs more memory than "
-            f"{device} has free; try a lower --max-memory, or a smaller --scale"
+            "is free; try a lower --max-memory, or a smaller --scale, or end other programs"
         ) from error

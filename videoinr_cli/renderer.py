@@ -119,7 +119,7 @@ class Renderer:
         self._after: _Still | None = None
         self._sizes = sizes
         self._tiles: list[_TileEncoder] = []  # laid out when the first picture is encoded
-        self._has_said_so = False  # that memory ran out
+        self.has_shrunk = False  # and said so: memory ran out
 
     @property
     def sizes(self) -> Sizes:
@@ -244,8 +244,8 @@ class Renderer:
     def _shrink(self, smaller: Sizes) -> None:
         self._tiles, self._sizes = [], smaller
         release_memory(self._device)
-        if not self._has_said_so:
-            self._has_said_so = True
+        if not self.has_shrunk:
+            self.has_shrunk = True
             log.warning(
                 "%s ran out of memory: going on in smaller pieces, from the same frame (%s); "
                 "--max-memory or --tile makes them small from the start",

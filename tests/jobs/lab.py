@@ -7,6 +7,7 @@ with none of the locks and threads that a test's process holds.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import multiprocessing
 import os
 import sys
@@ -24,6 +25,9 @@ from videoinr_cli.jobs.manifest import job_folder, remove_job
 from videoinr_cli.media.encoders import find_encoder
 from videoinr_cli.media.ffmpeg import takes_option
 from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
+
+HANG_SECONDS = 300.0
+"""What no run of a test's job takes."""
 
 FAILED = 7
 """Exit code of a process whose job has ended with an error."""
@@ -58,9 +62,11 @@ class Lab:
         """Run the job to whatever end; return the exit code."""
         started = time.monotonic()
         process = self.start(fault, **options)
-        process.join()
+        process.join(HANG_SECONDS)
         self.seconds = time.monotonic() - started
-        assert process.exitcode is not None
+        if process.exitcode is None:
+            process.kill()
+            raise AssertionError("the run has come to no end")
         return process.exitcode
 
     def started(self) -> int:
@@ -71,6 +77,7 @@ class Lab:
         """Begin anew."""
         self.output.unlink(missing_ok=True)
         self._starts.unlink(missing_ok=True)
+        self._warnings.unlink(missing_ok=True)
         remove_job(self.output)
         assert not job_folder(self.output).exists()
 
@@ -81,6 +88,16 @@ class Lab:
         return path.read_text() if path.exists() else ""
 
     @property
+    def said(self) -> list[str]:
+        """Warnings of the runs so far."""
+        path = self._warnings
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def _warnings(self) -> Path:
+        return self.output.with_name("warnings.txt")
+
+    @property
     def _starts(self) -> Path:
         return self.output.with_name("starts.txt")
 
@@ -88,6 +105,7 @@ class Lab:
 def _run(lab: Lab, fault: Fault | None, options: dict[str, Any]) -> None:
     """Work on the job; the main function of a process."""
     os.chdir(lab.output.parent)
+    logging.basicConfig(filename=lab._warnings, format="%(message)s", level=logging.WARNING)
     render = jobs_run.render_segment
 
     def noting(request: Any, **arguments: Any) -> Any:
@@ -103,8 +121,7 @@ def _run(lab: Lab, fault: Fault | None, options: dict[str, Any]) -> None:
             lab.output,
             UpscaleOptions(**{**settings, **options}),
             JobOptions(segment_seconds=lab.segment_seconds),
-            model=BlendVideoInr(),
-            **(fault() if fault is not None else {}),
+            **{"model": BlendVideoInr(), **(fault() if fault is not None else {})},
         )
     except (VideoInrError, MemoryError, OSError, RuntimeError) as error:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import re
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.conftest import MakeClip
 from tests.jobs.conftest import GRAIN, Content, content_of
 from tests.jobs.lab import FAILED, Fault, Lab
+from tests.oracle.blend import BlendFrame, BlendVideoInr
 from videoinr_cli.jobs import run as jobs_run
 from videoinr_cli.jobs.manifest import Manifest, job_folder
 from videoinr_cli.media import destination as destinations
@@ -186,6 +189,51 @@ def test_what_a_machine_may_do_to_a_job(fault: Fault, words: str, lab: Lab, want
     assert lab.finish() == 0, lab.error
     assert content_of(lab.output) == wanted
     assert lab.started() == SEGMENTS + 1
+
+
+PIXEL_BYTES = 1 << 20
+
+
+class Ravenous(BlendVideoInr):
+    """Needs a lot of memory for a moment, by the size of what it encodes."""
+
+    def encode_frame(self, frame: torch.Tensor) -> BlendFrame:
+        torch.empty(frame.shape[2] * frame.shape[3] * PIXEL_BYTES, dtype=torch.uint8)
+        return super().encode_frame(frame)
+
+
+def lower_limit(room_bytes: int) -> dict[str, Any]:
+    """Leave no more addresses than that to the process, in the middle of a segment."""
+
+    def lower(progress: Progress) -> None:
+        if progress.frames == 20:
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + room_bytes, resource.RLIM_INFINITY))
+
+    return {"progress": lower, "model": Ravenous()}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps to RLIMIT_AS")
+def test_a_memory_limit_lowered_in_mid_run(lab: Lab) -> None:
+    """The job goes on in smaller pieces, or, where nothing can be had, ends with what is done."""
+    given = {"fps": None}  # tiles round what lies between two frames otherwise
+    assert lab.finish(**given) == 0, lab.error
+    wanted = content_of(lab.output)
+    assert len(wanted.pictures) == FRAMES
+
+    lab.forget()
+    most = 64 * 48 * PIXEL_BYTES
+    assert lab.finish(functools.partial(lower_limit, most * 15 // 16), **given) == 0, lab.error
+    assert ["ran out of memory" in line for line in lab.said] == [True], "once, for all segments"
+    assert (lab.started(), content_of(lab.output)) == (SEGMENTS, wanted)
+
+    for room_bytes in (-(100 << 20), 0):
+        lab.forget()
+        assert lab.finish(functools.partial(lower_limit, room_bytes), **given) == FAILED
+        assert re.match("(MemoryLimit|Ffmpeg|Input)Error: ", lab.error)
+        assert not lab.output.exists()
+        assert lab.finish(**given) == 0, lab.error
+        assert (lab.started(), content_of(lab.output)) == (SEGMENTS + 1, wanted)
 
 
 def measure_memory() -> dict[str, Any]:

@@ -269,6 +269,15 @@ def test_what_is_short_or_cannot_be_joined_is_made_in_one_go(
     assert log.done == []
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Tests may run in the background of a shell, where Ctrl-C is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_first_interrupt_lets_the_segment_be_finished(source: Path, tmp_path: Path, run: RunJob) -> None:
     output, log = tmp_path / "out.mkv", Log()
 
@@ -284,6 +293,7 @@ def test_a_first_interrupt_lets_the_segment_be_finished(source: Path, tmp_path: 
     assert [event.number for event in log.done if event.was_done] == list(range(1, count + 1))
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_interrupt_stops_at_once(source: Path, tmp_path: Path, run: RunJob) -> None:
     def interrupt(progress: Progress) -> None:
         if progress.frames in (20, 22):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,7 +63,7 @@ def test_a_failure_says_the_cause_in_one_line_and_leaves_no_thread() -> None:
         process.finish()
     assert "\n" not in str(caught.value)
     assert " @ 0x" not in str(caught.value)
-    assert not [thread for thread in threading.enumerate() if thread.name == "ffmpeg-stderr"]
+    assert process._drain.wait(0)
 
 
 def test_a_talkative_ffmpeg_does_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,5 +81,5 @@ def test_an_ffmpeg_that_hangs_can_be_stopped(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("FFMPEG_PATH", str(program(tmp_path / "ffmpeg", "exec sleep 60")))
     process = FfmpegProcess([])
     process.stop()
-    assert not [thread for thread in threading.enumerate() if thread.name == "ffmpeg-stderr"]
+    assert process._drain.wait(0)
     process.stop()  # twice does no harm

@@ -11,14 +11,15 @@ log = logging.getLogger(__name__)
 
 
 class Interrupts:
-    """A context manager; outside the main thread, where no signals come, it does nothing."""
+    """A context manager; does nothing where no Ctrl-C comes: in other threads, in a shell's background."""
 
     def __init__(self) -> None:
         self.is_asked_to_stop = False
         self._previous: signal._HANDLER = None
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
+        is_ours = threading.current_thread() is threading.main_thread()
+        if is_ours and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
 

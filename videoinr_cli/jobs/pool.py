@@ -142,6 +142,8 @@ def _serve(connection: Connection, threads: int) -> None:
             say(render_segment(request, progress=lambda done: say(done.frames)))
         except VideoInrError as error:
             say(error)
+        except MemoryError:
+            say(MemoryError())
         except Exception as error:
             say(RuntimeError(f"{type(error).__name__}: {error}"))
 

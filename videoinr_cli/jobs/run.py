@@ -27,7 +27,7 @@ from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.devices import choose_device
 from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.pipeline import Plan, Progress, ProgressCallback, Summary, render_whole
+from videoinr_cli.pipeline import Plan, Progress, ProgressCallback, Summary, memory_errors, render_whole
 from videoinr_cli.weights import load_model
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,10 @@ def run_job(
         parts = plan_parts(plan, job)
         is_begun = job_folder(path).exists() and can_be_cut(plan)
         if len(parts) > 1 or (is_begun and job.resume):
-            with open_manifest(path, fingerprint(info, options), parts, resume=job.resume) as manifest:
+            with (
+                memory_errors(plan),
+                open_manifest(path, fingerprint(info, options), parts, resume=job.resume) as manifest,
+            ):
                 workers = _workers(devices, job.workers)
                 summary = _Job(plan, manifest, workers, model, progress, on_segment).run()
             if not job.keep_temp:

@@ -11,13 +11,14 @@ import functools
 import os
 import re
 import shutil
+import signal
 import subprocess
-import threading
 from typing import IO
 
 import imageio_ffmpeg
 
 from videoinr_cli.errors import FfmpegError
+from videoinr_cli.threads import Task, run_beside
 
 LAST_LINES = 4
 """Lines of ffmpeg's standard error that an error's message ends with."""
@@ -100,13 +101,14 @@ class FfmpegProcess:
         except OSError as error:
             raise FfmpegError(f"ffmpeg at {command[0]} cannot be run: {error.strerror}") from error
         assert self._process.stdin is not None
-        assert self._process.stderr is not None
         self.stdin: IO[bytes] = self._process.stdin
         self._lines: collections.deque[str] = collections.deque(maxlen=8 * LAST_LINES)
-        self._drain = threading.Thread(
-            target=self._read_lines, args=(self._process.stderr,), name="ffmpeg-stderr", daemon=True
-        )
-        self._drain.start()
+        try:
+            self._drain: Task = run_beside(self._read_lines)
+        except BaseException:
+            self.kill()
+            self._close_input()
+            raise
 
     def finish(self) -> None:
         """Close ffmpeg's input and wait until it has written everything.
@@ -116,7 +118,7 @@ class FfmpegProcess:
         """
         self._close_input()
         code = self._process.wait()
-        self._drain.join()
+        self._drain.wait()
         if code:
             raise self.failure()
 
@@ -124,7 +126,7 @@ class FfmpegProcess:
         """Return the error for an ffmpeg that ended too early or with a failure; waits for its end."""
         self._close_input()
         try:
-            how = f"failed with code {self._process.wait(PATIENCE_SECONDS)}"
+            how = _ending(self._process.wait(PATIENCE_SECONDS))
         except subprocess.TimeoutExpired:
             how = "stopped reading"
         self.stop()
@@ -142,15 +144,21 @@ class FfmpegProcess:
         """End ffmpeg if it still runs, and leave nothing of it behind."""
         self.kill()
         self._close_input()
-        self._drain.join()
+        self._drain.wait()
 
     def _close_input(self) -> None:
         with contextlib.suppress(BrokenPipeError):  # of an ffmpeg that is gone: its exit code says why
             self.stdin.close()
 
-    def _read_lines(self, stderr: IO[bytes]) -> None:
-        with stderr:
+    def _read_lines(self) -> None:
+        assert self._process.stderr is not None
+        with contextlib.suppress(MemoryError), self._process.stderr as stderr:  # lines are not worth failing
             for line in stderr:
                 text = _ADDRESS.sub("", line.decode(errors="replace")).strip()
                 if text and not _ECHOES.search(text):
                     self._lines.append(text)
+
+
+def _ending(code: int) -> str:
+    """Say what a code tells of how a program ended."""
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed with code {code}"

@@ -170,6 +170,8 @@ def image_frames(
             with open_source(path) as container:
                 frame = next(decoded_frames(container, video_stream(container), reasons.append), None)
         except InputError as error:
+            if isinstance(error.__cause__, MemoryError):
+                raise
             on_damage(str(error))
             continue
         if frame is None:
@@ -202,6 +204,8 @@ def decoded(
         try:
             with _heard(on_damage, "a frame is damaged") if conceals else contextlib.nullcontext():
                 frames = decoder.decode(packet)
+        except MemoryError:  # says nothing of the file
+            raise
         except av.FFmpegError as error:
             on_damage(f"a packet is lost: {error.strerror}")
         else:
@@ -228,6 +232,8 @@ def packets_of(
         try:
             with _heard(on_damage, "the file is damaged"):
                 packet = next(demuxed, None)
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
             failures += 1
             on_damage(f"a packet is lost: {error.strerror}")
@@ -287,6 +293,8 @@ def _held_back(decoder: VideoCodecContext, on_damage: Callable[[str], None]) -> 
             frames = decoder.decode(None)
         except av.EOFError:
             return
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
             on_damage(f"a packet is lost: {error.strerror}")
         else:
