@@ -11,16 +11,19 @@ from typing import Any
 
 import av
 import pytest
+import torch
 
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
 from videoinr_cli.batch import estimate, events
 from videoinr_cli.batch import run as batch_run
-from videoinr_cli.batch.plan import Task
 from videoinr_cli.cli import json_lines
+from videoinr_cli.memory import DEFAULT_SIZES, _held_bytes, release_memory
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
-from videoinr_cli.pipeline import Summary
+from videoinr_cli.pipeline import Plan, Summary
 from videoinr_cli.weights import load_model
+
+SEVERAL = ["--workers", 2, "--segment-seconds", 0.1]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -181,10 +184,11 @@ class TestDryRun:
         assert shown[0] == f"{tmp_path / 'in' / 'a.mkv'} -> {tmp_path / 'out' / 'a.mp4'}"
         assert shown[1] == "  64x48 at 25 frames per second -> 128x96, 50 frames per second"
         assert shown[2].startswith("  10 frames, 0:00:00")
+        assert shown[3] == "  rendered in whole frames, chunks of 64 MiB"
         assert re.fullmatch(
-            r"  about \d+ (s|min)(, [\d.]+ [MG]B of memory)?, by a short measurement", shown[3]
+            r"  about \d+ (s|min)(, [\d.]+ [MG]B of memory)?, by a short measurement", shown[4]
         )
-        assert "it becomes aac" in shown[4]
+        assert "it becomes aac" in shown[5]
         assert shown[-1].startswith("2 videos: about ")
         assert not (tmp_path / "out").exists()
 
@@ -199,6 +203,24 @@ class TestDryRun:
         assert plan["segments"] == 1
         assert plan["estimated_seconds"] > 0
         assert not (tmp_path / "out.mkv").exists()
+
+    def test_the_memory_given_is_kept_to(
+        self, weights: Path, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """In the plan as in a run, by all workers together."""
+        source = make_clip("in.mkv", size=(256, 256), frames=8)
+        arguments = ["upscale", source, "-o", tmp_path / "out.mkv", "--scale", 4, "--weights", weights]
+        assert run(*arguments, "--json", "--dry-run", "--device", "cpu", "--max-memory", "16G") == 0
+        (plan,) = lines(capfd.readouterr().out)
+        assert (plan["tile_size"], plan["chunk_bytes"]) == (None, DEFAULT_SIZES.chunk_bytes)
+        release_memory(torch.device("cpu"))
+        limit = _held_bytes(torch.device("cpu")) + (100 << 20)
+        assert run(*arguments, "--json", "--dry-run", "--device", "cpu", "--max-memory", limit) == 0
+        (plan,) = lines(capfd.readouterr().out)
+        assert plan["chunk_bytes"] < DEFAULT_SIZES.chunk_bytes
+        for options in (["--max-memory", "64M"], ["--max-memory", limit, *SEVERAL]):
+            assert run(*arguments, "--dry-run", "--device", "cpu", *options) == 1
+            assert "more than --max-memory" in capfd.readouterr().err
 
     def test_one_that_is_refused_has_the_exit_code_of_a_real_run(
         self, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -220,9 +242,9 @@ class TestDryRun:
         (tmp_path / "in" / "c.mkv").touch()
         measured: list[Path] = []
 
-        def measure(task: Task, *_: object) -> estimate.Cost:
-            measured.append(task.source)
-            return estimate.Cost(first_seconds=2.0, frame_seconds=0.5, peak_bytes=None)
+        def measure(plan: Plan, *_: object) -> estimate.Cost:
+            measured.append(plan.source.path)
+            return estimate.Cost(2.0, frame_seconds=0.5, peak_bytes=None, sizes=DEFAULT_SIZES)
 
         monkeypatch.setattr(estimate, "measure", measure)
         arguments = ["-o", tmp_path / "out", "--weights", weights, "--json", "--dry-run"]

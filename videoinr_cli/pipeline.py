@@ -210,6 +210,16 @@ class Plan:
         Raises:
             MemoryLimitError: the options' limit is too low for any.
         """
+        bit_depth = layout_of(self.format.pix_fmt).bit_depth
+        sizes = self.choose_sizes(model)
+        return Renderer(model, self.size, bit_depth=bit_depth, with_alpha=self.writes_alpha, sizes=sizes)
+
+    def choose_sizes(self, model: AnyVideoInr) -> Sizes:
+        """Return the sizes of the pieces in which a renderer would begin now.
+
+        Raises:
+            MemoryLimitError: the options' limit is too low for any.
+        """
         shape = self._shape
         sizes = choose_sizes(
             model,
@@ -219,9 +229,7 @@ class Plan:
             processes=self.processes,
         )
         proven = _PROVEN.get(model, {}).get(shape, sizes)
-        sizes = min(sizes, proven, key=lambda sizes: sizes.order(shape[0]))
-        bit_depth = layout_of(self.format.pix_fmt).bit_depth
-        return Renderer(model, self.size, bit_depth=bit_depth, with_alpha=self.writes_alpha, sizes=sizes)
+        return min(sizes, proven, key=lambda sizes: sizes.order(shape[0]))
 
     def keep_sizes(self, model: AnyVideoInr, renderer: Renderer) -> None:
         """Have the next renderer begin with the pieces that this one came down to, if it did."""

@@ -12,15 +12,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from videoinr_cli.batch.events import Error, Plan, Skipped
-from videoinr_cli.batch.plan import Existing, Item, Refused, Task
+from videoinr_cli.batch.plan import Existing, Item, Refused
 from videoinr_cli.batch.telling import error_of, plan_of, skipped_of
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.evaluation.cost import PeakMemory
-from videoinr_cli.jobs.plan import plan_parts
+from videoinr_cli.jobs.plan import plan_parts, sharing, workers_of
 from videoinr_cli.media.destination import is_image_pattern, is_standard_output
+from videoinr_cli.memory import Sizes
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.pipeline import Progress, upscale_video
+from videoinr_cli.pipeline import Plan as VideoPlan
+from videoinr_cli.pipeline import Progress, render_whole
 from videoinr_cli.weights import load_model
 
 MEASURED_SECONDS = 4.0
@@ -33,7 +35,8 @@ class Cost:
 
     first_seconds: float  # until the first frame is there
     frame_seconds: float  # for each frame after it
-    peak_bytes: int | None  # of the GPU if there is one, else of RAM
+    peak_bytes: int | None  # of the GPU if there is one, else of RAM; by all processes that share it
+    sizes: Sizes  # of the pieces that rendering begins with
 
     def seconds(self, frames: int) -> float:
         """Return what a video of so many frames takes."""
@@ -45,12 +48,18 @@ class _Enough(Exception):
 
 
 def estimate_batch(
-    items: Sequence[Item], options: UpscaleOptions, job: JobOptions
+    items: Sequence[Item], options: UpscaleOptions, job: JobOptions, failures: list[Exception]
 ) -> Iterator[Plan | Error | Skipped]:
     """Yield what would become of each source, without writing any output.
 
-    Videos of the same sizes, written alike, are taken to cost the same for each frame. What several processes
-    or an earlier run save is not counted.
+    Videos of the same sizes, written alike, are taken to cost the same for each frame. The time that several
+    processes or an earlier run save is not counted.
+
+    Args:
+        items: what `plan_batch` found.
+        options: for all of them.
+        job: how each would be worked off.
+        failures: is told why sources could not be rendered.
 
     Raises:
         OptionError: there is no such device.
@@ -61,6 +70,7 @@ def estimate_batch(
     for index, item in enumerate(items, start=1):
         count = len(items)
         if isinstance(item, Refused):
+            failures.append(item.error)
             yield error_of(index, count, item.source, item.destination, item.error)
         elif isinstance(item, Existing):
             yield skipped_of(index, count, item)
@@ -68,29 +78,38 @@ def estimate_batch(
             if model is None:
                 device = options.device.split(",")[0]
                 model = load_model(options.weights, device=device, precision=options.precision)
-            plan = item.plan
+            segments = len(plan_parts(item.plan, job))
+            processes = sharing(workers_of(options, job)) if segments > 1 else 1
+            plan = dataclasses.replace(item.plan, processes=processes)
             written = (plan.format.container.muxer, plan.format.encoder.name, plan.format.pix_fmt)
-            kind = (plan.source.width, plan.source.height, plan.size, written)
+            kind = (plan.source.width, plan.source.height, plan.size, written, processes)
             try:
                 if kind not in costs:
-                    costs[kind] = measure(item, options, model)
+                    costs[kind] = measure(plan, model)
             except VideoInrError as error:
+                failures.append(error)
                 yield error_of(index, count, item.source, item.destination, error)
             else:
                 cost, frames = costs[kind], plan.total_frames
                 seconds = None if frames is None else cost.seconds(frames)
-                segments = len(plan_parts(plan, job))
                 yield plan_of(
-                    index, count, item, segments=segments, seconds=seconds, peak_bytes=cost.peak_bytes
+                    index,
+                    count,
+                    item,
+                    segments=segments,
+                    sizes=cost.sizes,
+                    seconds=seconds,
+                    peak_bytes=cost.peak_bytes,
                 )
 
 
-def measure(task: Task, options: UpscaleOptions, model: AnyVideoInr) -> Cost:
+def measure(plan: VideoPlan, model: AnyVideoInr) -> Cost:
     """Render a video for a few seconds, with all that belongs to it, and throw the result away.
 
     Raises:
         VideoInrError: it cannot be rendered; see `pipeline.upscale_video`.
     """
+    sizes = plan.choose_sizes(model)
     started = time.monotonic()
     moments: list[float] = []
 
@@ -103,14 +122,14 @@ def measure(task: Task, options: UpscaleOptions, model: AnyVideoInr) -> Cost:
         memory = PeakMemory(next(model.parameters()).device)
         try:
             with memory:
-                upscale_video(
-                    task.source, _stand_in(task.destination, folder), options, model=model, progress=report
-                )
+                stand_in = dataclasses.replace(plan, destination=_stand_in(plan.destination, folder))
+                render_whole(stand_in, model, report)
         except _Enough:
             pass
     spent = moments[-1] - moments[0]
     frame_seconds = spent / (len(moments) - 1) if len(moments) > 1 else moments[0]
-    return Cost(moments[0], frame_seconds, memory.bytes)
+    peak_bytes = None if memory.bytes is None else memory.bytes * plan.processes
+    return Cost(moments[0], frame_seconds, peak_bytes, sizes)
 
 
 def _stand_in(destination: Path, folder: str) -> Path:

@@ -54,6 +54,8 @@ class Plan(Planned):
 
     event: ClassVar[str] = "plan"
     segments: int  # in which it is rendered; 1: in one go
+    tile_size: tuple[int, int] | None  # (width, height) of tiles, source pixels; None: whole frames
+    chunk_bytes: int  # of the chunks in which they are drawn
     notes: tuple[str, ...]  # what would be converted, guessed or left out
     estimated_seconds: float | None  # that rendering takes on this machine; None where frames is
     peak_memory_bytes: int | None  # of the GPU if there is one, else of RAM; None where it is not known

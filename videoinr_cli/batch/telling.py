@@ -10,6 +10,7 @@ from videoinr_cli.batch.plan import Existing, Task
 from videoinr_cli.batch.work import Work
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.jobs.run import SegmentDone
+from videoinr_cli.memory import Sizes
 from videoinr_cli.pipeline import Progress as VideoProgress
 from videoinr_cli.pipeline import Summary
 
@@ -33,13 +34,22 @@ def start_of(index: int, count: int, task: Task) -> Start:
 
 
 def plan_of(
-    index: int, count: int, task: Task, *, segments: int, seconds: float | None, peak_bytes: int | None
+    index: int,
+    count: int,
+    task: Task,
+    *,
+    segments: int,
+    sizes: Sizes,
+    seconds: float | None,
+    peak_bytes: int | None,
 ) -> Plan:
     """Tell of a video that would be begun, and what it would take."""
     start = start_of(index, count, task)
     return Plan(
         **dataclasses.asdict(start),
         segments=segments,
+        tile_size=None if sizes.tile_px is None else (sizes.tile_px[1], sizes.tile_px[0]),
+        chunk_bytes=sizes.chunk_bytes,
         notes=task.notes,
         estimated_seconds=seconds,
         peak_memory_bytes=peak_bytes,

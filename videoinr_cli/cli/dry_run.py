@@ -37,6 +37,8 @@ def _video(plan: Plan) -> Iterator[str]:
     lasts = "" if plan.seconds is None else f", {clock(plan.seconds)}"
     segments = "" if plan.segments == 1 else f", in {plan.segments} segments"
     yield f"  {frames}{lasts}{segments}"
+    pieces = "whole frames" if plan.tile_size is None else "tiles of {}x{} px".format(*plan.tile_size)
+    yield f"  rendered in {pieces}, chunks of {plan.chunk_bytes >> 20} MiB"
     took = "" if plan.estimated_seconds is None else f"about {roughly(plan.estimated_seconds)}"
     memory = "" if plan.peak_memory_bytes is None else f"{size_of(plan.peak_memory_bytes)} of memory"
     if took or memory:

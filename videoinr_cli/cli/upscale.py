@@ -103,19 +103,20 @@ def _show_plan(
 ) -> Sequence[Exception]:
     """Print what would be done, and return why sources could not be rendered."""
     from videoinr_cli.batch.estimate import estimate_batch
-    from videoinr_cli.batch.plan import Refused
     from videoinr_cli.cli.dry_run import plan_lines
     from videoinr_cli.cli.json_lines import JsonLines
 
+    failures: list[Exception] = []
+    plans = estimate_batch(items, options, job, failures)
     with held_back():  # the notes are in the plan
         if as_json:
             tell = JsonLines()
-            for event in estimate_batch(items, options, job):
+            for event in plans:
                 tell(event)
         else:
-            for line in plan_lines(estimate_batch(items, options, job)):
+            for line in plan_lines(plans):
                 click.echo(line)
-    return [item.error for item in items if isinstance(item, Refused)]
+    return failures
 
 
 def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> Request:

@@ -1,13 +1,17 @@
-"""Into which segments a video is cut, and whether it is. Knows nothing of rendering or of what is done."""
+"""Into which segments a video is cut, if it is, and how many processes render them.
+
+Knows nothing of rendering or of what is done.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 from videoinr_cli.media.containers import carrier_for
 from videoinr_cli.media.destination import is_image_pattern, is_standard_output
-from videoinr_cli.options import JobOptions
+from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.parts import Part
 from videoinr_cli.pipeline import Plan
 
@@ -30,6 +34,17 @@ def plan_parts(plan: Plan, options: JobOptions) -> tuple[Part, ...]:
     step = plan.source.duration / count / plan.source.time_base
     borders = [plan.source.start_pts + round(number * step) for number in range(1, count)]
     return tuple(Part(begin, end) for begin, end in zip([None, *borders], [*borders, None], strict=True))
+
+
+def workers_of(options: UpscaleOptions, job: JobOptions) -> list[str]:
+    """Return the device of every process: at least one for each of the devices, which they take in turn."""
+    devices = options.device.split(",")
+    return [devices[number % len(devices)] for number in range(max(job.workers, len(devices)))]
+
+
+def sharing(workers: Sequence[str]) -> int:
+    """Return how many processes share the memory of a device."""
+    return max(map(workers.count, workers))
 
 
 def segment_seconds(plan: Plan, options: JobOptions) -> Fraction | None:

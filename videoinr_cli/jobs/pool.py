@@ -39,7 +39,8 @@ class _Worker:
         self.device = device
         self.busy_with: int | None = None
         self.process: BaseProcess = context.Process(target=_serve, args=(other, threads), daemon=True)
-        self.process.start()
+        with _interrupts_held_back():
+            self.process.start()
         other.close()
 
     def begin(self, request: SegmentRequest) -> None:
@@ -94,6 +95,22 @@ def rendered_by_processes(
         raise failure
 
 
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let no Ctrl-C hit this thread inside the block, nor ever the processes that are started in it."""
+    if os.name != "posix":
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # else the first process starts it, which lets Ctrl-C in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _received(worker: _Worker) -> Message:
     """Return what a worker says, or the error that it says no more."""
     try:
@@ -126,9 +143,7 @@ def _processes(devices: Sequence[str]) -> Iterator[list[_Worker]]:
 
 def _serve(connection: Connection, threads: int) -> None:
     """Answer requests until there are none; the main function of a worker."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all of them; what is to be done, one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes; what is to be done, one decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     say = _locked(connection.send)  # the thread that decodes has things to say too

@@ -17,7 +17,7 @@ from videoinr_cli.jobs.fingerprint import fingerprint
 from videoinr_cli.jobs.interrupts import Interrupts
 from videoinr_cli.jobs.join import damaged, join, misfits
 from videoinr_cli.jobs.manifest import Manifest, Rendered, job_folder, open_manifest, remove_job
-from videoinr_cli.jobs.plan import can_be_cut, plan_parts
+from videoinr_cli.jobs.plan import can_be_cut, plan_parts, sharing, workers_of
 from videoinr_cli.jobs.pool import rendered_by_processes
 from videoinr_cli.jobs.segment import SegmentRequest, render_segment
 from videoinr_cli.media.containers import carrier_for
@@ -77,10 +77,10 @@ def run_job(
             something else, or when another run is at work on it.
     """
     options, job = options or UpscaleOptions(), job or JobOptions()
-    devices = options.device.split(",")
-    for device in devices:
+    workers = workers_of(options, job)
+    for device in workers:
         choose_device(device)
-    options = dataclasses.replace(options, device=devices[0])
+    options = dataclasses.replace(options, device=workers[0])
     path = Path(destination)
     with collected_notes() as notes:
         info = prepare(source, options.read)
@@ -93,13 +93,12 @@ def run_job(
                 memory_errors(plan),
                 open_manifest(path, fingerprint(info, options), parts, resume=job.resume) as manifest,
             ):
-                workers = _workers(devices, job.workers)
                 summary = _Job(plan, manifest, workers, model, progress, on_segment).run()
             if not job.keep_temp:
                 remove_job(path)
         else:
             remove_job(path)  # what an earlier run left, if that is not to be gone on with
-            if len(devices) > 1 or job.workers > 1:
+            if len(workers) > 1:
                 log.info("the video is rendered by one process: it is short, or cannot be cut and joined")
             summary = render_whole(plan, model or _loaded(options), progress)
     return dataclasses.replace(summary, notes=tuple(notes))
@@ -107,11 +106,6 @@ def run_job(
 
 def _loaded(options: UpscaleOptions) -> AnyVideoInr:
     return load_model(options.weights, device=options.device, precision=options.precision)
-
-
-def _workers(devices: Sequence[str], wanted: int) -> list[str]:
-    """Return the device of every process."""
-    return [devices[number % len(devices)] for number in range(max(wanted, len(devices)))]
 
 
 class _Job:
@@ -126,8 +120,7 @@ class _Job:
         progress: ProgressCallback | None,
         on_segment: SegmentCallback | None,
     ) -> None:
-        processes = max(workers.count(device) for device in workers)  # that share a device's memory
-        self._plan = dataclasses.replace(plan, processes=processes)
+        self._plan = dataclasses.replace(plan, processes=sharing(workers))
         self._manifest, self._workers, self._model = manifest, workers, model
         self._progress = progress or (lambda _: None)
         self._on_segment = on_segment or (lambda _: None)
