@@ -96,7 +96,8 @@ class FfmpegProcess:
                 stdin=subprocess.PIPE,
                 stdout=None if to_standard_output else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in a terminal is ours to handle
+                start_new_session=True,  # Ctrl-C in a terminal is ours to handle; Windows says it as flags
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:
             raise FfmpegError(f"ffmpeg at {command[0]} cannot be run: {error.strerror}") from error
