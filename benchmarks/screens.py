@@ -62,7 +62,8 @@ def videoinr(folder: Path, *arguments: object) -> None:
 
 def show_terminal(work: Path, picture: Path) -> None:
     """Upscale a part of the clip in a terminal, and draw the terminal halfway and at the end."""
-    ffmpeg("-i", CLIP, "-frames:v", FRAMES, "-c", "copy", work / "in.mp4")
+    # Not copied: of the last frames, which are not stored in the order of their times, some would be missing.
+    ffmpeg("-i", CLIP, "-frames:v", FRAMES, "-an", "-c:v", "libx264", "-qp", 0, work / "in.mp4")
     arguments = ["upscale", "in.mp4", "--scale", "4", "--crf", "12", "-o", "out.mp4"]
     steps = lines_shown(work, arguments)
     bars = [step for step in steps if "left" in step]
