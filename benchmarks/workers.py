@@ -19,6 +19,7 @@ import torch
 from videoinr_cli.jobs.run import run_job
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.options import JobOptions, TargetRate, UpscaleOptions
+from videoinr_cli.pipeline import Progress
 
 THREADS = 2
 
@@ -61,18 +62,25 @@ def make_source(folder: Path, frames: int) -> Path:
 
 
 def frames_per_second(source: Path, folder: Path, workers: int) -> float:
-    """Return the throughput from the first segment done on, so that starting processes does not count."""
-    events: list[tuple[float, int]] = []
+    """Return the throughput while all workers are at work: their start and their end do not count."""
+    frames = 0
+    moments: list[tuple[float, int]] = []  # when a segment is done, and the pictures rendered by then, in all
+
+    def count(progress: Progress) -> None:
+        nonlocal frames
+        frames = progress.frames
+
     run_job(
         source,
         folder / f"{workers}.mp4",
         UpscaleOptions(scale=4.0, fps=TargetRate.parse("2x"), overwrite=True, device="cpu"),
         JobOptions(workers=workers, segment_seconds=0.5),
-        on_segment=lambda done: events.append((time.monotonic(), done.frames)),
+        progress=count,
+        on_segment=lambda done: moments.append((time.monotonic(), frames)),
     )
-    # The first segment of every worker holds its start; the last ones, when there is too little left for all.
-    steady = events[workers - 1 : len(events) - workers + 1]
-    return sum(frames for _, frames in steady[1:]) / (steady[-1][0] - steady[0][0])
+    # From when each worker can have done one on, until there is too little left for all of them.
+    (begin, before), (end, after) = moments[workers - 1], moments[-workers - 1]
+    return (after - before) / (end - begin)
 
 
 if __name__ == "__main__":
