@@ -26,7 +26,7 @@ THREADS = 2
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=96, help="of the source, 160x90 at 24 per second")
+    parser.add_argument("--frames", type=int, default=96, help="of the source at 24 a second; at least 72")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(THREADS)  # of the processes that are started

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import itertools
 import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import av
 import numpy as np
@@ -17,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.media import reader
+from videoinr_cli.media import reader, source
 from videoinr_cli.media.colour import Colour
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import SourceFrame, read_frames
@@ -283,3 +285,16 @@ def test_the_stated_rules() -> None:
     ]  # short recordings
     assert clocked([5000, 5040, 100, 5120, 5160]) == [5000, 5040, 5080, 5120, 5160]  # one stray time
     assert clocked([0, 40, 2**33, 120]) == [0, 40, 80, 120]  # far after the end
+
+
+def test_a_shortage_of_memory_is_no_damage(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames that a decoder had no memory for would be lost, and the job taken for done."""
+
+    class Starved:
+        def decode(self, packet: object) -> NoReturn:
+            raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+
+    info = probe(make_clip("in.mkv", frames=3))
+    monkeypatch.setattr(source, "_decoder", lambda _: Starved())
+    with pytest.raises(MemoryError):
+        list(read_frames(info))
