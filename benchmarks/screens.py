@@ -70,7 +70,9 @@ def show_terminal(work: Path, picture: Path) -> None:
     console = Console(width=COLUMNS, record=True, file=open(os.devnull, "w"), force_terminal=True)  # noqa: SIM115, PTH123
     console.print(Text.assemble(("$ ", "bold green"), " ".join(["videoinr", *arguments])))
     console.print(Text.from_ansi(bars[len(bars) // 2]))
-    console.print(Text.from_ansi(steps[-1]))
+    console.print(
+        Text.from_ansi(next(step for step in reversed(steps) if "left" not in step))
+    )  # the bar goes
     svg = console.export_svg(title="videoinr")
     picture.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL))  # fetched from elsewhere
 
