@@ -43,7 +43,7 @@ def busiest_region(first: NDArray[Any], second: NDArray[Any] | None, width: int,
     lefts = _places(luma.shape[1] - width)
     above, below = sums[tops], sums[tops + height]
     total = below[:, lefts + width] - below[:, lefts] - above[:, lefts + width] + above[:, lefts]
-    row, column = divmod(int(total.argmax()), len(lefts))
+    row, column = divmod(int(np.argmax(total)), len(lefts))
     return Region(int(lefts[column]), int(tops[row]), width, height)
 
 
