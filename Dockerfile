@@ -1,15 +1,15 @@
-# videoinr, with PyTorch for CPUs or, by --build-arg TORCH=cu130, for NVIDIA GPUs: docs/docker.md
+# videoinr, with PyTorch for NVIDIA GPUs or, by --build-arg PIP_EXTRA_INDEX_URL=..., for CPUs alone: docs/docker.md
 FROM python:3.12-slim AS wheel
 WORKDIR /source
 COPY . .
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheel .
 
 FROM python:3.12-slim
-# A folder of https://download.pytorch.org/whl/. Its builds are newer to pip (2.13.0+cpu) than the same version of
-# PyPI, which carries CUDA. CUDA's libraries come as Python packages: only the driver is the host's.
-ARG TORCH=cpu
+# PyTorch's own index of builds for CPUs, or for another CUDA, which are newer to pip (2.13.0+cpu) than the usual one
+# of the same version. That carries CUDA, whose libraries come as Python packages: only the driver is the host's.
+ARG PIP_EXTRA_INDEX_URL
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
-    pip install --no-cache-dir --no-compile --extra-index-url "https://download.pytorch.org/whl/$TORCH" /wheel/*.whl
+    pip install --no-cache-dir --no-compile /wheel/*.whl
 
 # Whoever runs it: docker run --user lets outputs belong to the person, whose home is not here.
 ENV XDG_CACHE_HOME=/cache HF_HOME=/cache/huggingface NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
