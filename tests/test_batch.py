@@ -264,6 +264,7 @@ class FakeRenderer:
         job: JobOptions,
         *,
         model: object,
+        workers: object,
         progress: Any,
         on_segment: Any,
     ) -> Summary:

@@ -51,7 +51,7 @@ class Lab:
     seconds: float = 0.0  # that the last `finish` took
 
     def start(self, fault: Fault | None = None, **options: Any) -> BaseProcess:
-        """Begin or go on with the job; options go to `UpscaleOptions`."""
+        """Begin or go on with the job; options go to `UpscaleOptions`, but `keep_temp`."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
         process = context.Process(target=_run, args=(self, fault, options))
@@ -84,7 +84,7 @@ class Lab:
     @property
     def error(self) -> str:
         """What the last failed run said."""
-        path = self.output.with_name("error.txt")
+        path = self.source.with_name("error.txt")
         return path.read_text() if path.exists() else ""
 
     @property
@@ -95,11 +95,11 @@ class Lab:
 
     @property
     def _warnings(self) -> Path:
-        return self.output.with_name("warnings.txt")
+        return self.source.with_name("warnings.txt")
 
     @property
     def _starts(self) -> Path:
-        return self.output.with_name("starts.txt")
+        return self.source.with_name("starts.txt")
 
 
 def _run(lab: Lab, fault: Fault | None, options: dict[str, Any]) -> None:
@@ -114,18 +114,19 @@ def _run(lab: Lab, fault: Fault | None, options: dict[str, Any]) -> None:
         return render(request, **arguments)
 
     jobs_run.render_segment = noting
+    job = JobOptions(segment_seconds=lab.segment_seconds, keep_temp=options.pop("keep_temp", False))
     settings = {"scale": 1.0, "fps": TargetRate.parse("2x"), "encode": EncodeOptions(preset="ultrafast")}
     try:
         jobs_run.run_job(
             lab.source,
             lab.output,
             UpscaleOptions(**{**settings, **options}),
-            JobOptions(segment_seconds=lab.segment_seconds),
+            job,
             **{"model": BlendVideoInr(), **(fault() if fault is not None else {})},
         )
     except (VideoInrError, MemoryError, OSError, RuntimeError) as error:
         try:
-            lab.output.with_name("error.txt").write_text(f"{type(error).__name__}: {error}"[:900])
+            lab.source.with_name("error.txt").write_text(f"{type(error).__name__}: {error}"[:900])
         finally:
             os._exit(FAILED)
     sys.exit(0)

@@ -8,8 +8,10 @@ import random
 import re
 import resource
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,42 @@ def test_what_a_machine_may_do_to_a_job(fault: Fault, words: str, lab: Lab, want
     assert lab.finish() == 0, lab.error
     assert content_of(lab.output) == wanted
     assert lab.started() == SEGMENTS + 1
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own in memory, of 64 MiB to begin with."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if not mounted("-t", "tmpfs", "-o", "size=64m", "tmpfs", place):
+        pytest.skip("only root may mount a file system")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def mounted(*arguments: object) -> bool:
+    return not subprocess.run(["mount", *map(str, arguments)], capture_output=True, check=False).returncode
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has tmpfs")
+def test_a_small_disk_runs_full(lab: Lab, disk: Path, wanted: Content) -> None:
+    """Wherever it does, among the segments or in the join: there is no output, and room is all it takes."""
+    lab.output = disk / "out.mp4"
+    assert lab.finish(keep_temp=True) == 0, lab.error
+    segments = sum(file.stat().st_size for file in job_folder(lab.output).glob("0*"))
+    complete = segments + lab.output.stat().st_size
+    for size in (segments // 3, segments * 2 // 3, complete - 20_000):
+        lab.forget()
+        assert mounted("-o", f"remount,size={size}", disk)
+        assert lab.finish() == FAILED
+        assert "No space left" in lab.error, lab.error
+        assert not lab.output.exists()
+        done = lab.started()
+        assert mounted("-o", "remount,size=64m", disk)
+        assert lab.finish() == 0, lab.error
+        assert content_of(lab.output) == wanted
+        assert 0 < done <= SEGMENTS
+        assert lab.started() <= SEGMENTS + 1
 
 
 PIXEL_BYTES = 1 << 20

@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.conftest import MakeClip
 from tests.jobs.conftest import content_of, options_for
 from tests.tiny import TINY
 from videoinr_cli.errors import OptionError, VideoInrError
+from videoinr_cli.jobs.plan import plan_parts
+from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.run import SegmentDone, run_job
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.media.probe import probe
 from videoinr_cli.model import build
-from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.parts import Part
 from videoinr_cli.pipeline import Plan, Progress
 from videoinr_cli.weights import save_model
@@ -34,9 +37,9 @@ def weights(tmp_path: Path) -> str:
 
 def test_processes_share_the_work(source: Path, tmp_path: Path, weights: str) -> None:
     wanted = {"weights": weights, "scale": 1.5, "device": "cpu", "precision": "fp32"}
-    options, job = options_for(**wanted, segment_seconds=0.5)
+    options, job = options_for(**wanted, segment_seconds=0.2)
     run_job(source, tmp_path / "one.mkv", options, job)
-    options, job = options_for(**wanted, segment_seconds=0.5, workers=2)
+    options, job = options_for(**wanted, segment_seconds=0.2, workers=2)
     done: list[SegmentDone] = []
     seen: list[Progress] = []
 
@@ -58,6 +61,44 @@ def test_processes_share_the_work(source: Path, tmp_path: Path, weights: str) ->
     assert sum(event.was_done for event in done) == count
     assert content_of(tmp_path / "out.mkv") == content_of(tmp_path / "one.mkv")
     assert seen[-1].frames <= summary.frames_written
+
+
+def test_processes_are_kept_from_one_video_to_the_next(source: Path, tmp_path: Path, weights: str) -> None:
+    """So that a batch loads its model once in each, and after a death only there again."""
+    options, job = options_for(weights=weights, device="cpu", segment_seconds=0.5, workers=2)
+    seen: list[set[int | None]] = []
+
+    def note(_: object) -> None:
+        seen.append({child.pid for child in multiprocessing.active_children()})
+
+    with Workers(["cpu", "cpu"]) as workers:
+        for name in ("a.mkv", "b.mkv"):
+            run_job(source, tmp_path / name, options, job, workers=workers, on_segment=note)
+        victim = multiprocessing.active_children()[0]
+        victim.kill()
+        victim.join()
+        run_job(source, tmp_path / "c.mkv", options, job, workers=workers, on_segment=note)
+    assert not multiprocessing.active_children()
+    before, after = seen[0], seen[-1]
+    assert (len(before), len(after), len(before & after)) == (2, 2, 1)
+    assert all(pids in (before, after) for pids in seen)
+    contents = {content_of(tmp_path / name) for name in ("a.mkv", "b.mkv", "c.mkv")}
+    assert len(contents) == 1
+
+
+def test_a_short_video_is_cut_for_all_that_are_to_work_on_it(make_clip: MakeClip, tmp_path: Path) -> None:
+    plan = Plan.make(probe(make_clip("in.mp4", frames=125)), tmp_path / "out.mp4", UpscaleOptions())
+    assert [len(plan_parts(plan, JobOptions(), workers=count)) for count in (1, 2, 9)] == [1, 2, 3]
+
+
+def test_segments_meet_behind_keyframes(make_clip: MakeClip, tmp_path: Path) -> None:
+    """One that lies near, or they would differ much in length."""
+    source = probe(make_clip("in.mp4", "-g", 10, "-sc_threshold", 0, frames=100))
+    plan = Plan.make(source, tmp_path / "out.mp4", UpscaleOptions())
+    for seconds, frames in ((1.0, [21, 41, 71]), (0.25, [6, 11, 19, 25, 31, 38])):
+        parts = plan_parts(plan, JobOptions(segment_seconds=seconds))
+        borders = [round(part.begin * source.time_base * 25) for part in parts if part.begin is not None]
+        assert borders[: len(frames)] == frames
 
 
 def test_a_request_can_go_anywhere(source: Path, tmp_path: Path) -> None:

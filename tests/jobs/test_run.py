@@ -211,6 +211,19 @@ def test_beginning_anew_in_one_go_leaves_nothing(source: Path, tmp_path: Path, r
     assert sorted(tmp_path.iterdir()) == [source, output]
 
 
+def test_beginning_anew_waits_for_the_run_that_is_at_work(source: Path, tmp_path: Path, run: RunJob) -> None:
+    output = tmp_path / "out.mkv"
+
+    def start_another(progress: Progress) -> None:
+        with pytest.raises(OutputError, match="another run"):
+            run(source, output, resume=False, **WHOLE)
+        raise Broken
+
+    with pytest.raises(Broken):
+        run(source, output, segment_seconds=0.5, progress=start_another)
+    assert (tmp_path / "out.mkv.videoinr" / "manifest.json").exists()
+
+
 def test_a_moved_source_is_the_same(source: Path, tmp_path: Path, run: RunJob) -> None:
     output, log = tmp_path / "out.mkv", Log()
     with pytest.raises(Broken):

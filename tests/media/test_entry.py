@@ -127,6 +127,31 @@ def test_a_range_is_entered_near_its_beginning(
     assert decoded_of(info, begin, monkeypatch) < 60
 
 
+@pytest.mark.parametrize("kind", ["closed", "open", "open-mkv", "hevc", "late", "vp9", "variable"])
+def test_an_entry_is_where_a_keyframe_is_the_first_that_is_needed(
+    kind: str, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, options, settings = CLIPS[kind]
+    info = probe(make_clip(name, *options, frames=60, **{"filters": GRAIN, **settings}))
+    times = [frame.pts for frame in read_frames(info)]
+    (begin,) = entry.entries_before(info, [times[40]], lead=1)
+    assert begin is not None
+    assert times[20] < begin <= times[40]
+    if kind != "variable":  # where the frame rate does not say how far apart two frames are
+        decoded = decoded_of(info, begin, monkeypatch)
+        assert decoded <= 2 + 3, "the keyframe, the first frame wanted, and what leads them both"
+
+
+@pytest.mark.parametrize("kind", ["one-key", "ts", "avi", "images"])
+def test_where_no_index_tells_of_a_keyframe_there_is_no_entry(kind: str, make_clip: MakeClip) -> None:
+    name, options, settings = CLIPS[kind]
+    info = probe(make_clip(name, *options, frames=FRAMES, **{"filters": GRAIN, **settings}))
+    start = info.start_pts
+    entries = entry.entries_before(info, [start, start + round(1 / info.time_base)], lead=1)
+    assert entries[0] is None
+    assert entries[1] is None or (kind, entries[1]) == ("one-key", start + round(1 / (25 * info.time_base)))
+
+
 def test_joined_recordings_are_decoded_from_the_start(make_clip: MakeClip) -> None:
     """The clock starts anew, so that its times say nothing of where to enter."""
     first, second = (make_clip(name, "-g", 10, frames=40, filters=GRAIN) for name in ("a.ts", "b.ts"))

@@ -16,7 +16,7 @@ from videoinr_cli.batch.plan import Existing, Item, Refused
 from videoinr_cli.batch.telling import error_of, plan_of, skipped_of
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.evaluation.cost import PeakMemory
-from videoinr_cli.jobs.plan import plan_parts, sharing, workers_of
+from videoinr_cli.jobs.plan import devices_of, plan_parts, sharing
 from videoinr_cli.media.destination import is_image_pattern, is_standard_output
 from videoinr_cli.memory import Sizes
 from videoinr_cli.model import AnyVideoInr
@@ -78,8 +78,9 @@ def estimate_batch(
             if model is None:
                 device = options.device.split(",")[0]
                 model = load_model(options.weights, device=device, precision=options.precision)
-            segments = len(plan_parts(item.plan, job))
-            processes = sharing(workers_of(options, job)) if segments > 1 else 1
+            devices = devices_of(options, job)
+            segments = len(plan_parts(item.plan, job, workers=len(devices)))
+            processes = sharing(devices) if segments > 1 else 1
             plan = dataclasses.replace(item.plan, processes=processes)
             written = (plan.format.container.muxer, plan.format.encoder.name, plan.format.pix_fmt)
             kind = (plan.source.width, plan.source.height, plan.size, written, processes)

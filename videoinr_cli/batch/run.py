@@ -15,6 +15,8 @@ from videoinr_cli.batch.plan import Existing, Item, Refused, Task
 from videoinr_cli.batch.telling import done_of, error_of, progress_of, segment_of, skipped_of, start_of
 from videoinr_cli.batch.work import Work, total_of
 from videoinr_cli.errors import OutputError
+from videoinr_cli.jobs.plan import devices_of
+from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.run import SegmentDone, run_job
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
@@ -51,13 +53,14 @@ def run_batch(
         KeyboardInterrupt: it was interrupted, after the listener has heard so.
     """
     run = _Run(items, options, job, listener)
+    devices = devices_of(options, job or JobOptions())
     try:
         run.announce()
         if run.left and not (fail_fast and run.failures):
-            device = options.device.split(",")[0]  # of several processes each loads its own
-            model = load_model(options.weights, device=device, precision=options.precision)
-            while run.left and not (fail_fast and run.failures):
-                run.render_next(model)
+            model = load_model(options.weights, device=devices[0], precision=options.precision)
+            with Workers(devices) as workers:  # each loads its own
+                while run.left and not (fail_fast and run.failures):
+                    run.render_next(model, workers)
     except KeyboardInterrupt:
         run.end(interrupted=True)
         raise
@@ -101,7 +104,7 @@ class _Run:
                 self._skipped += 1
                 self._listener(skipped_of(index, count, item))
 
-    def render_next(self, model: AnyVideoInr) -> None:
+    def render_next(self, model: AnyVideoInr, workers: Workers) -> None:
         """Render the next video; a failure is told, not raised."""
         index, task = self.left[0]
         count = len(self._items)
@@ -125,6 +128,7 @@ class _Run:
                     self._options,
                     self._job,
                     model=model,
+                    workers=workers,
                     progress=report,
                     on_segment=report_segment,
                 )

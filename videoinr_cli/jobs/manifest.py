@@ -10,8 +10,10 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.fingerprint import Fingerprint, difference
@@ -129,8 +131,16 @@ def open_manifest(
 
 
 def remove_job(destination: Path) -> None:
-    """Throw away what a job has kept beside its output."""
-    shutil.rmtree(job_folder(destination), ignore_errors=True)
+    """Throw away what a job has kept beside its output, if anything.
+
+    Raises:
+        OutputError: another run is at work on it.
+    """
+    folder = job_folder(destination)
+    if folder.is_dir():
+        with _alone_in(folder):
+            pass  # what is locked on Windows cannot be removed
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _empty(folder: Path) -> None:
@@ -167,19 +177,30 @@ def _read(folder: Path) -> Manifest | None:
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system lets go of however this process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows, where a file that is being written cannot be replaced anyway
-        yield
-        return
     with (folder / "lock").open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except OSError as error:
             raise OutputError(
                 f"another run is at work in {str(folder)!r}; wait for it, or stop it"
             ) from error
         yield
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file for this process alone.
+
+    Raises:
+        OSError: it is locked already.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -11,8 +11,9 @@ from fractions import Fraction
 
 from videoinr_cli.media.containers import carrier_for
 from videoinr_cli.media.destination import is_image_pattern, is_standard_output
+from videoinr_cli.media.entry import entries_before
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.parts import Part
+from videoinr_cli.parts import LEAD_FRAMES, Part
 from videoinr_cli.pipeline import Plan
 
 SEGMENT_PIXELS = 500_000_000
@@ -23,20 +24,28 @@ SEGMENT_SECONDS = (Fraction(2), Fraction(60))
 """The shortest and the longest segment of one's own accord, in seconds of the video."""
 
 
-def plan_parts(plan: Plan, options: JobOptions) -> tuple[Part, ...]:
-    """Return the parts in which a video is rendered: one, the whole, where segments are not worth it."""
-    seconds = segment_seconds(plan, options)
-    if seconds is None or plan.source.duration is None or not can_be_cut(plan):
+def plan_parts(plan: Plan, options: JobOptions, *, workers: int = 1) -> tuple[Part, ...]:
+    """Return the parts in which a video is rendered: one, the whole, where segments are not worth it.
+
+    They are of much the same length, and meet where a keyframe is the first frame that the second one needs.
+    """
+    source = plan.source
+    seconds = segment_seconds(plan, options, workers)
+    if seconds is None or source.duration is None or not can_be_cut(plan):
         return (Part(),)
-    count = math.ceil(plan.source.duration / seconds)
+    count = math.ceil(source.duration / seconds)
     if count < 2:
         return (Part(),)
-    step = plan.source.duration / count / plan.source.time_base
-    borders = [plan.source.start_pts + round(number * step) for number in range(1, count)]
+    step = source.duration / count / source.time_base
+    even = [source.start_pts + round(number * step) for number in range(1, count)]
+    borders: list[int] = []
+    for border, entry in zip(even, entries_before(source, even, lead=LEAD_FRAMES), strict=True):
+        is_near = entry is not None and entry > border - step / 2
+        borders.append(entry if entry is not None and is_near else border)
     return tuple(Part(begin, end) for begin, end in zip([None, *borders], [*borders, None], strict=True))
 
 
-def workers_of(options: UpscaleOptions, job: JobOptions) -> list[str]:
+def devices_of(options: UpscaleOptions, job: JobOptions) -> list[str]:
     """Return the device of every process: at least one for each of the devices, which they take in turn."""
     devices = options.device.split(",")
     return [devices[number % len(devices)] for number in range(max(job.workers, len(devices)))]
@@ -47,14 +56,16 @@ def sharing(workers: Sequence[str]) -> int:
     return max(map(workers.count, workers))
 
 
-def segment_seconds(plan: Plan, options: JobOptions) -> Fraction | None:
-    """Return how long a segment is to be, at most; None for no segments at all."""
+def segment_seconds(plan: Plan, options: JobOptions, workers: int = 1) -> Fraction | None:
+    """Return about how long a segment is to be; None for no segments at all."""
     if options.segment_seconds is not None:
         return Fraction(options.segment_seconds).limit_denominator(10**6) or None
     width, height = plan.size
     rate = plan.timeline.rate or plan.source.frame_rate
     shortest, longest = SEGMENT_SECONDS
-    return min(max(SEGMENT_PIXELS / (width * height * rate), shortest), longest)
+    if plan.source.duration is not None:
+        longest = min(longest, plan.source.duration / workers)  # something for each of them
+    return max(min(SEGMENT_PIXELS / (width * height * rate), longest), shortest)
 
 
 def can_be_cut(plan: Plan) -> bool:

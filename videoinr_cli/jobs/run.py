@@ -5,6 +5,7 @@ Short videos, pipes, and formats that cannot be joined are rendered in one go, a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -17,8 +18,8 @@ from videoinr_cli.jobs.fingerprint import fingerprint
 from videoinr_cli.jobs.interrupts import Interrupts
 from videoinr_cli.jobs.join import damaged, join, misfits
 from videoinr_cli.jobs.manifest import Manifest, Rendered, job_folder, open_manifest, remove_job
-from videoinr_cli.jobs.plan import can_be_cut, plan_parts, sharing, workers_of
-from videoinr_cli.jobs.pool import rendered_by_processes
+from videoinr_cli.jobs.plan import can_be_cut, devices_of, plan_parts, sharing
+from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.segment import SegmentRequest, render_segment
 from videoinr_cli.media.containers import carrier_for
 from videoinr_cli.media.destination import check_destination, written_bytes
@@ -54,6 +55,7 @@ def run_job(
     job: JobOptions | None = None,
     *,
     model: AnyVideoInr | None = None,
+    workers: Workers | None = None,
     progress: ProgressCallback | None = None,
     on_segment: SegmentCallback | None = None,
 ) -> Summary:
@@ -68,6 +70,7 @@ def run_job(
         options: what is wanted; ``device`` may name several, separated by commas.
         job: how it is to be worked off.
         model: the network, for several videos in a row; not used by several processes.
+        workers: the processes, for several videos in a row; started and ended here when None.
         progress: called in this thread after each output frame.
         on_segment: called in this thread when a segment is done.
 
@@ -77,29 +80,33 @@ def run_job(
             something else, or when another run is at work on it.
     """
     options, job = options or UpscaleOptions(), job or JobOptions()
-    workers = workers_of(options, job)
-    for device in workers:
+    devices = devices_of(options, job)
+    for device in devices:
         choose_device(device)
-    options = dataclasses.replace(options, device=workers[0])
+    options = dataclasses.replace(options, device=devices[0])
     path = Path(destination)
     with collected_notes() as notes:
         info = prepare(source, options.read)
         check_destination(path, info, overwrite=options.overwrite)
         plan = Plan.make(info, path, options)
-        parts = plan_parts(plan, job)
+        parts = plan_parts(plan, job, workers=len(devices))
         is_begun = job_folder(path).exists() and can_be_cut(plan)
         if len(parts) > 1 or (is_begun and job.resume):
             with (
                 memory_errors(plan),
                 open_manifest(path, fingerprint(info, options), parts, resume=job.resume) as manifest,
+                Workers(devices) if workers is None else contextlib.nullcontext(workers) as crew,
             ):
-                summary = _Job(plan, manifest, workers, model, progress, on_segment).run()
+                plan = dataclasses.replace(plan, processes=sharing(devices))
+                summary = _Job(plan, manifest, crew, model, progress, on_segment).run()
             if not job.keep_temp:
                 remove_job(path)
         else:
             remove_job(path)  # what an earlier run left, if that is not to be gone on with
-            if len(workers) > 1:
+            if len(devices) > 1:
                 log.info("the video is rendered by one process: it is short, or cannot be cut and joined")
+            if workers is not None:
+                workers.end()  # the memory is this process's now
             summary = render_whole(plan, model or _loaded(options), progress)
     return dataclasses.replace(summary, notes=tuple(notes))
 
@@ -115,13 +122,12 @@ class _Job:
         self,
         plan: Plan,
         manifest: Manifest,
-        workers: list[str],
+        workers: Workers,
         model: AnyVideoInr | None,
         progress: ProgressCallback | None,
         on_segment: SegmentCallback | None,
     ) -> None:
-        self._plan = dataclasses.replace(plan, processes=sharing(workers))
-        self._manifest, self._workers, self._model = manifest, workers, model
+        self._plan, self._manifest, self._workers, self._model = plan, manifest, workers, model
         self._progress = progress or (lambda _: None)
         self._on_segment = on_segment or (lambda _: None)
         carrier = carrier_for(plan.format.encoder.name)
@@ -196,9 +202,8 @@ class _Job:
         self, requests: Sequence[SegmentRequest], interrupts: Interrupts
     ) -> Iterator[tuple[int, Rendered]]:
         if len(self._workers) > 1 and len(requests) > 1:
-            yield from rendered_by_processes(
+            yield from self._workers.rendered(
                 requests,
-                self._workers,
                 should_stop=lambda: interrupts.is_asked_to_stop,
                 progress=self._advanced,
             )

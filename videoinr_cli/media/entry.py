@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def frames_from(
         InputError: the source has gone.
     """
     seconds = begin * info.time_base
-    needed = lead + (FIELDS_CONTEXT if info.fields is not None else 0)
+    needed = _needed(info, lead)
     is_late = info.end_pts is not None and begin > info.end_pts  # where another clock may have ruled
     for step in () if is_late or info.counts_frames or info.path == STANDARD_INPUT else STEPS_BACK:
         target = seconds - (needed + step) / info.frame_rate
@@ -80,6 +81,50 @@ def frames_from(
         yield from frames
         return
     yield from source_frames(info, on_damage)
+
+
+def entries_before(info: VideoInfo, times: Sequence[int], *, lead: int = 0) -> list[int | None]:
+    """Return for each time the last one not after it from which `frames_from` has to decode nothing twice.
+
+    That is where a keyframe is the first frame that is needed. Looks packets up in the file's index and
+    decodes none.
+
+    Args:
+        info: what `probe` returned.
+        times: in ticks of ``info.time_base``.
+        lead: see `frames_from`.
+
+    Returns:
+        Times in the same ticks; None where the file has no index, or nothing in it before.
+
+    Raises:
+        InputError: the source has gone.
+    """
+    if info.container not in SEEKABLE or info.images or info.counts_frames or info.path == STANDARD_INPUT:
+        return [None] * len(times)
+    lead_seconds = _needed(info, lead) / info.frame_rate
+    with open_source(info.path) as container:
+        stream = video_stream(container)
+        keys = [_indexed(container, stream, time * info.time_base - lead_seconds) for time in times]
+    return [None if key is None else math.ceil((key + lead_seconds) / info.time_base) for key in keys]
+
+
+def _indexed(container: InputContainer, stream: VideoStream, target: Fraction) -> Fraction | None:
+    """Return when the keyframe is shown that the file's index names for a time; both in seconds."""
+    try:
+        _seek(container, stream, target)
+    except _Inexact:
+        return None
+    packet = next(packets_of(container, stream, lambda _: None), None)
+    if packet is None or packet.pts is None or not packet.is_keyframe:
+        return None
+    seconds = _seconds(packet)
+    return seconds if seconds <= target else None
+
+
+def _needed(info: VideoInfo, lead: int) -> int:
+    """Return how many frames before a time have to be decoded for those from it on, and `lead` more."""
+    return lead + (FIELDS_CONTEXT if info.fields is not None else 0)
 
 
 def _up_to(
