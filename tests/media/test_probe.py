@@ -10,7 +10,9 @@ from pathlib import Path
 import av
 import pytest
 
-from videoinr_cli.errors import InputError
+from tests.media.captions import add_captions
+from videoinr_cli.errors import InputError, OutputError
+from videoinr_cli.media.containers import container_for, kept_streams
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
 
@@ -185,6 +187,26 @@ def test_streams_beside_the_video(make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tm
     assert (sound.kind, sound.language, sound.title) == ("audio", "deu", "Stereo")
     assert (lines.kind, lines.codec, lines.disposition) == ("subtitle", "ass", ("forced",))
     assert (attached.kind, attached.title) == ("attachment", "lines.srt")
+
+
+def test_captions_within_the_frames_are_found_and_said_to_be_lost(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = make_clip("plain.h264", "-bf", 2)
+    captioned = clip.with_name("captioned.h264")
+    add_captions(clip, captioned)
+    with av.open(str(captioned)) as container:
+        frames = [frame.side_data.get("A53_CC") for frame in container.decode(video=0)]
+    assert frames
+    assert None not in frames
+    assert probe(clip).riders == ()
+    info = probe(captioned)
+    assert info.riders == ("closed captions",)
+    written = container_for(Path("out.mkv"))
+    kept_streams(info, written)
+    assert "closed captions" in caplog.text
+    with pytest.raises(OutputError, match="closed captions"):
+        kept_streams(info, written, strict=True)
 
 
 def test_cover_art_is_no_video(make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path) -> None:

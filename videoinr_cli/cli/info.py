@@ -91,6 +91,8 @@ def _source_lines(found: VideoInfo, timing: Timing | None) -> Lines:
     yield "colour", _colour(found)
     yield "HDR", _hdr(found)
     yield "fields", _FIELDS[found.field_order]
+    for rider in found.riders:
+        yield "within", f"{rider}, which no output keeps"
     for stream in found.streams:
         yield stream.kind, _stream(stream)
     if found.chapters:
@@ -230,6 +232,7 @@ def _record(
             "mastering_display": found.mastering_display,
             "content_light": found.content_light,
         },
+        "within_frames": list(found.riders),
         "streams": [_stream_record(stream) for stream in found.streams],
         "chapters": [
             {

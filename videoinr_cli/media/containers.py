@@ -275,6 +275,8 @@ def kept_streams(
 ) -> tuple[KeptStream, ...]:
     """Decide what becomes of every stream beside the video, and say in the log what is not simply copied.
 
+    What rides in the frames themselves is not kept by any container, which is said too.
+
     Args:
         info: the source.
         container: where the streams go.
@@ -283,8 +285,13 @@ def kept_streams(
         strict: whether leaving one out is an error.
 
     Raises:
-        OutputError: `strict` is set and a stream cannot be kept.
+        OutputError: `strict` is set and a stream, or what rides in the frames, cannot be kept.
     """
+    for rider in info.riders:
+        message = f"the {rider} within the frames of {str(info.path)!r} cannot be kept"
+        if strict:
+            raise OutputError(f"{message}; leave out --strict to go on without")
+        log.warning(message)
     streams = sort_streams(info, container, audio=audio, speed=speed)
     for stream in streams.lost:
         message = f"{container.muxer} cannot hold {stream.name}"

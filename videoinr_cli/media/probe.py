@@ -41,6 +41,14 @@ FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
 WITHOUT_TIMES = 0x80
 """ffmpeg's AVFMT_NOTIMESTAMPS: the flag of raw streams."""
 
+RIDERS = {
+    "A53_CC": "closed captions",
+    "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
+    "DOVI_METADATA": "Dolby Vision metadata",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
+}
+"""What frames may carry beside their pictures that is lost when they are rendered, by PyAV's names."""
+
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -145,6 +153,7 @@ def _described(
         frame_count=stream.frames or None,
         mastering_display=_mastering_display(frame),
         content_light=_content_light(frame),
+        riders=tuple(what for name, what in RIDERS.items() if _side_data(frame, name) is not None),
         disposition=_dispositions(stream),
         tags=tuple(stream.metadata.items()),
         streams=tuple(_summary(other, descriptions.get(other.index, "")) for other in others),

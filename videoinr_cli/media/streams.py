@@ -77,6 +77,7 @@ class VideoInfo:
         None  # of HDR10, as encoders take it: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"
     )
     content_light: str | None = None  # of HDR10: "MaxCLL,MaxFALL" in cd/m2
+    riders: tuple[str, ...] = ()  # what its frames carry beside their pictures and no output keeps
     disposition: tuple[str, ...] = ()  # of the video, such as "default"
     tags: tuple[tuple[str, str], ...] = ()  # of the video
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
