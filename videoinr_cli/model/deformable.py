@@ -89,23 +89,24 @@ def deformable_convolution(
         # a pixel's samples side by side, so that they are the convolution's columns as they come
         guide = offset_mask[:, :, top : top + rows].permute(0, 2, 3, 1)
         guide = guide.to(torch.float32, memory_format=torch.contiguous_format)
-        index, share = _sampling(guide, groups, top, height)
-        columns = F.embedding_bag(index, table, mode="sum", per_sample_weights=share.to(x.dtype))
+        index, share = _sampling(guide, groups, top, height, x.dtype)
+        columns = F.embedding_bag(index, table, mode="sum", per_sample_weights=share)
         convolved = dense(columns.view(batch, -1, width, TAPS * channels), kernel, bias).permute(0, 3, 1, 2)
         parts.append(convolved.contiguous() if is_nchw else convolved)
     return torch.cat(parts, 2)
 
 
-def _sampling(guide: Tensor, groups: int, top: int, height: int) -> tuple[Tensor, Tensor]:
+def _sampling(guide: Tensor, groups: int, top: int, height: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Find the four table rows of every sample and their weights.
 
     Args:
         guide: (B, h, W, 27 * groups) float32, offsets and masks of the rows from `top` on, see
             `deformable_convolution`.
         height: of the whole picture, without the table's zeros.
+        dtype: of the weights.
 
     Returns:
-        (N, 4) int32 and (N, 4) float32; N counts batch, rows, columns, groups and taps in this order.
+        (N, 4) int32 and (N, 4); N counts batch, rows, columns, groups and taps in this order.
     """
     batch, rows, width, _ = guide.shape
     device = guide.device
@@ -122,7 +123,8 @@ def _sampling(guide: Tensor, groups: int, top: int, height: int) -> tuple[Tensor
     lower_right = lower * right
     upper_right = right * strength - lower_right
     upper_left = strength - lower - upper_right
-    share = torch.stack((upper_left, upper_right, lower - lower_right, lower_right), -1)
+    shares = (upper_left, upper_right, lower - lower_right, lower_right)
+    share = torch.stack([part.to(dtype) for part in shares], -1)
 
     row_stride = (width + 3) * groups
     group = torch.arange(groups, dtype=torch.int32, device=device).repeat_interleave(TAPS)

@@ -164,15 +164,17 @@ class Decoder(nn.Module):
         relative to that pixel's centre (y, x), in half LR pixels; tau.
         """
         table = scene.tables.near
-        batch, height, width, hidden = table.shape
+        batch, _, width, hidden = table.shape
         rows, y = scene.nearest(window.top, window.bottom, 0)
         columns, x = scene.nearest(window.left, window.right, 1)
-        picture = torch.arange(batch, device=table.device).view(-1, 1, 1) * (height * width)
-        index = picture + (rows * width).view(-1, 1) + columns
-        total = table.view(-1, hidden).index_select(0, index.view(-1))
-        total = total.view(batch, window.height, window.width, hidden)
         weight_y, weight_x, weight_tau = scene.networks.feature.first[:, -3:].unbind(1)
-        total += y.view(-1, 1, 1) * weight_y + _per_picture(scene.tau, weight_tau)
+        lines = table.index_select(
+            1, rows
+        )  # (B, h, W, hidden): what columns share is added before there are many
+        lines += y.view(-1, 1, 1) * weight_y + _per_picture(scene.tau, weight_tau)
+        index = torch.arange(batch * window.height, device=table.device).view(-1, 1) * width + columns
+        total = lines.view(-1, hidden).index_select(0, index.view(-1))
+        total = total.view(batch, window.height, window.width, hidden)
         total += x.view(-1, 1) * weight_x
         return scene.networks.feature.finish(total)
 
@@ -187,11 +189,12 @@ class Decoder(nn.Module):
         x = scene.positions(window.left, window.right, 1)
         y = y.repeat_interleave(window.width).expand(batch, -1)
         x = x.repeat(window.height).expand(batch, -1)
-        total = dense(hr_feature, first[:, : self.channels], scene.networks.flow.bias)
+        total = _dense(
+            hr_feature, first[:, : self.channels], scene.networks.flow.bias, scene.tau, first[:, -1]
+        )
         total += gather(table, bilinear_taps(y, x, height, width, "zeros")).view(total.shape)
         if scene.tables.enlarged is not None:
             total += self._colours(scene.tables.enlarged, y, x, first[:, -RGB - 1 : -1]).view(total.shape)
-        total += _per_picture(scene.tau, first[:, -1])
         return scene.networks.flow.finish(total)
 
     def rgb_at(self, scene: Scene, points: WarpedPoints, hr_table: Tensor, region: Window) -> Tensor:
@@ -208,7 +211,9 @@ class Decoder(nn.Module):
         y, x = points.y.reshape(batch, -1), points.x.reshape(batch, -1)
         taps = bilinear_taps(y - region.top, x - region.left, region.height, region.width, "zeros")
         warped = gather(hr_table, taps).view(batch, height, width, 2 * self.channels)
-        total = dense(warped, first[:, : 2 * self.channels], scene.networks.rgb.bias)
+        total = _dense(
+            warped, first[:, : 2 * self.channels], scene.networks.rgb.bias, scene.tau, first[:, -1]
+        )
         del warped
 
         _, _, lr_height, lr_width, _ = table.shape
@@ -221,7 +226,6 @@ class Decoder(nn.Module):
         total += gather(table, Taps(index.view(-1, 8), taps.weight.view(-1, 8))).view(total.shape)
         if scene.tables.enlarged is not None:
             total += self._colours(scene.tables.enlarged, y, x, first[:, -2 * RGB - 1 : -1]).view(total.shape)
-        total += _per_picture(scene.tau, first[:, -1])
         return scene.networks.rgb.finish(total)
 
     def _colours(self, table: Tensor, y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
@@ -282,6 +286,13 @@ def _enlarge(rgb: Tensor, factor: int) -> Tensor:
     planes = rgb.permute(0, 3, 1, 2)
     enlarged = F.interpolate(planes, scale_factor=float(factor), mode="bilinear", align_corners=False)
     return enlarged.permute(0, 2, 3, 1).contiguous()
+
+
+def _dense(x: Tensor, weight: Tensor, bias: Tensor, tau: Tensor, tau_weight: Tensor) -> Tensor:
+    """Multiply (B, h, w, C) by a matrix (K, C), and add what is the same at every point of a picture."""
+    if len(tau) == 1:  # one pass over the output less
+        return dense(x, weight, bias + tau * tau_weight)
+    return dense(x, weight, bias).add_(_per_picture(tau, tau_weight))
 
 
 def _per_picture(tau: Tensor, weight: Tensor) -> Tensor:
