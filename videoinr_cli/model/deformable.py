@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videoinr_cli.model.convolution import Conv3x3, dense
+from videoinr_cli.model.coords import interleaved
 
 try:
     from torchvision.ops import deform_conv2d
@@ -124,12 +125,12 @@ def _sampling(guide: Tensor, groups: int, top: int, height: int, dtype: torch.dt
     upper_right = right * strength - lower_right
     upper_left = strength - lower - upper_right
     shares = (upper_left, upper_right, lower - lower_right, lower_right)
-    share = torch.stack([part.to(dtype) for part in shares], -1)
+    share = interleaved([part.to(dtype) for part in shares])
 
     row_stride = (width + 3) * groups
     group = torch.arange(groups, dtype=torch.int32, device=device).repeat_interleave(TAPS)
     picture = torch.arange(batch, dtype=torch.int32, device=device).view(-1, 1, 1, 1)
     base = picture * ((height + 3) * row_stride) + group
     corner = y_floor.int() * row_stride + x_floor.int() * groups + base
-    index = torch.stack((corner, corner + groups, corner + row_stride, corner + (row_stride + groups)), -1)
+    index = interleaved((corner, corner + groups, corner + row_stride, corner + (row_stride + groups)))
     return index.view(-1, 4), share.view(-1, 4)

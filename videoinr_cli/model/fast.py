@@ -18,7 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videoinr_cli.model.config import FastConfig
-from videoinr_cli.model.coords import Taps, bilinear_taps, gather, gather_bilinear, pixel_positions
+from videoinr_cli.model.coords import (
+    Taps,
+    bilinear_corners,
+    gather,
+    gather_bilinear,
+    interleaved,
+    pixel_positions,
+)
 from videoinr_cli.model.network import Encoding, Footprint, PairEncoding, VideoInr, Window
 
 PYRAMID_STRIDE = 8
@@ -310,20 +317,21 @@ class Decoder(nn.Module):
 
         Args:
             sampled: (B, Q, D), the sum of both frames' projected fields where the flows lead.
-            targets: (B, Q, 4) float32, where that is, in samples of the field: x in the first and in the
-                second frame's, y likewise.
-            share0: (B, Q, 1) float32, the first frame's share of the blend.
+            targets: (B, 4, h, w) float32, where that is, in samples of the field: x in the first and in the
+                second frame's, y likewise; h times w is Q.
+            share0: (B, 1, h, w) float32, the first frame's share of the blend.
             conditions: (B, 3) float32: tau, log2 of the scale along y and x.
         """
         dtype = sampled.dtype
         phases = targets * (2 * math.pi)
         places = [torch.sin(phases), torch.cos(phases), share0, torch.ones_like(share0)]
+        planes = [plane for place in places for plane in place.to(dtype).flatten(2).unbind(1)]
         weight = self.layer1.weight[:, -self.PLACES :, 0, 0].t().expand(len(sampled), -1, -1)
         constant = F.linear(conditions, self.conditions.weight, self.layer1.bias)  # (B, D)
         with torch.autocast(sampled.device.type, enabled=False):
             hidden = torch.baddbmm(
                 sampled,
-                torch.cat([place.to(dtype) for place in places], dim=-1),
+                interleaved(planes),
                 torch.cat([weight.to(dtype), constant[:, None].to(dtype)], dim=1),
             )
         hidden = F.relu(hidden, inplace=True)
@@ -415,23 +423,22 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         x = _positions(pair, window.left, window.right, instant.size, 1)
         motion = _interpolate(instant.motion, y, dim=2)
         u = self.config.field_upsample
-        # where the flows lead, (B, h, w, 2), in samples of the first and of the second frame's field
-        target_x = (torch.stack([motion[:, 0], motion[:, 2]], -1) + (x[:, None] + 0.5)) * u - 0.5
-        target_y = (torch.stack([motion[:, 1], motion[:, 3]], -1) + (y[:, None, None] + 0.5)) * u - 0.5
+        # where the flows lead, (B, 2, h, w), in samples of the first and of the second frame's field
+        target_x = (motion[:, 0:4:2] + (x + 0.5)) * u - 0.5
+        target_y = (motion[:, 1:4:2] + (y[:, None] + 0.5)) * u - 0.5
 
         weight0, weight1 = (1 - tau) * torch.sigmoid(motion[:, 4:]), tau * torch.sigmoid(-motion[:, 4:])
-        share0 = (weight0 / (weight0 + weight1)).permute(0, 2, 3, 1)  # exactly 1 at tau = 0 and 0 at tau = 1
+        share0 = weight0 / (weight0 + weight1)  # (B, 1, h, w), exactly 1 at tau = 0 and 0 at tau = 1
         blend, sampled = _sample_both(pair, target_y, target_x, share0)
 
-        targets = torch.cat([target_x, target_y], dim=-1)
         enlargements = (big / small for big, small in zip(instant.size, pair.whole, strict=True))
         scales = [math.log2(min(scale, self.config.scale_limit)) for scale in enlargements]
         conditions = torch.cat([tau[:, :, 0, 0], tau.new_tensor([scales]).expand(len(tau), 2)], dim=1)
         with self.mixed_precision():
             residual = self.decoder(
-                sampled.flatten(1, 2), targets.flatten(1, 2), share0.flatten(1, 2), conditions
+                sampled.flatten(1, 2), torch.cat([target_x, target_y], dim=1), share0, conditions
             )
-        rgb: Tensor = blend[..., :RGB] + residual.view(*share0.shape[:3], RGB)
+        rgb: Tensor = blend[..., :RGB] + residual.view(*blend.shape[:3], RGB)
         return rgb.permute(0, 3, 1, 2)
 
     def footprint(self) -> Footprint:
@@ -475,24 +482,32 @@ def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[
     """Sample both frames' fields where the flows lead.
 
     Args:
-        y, x: (B, h, w, 2) positions in samples of the first and of the second frame's field.
-        share0: (B, h, w, 1), the first frame's share of the blend.
+        y, x: (B, 2, h, w) positions in samples of the first and of the second frame's field.
+        share0: (B, 1, h, w), the first frame's share of the blend.
 
     Returns:
         The blend of both frames' RGB, (B, h, w, 4) with one channel of zeros, and the sum of their projected
         fields, (B, h, w, D).
     """
     if torch.is_grad_enabled():
-        y, x = (torch.cat(axis.unbind(-1)) for axis in (y, x))
+        y, x = (torch.cat(axis.unbind(1)) for axis in (y, x))
         sampled0, sampled1 = _sample(torch.cat([pair.rgb, pair.field], dim=-1), y, x).chunk(2)
-        return torch.lerp(sampled1[..., :4], sampled0[..., :4], share0), sampled0[..., 4:] + sampled1[..., 4:]
+        blend = torch.lerp(sampled1[..., :4], sampled0[..., :4], share0.permute(0, 2, 3, 1))
+        return blend, sampled0[..., 4:] + sampled1[..., 4:]
     batch, rows, columns = len(y), *pair.rgb.shape[1:3]
-    picture = torch.arange(2 * batch, device=y.device).view(2, batch).t()[:, None, None]
-    taps = bilinear_taps(y, x, rows, columns, "border", picture=picture)
-    both = Taps(taps.index.view(-1, 8), taps.weight.view(-1, 8))  # four of each frame
-    shares = torch.cat([share0, 1 - share0], dim=-1).view(-1, 1)
-    blend = gather(pair.rgb, Taps(both.index, (taps.weight * shares).view(-1, 8)))
-    return blend.view(*share0.shape[:3], -1), gather(pair.field, both).view(*share0.shape[:3], -1)
+    index: list[Tensor] = []  # four pixels of each frame, so that both are read and summed in one go
+    weight: list[Tensor] = []
+    weight_in_blend: list[Tensor] = []
+    for side, share in enumerate((share0[:, 0], 1 - share0[:, 0])):
+        picture = torch.arange(batch, device=y.device).view(-1, 1, 1) + side * batch
+        corners = bilinear_corners(y[:, side], x[:, side], rows, columns, "border", picture=picture)
+        index += corners.index
+        weight += corners.weight
+        weight_in_blend += [part * share for part in corners.weight]
+    both = interleaved(index).view(-1, 8)
+    blend = gather(pair.rgb, Taps(both, interleaved(weight_in_blend).view(-1, 8)))
+    sampled = gather(pair.field, Taps(both, interleaved(weight).view(-1, 8)))
+    return blend.view(*y[:, 0].shape, -1), sampled.view(*y[:, 0].shape, -1)
 
 
 def _sample(table: Tensor, y: Tensor, x: Tensor) -> Tensor:
