@@ -463,8 +463,8 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         )
 
     def query_bytes(self, pair: FastPair) -> int:
-        floats = 3 * self.config.decoder_channels + 128  # the sum of both sides, two layers; taps, places
-        return pair.rgb.shape[0] // 2 * floats * 4
+        hidden = 3 * self.config.decoder_channels  # the sum of both sides, two layers
+        return pair.rgb.shape[0] // 2 * (hidden * pair.field.element_size() + 128 * 4)  # and taps, places
 
 
 def warp(features: Tensor, flow: Tensor) -> Tensor:
