@@ -78,7 +78,7 @@ def speed_table(costs: dict[str, Cost]) -> str:
     for name, cost in costs.items():
         shares = ["", ""]
         if plain and name.startswith("published"):
-            shares = [f"{cost.seconds / plain.seconds:.0%}", f"{cost.peak_bytes / plain.peak_bytes:.0%}"]
+            shares = [f"{cost.seconds / plain.seconds:.1%}", f"{cost.peak_bytes / plain.peak_bytes:.0%}"]
         outside = "" if cost.not_model is None else f"{cost.not_model:.1%}"
         speed = f"{cost.frames_per_second:.3g}"
         memory = f"{cost.peak_bytes / 2**20:.0f} MiB"
