@@ -360,8 +360,10 @@ def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
     begin = None if plan.part is None else plan.part.begin
     try:
         source = read_frames(plan.source, strict=plan.options.strict, begin=begin, lead=LEAD_FRAMES)
-        for frame in compared(source, plan.options.scene_threshold):
-            frames.put(frame)
+        # Closed at once: an error keeps what was under way alive, the file and its decoder with it.
+        with contextlib.closing(source):
+            for frame in compared(source, plan.options.scene_threshold):
+                frames.put(frame)
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames
         frames.fail(error)

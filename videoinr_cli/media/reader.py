@@ -17,7 +17,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 
 import av
@@ -62,7 +62,7 @@ def read_frames(
     begin: int | None = None,
     end: int | None = None,
     lead: int = 0,
-) -> Iterator[SourceFrame]:
+) -> Generator[SourceFrame, None, None]:
     """Yield the frames of the video, with strictly increasing timestamps from ``info.start_pts`` on.
 
     A range of them is the same, to the last bit, as in the whole: it is entered at a keyframe where that is
