@@ -12,15 +12,18 @@ import sys
 # Names and numbers from glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
 THRESHOLD_BYTES = 1 << 30
 
 
 @functools.cache
 def keep_memory_mapped() -> bool:
-    """Raise glibc's thresholds for returning memory, once per process.
+    """Have glibc keep memory, and in one place, once per process.
 
     A fresh mapping is zeroed page by page by the kernel when it is first written. With the default thresholds
     every temporary of more than 32 MiB is such a mapping, and a network spends up to half of its time there.
+    What is kept must serve all threads: else each one that decodes or encodes keeps as much again of its own,
+    such as the index of a long file.
 
     Returns:
         Whether the C library took the settings; False where it is not glibc.
@@ -30,6 +33,6 @@ def keep_memory_mapped() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    settings = (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD)
-    results = [mallopt(setting, THRESHOLD_BYTES) for setting in settings]  # both, whatever the first says
+    settings = {M_MMAP_THRESHOLD: THRESHOLD_BYTES, M_TRIM_THRESHOLD: THRESHOLD_BYTES, M_ARENA_MAX: 1}
+    results = [mallopt(*setting) for setting in settings.items()]  # all, whatever the first says
     return all(result == 1 for result in results)
