@@ -116,8 +116,8 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
     """LR pixels around a part of a picture that are encoded with it, so that it looks as in the whole: to 0.1
     of an 8-bit level on average. See docs/memory.md for what was measured."""
 
-    gains_from_bf16_on_cpu: ClassVar[bool] = True
-    """Whether half precision makes the network faster on a CPU that computes in it."""
+    rounds_by_itself_on_cpu: ClassVar[bool] = True
+    """Whether convolutions run in bf16 without being asked to, on a CPU that has instructions for it."""
 
     def mixed_precision(self) -> torch.autocast:
         """Return the context in which convolutions run in `compute_dtype`."""

@@ -130,7 +130,7 @@ def read_model(path: Path, *, device: str | torch.device, precision: str) -> Any
     keep_memory_mapped()
     model = build(info.config)
     model.load_state_dict(tensors)
-    if precision == "auto" and chosen.type == "cpu" and not model.gains_from_bf16_on_cpu:
+    if precision == "auto" and chosen.type == "cpu" and not model.rounds_by_itself_on_cpu:
         dtype = torch.float32
     model.compute_dtype = dtype
     return model.to(chosen).eval().requires_grad_(False)
