@@ -99,7 +99,9 @@ class FastInstant:
 
     pair: FastPair
     motion: Tensor  # (B, 5, H, w), float32: flows to both frames in LR pixels, logit of the blend
+    columns: Tensor  # (w,) float32: where the window's columns lie, in samples of the field
     tau: Tensor  # (B, 1, 1, 1)
+    conditions: Tensor  # (B, 3) float32: see `Decoder`
     size: tuple[int, int]
 
 
@@ -313,10 +315,10 @@ class Decoder(nn.Module):
         return torch.cat([side.permute(0, 2, 3, 1) for side in hidden])
 
     def forward(self, sampled: Tensor, targets: Tensor, share0: Tensor, conditions: Tensor) -> Tensor:
-        """Return the (B, Q, 3) residual, float32.
+        """Return the (B, h, w, 3) residual, float32.
 
         Args:
-            sampled: (B, Q, D), the sum of both frames' projected fields where the flows lead.
+            sampled: (B, Q, D), the sum of both frames' projected fields where the flows lead; overwritten.
             targets: (B, 4, h, w) float32, where that is, in samples of the field: x in the first and in the
                 second frame's, y likewise; h times w is Q.
             share0: (B, 1, h, w) float32, the first frame's share of the blend.
@@ -328,15 +330,13 @@ class Decoder(nn.Module):
         planes = [plane for place in places for plane in place.to(dtype).flatten(2).unbind(1)]
         weight = self.layer1.weight[:, -self.PLACES :, 0, 0].t().expand(len(sampled), -1, -1)
         constant = F.linear(conditions, self.conditions.weight, self.layer1.bias)  # (B, D)
-        with torch.autocast(sampled.device.type, enabled=False):
-            hidden = torch.baddbmm(
-                sampled,
-                interleaved(planes),
-                torch.cat([weight.to(dtype), constant[:, None].to(dtype)], dim=1),
-            )
-        hidden = F.relu(hidden, inplace=True)
-        hidden = F.relu(F.linear(hidden, self.layer2.weight.flatten(1), self.layer2.bias), inplace=True)
-        return F.linear(hidden, self.layer3.weight.flatten(1), self.layer3.bias).float()
+        weights = torch.cat([weight.to(dtype), constant[:, None].to(dtype)], dim=1)
+        hidden = F.relu(sampled.baddbmm_(interleaved(planes), weights), inplace=True)
+        # as a picture: 1x1 convolutions are faster than the same matrix products on a CPU
+        hidden = hidden.view(len(hidden), *targets.shape[2:], -1).permute(0, 3, 1, 2)
+        hidden = F.relu(self.layer2(hidden), inplace=True)
+        residual: Tensor = self.layer3(hidden).float()
+        return residual.permute(0, 2, 3, 1)
 
 
 class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
@@ -415,31 +415,31 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             motion = self.temporal(pair, tau)
         x = _positions(pair, window.left, window.right, size, 1)
         motion = _interpolate(motion, x, dim=3)  # columns are a stride apart: they are done on few rows
-        return FastInstant(pair, motion, tau, size)
+        enlargements = (big / small for big, small in zip(size, pair.whole, strict=True))
+        scales = [math.log2(min(scale, self.config.scale_limit)) for scale in enlargements]
+        conditions = torch.cat([tau[:, :, 0, 0], tau.new_tensor([scales]).expand(batch, 2)], dim=1)
+        return FastInstant(pair, motion, self._in_field(x), tau, conditions, size)
 
     def query(self, instant: FastInstant, window: Window) -> Tensor:
-        pair, tau = instant.pair, instant.tau
+        pair = instant.pair
         y = _positions(pair, window.top, window.bottom, instant.size, 0)
-        x = _positions(pair, window.left, window.right, instant.size, 1)
         motion = _interpolate(instant.motion, y, dim=2)
-        u = self.config.field_upsample
         # where the flows lead, (B, 2, h, w), in samples of the first and of the second frame's field
-        target_x = (motion[:, 0:4:2] + (x + 0.5)) * u - 0.5
-        target_y = (motion[:, 1:4:2] + (y[:, None] + 0.5)) * u - 0.5
-
-        weight0, weight1 = (1 - tau) * torch.sigmoid(motion[:, 4:]), tau * torch.sigmoid(-motion[:, 4:])
-        share0 = weight0 / (weight0 + weight1)  # (B, 1, h, w), exactly 1 at tau = 0 and 0 at tau = 1
+        u = self.config.field_upsample
+        target_x = torch.add(instant.columns, motion[:, 0:4:2], alpha=u)
+        target_y = torch.add(self._in_field(y)[:, None], motion[:, 1:4:2], alpha=u)
+        # by time and by the network; exactly 1 at tau = 0 and 0 at tau = 1
+        share0 = torch.sigmoid(motion[:, 4:] + torch.logit(1 - instant.tau))
         blend, sampled = _sample_both(pair, target_y, target_x, share0)
-
-        enlargements = (big / small for big, small in zip(instant.size, pair.whole, strict=True))
-        scales = [math.log2(min(scale, self.config.scale_limit)) for scale in enlargements]
-        conditions = torch.cat([tau[:, :, 0, 0], tau.new_tensor([scales]).expand(len(tau), 2)], dim=1)
+        targets = torch.cat([target_x, target_y], dim=1)
         with self.mixed_precision():
-            residual = self.decoder(
-                sampled.flatten(1, 2), torch.cat([target_x, target_y], dim=1), share0, conditions
-            )
-        rgb: Tensor = blend[..., :RGB] + residual.view(*blend.shape[:3], RGB)
+            residual = self.decoder(sampled.flatten(1, 2), targets, share0, instant.conditions)
+        rgb: Tensor = blend[..., :RGB] + residual
         return rgb.permute(0, 3, 1, 2)
+
+    def _in_field(self, position: Tensor) -> Tensor:
+        """Turn positions in LR pixels into those in samples of the field."""
+        return (position + 0.5) * self.config.field_upsample - 0.5
 
     def footprint(self) -> Footprint:
         """See `VideoInr.footprint`.
@@ -463,7 +463,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         )
 
     def query_bytes(self, pair: FastPair) -> int:
-        hidden = 3 * self.config.decoder_channels  # the sum of both sides, two layers
+        hidden = 2 * self.config.decoder_channels  # the sum of both sides, which layer 1 overwrites; layer 2
         return pair.rgb.shape[0] // 2 * (hidden * pair.field.element_size() + 128 * 4)  # and taps, places
 
 
@@ -502,7 +502,7 @@ def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[
         picture = torch.arange(batch, device=y.device).view(-1, 1, 1) + side * batch
         corners = bilinear_corners(y[:, side], x[:, side], rows, columns, "border", picture=picture)
         index += corners.index
-        weight += corners.weight
+        weight += [part.to(pair.field.dtype) for part in corners.weight]
         weight_in_blend += [part * share for part in corners.weight]
     both = interleaved(index).view(-1, 8)
     blend = gather(pair.rgb, Taps(both, interleaved(weight_in_blend).view(-1, 8)))
@@ -535,8 +535,7 @@ def _interpolate(table: Tensor, position: Tensor, dim: int) -> Tensor:
     fraction = (position - low).view([-1 if d == dim else 1 for d in range(table.ndim)])
     low_index = low.long()
     high_index = (low_index + 1).clamp(max=table.shape[dim] - 1)
-    low_value, high_value = table.index_select(dim, low_index), table.index_select(dim, high_index)
-    return low_value + fraction * (high_value - low_value)
+    return torch.lerp(table.index_select(dim, low_index), table.index_select(dim, high_index), fraction)
 
 
 def _along(motion: Tensor, tau: Tensor) -> Tensor:
@@ -553,8 +552,12 @@ def _both_sides(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _concatenate(features: Tensor, *others: Tensor) -> Tensor:
-    """Concatenate channels, all in the type of the first: the layer that reads them computes in it anyway."""
-    return torch.cat([features, *(other.to(features.dtype) for other in others)], dim=1)
+    """Concatenate channels, all in the type of the first: the layer that reads them computes in it anyway.
+
+    And all channels_last: a single part that is not would make the whole of them NCHW, which is slow to read.
+    """
+    alike = (other.to(features.dtype, memory_format=torch.channels_last) for other in others)
+    return torch.cat([features, *alike], dim=1)
 
 
 def _start_small(layer: nn.Conv2d) -> nn.Conv2d:
