@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import av
@@ -31,6 +32,16 @@ def write_video(path: Path, frames: list[Frames]) -> None:
         container.mux(stream.encode())
 
 
+def write_picture(path: Path, frame: Frames) -> None:
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream(path.suffix[1:], rate=1)
+        stream.height, stream.width = frame.shape[:2]
+        stream.pix_fmt = {".png": "rgb24", ".bmp": "bgr24"}[path.suffix]
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame))
+        container.mux(stream.encode(picture.reformat(format=stream.pix_fmt)))
+        container.mux(stream.encode())
+
+
 def test_shots_are_cut_and_repetitions_left_out() -> None:
     first, second = scene(1, 5), scene(2, 4)
     shots = list(split_shots([*first[:3], first[2], first[2], *first[3:], *second]))
@@ -51,12 +62,7 @@ def test_videos_and_stills_are_decoded_once(tmp_path: Path) -> None:
     folder.mkdir()
     write_video(folder / "clip.mp4", scene(1, 6) + scene(2, 5))
     (folder / "notes.txt").write_text("not footage")
-    image = av.VideoFrame.from_ndarray(np.ascontiguousarray(scene(3, 1)[0]))
-    with av.open(str(folder / "photo.png"), "w", format="image2", options={"update": "1"}) as container:
-        stream = container.add_stream("png", rate=1)
-        stream.height, stream.width, stream.pix_fmt = image.height, image.width, "rgb24"
-        container.mux(stream.encode(image))
-        container.mux(stream.encode())
+    write_picture(folder / "photo.png", scene(3, 1)[0])
     decoded: list[str] = []
     shots = load_shots([folder], tmp_path / "cache", report=decoded.append)
     assert [(shot.source, len(shot.frames), shot.is_still) for shot in shots] == [
@@ -68,6 +74,40 @@ def test_videos_and_stills_are_decoded_once(tmp_path: Path) -> None:
     again = load_shots([folder], tmp_path / "cache", report=decoded.append)
     assert len(decoded) == 2
     np.testing.assert_array_equal(again[0].frames, shots[0].frames)
+
+
+def test_files_of_one_name_and_size_are_told_apart(tmp_path: Path) -> None:
+    for number in (1, 2):
+        folder = tmp_path / "footage" / str(number)
+        folder.mkdir(parents=True)
+        write_picture(folder / "0001.bmp", scene(number, 1)[0])
+    first, second = load_shots([tmp_path / "footage"], tmp_path / "cache")
+    assert not np.array_equal(first.frames, second.frames)
+    write_picture(tmp_path / "footage" / "1" / "0001.bmp", scene(3, 1)[0])
+    os.utime(tmp_path / "footage" / "1" / "0001.bmp", (1, 1))
+    replaced, _ = load_shots([tmp_path / "footage"], tmp_path / "cache")
+    assert not np.array_equal(first.frames, replaced.frames)
+
+
+def test_a_file_that_cannot_be_decoded_is_left_out_and_reported(tmp_path: Path) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    write_video(folder / "clip.mp4", scene(1, 6))
+    (folder / "junk.mp4").write_bytes(b"not a video" * 99)
+    with av.open(str(folder / "sound.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=48000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 48000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    said: list[str] = []
+    assert {shot.source for shot in load_shots([folder], tmp_path / "cache", report=said.append)} == {
+        "clip.mp4"
+    }
+    assert [line for line in said if line.startswith("left out")] == [
+        f"left out: {folder / 'junk.mp4'} cannot be decoded: Invalid data found when processing input",
+        f"left out: there is no video in {folder / 'sound.mp4'}",
+    ]
 
 
 def test_raw_footage_keeps_its_size_and_its_repetitions(tmp_path: Path) -> None:

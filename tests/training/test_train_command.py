@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tests.training.test_footage import scene, write_video
 from videoinr_cli.cli import train as command
 from videoinr_cli.errors import OptionError
 from videoinr_cli.training.distributed import Team
@@ -39,3 +40,24 @@ def test_stages_go_by_steps(tmp_path: Path) -> None:
     error = CliRunner().invoke(command.train, [*arguments, "--minutes", "5"]).exception
     assert isinstance(error, OptionError)
     assert "--steps" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--minutes", "nan"], "--minutes nan"),
+        (["--minutes", "inf"], "--minutes inf"),
+        (["--learning-rate", "nan"], "--learning-rate nan"),
+        (["--hold-out", "a"], "--hold-out a: no file of this name; there is 'clip.mp4'"),
+        (["--init", "videoinr-fast", "--config", "videoinr"], "not the videoinr of --config"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: list[str], said: str) -> None:
+    write_video(tmp_path / "clip.mp4", scene(1, 6))
+    arguments = ["--data", tmp_path, "-o", tmp_path / "a.safetensors", "--steps", 1][
+        : 4 if "--minutes" in options else 6
+    ]
+    error = CliRunner().invoke(command.train, [*map(str, arguments), *options]).exception
+    assert isinstance(error, OptionError)
+    assert said in str(error)
+    assert not (tmp_path / "a.safetensors").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,6 +117,9 @@ def train(
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     checkpoint = output.with_name(output.name + ".training")
     _check_destination(output, checkpoint, resume=resume, overwrite=overwrite)
+    for option, number in (("--minutes", minutes), ("--learning-rate", learning_rate)):
+        if number is not None and not math.isfinite(number):
+            raise OptionError(f"{option} {number} is not a length or a rate; give a positive number")
     if steps is not None and minutes is not None:
         raise OptionError("--steps and --minutes exclude each other; give one of them")
     if recipe_name == "paper" and minutes is not None:
@@ -149,6 +153,11 @@ def train(
         training, validation = _split(shots, hold_out)
         if init:
             model = load_model(init, device=chosen).requires_grad_()
+            if config not in (None, model.config.architecture):
+                raise OptionError(
+                    f"--init {init} is a {model.config.architecture}, not the {config} of --config; "
+                    "leave one of them out"
+                )
         else:
             model = build(CONFIGURATIONS[config or recipe.architecture]())
         dtype = choose_training_dtype(precision, chosen)
@@ -198,9 +207,13 @@ def _check_destination(output: Path, checkpoint: Path, *, resume: bool, overwrit
 
 def _split(shots: Sequence[Shot], hold_out: Sequence[str]) -> tuple[list[Shot], list[Shot]]:
     """Separate what is trained on from what is measured on, by whole files."""
-    held = {
-        shot.source for shot in shots if any(fnmatch.fnmatch(shot.source, pattern) for pattern in hold_out)
-    }
+    sources = {shot.source for shot in shots}
+    held: set[str] = set()
+    for pattern in hold_out:
+        matching = set(fnmatch.filter(sources, pattern))
+        if not matching:
+            raise OptionError(f"--hold-out {pattern}: no file of this name; there is {min(sources)!r}")
+        held |= matching
     training = [shot for shot in shots if shot.source not in held]
     if not training:
         raise OptionError(f"--hold-out {' '.join(hold_out)} leaves nothing to train on")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -58,11 +59,12 @@ def load_shots(
     """Return the shots of all videos and photographs below `directories`, decoding what `cache` lacks.
 
     Args:
-        directories: folders to search; files that are neither are passed over.
+        directories: folders to search; files that are neither are passed over, and so are those that cannot
+            be decoded, which is reported.
         cache: folder for the decoded frames; it takes about 1 MB per frame and may be deleted at any time.
         raw: take videos at their own size, repeated frames included, as footage of 240 frames per second is
             meant; else they are halved to what they resolve, and repetitions left out.
-        report: called with the name of each file that is decoded.
+        report: called with a line about each file that is decoded or left out.
 
     Raises:
         InputError: there is nothing to train on below `directories`.
@@ -73,7 +75,11 @@ def load_shots(
         index = cache / f"{_fingerprint(path)}{'-raw' if raw else ''}.json"
         if not index.exists():
             report(f"decoding {path.name}")
-            names = _store(path, cache, index.stem, raw)
+            try:
+                names = _store(path, cache, index.stem, raw)
+            except InputError as error:
+                report(f"left out: {error}")
+                continue
             index.write_text(json.dumps({"source": path.name, "shots": names}))
         entry = json.loads(index.read_text())
         shots += [Shot(entry["source"], np.load(cache / name, mmap_mode="r")) for name in entry["shots"]]
@@ -95,7 +101,8 @@ def _media_files(directories: Iterable[Path]) -> Iterator[Path]:
 
 def _fingerprint(path: Path) -> str:
     status = path.stat()
-    return hashlib.sha256(f"{path.name} {status.st_size}".encode()).hexdigest()[:16]
+    known_by = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    return hashlib.sha256(os.fsencode(known_by)).hexdigest()[:16]
 
 
 def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
@@ -110,27 +117,36 @@ def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
 
 
 def _decode(path: Path, raw: bool) -> Iterator[Frames]:
-    """Yield (H, W, 3) frames at the size they are trained on."""
-    import av
+    """Yield (H, W, 3) frames at the size they are trained on.
+
+    Raises:
+        InputError: the file cannot be decoded to its end.
+    """
+    import av  # what is cached can be trained on without it
     from av.video.reformatter import Interpolation
 
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        for frame in container.decode(stream):
-            factor = 1.0
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                factor = max(1.0, max(frame.width, frame.height) / STILL_SIDE_PX)
-            elif not raw:
-                while frame.height / factor >= HALVE_FROM_PX:
-                    factor *= 2
-            reduced = frame.reformat(
-                width=round(frame.width / factor),
-                height=round(frame.height / factor),
-                format="rgb24",
-                interpolation=Interpolation.AREA if factor >= 2 else Interpolation.BICUBIC,
-            )
-            yield reduced.to_ndarray()
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise InputError(f"there is no video in {path}")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for frame in container.decode(stream):
+                factor = 1.0
+                if path.suffix.lower() in IMAGE_SUFFIXES:
+                    factor = max(1.0, max(frame.width, frame.height) / STILL_SIDE_PX)
+                elif not raw:
+                    while frame.height / factor >= HALVE_FROM_PX:
+                        factor *= 2
+                reduced = frame.reformat(
+                    width=round(frame.width / factor),
+                    height=round(frame.height / factor),
+                    format="rgb24",
+                    interpolation=Interpolation.AREA if factor >= 2 else Interpolation.BICUBIC,
+                )
+                yield reduced.to_ndarray()
+    except av.FFmpegError as error:
+        raise InputError(f"{path} cannot be decoded: {error.strerror}") from error
 
 
 def split_shots(frames: Iterable[Frames], *, keep_repeated: bool = False) -> Iterator[Frames]:
