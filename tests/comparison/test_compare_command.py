@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +149,17 @@ def test_mistakes_get_one_line(
     assert run("compare", source, source, "-o", tmp_path / "page.html", *arguments) == code
     check_one_line(capfd.readouterr().err, words)
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
+def test_names_that_are_not_utf_8_are_shown_as_far_as_they_are_text(
+    make_clip: MakeClip, tmp_path: Path
+) -> None:
+    odd = make_clip("in.mp4", frames=2).rename(tmp_path / os.fsdecode(b"bad\xff.mp4"))
+    assert run("compare", odd, odd, "-q", "-o", tmp_path / "page.html") == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "bad\N{REPLACEMENT CHARACTER}.mp4 and bad\N{REPLACEMENT CHARACTER}.mp4" in page
+    assert data_of(tmp_path / "page.html")["videos"][0]["name"] == "bad\N{REPLACEMENT CHARACTER}.mp4"
 
 
 def test_names_cannot_break_out_of_the_page() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +32,9 @@ MEGABYTE = 1_000_000
 
 PAGE_SUFFIXES = (".html", ".htm")
 """By which browsers know a page."""
+
+_NOT_UNICODE = re.compile("[\ud800-\udfff]")
+"""What Python has in a file's name for a byte that is not UTF-8; no page can hold it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +107,7 @@ def compare_videos(
         )
     curves = _curves(measured)
     comparison = Comparison(
-        title=f"{videos[0].path.name} and {videos[1].path.name}",
+        title=f"{_name(videos[0])} and {_name(videos[1])}",
         videos=tuple(_shown(label, video) for label, video in zip(LABELS, videos, strict=False)),
         frames=frames,
         curves=curves,
@@ -166,12 +170,17 @@ def _curves(measured: Sequence[tuple[Likeness, ...]]) -> tuple[Curve, ...]:
 def _shown(label: str, video: VideoInfo) -> ShownVideo:
     return ShownVideo(
         label=label,
-        name=video.path.name,
+        name=_name(video),
         width=video.width,
         height=video.height,
         pixel_aspect=float(video.sample_aspect_ratio),
         frames_per_second=round(float(video.frame_rate), 3),
     )
+
+
+def _name(video: VideoInfo) -> str:
+    """Return the name of a video's file, as far as it is text."""
+    return _NOT_UNICODE.sub("\N{REPLACEMENT CHARACTER}", video.path.name)
 
 
 def _notes(videos: Sequence[VideoInfo], instants: Instants, qualities: Sequence[int | None]) -> Iterator[str]:
