@@ -448,5 +448,7 @@ class CompareOptions:
     def __post_init__(self) -> None:
         if self.seconds is not None and self.seconds <= 0:
             raise OptionError("--seconds 0 leaves nothing to compare; try --seconds 2")
-        if self.max_frames < 1 or self.max_bytes < 1:
-            raise OptionError("a page needs at least one frame; try --frames 60 --max-mb 32")
+        if self.max_frames < 1:
+            raise OptionError(f"a page of {self.max_frames} frames shows nothing; try --frames 60")
+        if self.max_bytes < 1:
+            raise OptionError(f"a page of {self.max_bytes / 1e6:g} MB holds no picture; try --max-mb 32")

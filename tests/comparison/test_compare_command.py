@@ -133,7 +133,11 @@ def test_existing_page_needs_permission(
     [
         (["--at", "99"], 2, "after the end"),
         (["--seconds", "0"], 2, "--seconds 0"),
-        (["--frames", "0"], 2, "at least one frame"),
+        (["--frames", "0"], 2, "a page of 0 frames shows nothing; try --frames 60"),
+        (["--max-mb", "0"], 2, "a page of 0 MB holds no picture; try --max-mb 32"),
+        (["--max-mb", "nan"], 2, "--max-mb nan is not"),
+        (["--max-mb", "inf"], 2, "--max-mb inf is not"),
+        (["--max-mb", "1e308"], 2, "--max-mb 1e+308 is not"),
         (["--reference", "nowhere.mp4"], 1, "nowhere.mp4"),
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
 
+from videoinr_cli.errors import OptionError
 from videoinr_cli.options import CompareOptions, parse_time
 
 DEFAULTS = CompareOptions()
@@ -59,7 +61,7 @@ def compare(
         at_seconds=parse_time(at),
         seconds=None if seconds is None else parse_time(seconds),
         max_frames=frames,
-        max_bytes=round(max_mb * MEGABYTE),
+        max_bytes=_bytes(max_mb),
         overwrite=overwrite,
     )
 
@@ -78,3 +80,9 @@ def compare(
     for curve, mean in made.means:
         if mean is not None:
             click.echo(f"{curve.metric} {curve.label}: {mean:.4g} {curve.unit}".rstrip(), err=True)
+
+
+def _bytes(megabytes: float) -> int:
+    if not math.isfinite(megabytes * MEGABYTE):  # click's floats may be nan and inf
+        raise OptionError(f"--max-mb {megabytes:g} is not the size of a page; try --max-mb 32")
+    return round(megabytes * MEGABYTE)
