@@ -7,6 +7,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from tests.command import run as videoinr
 from videoinr_cli.cli.evaluate import evaluate
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.evaluation.clips import find_clips, save_picture
@@ -76,6 +77,25 @@ def test_several_weights_and_pairs_stand_side_by_side(clip: Path, weights: str, 
         next(row.split("|")[2:4] for row in rows if name in row) for name in (weights, str(other))
     )
     assert first == second
+
+
+def test_the_variable_of_all_commands_is_one_name_whatever_spaces_are_in_it(
+    clip: Path,
+    weights: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    spaced = tmp_path / "my own weights.safetensors"
+    spaced.write_bytes(Path(weights).read_bytes())
+    arguments = ["evaluate", clip, "--baseline", "none", "--space", "2", "--json"]
+    for variable, value, names in (
+        ("VIDEOINR_EVALUATE_WEIGHTS", f"{weights} {weights}", [weights, weights]),
+        ("VIDEOINR_WEIGHTS", str(spaced), [str(spaced)]),
+    ):
+        monkeypatch.setenv(variable, value)
+        assert videoinr(*arguments) == 0
+        assert [result["method"] for result in json.loads(capfd.readouterr().out)] == names
 
 
 def test_saved_frames_of_two_weights_do_not_mix(clip: Path, weights: str, tmp_path: Path) -> None:

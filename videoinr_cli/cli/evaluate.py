@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
 from videoinr_cli.errors import OptionError
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
     from videoinr_cli.evaluation.clips import Clip
     from videoinr_cli.evaluation.measure import Result
     from videoinr_cli.evaluation.methods import Method
+
+
+class _WeightsOption(click.Option):
+    """May be repeated; VIDEOINR_WEIGHTS is one of them, as in all commands, with any spaces in its path."""
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        one = os.environ.get(WEIGHTS_VARIABLE)
+        return (one,) if one else super().value_from_envvar(ctx)
 
 
 @click.command("evaluate", short_help="Measure quality and speed where the truth is known.")
@@ -63,10 +73,11 @@ if TYPE_CHECKING:
     "--weights",
     "--model",
     "weights",
+    cls=_WeightsOption,
     multiple=True,
     default=(DEFAULT_WEIGHTS,),
     show_default=True,
-    envvar="VIDEOINR_WEIGHTS",
+    envvar=WEIGHTS_VARIABLE,
     help="Name, file, or hf:OWNER/REPO/FILE; repeat it to compare several.",
 )
 @click.option(

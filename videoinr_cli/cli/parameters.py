@@ -35,6 +35,9 @@ from videoinr_cli.options import (
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
 Decorator = Callable[[CommandT], CommandT]
 
+WEIGHTS_VARIABLE = "VIDEOINR_WEIGHTS"
+"""Names the weights of every command."""
+
 _ENCODING = EncodeOptions()
 _JOB = JobOptions()
 
@@ -137,7 +140,7 @@ model_options: Decorator[Any] = group(
         "weights",
         default=DEFAULT_WEIGHTS,
         show_default=True,
-        envvar="VIDEOINR_WEIGHTS",
+        envvar=WEIGHTS_VARIABLE,
         help="The model: clean, or real for compressed and noisy footage; a name of videoinr weights list, "
         "a file, or hf:OWNER/REPO/FILE.",
     ),
