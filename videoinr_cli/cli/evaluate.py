@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
 from videoinr_cli.errors import OptionError
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from videoinr_cli.evaluation.clips import Clip
     from videoinr_cli.evaluation.measure import Result
     from videoinr_cli.evaluation.methods import Method
+    from videoinr_cli.evaluation.steadiness import Steadiness
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class _WeightsOption(click.Option):
@@ -102,7 +109,9 @@ class _WeightsOption(click.Option):
     "--save-frames", type=click.Path(path_type=Path), help="Folder for every rendered frame, as PNG."
 )
 @click.option("--quiet", is_flag=True, help="No progress display.")
+@click.pass_context
 def evaluate(
+    ctx: click.Context,
     path: Path,
     dataset: Dataset,
     space: float,
@@ -142,9 +151,15 @@ def evaluate(
         raise OptionError("--save-frames needs weights of different names: each has a folder of its own")
     clips = find_clips(path, ROOTS.get(dataset))
     methods = _methods(weights, baselines, device, precision)
-    results = [_measure(method, clips, protocol, save_frames, quiet) for method in methods]
-    picture = next(clips[0].frames()) if steadiness else None
-    steady = [] if picture is None else [measure_steadiness(method, picture, protocol) for method in methods]
+    asked_for = ctx.get_parameter_source("baselines") is not ParameterSource.DEFAULT
+    results = _of_each(
+        methods, lambda method: _measure(method, clips, protocol, save_frames, quiet), asked_for
+    )
+    steady: list[Steadiness] = []
+    if steadiness:
+        picture, measured = next(clips[0].frames()), {result.method for result in results}
+        able = [method for method in methods if method.name in measured]
+        steady = _of_each(able, lambda method: measure_steadiness(method, picture, protocol), asked_for)
     if as_json:
         click.echo(to_json(results, steady))
         return
@@ -167,6 +182,19 @@ def _methods(
         *(make_baseline(name) for name in names),
         *(ModelMethod(name, load_model(name, device=device, precision=precision)) for name in weights),
     ]
+
+
+def _of_each(methods: Sequence[Method], measure: Callable[[Method], T], asked_for: bool) -> list[T]:
+    """Measure every method; leave out, and say so, a baseline that cannot work and nobody asked for."""
+    found = []
+    for method in methods:
+        try:
+            found.append(measure(method))
+        except OptionError as error:
+            if asked_for or method.name not in BASELINES:
+                raise
+            log.info("left out: %s", error)
+    return found
 
 
 def _measure(

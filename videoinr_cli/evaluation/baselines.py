@@ -15,7 +15,7 @@ import ffmpeg
 import torch
 from torch import Tensor
 
-from videoinr_cli.errors import FfmpegError
+from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import Baseline
 from videoinr_cli.evaluation.resample import Upsampler, enlarge
@@ -23,6 +23,9 @@ from videoinr_cli.media.ffmpeg import find_ffmpeg
 
 MINTERPOLATE = {"mi_mode": "mci", "mc_mode": "aobmc", "me_mode": "bidir", "vsbmc": 1}
 """ffmpeg's motion-compensated interpolation at its best settings."""
+
+MINTERPOLATE_SIDE_PX = 32
+"""Smaller frames minterpolate refuses."""
 
 FLUSH_FRAMES = 2
 """Repetitions of the last frame: minterpolate looks a frame ahead and ends where it cannot."""
@@ -70,6 +73,12 @@ class Minterpolate:
     device = torch.device("cpu")
 
     def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
+        """Yield what `Method.render` should.
+
+        Raises:
+            OptionError: the given frames are too small for ffmpeg.
+            FfmpegError: ffmpeg fails.
+        """
         with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as log:
             count, lr_size = _write_raw(given, source)
             command = _minterpolate_command(lr_size, steps, size)
@@ -91,11 +100,20 @@ def _minterpolate_command(lr_size: tuple[int, int], steps: int, size: tuple[int,
 
 
 def _write_raw(given: Iterable[Tensor], file: IO[bytes]) -> tuple[int, tuple[int, int]]:
-    """Write frames as 8-bit RGB, then rewind; return how many there are and their size."""
+    """Write frames as 8-bit RGB, then rewind; return how many there are and their size.
+
+    Raises:
+        OptionError: they are too small for minterpolate.
+    """
     count, levels = 0, b""
     size = (0, 0)
     for frame in given:
         size = (frame.shape[2], frame.shape[3])
+        if min(size) < MINTERPOLATE_SIDE_PX:
+            raise OptionError(
+                f"{Minterpolate.name} needs given frames of {MINTERPOLATE_SIDE_PX}x{MINTERPOLATE_SIDE_PX} "
+                f"pixels or more, not {size[1]}x{size[0]}; try a smaller --space, or another --baseline"
+            )
         levels = (frame[0].permute(1, 2, 0) * 255).round().to("cpu", torch.uint8).numpy().tobytes()
         file.write(levels)
         count += 1
@@ -108,6 +126,8 @@ def _read_raw(stream: IO[bytes], size: tuple[int, int], log: IO[bytes]) -> Tenso
     levels = bytearray(stream.read(3 * size[0] * size[1]))
     if len(levels) < 3 * size[0] * size[1]:
         log.seek(0)
-        raise FfmpegError(f"ffmpeg minterpolate failed: {log.read().decode(errors='replace').strip()[-300:]}")
+        # What went wrong stands first; what follows from it comes after.
+        reason = " ".join(log.read().decode(errors="replace").split())[:300]
+        raise FfmpegError(f"ffmpeg minterpolate failed: {reason}")
     picture = torch.frombuffer(levels, dtype=torch.uint8).view(1, *size, 3)
     return picture.permute(0, 3, 1, 2).float() / 255

@@ -71,13 +71,13 @@ def to_json(results: Sequence[Result], steadiness: Sequence[Steadiness] = ()) ->
     """Return everything but the single frames; an infinite PSNR becomes null.
 
     Args:
-        steadiness: of the same methods in the same order, or nothing.
+        steadiness: of those of the same methods whose it is known.
     """
+    measured = {steady.method: dataclasses.asdict(steady) for steady in steadiness}
     rows = [_as_dict(result) for result in results]
-    for row, steady in zip(rows, steadiness, strict=False):
-        row["steadiness"] = {
-            name: value for name, value in dataclasses.asdict(steady).items() if name != "method"
-        }
+    for row, result in zip(rows, results, strict=True):
+        if (steady := measured.get(result.method)) is not None:
+            row["steadiness"] = {name: value for name, value in steady.items() if name != "method"}
     return json.dumps(rows, indent=2, allow_nan=False)
 
 
