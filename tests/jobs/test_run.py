@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from tests.conftest import MakeClip, RunFfmpeg
@@ -114,6 +115,19 @@ def test_any_source_in_segments(
     run(clip, many, encode=LOSSLESS, **wanted, segment_seconds=0.3, on_segment=segments.done.append)
     assert content_of(many) == content_of(one)
     assert len(segments.done) >= 4
+
+
+def test_segments_of_a_slowing_source_last_as_long_as_it_does(
+    make_clip: MakeClip, tmp_path: Path, run: RunJob
+) -> None:
+    stamps = f"{GRAIN},settb=1/1000,setpts='40*N+max(0,N-40)*2000'"
+    clip = make_clip("in.mkv", "-g", 9, "-fps_mode", "passthrough", frames=44, filters=stamps)
+    run(clip, tmp_path / "out.mp4", encode=EncodeOptions(), segment_seconds=0.5)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.duration * stream.time_base == Fraction("7.76")
+        shown = [frame.pts * frame.time_base for frame in container.decode(stream)]
+    assert shown == [Fraction(40 * n + max(0, n - 40) * 2000, 1000) for n in range(44)]
 
 
 @dataclasses.dataclass

@@ -125,6 +125,36 @@ def test_the_last_picture_lasts_as_long_as_it_should(
     assert abs(video_end(path) - end * time_base) <= (Fraction(1, 1000) if path.suffix == ".mkv" else 0)
 
 
+B_FRAMES = [
+    EncodeOptions(),
+    EncodeOptions(extra=(("bf", "5"), ("b_strategy", "0"))),
+    EncodeOptions(extra=(("g", "5"), ("flags", "-cgop"))),
+    EncodeOptions("libx265", preset="ultrafast", extra=(("x265-params", "bframes=4:b-adapt=0"),)),
+]
+
+
+@pytest.mark.parametrize("encoding", B_FRAMES, ids=str)
+@pytest.mark.parametrize(
+    "gaps",
+    [[40] * 12 + [2000] * 4, [2000] * 4 + [40] * 12, [1 + 3 * n * n for n in range(17)], [1, 1, 900] * 5],
+    ids=str,
+)
+def test_an_uneven_track_lasts_as_long_as_its_pictures(
+    source: VideoInfo, tmp_path: Path, gaps: list[int], encoding: EncodeOptions
+) -> None:
+    path, time_base = tmp_path / "out.mp4", Fraction(1, 1000)
+    *times, end = itertools.accumulate(gaps, initial=0)
+    with VideoWriter(path, (64, 48), time_base, source, encoding, end_pts=end, last_pts=times[-1]) as writer:
+        for picture, pts in zip(pictures(len(times)), times, strict=True):
+            writer.write(picture, pts)
+    assert shown_at(path) == [pts * time_base for pts in times]
+    assert video_end(path) == end * time_base
+    with av.open(str(path)) as container:
+        coded = [(packet.pts, packet.dts) for packet in container.demux(video=0) if packet.size]
+    assert all(dts <= pts for pts, dts in coded)
+    assert all(earlier < later for (_, earlier), (_, later) in itertools.pairwise(coded))
+
+
 @pytest.mark.parametrize(
     ("name", "video", "sound"),
     [

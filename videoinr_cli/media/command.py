@@ -177,17 +177,19 @@ def last_duration(
     Raw frames in NUT have no duration, so ffmpeg takes them to last one frame. Matroska stores a packet's
     duration where it differs. Mp4 takes the latest end of any packet for its edit list, but for the track
     itself the sum of decoding times and the duration of the packet that is coded last, which with B-frames is
-    not the one shown last.
+    not the one shown last. Where pictures last longer at the end than at the start, that packet is decoded so
+    early that both cannot hold: it is then decoded as long before it is shown as the first one is, which
+    is after every other and delays nothing.
     """
     if end_pts is None:
         return None
     end = clock.ticks(end_pts)
-    if container.exact_ticks:
-        duration = f"max(1,min({end}-PTS,{end}-STARTPTS-DTS+STARTDTS))"
-    else:
+    if not container.exact_ticks:
         last = clock.ticks(last_pts) if last_pts is not None else end - 3 // (2 * frame_rate * clock.tick)
-        duration = f"if(gte(PTS,{last}),{end}-PTS,DURATION)"
-    return f"setts=pts=PTS:dts=DTS:duration='{duration}'"
+        return f"setts=pts=PTS:dts=DTS:duration='if(gte(PTS,{last}),{end}-PTS,DURATION)'"
+    decoded = "if(eq(NEXT_PTS,NOPTS),max(DTS,PTS-STARTPTS+STARTDTS),DTS)"
+    duration = f"max(1,min({end}-PTS,{end}-STARTPTS-DTS+STARTDTS))"
+    return f"setts=pts=PTS:dts='{decoded}':duration='{duration}'"
 
 
 def _colour_options(colour: Colour) -> dict[str, int]:
