@@ -260,6 +260,14 @@ def test_every_command_explains_itself(command: str, capfd: pytest.CaptureFixtur
     assert f"videoinr {command}" in capfd.readouterr().out
 
 
+def test_several_devices_are_offered_where_they_are_taken(capfd: pytest.CaptureFixture[str]) -> None:
+    for command in ("upscale", "preview", "doctor", "evaluate", "train"):
+        assert run(command, "--help") == 0
+        said = " ".join(capfd.readouterr().out.split())
+        assert "auto, cpu, cuda, cuda:1, mps" in said
+        assert ("several: cuda:0,cuda:1" in said) == (command == "upscale")
+
+
 def test_options_can_come_from_the_environment(
     make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

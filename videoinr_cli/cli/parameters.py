@@ -133,31 +133,38 @@ encoder_options: Decorator[Any] = group(
     ),
 )
 
-model_options: Decorator[Any] = group(
-    click.option(
-        "--model",
-        "--weights",
-        "weights",
-        default=DEFAULT_WEIGHTS,
-        show_default=True,
-        envvar=WEIGHTS_VARIABLE,
-        help="The model: clean, or real for compressed and noisy footage; a name of videoinr weights list, "
-        "a file, or hf:OWNER/REPO/FILE.",
-    ),
-    click.option(
+
+def _device_option(more: str = "") -> Decorator[Any]:
+    """Return --device, whose help names `more` than single devices."""
+    return click.option(
         "--device",
         default="auto",
         show_default=True,
-        help="Where to compute: auto, cpu, cuda, cuda:1, mps; several: cuda:0,cuda:1.",
-    ),
-    click.option(
-        "--precision",
-        type=click.Choice(PRECISIONS),
-        default="auto",
-        show_default=True,
-        help="Of the network's numbers; auto: what suits the device.",
-    ),
+        help=f"Where to compute: auto, cpu, cuda, cuda:1, mps{more}.",
+    )
+
+
+_weights_option: Decorator[Any] = click.option(
+    "--model",
+    "--weights",
+    "weights",
+    default=DEFAULT_WEIGHTS,
+    show_default=True,
+    envvar=WEIGHTS_VARIABLE,
+    help="The model: clean, or real for compressed and noisy footage; a name of videoinr weights list, "
+    "a file, or hf:OWNER/REPO/FILE.",
 )
+
+_precision_option: Decorator[Any] = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="Of the network's numbers; auto: what suits the device.",
+)
+
+model_options: Decorator[Any] = group(_weights_option, _device_option(), _precision_option)
+"""For commands that work on a single device."""
 
 memory_options: Decorator[Any] = group(
     click.option(
@@ -209,7 +216,9 @@ upscale_options: Decorator[Any] = group(
     part_options,
     read_options,
     encoder_options,
-    model_options,
+    _weights_option,
+    _device_option("; several: cuda:0,cuda:1"),
+    _precision_option,
     memory_options,
     strict_option,
 )
