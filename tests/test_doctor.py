@@ -71,7 +71,9 @@ def test_missing_ffmpeg_is_essential(
     assert run("doctor", "--weights", weights) == 1
     said = capfd.readouterr()
     assert "frames/s" in said.out, "the rest is still told"
-    check_one_line(said.err, "error: FFMPEG_PATH is 'no-such-program'")
+    check_one_line(
+        said.err, "error: FFMPEG_PATH is 'no-such-program', which is no program; correct it or unset it\n"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
@@ -103,6 +105,34 @@ def test_damaged_weights_are_said(tmp_path: Path, capfd: pytest.CaptureFixture[s
     damaged.write_bytes(b"nothing of use")
     assert run("doctor", "--weights", damaged) == 1
     assert "damaged.safetensors" in capfd.readouterr().err
+
+
+def test_an_error_keeps_its_own_remedy(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("doctor", "--weights", weights, "--device", "cuda:99") == 1
+    check_one_line(
+        capfd.readouterr().err,
+        "error: device 'cuda:99' is not available on this machine; try --device auto\n",
+    )
+
+
+def test_what_was_fetched_is_mended_by_fetching_it_again(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VIDEOINR_WEIGHTS_DIR", str(tmp_path))
+    assert run("download-weights", "mine", "--from", weights, "-q") == 0
+    (tmp_path / "mine.safetensors").write_bytes(b"nothing of use")
+    assert run("doctor", "--weights", weights) == 0, "nothing else needs them"
+    said = capfd.readouterr().err
+    check_one_line(said, f"delete it and fetch it again: videoinr download-weights mine --from {weights}\n")
+    assert said.startswith("warning: ")
+    (tmp_path / "mine.record.json").write_text("{}")
+    assert run("doctor", "--weights", weights) == 0
+    said = capfd.readouterr()
+    assert "videoinr-fast" in said.out
+    record = f"the record '{tmp_path / 'mine.record.json'}' is damaged"
+    check_one_line(said.err, f"warning: {record}; delete it and fetch the weights again\n")
+    assert run("doctor", "--weights", "mine") == 1, "they are asked for"
+    check_one_line(capfd.readouterr().err, f"error: {record}; delete it and fetch the weights again\n")
 
 
 def test_works_without_torch() -> None:

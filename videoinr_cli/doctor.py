@@ -61,7 +61,7 @@ SMALLEST_SHARE = 1 / 16
 FRAMES_WANTED = 3
 """At least so many are rendered in the time there is, the first of which is not counted."""
 
-REINSTALL = "install videoinr again in this environment: pip install --force-reinstall videoinr"
+REINSTALL = "install videoinr again in this environment: pip install --force-reinstall . in a clone of it"
 
 SCARCE_MEMORY_BYTES = 2 << 30
 SCARCE_DISK_BYTES = 1 << 30
@@ -221,14 +221,24 @@ def diagnose(
 
 
 def _tried(look: Callable[[], T], problems: list[Problem], remedy: str) -> T | None:
-    """Return what is found, or make a problem of what goes wrong."""
+    """Return what is found, or make a problem of what goes wrong, once."""
     try:
         return look()
     except (VideoInrError, ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
-        what = " ".join(str(error).split()) or type(error).__name__
-        if not any(problem.what == what for problem in problems):
-            problems.append(Problem(what, remedy))
+        problem = _problem(error, remedy)
+        if not any(known.what == problem.what and known.is_essential for known in problems):
+            problems[:] = [known for known in problems if known.what != problem.what]
+            problems.append(problem)
         return None
+
+
+def _problem(error: Exception, remedy: str, *, is_essential: bool = True) -> Problem:
+    """Make a problem of an error, with the remedy that its own message ends with, if it has one."""
+    what = " ".join(str(error).split()) or type(error).__name__
+    own = ""
+    if isinstance(error, VideoInrError):
+        what, _, own = what.partition("; ")
+    return Problem(what, own or remedy, is_essential)
 
 
 def _libraries(problems: list[Problem]) -> Iterator[Library]:
@@ -316,18 +326,26 @@ def _encodes(path: str, encoder: str) -> bool:
 
 def _weights(problems: list[Problem]) -> Iterator[Weights]:
     """Yield the weights that are on this machine; those that come with the package are essential."""
-    from videoinr_cli.weights import all_weights, inspect_weights
+    from videoinr_cli.weights import all_weights, embedded_weights, inspect_weights
 
-    here = {weights.name: weights.path for weights in all_weights() if weights.path is not None}
+    try:
+        entries = all_weights()
+    except VideoInrError as error:  # a record of fetched weights, which nothing else depends on
+        problems.append(_problem(error, "delete it", is_essential=False))
+        entries = embedded_weights()
+    here = {entry.name: entry for entry in entries if entry.path is not None}
     if DEFAULT_WEIGHTS not in here:
         problems.append(Problem(f"the weights {DEFAULT_WEIGHTS!r} are missing", REINSTALL))
-    for name, path in here.items():
+    for name, entry in here.items():
+        assert entry.path is not None
         try:
-            info = inspect_weights(path)
+            info = inspect_weights(entry.path)
         except VideoInrError as error:
-            problems.append(Problem(str(error), REINSTALL, is_essential=name == DEFAULT_WEIGHTS))
+            what = _problem(error, "").what
+            remedy = REINSTALL if entry.record is None else entry.remedy
+            problems.append(Problem(what, remedy, is_essential=name == DEFAULT_WEIGHTS))
         else:
-            yield Weights(name, str(path), info.config.architecture, info.parameters)
+            yield Weights(name, str(entry.path), info.config.architecture, info.parameters)
 
 
 def _memory() -> tuple[int | None, int | None]:

@@ -14,7 +14,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from videoinr_cli.weights.catalogue import Weights, all_weights, find_weights, locate, look_up, verify
+    from videoinr_cli.weights.catalogue import (
+        Weights,
+        all_weights,
+        embedded_weights,
+        find_weights,
+        locate,
+        look_up,
+        verify,
+    )
     from videoinr_cli.weights.checkpoints import convert_checkpoint
     from videoinr_cli.weights.fetching import fetch_weights
     from videoinr_cli.weights.files import CONFIG_KEY, WeightsInfo, save_model
@@ -31,6 +39,7 @@ __all__ = [
     "convert_checkpoint",
     "embedded_file",
     "embedded_folder",
+    "embedded_weights",
     "fetch_weights",
     "find_weights",
     "inspect_weights",
@@ -44,7 +53,15 @@ __all__ = [
 ]
 
 _MODULES = {
-    "catalogue": ("Weights", "all_weights", "find_weights", "locate", "look_up", "verify"),
+    "catalogue": (
+        "Weights",
+        "all_weights",
+        "embedded_weights",
+        "find_weights",
+        "locate",
+        "look_up",
+        "verify",
+    ),
     "checkpoints": ("convert_checkpoint",),
     "fetching": ("fetch_weights",),
     "files": ("CONFIG_KEY", "WeightsInfo", "save_model"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from pathlib import Path
 
 from videoinr_cli.errors import WeightsError
@@ -49,6 +50,22 @@ class Weights:
             return self.record.sha256
         return None if self.known is None else self.known.sha256
 
+    @property
+    def remedy(self) -> str:
+        """What to do where the file is damaged, or is not what came."""
+        if self.record is not None:
+            source = shlex.quote(self.record.source)
+            return f"delete it and fetch it again: videoinr download-weights {self.name} --from {source}"
+        return (
+            "install videoinr again" if self.origin == "embedded" else "get it again from where it was made"
+        )
+
+
+def embedded_weights() -> list[Weights]:
+    """Return the weights that come with the package."""
+    files = ((name, embedded_file(name)) for name in known_weights())
+    return [Weights(name, path, known_by_name().get(name)) for name, path in files if path is not None]
+
 
 def all_weights() -> list[Weights]:
     """Return the embedded weights, then what was fetched, then what the manifest names besides.
@@ -57,8 +74,7 @@ def all_weights() -> list[Weights]:
         WeightsError: the record of fetched weights is damaged.
     """
     known = known_by_name()
-    files = ((name, embedded_file(name)) for name in known_weights())
-    embedded = [Weights(name, path, known.get(name)) for name, path in files if path is not None]
+    embedded = embedded_weights()
     fetched = [
         Weights(record.name, record.path if record.path.is_file() else None, known.get(record.name), record)
         for record in all_records(weights_folder())
