@@ -278,12 +278,15 @@ def test_options_can_come_from_the_environment(
         assert container.streams.video[0].height == 96
 
 
-def test_trains_and_uses_the_result(make_clip: MakeClip, tmp_path: Path) -> None:
+def test_trains_and_uses_the_result(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     footage = tmp_path / "footage"
     make_clip("footage/clip.mp4", size=(320, 240), frames=8)
     weights = tmp_path / "mine.safetensors"
-    short = ["--batch-size", 1, "--patch", 16, "--steps", 2, "--quiet"]
+    short = ["--batch-size", 1, "--patch", 16, "--steps", 2, "-q"]
     assert run("train", "--data", footage, "-o", weights, *short) == 0
+    assert capfd.readouterr().err == ""
     assert run("train", "--data", footage, "-o", weights, *short) == 1  # exists
     assert run("train", "--data", footage, "-o", weights, *short, "--resume", "--steps", 3) == 0
     source = make_clip("in.mp4", frames=3)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
 from videoinr_cli.errors import OptionError
 from videoinr_cli.evaluation.protocols import (
@@ -108,7 +109,7 @@ class _WeightsOption(click.Option):
 @click.option(
     "--save-frames", type=click.Path(path_type=Path), help="Folder for every rendered frame, as PNG."
 )
-@click.option("--quiet", is_flag=True, help="No progress display.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but the results, unless it fails.")
 @click.pass_context
 def evaluate(
     ctx: click.Context,
@@ -140,6 +141,7 @@ def evaluate(
     videoinr evaluate Vid4 --dataset vid4 --protocol pairs --weights videoinr-fast --weights mine.safetensors
     videoinr evaluate GOPRO_Large_all --dataset gopro --time 12 --space 6 --json
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    show_messages(quiet=quiet)
     rate = PAPER_STEPS[dataset] if steps is None else steps
     protocol = Protocol(rate, space, downsampler, max_frames, context, crf)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.options import ARCHITECTURES, PRECISIONS, Precision
 
@@ -85,7 +86,7 @@ RECIPES = ("own", "paper")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
 @click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT and an earlier run's checkpoint.")
-@click.option("--quiet", is_flag=True, help="No progress display.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
 def train(
     directories: Sequence[Path],
     output: Path,
@@ -115,6 +116,7 @@ def train(
     \b
     torchrun --nproc-per-node 8 -m videoinr_cli train --data adobe240 --recipe paper -o mine.safetensors
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    show_messages(quiet=quiet)
     checkpoint = output.with_name(output.name + ".training")
     _check_destination(output, checkpoint, resume=resume, overwrite=overwrite)
     for option, number in (("--minutes", minutes), ("--learning-rate", learning_rate)):
@@ -168,7 +170,8 @@ def train(
         run(trainer, sampler, validation, checkpoint=checkpoint, report=display.update)
         if team.leads:
             save_model(trainer.average, output, _describe(trainer, samples, training))
-            click.echo(f"{output}: {trainer.step} steps in {trainer.seconds / 60:.0f} minutes", err=True)
+            if not quiet:
+                click.echo(f"{output}: {trainer.step} steps in {trainer.seconds / 60:.0f} minutes", err=True)
 
 
 def _adapted(recipe: Recipe, minutes: float | None, learning_rate: float | None, seed: int) -> Recipe:
