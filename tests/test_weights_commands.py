@@ -13,6 +13,7 @@ from tests.tiny import TINY
 from videoinr_cli.cli.parameters import model_options
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.model import build
+from videoinr_cli.options import MODELS
 from videoinr_cli.weights import find_weights, locate, parse_source, save_model
 from videoinr_cli.weights.manifest import MANIFEST, embedded_folder, sha256_of
 from videoinr_cli.weights.sources import HubFile, WebFile, default_name
@@ -116,9 +117,15 @@ def test_changed_file_is_noticed(mine: Path, folder: Path, capsys: pytest.Captur
     stored = folder / "mine.safetensors"
     stored.write_bytes(stored.read_bytes()[:-4] + b"\0\0\0\0")
     assert run("download-weights", "--verify", "mine") == 1
-    assert f"not {sha256_of(mine)}" in capsys.readouterr().err
+    again = f"delete it and fetch it again: videoinr download-weights mine --from {mine}\n"
+    check_one_line(capsys.readouterr().err, f"not {sha256_of(mine)}; {again}")
     assert run("weights", "info", "mine") == 0
     assert f"expected      {sha256_of(mine)}" in capsys.readouterr().out
+
+
+def test_wrong_hash_is_not_the_fault_of_embedded_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("weights", "verify", "clean", "--sha256", "abc") == 1
+    check_one_line(capsys.readouterr().err, "not abc; the file is as it came, so check the hash")
 
 
 def test_weights_trained_further_are_taken_again_from_the_same_file(mine: Path, folder: Path) -> None:
@@ -141,6 +148,7 @@ def test_weights_trained_further_are_taken_again_from_the_same_file(mine: Path, 
         (["x", "--from", "nowhere.pth", "--revision", "v1"], 2, "--revision v1"),
         (["../x", "--from", "nowhere.pth"], 2, "'../x'"),
         (["videoinr-fast", "--from", "nowhere.pth"], 2, "embedded"),
+        (["clean", "--from", "nowhere.pth"], 2, "embedded"),
     ],
 )
 def test_wrong_request_is_one_line(
@@ -169,6 +177,9 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 def test_embedded_weights_are_not_fetched(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("download-weights", "videoinr-fast") == 0
     assert "comes with the package" in capsys.readouterr().err
+    for name, file in MODELS.items():
+        assert run("download-weights", name) == 0
+        check_one_line(capsys.readouterr().err, f"{file}.safetensors)")
 
 
 def test_variable_names_the_weights_of_every_command(monkeypatch: pytest.MonkeyPatch) -> None:

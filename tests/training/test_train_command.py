@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.training.test_footage import scene, write_video
 from videoinr_cli.cli import train as command
-from videoinr_cli.errors import OptionError
+from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.recipes import OWN, PAPER, RECIPES
 
@@ -61,3 +61,11 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: list[str], sai
     assert isinstance(error, OptionError)
     assert said in str(error)
     assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_where_weights_cannot_be_written_is_found_before_anything_is_trained(tmp_path: Path) -> None:
+    for name, kind, words in (("m.pt", OptionError, "m.safetensors"), ("", OutputError, "a folder")):
+        arguments = ["--data", str(tmp_path / "missing"), "-o", str(tmp_path / name)]
+        error = CliRunner().invoke(command.train, arguments).exception
+        assert isinstance(error, kind)
+        assert words in str(error)

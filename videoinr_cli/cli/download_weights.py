@@ -9,6 +9,7 @@ import click
 
 from videoinr_cli.cli.weights import show_list, verify_all
 from videoinr_cli.errors import OptionError
+from videoinr_cli.options import MODELS
 
 
 @click.command("download-weights", short_help="Fetch weights from a hub, an address or a file.")
@@ -64,10 +65,12 @@ def _fetch(
     from videoinr_cli.progress import download_display
     from videoinr_cli.weights import embedded_file, fetch_weights, locate, parse_source
 
-    if source is None and name is not None and (embedded := embedded_file(name)) is not None:
-        if not quiet:
-            click.echo(f"{name}: comes with the package, nothing to fetch ({embedded})", err=True)
-        return
+    if source is None and name is not None:
+        embedded = embedded_file(MODELS.get(name, name))
+        if embedded is not None:
+            if not quiet:
+                click.echo(f"{name}: comes with the package, nothing to fetch ({embedded})", err=True)
+            return
     if source is not None:
         origin = parse_source(source, revision)
     else:

@@ -14,6 +14,7 @@ import click
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.options import ARCHITECTURES, PRECISIONS, Precision
+from videoinr_cli.weights.manifest import SUFFIX
 
 if TYPE_CHECKING:
     from videoinr_cli.training.distributed import Team
@@ -197,6 +198,12 @@ def _samples(
 
 
 def _check_destination(output: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder; give a file in it: -o {output / f'mine{SUFFIX}'}")
+    if output.suffix != SUFFIX:
+        raise OptionError(
+            f"weights are written as {SUFFIX}, not {output.name!r}; try -o {output.with_suffix(SUFFIX)}"
+        )
     if not output.parent.is_dir():
         raise OutputError(f"cannot write {output}: no folder {output.parent}")
     if resume:

@@ -176,10 +176,12 @@ def verify(weights: Weights, *, sha256: str | None = None) -> str:
     inspect_file(weights.path)
     read_tensors(weights.path)
     found = sha256_of(weights.path)
-    for expected in (sha256, weights.expected_sha256):
+    known = weights.expected_sha256
+    sound = "the file is as it came, so check the hash that was given"
+    for expected, remedy in ((known, weights.remedy), (sha256, sound if known else weights.remedy)):
         if expected is not None and found != expected.lower():
             raise WeightsError(
                 f"{str(weights.path)!r} is not what it should be: its sha256 is {found}, not {expected}; "
-                "delete it and fetch it again"
+                f"{remedy}"
             )
     return found

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
-from videoinr_cli.options import DEFAULT_WEIGHTS
+from videoinr_cli.options import DEFAULT_WEIGHTS, MODELS
 from videoinr_cli.weights.manifest import SUFFIX, Known, embedded_file, known_by_name, sha256_of
 from videoinr_cli.weights.records import PLAIN_NAME, Record, find_record, weights_folder, write_record
 from videoinr_cli.weights.sources import HubFile, Source, WebFile, default_name
@@ -88,7 +88,7 @@ def fetch_weights(
 def _checked(name: str) -> str:
     if not PLAIN_NAME.fullmatch(name):
         raise OptionError(f"weights cannot be called {name!r}; use letters, digits, '-', '_' and '.' only")
-    if embedded_file(name) is not None:
+    if embedded_file(MODELS.get(name, name)) is not None:
         raise OptionError(
             f"{name!r} is the name of embedded weights; choose another: "
             "videoinr download-weights NAME --from SOURCE"
