@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -147,3 +148,16 @@ def test_it_waits_for_no_torch(make_clip: MakeClip) -> None:
     )
     clip = make_clip("in.mp4", frames=2)
     subprocess.run([sys.executable, "-c", program, "info", str(clip)], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names are text there")
+def test_a_name_that_is_no_utf_8_is_printed_as_it_is(make_clip: MakeClip) -> None:
+    """As on a terminal of UTF-8, where Python's own standard output takes nothing else."""
+    clip = make_clip("in.mp4", frames=2)
+    odd = clip.rename(clip.with_name(os.fsdecode(b"lat\xe9in.mp4")))
+    command = [sys.executable, "-m", "videoinr_cli", "info", odd]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, env=strict, capture_output=True, check=True)
+    assert done.stdout.startswith(os.fsencode(odd) + b"\n")
+    told = subprocess.run([*command, "--json"], env=strict, capture_output=True, check=True)
+    assert json.loads(told.stdout)["path"].endswith("lat?in.mp4")

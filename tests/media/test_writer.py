@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -686,6 +687,16 @@ def test_names_that_ffmpeg_would_misread(make_clip: MakeClip, tmp_path: Path) ->
     out = copy(odd, tmp_path / "-out:%03d, 'ö'.mkv")
     assert len(decoded(out)) == 10
     assert [kind for kind, *_ in streams(out)] == ["video", "audio"]
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="names are text there")
+@pytest.mark.parametrize("name", [b"\xe9.mp4", b"\xe9.mkv", b"\xe9-%03d.png"])
+def test_names_that_are_no_utf_8(make_clip: MakeClip, tmp_path: Path, name: bytes) -> None:
+    odd = tmp_path / os.fsdecode(b"lat\xe9in.mp4")
+    make_clip("in.mp4", audio=True).rename(odd)
+    copy(odd, tmp_path / os.fsdecode(name))
+    left = [b"\xe9-%03d.png" % number for number in range(1, 11)] if name.endswith(b"png") else [name]
+    assert sorted(os.fsencode(file.name) for file in tmp_path.iterdir()) == sorted([b"lat\xe9in.mp4", *left])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ Commands are imported when they are called, so that ``--help`` waits for nothing
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -75,6 +76,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave with its exit code."""
     show_messages()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files are printed byte for byte
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
     try:

@@ -192,7 +192,7 @@ def _record(
     """Return everything as JSON has it: exact times as fractions in text, so that nothing is rounded."""
     colour = found.resolved_colour
     return {
-        "path": str(found.path),
+        "path": str(found.path).encode(errors="replace").decode(),  # JSON has no place for other bytes
         "container": found.container,
         "duration_seconds": _number(found.duration),
         "video": {

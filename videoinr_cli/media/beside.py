@@ -14,6 +14,7 @@ from fractions import Fraction
 
 import ffmpeg
 
+from videoinr_cli.media.arguments import utf8
 from videoinr_cli.media.containers import KeptStream
 from videoinr_cli.media.streams import VideoInfo
 
@@ -46,7 +47,7 @@ def beside(
         kept: which streams of it; those that are attached come by other ways.
         speed: how much faster than the source the output is played.
     """
-    original = ffmpeg.input(f"file:{source.path}", **_input_options(source))
+    original = ffmpeg.input(utf8(f"file:{source.path}"), **_input_options(source))
     mapped = [keep for keep in kept if not keep.is_attached]
     streams = [original[str(keep.stream.index)] for keep in mapped]
     streams.append(original["v:9999?"])  # none, but ffmpeg-python drops inputs of which nothing is mapped

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import ffmpeg
 
+from videoinr_cli.media.arguments import arguments_of, utf8
 from videoinr_cli.media.beside import beside
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.containers import Container, KeptStream
@@ -94,7 +95,7 @@ def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> li
         **dict(job.format.container.settings),
         **options,
     }
-    *arguments, target = ffmpeg.get_args(ffmpeg.output(video, *streams, address, **options))
+    *arguments, target = arguments_of(ffmpeg.output(video, *streams, utf8(address), **options))
     stale = [f"{tag}=" for tag, _ in job.source.tags if _STALE_TAGS.match(tag)]
     # ffmpeg-python cannot repeat an option.
     cleared = [word for tag in stale for word in ("-metadata:s:0", tag)]

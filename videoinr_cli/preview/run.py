@@ -14,6 +14,7 @@ from pathlib import Path
 import ffmpeg
 
 from videoinr_cli.errors import InputError, OptionError
+from videoinr_cli.media.arguments import arguments_of, utf8
 from videoinr_cli.media.destination import check_destination, destination_of
 from videoinr_cli.media.ffmpeg import LOG_LEVEL, FfmpegProcess
 from videoinr_cli.media.prepare import prepare
@@ -231,10 +232,10 @@ def _encoder(
     destination = destination_of(path, overwrite=overwrite)
     pictures = ffmpeg.input("pipe:", f="rawvideo", pix_fmt="rgb24", s="{}x{}".format(*size), r=str(rate))
     output = pictures.output(
-        destination.address, f="mp4", vcodec="libx264", pix_fmt="yuv420p", crf=14, movflags="+faststart"
+        utf8(destination.address), f="mp4", vcodec="libx264", pix_fmt="yuv420p", crf=14, movflags="+faststart"
     )
     destination.reserve()
-    process = FfmpegProcess([*LOG_LEVEL, "-y", *output.get_args()])
+    process = FfmpegProcess([*LOG_LEVEL, "-y", *arguments_of(output)])
     try:
         yield process
         process.finish()
