@@ -27,6 +27,12 @@ MAX_FPS = 1000
 MAX_CRF = 63
 """Largest constant rate factor of any codec (AV1 and VP9; x264 and x265 end at 51)."""
 
+DEFAULT_CRF = 18
+"""Constant rate factor when nothing else is asked: nearly transparent with x264."""
+
+RATE_OPTIONS = frozenset({"b", "global_quality", "q", "qp", "qscale"})
+"""ffmpeg's options, without the stream they are for, that ask for a rate or a quality in another way."""
+
 MAX_PREVIEW_SECONDS = 60
 """Longest clip of a preview: what takes longer to watch is no preview."""
 
@@ -170,7 +176,8 @@ class EncodeOptions:
     """
 
     codec: str = "auto"  # any video encoder of ffmpeg; "auto": the customary one of the output's container
-    crf: float | None = 18  # constant rate factor, smaller is better; None: the codec's own default
+    crf: float | Literal["auto"] | None = "auto"  # constant rate factor, smaller is better; None: the
+    # codec's own default; "auto": `DEFAULT_CRF`, unless `extra` has one of `RATE_OPTIONS`
     preset: str | None = "medium"  # the codec's speed setting; None: its own default
     pix_fmt: str = "auto"  # "auto": the source's depth and subsampling, as far as the codec can
     extra: tuple[tuple[str, str], ...] = ()  # further options of ffmpeg, as (key, value)
@@ -178,11 +185,24 @@ class EncodeOptions:
     def __post_init__(self) -> None:
         if not self.codec:
             raise OptionError("the codec has no name; try --codec libx264")
-        if self.crf is not None and not 0 <= self.crf <= MAX_CRF:
+        if isinstance(self.crf, (int, float)) and not 0 <= self.crf <= MAX_CRF:
             raise OptionError(f"crf {self.crf:g} is not within 0 and {MAX_CRF}; try --crf 18")
         for key, value in self.extra:
             if not key or key.startswith("-") or not value:
                 raise OptionError(f"encoder option {key}={value} is not key=value; try -e tune=film")
+
+    @property
+    def rate_factor(self) -> float | None:
+        """The constant rate factor to encode with; None: none is asked for."""
+        if self.crf == "auto":
+            return None if any(_sets_rate(key) for key, _ in self.extra) else DEFAULT_CRF
+        return self.crf
+
+
+def _sets_rate(option: str) -> bool:
+    """Whether an option of ffmpeg, such as ``b:v``, sets the rate or the quality of video."""
+    name, _, stream = option.partition(":")
+    return name in RATE_OPTIONS and not stream.startswith(("a", "s"))
 
 
 @dataclasses.dataclass(frozen=True)

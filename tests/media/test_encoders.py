@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from videoinr_cli.errors import OutputError
@@ -52,6 +54,26 @@ def test_settings_are_those_that_an_encoder_knows() -> None:
     assert "preset" not in vp9
     assert find_encoder("ffv1").settings(EncodeOptions()) == {}
     assert find_encoder("mpeg4").settings(EncodeOptions()) == {"q:v": "2"}
+
+
+@pytest.mark.parametrize(
+    ("crf", "extra", "expected"),
+    [
+        ("auto", ("tune", "film"), {"crf": "18"}),
+        ("auto", ("b:a", "96k"), {"crf": "18"}),
+        ("auto", ("b:v", "20k"), {}),
+        ("auto", ("b", "20k"), {}),
+        ("auto", ("qp", "0"), {}),
+        ("auto", ("q:v", "3"), {}),
+        (20, ("b:v", "20k"), {"crf": "20"}),
+        (None, ("tune", "film"), {}),
+    ],
+)
+def test_a_rate_of_the_users_takes_the_place_of_the_default_quality(
+    crf: float | Literal["auto"] | None, extra: tuple[str, str], expected: dict[str, str]
+) -> None:
+    options = EncodeOptions(crf=crf, preset=None, extra=(extra,))
+    assert find_encoder("libx264").settings(options) == expected | dict([extra])
 
 
 def test_extra_options_win() -> None:

@@ -14,6 +14,7 @@ import click
 from videoinr_cli.errors import OptionError
 from videoinr_cli.options import (
     AUDIO,
+    DEFAULT_CRF,
     DEFAULT_SCALE,
     DEFAULT_SCENE_THRESHOLD,
     DEFAULT_WEIGHTS,
@@ -113,7 +114,9 @@ encoder_options: Decorator[Any] = group(
         help="Video encoder, any of ffmpeg's; auto: what suits OUTPUT.",
     ),
     click.option(
-        "--crf", type=float, default=_ENCODING.crf, show_default=True, help="Quality, smaller is better."
+        "--crf",
+        type=float,
+        help=f"Quality, smaller is better.  [default: {DEFAULT_CRF}, unless -e sets a rate or a quality]",
     ),
     click.option(
         "--preset", default=_ENCODING.preset, show_default=True, help="The encoder's speed setting."
@@ -245,7 +248,7 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         audio=given["audio"],
         encode=EncodeOptions(
             codec=given["codec"],
-            crf=given["crf"],
+            crf="auto" if given["crf"] is None else given["crf"],
             preset=given["preset"],
             pix_fmt=given["pix_fmt"],
             extra=tuple(map(_key_value, given["encoder_option"])),

@@ -43,8 +43,8 @@ class Encoder:
         are left out. Extra options are passed on as they are.
         """
         chosen: dict[str, str] = {}
-        if encoding.crf is not None:
-            chosen |= self._quality(encoding.crf)
+        if encoding.rate_factor is not None:  # of both, most encoders follow it and not a bit rate
+            chosen |= self._quality(encoding.rate_factor)
         if encoding.preset is not None and self._takes_preset(encoding.preset):
             chosen["preset"] = encoding.preset
         if self.name.startswith(("libvpx", "libaom")):
