@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import signal
 import threading
@@ -221,6 +222,18 @@ def test_what_cannot_be_done_is_said_before_the_weights_are_loaded(
     with pytest.raises(OutputError, match="no folder"):
         upscale_video(source, tmp_path / "nowhere" / "out.mkv")
     assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize(("rate", "fps"), [("25", "200"), ("60", "2x"), ("120", None)])
+def test_a_gif_plays_no_slower_than_asked(
+    rate: str, fps: str | None, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    source = make_clip("in.nut", *LOSSLESS, frames=10, rate=rate)
+    with pytest.raises(OptionError, match=r"at most 100 frames per second.*try --fps 50"):
+        upscale(source, tmp_path / "out.gif", fps=fps, encode=EncodeOptions())
+    upscale(source, tmp_path / "out.gif", fps="100", encode=EncodeOptions())
+    times = decode(tmp_path / "out.gif")[1]
+    assert times == [Fraction(k, 100) for k in range(math.ceil(1000 / int(rate)))]
 
 
 class Broken(Exception):

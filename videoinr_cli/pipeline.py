@@ -21,7 +21,8 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from videoinr_cli.channel import WAKE_SECONDS, Channel
-from videoinr_cli.errors import MemoryLimitError
+from videoinr_cli.errors import MemoryLimitError, OptionError
+from videoinr_cli.media.containers import Container
 from videoinr_cli.media.destination import check_destination, written_bytes
 from videoinr_cli.media.formats import OutputFormat, output_format
 from videoinr_cli.media.planes import layout_of
@@ -130,6 +131,7 @@ class Plan:
         """
         written = output_format(destination, source, options.encode)
         rate = options.rate_of(source.frame_rate)
+        _check_rate(written.container, rate or source.frame_rate)
         return cls(
             source=source,
             destination=destination,
@@ -239,6 +241,19 @@ class Plan:
     @property
     def _shape(self) -> _Shape:
         return (self.source.height, self.source.width), (self.size[1], self.size[0])
+
+
+def _check_rate(container: Container, rate: Fraction) -> None:
+    """Refuse a rate at which a container's clock would make the video play slower.
+
+    Raises:
+        OptionError: it is too high.
+    """
+    if container.max_rate is not None and rate > container.max_rate:
+        raise OptionError(
+            f"{container.muxer} tells at most {container.max_rate} frames per second apart, not "
+            f"{float(rate):g}; try --fps {container.max_rate // 2}, or an output in .mp4"
+        )
 
 
 def upscale_video(

@@ -62,6 +62,9 @@ class Container:
     data: bool = False
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
     counts_frames: bool = False  # whether it has a rate and no timestamps
+    max_rate: int | None = (
+        None  # frames per second that its clock can tell apart; None: all that may be asked
+    )
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
 
 
@@ -127,7 +130,7 @@ M2TS = Container(
     subtitles=frozenset({"hdmv_pgs_subtitle", "hdmv_text_subtitle"}),
     settings=(("mpegts_m2ts_mode", "1"),),
 )
-GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",))
+GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",), max_rate=100)
 APNG = Container(muxer="apng", video_encoder="apng", video_encoders=("apng",), settings=(("plays", "0"),))
 NUT = Container(
     muxer="nut",
