@@ -21,10 +21,12 @@ from videoinr_cli.batch.run import run_batch
 from videoinr_cli.batch.sources import Source, find_sources, read_list
 from videoinr_cli.batch.work import Work
 from videoinr_cli.errors import FfmpegError, OptionError, OutputError
+from videoinr_cli.evaluation.clips import find_clips
 from videoinr_cli.jobs.run import SegmentDone
 from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
 from videoinr_cli.pipeline import Progress as VideoProgress
 from videoinr_cli.pipeline import Summary
+from videoinr_cli.training.footage import load_shots
 
 OPTIONS = UpscaleOptions(scale=2)
 
@@ -44,6 +46,18 @@ class TestSources:
     def test_a_folder_stands_for_its_videos_in_the_order_of_their_numbers(self, tmp_path: Path) -> None:
         touch(tmp_path, "clip10.mp4", "clip9.MKV", "notes.txt", ".hidden.mp4", "cover.jpg", "sub/deep.mov")
         assert names_of(find_sources([tmp_path]), tmp_path) == ["clip9.MKV", "clip10.mp4"]
+
+    def test_every_command_that_searches_a_folder_knows_the_same_videos(
+        self, make_clip: MakeClip, tmp_path: Path
+    ) -> None:
+        folder, names = tmp_path / "in", ["a.wmv", "b.mts", "c.3gp", "d.h264"]
+        for name in names:
+            make_clip(f"in/{name}", "-c:v", "wmv2" if name == "a.wmv" else "libx264", size=(224, 208))
+        assert names_of(find_sources([folder]), folder) == names
+        clips = find_clips(folder)
+        assert [clip.paths[0].name for clip in clips] == names
+        assert all(len(list(clip.frames())) == 10 for clip in clips)
+        assert [shot.source for shot in load_shots([folder], tmp_path / "cache")] == names
 
     def test_folders_within_are_searched_when_asked_for(self, tmp_path: Path) -> None:
         touch(tmp_path, "b.mp4", "a/c.mov", "a/.trash/d.mp4", "out/b.mp4", "b.mp4.videoinr/0.mkv")

@@ -15,27 +15,7 @@ from typing import TextIO
 from videoinr_cli.errors import InputError
 from videoinr_cli.jobs.manifest import FOLDER_SUFFIX as SEGMENTS_SUFFIX
 from videoinr_cli.media.images import SUFFIXES as IMAGE_SUFFIXES
-
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".3g2",
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".f4v",
-        ".flv",
-        ".m1v",
-        ".m2ts",
-        ".m2v",
-        ".m4v",
-        ".mjpeg",
-        ".mkv",
-        ".mov",
-    }
-    | {".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob"}
-    | {".webm", ".wmv", ".y4m"}
-)
-"""Extensions by which a folder's videos are found; a file that is named itself may have any."""
+from videoinr_cli.media.suffixes import VIDEO_SUFFIXES
 
 COMMENT = "#"
 """What a line of a list begins with that names no video."""

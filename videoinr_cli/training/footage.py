@@ -17,13 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from videoinr_cli.errors import InputError
+from videoinr_cli.media.suffixes import VIDEO_SUFFIXES
 
 Frames = npt.NDArray[np.uint8]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".mkv", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m4v", ".264", ".h264"}
-)
 
 MIN_SIDE_PX = 192
 """Smaller frames leave no room for a training crop with its motion."""
