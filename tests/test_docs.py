@@ -120,6 +120,15 @@ def test_links_lead_somewhere(page: Path, link: str) -> None:
         assert anchor in anchors(target), f"{target.name} has {sorted(anchors(target))}"
 
 
+def test_the_readme_and_the_site_list_every_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
+    made_elsewhere = {"index", "options", "contributing", "changelog", "model-card"}
+    for page in ROOT.glob("docs/*.md"):
+        assert page.stem in {*index, "index"}
+        assert f"(docs/{page.name}" in readme or page.stem in made_elsewhere, page.name
+
+
 def test_the_readme_is_short_enough_to_be_read() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 250
 
