@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -82,6 +83,55 @@ def test_images_appear_together_or_not_at_all(make_clip: MakeClip, tmp_path: Pat
         write(3)
     copy(source.path, pattern, overwrite=True)
     assert len(list(pattern.parent.iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out/%03d.png"])
+def test_one_run_alone_writes_an_output(make_clip: MakeClip, tmp_path: Path, name: str) -> None:
+    source = probe(make_clip("in.mkv", "-c:v", "ffv1", frames=3))
+    output = tmp_path / name
+
+    def writer() -> VideoWriter:
+        return VideoWriter(output, (64, 48), source.time_base, source, EncodeOptions(), overwrite=True)
+
+    with writer() as first:
+        for frame in read_frames(source):
+            first.write(frame.rgb, frame.pts)
+            with pytest.raises(OutputError, match=r"another run writes .*; wait for it, or choose"):
+                writer()
+            with pytest.raises(OutputError, match="another run"):
+                check_destination(output, source, overwrite=True)
+            check_destination(output.with_name("other.mkv"), source, overwrite=True)
+    written = sorted(path for path in output.parent.iterdir() if path != source.path)
+    if name == "out.mkv":
+        assert written == [output]
+        assert len(list(read_frames(probe(output)))) == 3
+    else:
+        assert [path.name for path in written] == ["001.png", "002.png", "003.png"]
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from videoinr_cli.media.destination import destination_of
+destination = destination_of(sys.argv[1], overwrite=False)
+destination.reserve()
+partial = Path(destination.address.removeprefix("file:"))
+(partial if partial.exists() else partial.with_name("011.png")).write_bytes(b"half a picture")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("name", ["out.mkv", "out/%03d.png"])
+def test_what_a_killed_run_left_is_no_obstacle(make_clip: MakeClip, tmp_path: Path, name: str) -> None:
+    clip = make_clip("in.mkv", "-c:v", "ffv1", frames=3)
+    output = tmp_path / name
+    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, output], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name for path in output.parent.iterdir() if path.name.endswith(".lock")]
+    copy(clip, output)
+    assert len(list(read_frames(probe(output)))) == 3
+    assert not [path for path in output.parent.iterdir() if ".part" in path.name]
 
 
 def test_images_are_not_written_over_their_source(make_clip: MakeClip, tmp_path: Path) -> None:

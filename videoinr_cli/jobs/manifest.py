@@ -10,13 +10,12 @@ import dataclasses
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.fingerprint import Fingerprint, difference
+from videoinr_cli.locks import lock
 from videoinr_cli.parts import Part
 
 FOLDER_SUFFIX = ".videoinr"
@@ -178,29 +177,9 @@ def _read(folder: Path) -> Manifest | None:
 def _alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system lets go of however this process ends."""
     with (folder / "lock").open("w") as file:
-        try:
-            _lock(file)
-        except OSError as error:
-            raise OutputError(
-                f"another run is at work in {str(folder)!r}; wait for it, or stop it"
-            ) from error
+        if not lock(file):
+            raise OutputError(f"another run is at work in {str(folder)!r}; wait for it, or stop it")
         yield
-
-
-def _lock(file: IO[str]) -> None:
-    """Lock a file for this process alone.
-
-    Raises:
-        OSError: it is locked already.
-    """
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _sync_folder(folder: Path) -> None:

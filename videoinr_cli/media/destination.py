@@ -1,17 +1,21 @@
 """Where an output goes: a file, numbered images or standard output, under its name only when it is complete.
 
-Until then it lies beside, with ``.part`` at the end. Knows nothing of what is written.
+Until then it lies beside, with ``.part`` at the end, and one run alone writes to it. Knows nothing of what is
+written.
 """
 
 from __future__ import annotations
 
 import abc
+import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from videoinr_cli.errors import OutputError
+from videoinr_cli.locks import LockFile
 from videoinr_cli.media.images import SUFFIXES, find_numbered, is_pattern
 from videoinr_cli.media.streams import VideoInfo
 
@@ -33,15 +37,15 @@ class Destination(abc.ABC):
 
         Raises:
             OutputError: the place is missing, may not be written to, holds the source itself, or something
-                that may not be replaced.
+                that may not be replaced; another run writes to it.
         """
 
     @abc.abstractmethod
     def reserve(self) -> None:
-        """Make room for what ffmpeg will write.
+        """Make room for what ffmpeg will write, and keep other runs from it.
 
         Raises:
-            OutputError: it cannot be written there.
+            OutputError: it cannot be written there, or another run writes to it.
         """
 
     @abc.abstractmethod
@@ -88,7 +92,7 @@ def check_destination(name: str | os.PathLike[str], source: VideoInfo, *, overwr
 
     Raises:
         OutputError: its folder is missing or may not be written to; it is a folder, or the source itself, or
-            exists and may not be replaced.
+            exists and may not be replaced; another run writes to it.
     """
     destination_of(name, overwrite=overwrite).check(source)
 
@@ -109,6 +113,7 @@ class _File(Destination):
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self._path = path
         self._partial = path.with_name(f"{path.name}.part")
+        self._lock = _lock_of(self._partial)
         self._overwrite = overwrite
 
     @property
@@ -124,15 +129,15 @@ class _File(Destination):
             raise OutputError(f"{str(path)!r} is the source itself; choose another name for the output")
         if path.exists() and not self._overwrite:
             raise OutputError(f"{str(path)!r} exists; choose another name, or replace it with -y")
+        if self._lock.is_held():
+            raise _taken(path)
 
     def reserve(self) -> None:
-        try:
+        with _reserved(self._path, self._lock):
             self._partial.unlink(
                 missing_ok=True
             )  # of a run that was killed, whose ffmpeg may still write to it
             self._partial.write_bytes(b"")
-        except OSError as error:
-            raise _unwritable(self._partial, error) from error
 
     def commit(self) -> None:
         if self._path.exists() and not self._overwrite:
@@ -143,9 +148,11 @@ class _File(Destination):
             self._partial.replace(self._path)
         except OSError as error:
             raise _unwritable(self._path, error) from error
+        self._lock.release()
 
     def discard(self) -> None:
         self._partial.unlink(missing_ok=True)
+        self._lock.release()
 
 
 class _Images(Destination):
@@ -154,6 +161,7 @@ class _Images(Destination):
     def __init__(self, pattern: Path, *, overwrite: bool) -> None:
         self._pattern = pattern
         self._partial = pattern.with_name(f".{pattern.name.replace('%', '')}.part")
+        self._lock = _lock_of(self._partial)
         self._overwrite = overwrite
 
     @property
@@ -172,12 +180,12 @@ class _Images(Destination):
             raise OutputError(f"{str(self._pattern)!r} are the source's own images; choose another name")
         if present and not self._overwrite:
             raise OutputError(f"images {str(self._pattern)!r} exist; choose another name, or use -y")
+        if self._lock.is_held():
+            raise _taken(self._pattern)
 
     def reserve(self) -> None:
-        try:
-            self._partial.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(self._partial, error) from error
+        with _reserved(self._pattern, self._lock):
+            self._partial.mkdir(exist_ok=True)
 
     def commit(self) -> None:
         if find_numbered(self._pattern) and not self._overwrite:
@@ -191,6 +199,7 @@ class _Images(Destination):
 
     def discard(self) -> None:
         shutil.rmtree(self._partial, ignore_errors=True)
+        self._lock.release()
 
 
 class _StandardOutput(Destination):
@@ -212,6 +221,30 @@ def _check_folder(folder: Path, name: str) -> None:
         raise OutputError(f"there is no folder {str(folder)!r} to write {name!r} to; make it first")
     if not os.access(folder, os.W_OK):
         raise OutputError(f"the folder {str(folder)!r} may not be written to; choose another one")
+
+
+def _lock_of(partial: Path) -> LockFile:
+    return LockFile(partial.with_name(f"{partial.name}.lock"))
+
+
+@contextlib.contextmanager
+def _reserved(path: Path, lock: LockFile) -> Iterator[None]:
+    """Hold an output's lock, from this block on; not if the block fails."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)  # that of images may be still to be made
+        if not lock.acquire():
+            raise _taken(path)
+        try:
+            yield
+        except BaseException:
+            lock.release()
+            raise
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _taken(path: Path) -> OutputError:
+    return OutputError(f"another run writes {str(path)!r}; wait for it, or choose another name")
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
