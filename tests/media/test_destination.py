@@ -132,6 +132,18 @@ def test_what_a_killed_run_left_is_no_obstacle(make_clip: MakeClip, tmp_path: Pa
     copy(clip, output)
     assert len(list(read_frames(probe(output)))) == 3
     assert not [path for path in output.parent.iterdir() if ".part" in path.name]
+    assert not (output.parent / "011.png").exists(), "it is no image of this run"
+
+
+def test_images_replace_all_of_an_older_video(make_clip: MakeClip, tmp_path: Path) -> None:
+    pattern = tmp_path / "out" / "%03d.png"
+    copy(make_clip("long.mkv", "-c:v", "ffv1", frames=5), pattern)
+    others = ["a001.png", "001.jpg", "notes.txt", "04.png"]
+    for name in others:
+        (tmp_path / "out" / name).write_text("precious")
+    copy(make_clip("short.mkv", "-c:v", "ffv1", frames=2), pattern, overwrite=True)
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left == {"001.png", "002.png", *others}
 
 
 def test_images_are_not_written_over_their_source(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Destination(abc.ABC):
 
     @abc.abstractmethod
     def commit(self) -> None:
-        """Give the complete output its name.
+        """Give the complete output its name, and remove the rest of what it replaces.
 
         Raises:
             OutputError: something has appeared there meanwhile.
@@ -185,14 +185,20 @@ class _Images(Destination):
 
     def reserve(self) -> None:
         with _reserved(self._pattern, self._lock):
-            self._partial.mkdir(exist_ok=True)
+            if self._partial.exists():  # of a run that was killed
+                shutil.rmtree(self._partial)
+            self._partial.mkdir()
 
     def commit(self) -> None:
         if find_numbered(self._pattern) and not self._overwrite:
             raise OutputError(f"images {str(self._pattern)!r} have appeared meanwhile; choose another name")
         try:
-            for image in self._partial.iterdir():
-                image.replace(self._pattern.with_name(image.name))
+            images = {image: self._pattern.with_name(image.name) for image in self._partial.iterdir()}
+            for image, place in images.items():
+                image.replace(place)
+            present = {file for _, file in find_numbered(self._pattern)}
+            for stale in present.difference(images.values()):  # the old video would go on behind the new one
+                stale.unlink()
         except OSError as error:
             raise _unwritable(self._pattern, error) from error
         self.discard()
