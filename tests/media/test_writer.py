@@ -22,12 +22,15 @@ import pytest
 from av.stream import Disposition
 
 from videoinr_cli.errors import FfmpegError, OutputError
+from videoinr_cli.media.containers import container_for
 from videoinr_cli.media.formats import output_format
+from videoinr_cli.media.prepare import prepare
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.timing import check_times_fit
 from videoinr_cli.media.writer import VideoWriter
-from videoinr_cli.options import EncodeOptions
+from videoinr_cli.options import EncodeOptions, ReadOptions
 
 MakeClip = Callable[..., Path]
 RunFfmpeg = Callable[..., None]
@@ -560,6 +563,34 @@ def test_a_cover_that_does_not_fit_is_named(
     run_ffmpeg("-i", clip, "-c", "copy", "-attach", cover, "-metadata:s:t", "mimetype=image/png", source)
     copy(source, tmp_path / "out.mov")
     assert "mov cannot hold video stream 1 (png): it is left out" in caplog.text
+
+
+SLOWING = ("-fps_mode", "passthrough")
+
+
+@pytest.mark.parametrize("name", ["out.y4m", "out-%03d.png"])
+def test_times_that_are_lost_are_said(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    clip = make_clip("in.mkv", *SLOWING, filters="setpts='(N+max(0,N-5)*2)/25/TB'")
+    copy(clip, clip.with_name("alright.mkv"))
+    copy(clip, clip.with_name(f"rated-{name}"), frame_rate=Fraction(25))
+    assert "time stamps" not in caplog.text
+    copy(clip, clip.with_name(name))
+    assert "has no time stamps" in caplog.text
+    assert "give --fps 25 to keep its duration" in caplog.text
+    with pytest.raises(OutputError, match="has no time stamps"):
+        copy(clip, clip.with_name(f"strict-{name}"), strict=True)
+    even = make_clip("even.mkv", rate="24000/1001")
+    copy(even, clip.with_name(f"even-{name}"), strict=True)
+
+
+def test_times_outside_of_a_part_do_not_matter(make_clip: MakeClip) -> None:
+    clip = make_clip("in.mkv", "-g", 1, *SLOWING, filters="setpts='(N+max(0,N-5)*2)/25/TB'")
+    even, uneven = (prepare(clip, ReadOptions(end=Fraction(end))) for end in ("0.2", "0.4"))
+    check_times_fit(even, container_for("out.y4m"), strict=True)
+    with pytest.raises(OutputError):
+        check_times_fit(uneven, container_for("out.y4m"), strict=True)
 
 
 def test_a_codec_must_fit_its_container(source: VideoInfo) -> None:

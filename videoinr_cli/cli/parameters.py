@@ -187,7 +187,7 @@ memory_options: Decorator[Any] = group(
 strict_option: Decorator[Any] = click.option(
     "--strict",
     is_flag=True,
-    help="Fail at damage in the source, and at a stream that the output cannot hold.",
+    help="Fail at damage in the source, and at a stream or times that the output cannot hold.",
 )
 
 job_options: Decorator[Any] = group(

@@ -61,7 +61,7 @@ class Container:
     attachments: bool = False
     data: bool = False
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
-    counts_frames: bool = False  # whether it has a rate and no timestamps
+    counts_frames: bool = False  # whether it has no timestamps, but a rate at most
     max_rate: int | None = (
         None  # frames per second that its clock can tell apart; None: all that may be asked
     )
@@ -195,7 +195,7 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
     if is_standard_output(path):
         return BY_SUFFIX.get(suffix, PIPED_NUT)
     if is_image_pattern(path) and suffix in IMAGE_ENCODERS:
-        return Container(muxer="image2", video_encoder=IMAGE_ENCODERS[suffix])
+        return Container(muxer="image2", video_encoder=IMAGE_ENCODERS[suffix], counts_frames=True)
     if suffix in IMAGE_ENCODERS:
         raise OutputError(f"{str(path)!r} is one image; number them: {path.stem}-%05d{suffix}")
     container = BY_SUFFIX.get(suffix)

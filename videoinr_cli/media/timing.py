@@ -1,13 +1,22 @@
-"""Whether a video's frame rate is constant, from the timestamps of its packets, without decoding them."""
+"""Whether a video's frame rate is constant, from the timestamps of its packets, without decoding them.
+
+Knows nothing of writing: of an output only whether it holds such times.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
+import math
 from fractions import Fraction
 
+from videoinr_cli.errors import OutputError
+from videoinr_cli.media.containers import Container
 from videoinr_cli.media.source import open_source, packets_of, video_stream
 from videoinr_cli.media.streams import VideoInfo
+
+log = logging.getLogger(__name__)
 
 MAX_PACKETS = 20_000
 """Packets looked at: some ten minutes of video, which take a second or so to read."""
@@ -32,7 +41,7 @@ def measure_timing(info: VideoInfo) -> Timing | None:
     """Return the timing of a source's frames; None where no two timestamps can be had without decoding.
 
     Args:
-        info: what `probe` returned.
+        info: what `probe` returned, or a part of it.
     """
     if info.images:
         ticks = [number for number, _ in info.images]
@@ -45,7 +54,34 @@ def measure_timing(info: VideoInfo) -> Timing | None:
         stamps = [packet.pts for packet in itertools.islice(packets, MAX_PACKETS) if packet.pts is not None]
         is_whole = next(packets, None) is None
         assert stream.time_base is not None
+        if info.is_cut:
+            tick = stream.time_base / info.time_base
+            stop = math.inf if info.stop_pts is None else info.stop_pts
+            stamps = [pts for pts in stamps if info.start_pts <= pts * tick < stop]
         return _timing(sorted(set(stamps)), stream.time_base, is_whole=is_whole)
+
+
+def check_times_fit(info: VideoInfo, container: Container, *, strict: bool = False) -> None:
+    """Say in the log that the source's own times are lost in a container without any, if they matter.
+
+    Args:
+        info: the source.
+        container: where its frames go, each at its own time.
+        strict: whether losing them is an error.
+
+    Raises:
+        OutputError: `strict` is set and the times are lost.
+    """
+    timing = measure_timing(info) if container.counts_frames else None
+    if timing is None or timing.is_constant:
+        return
+    message = (
+        f"{container.muxer} has no time stamps, and not all frames of {str(info.path)!r} last equally long; "
+        f"give --fps {math.ceil(info.frame_rate)} to keep its duration"
+    )
+    if strict:
+        raise OutputError(message)
+    log.warning(message)
 
 
 def _timing(ticks: list[int], tick_seconds: Fraction, *, is_whole: bool) -> Timing | None:

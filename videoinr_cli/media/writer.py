@@ -32,6 +32,7 @@ from videoinr_cli.media.ffmpeg import FfmpegProcess
 from videoinr_cli.media.formats import OutputFormat, output_format
 from videoinr_cli.media.planes import Picture, from_rgb, layout_of
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.timing import check_times_fit
 from videoinr_cli.options import NORMAL_SPEED, Audio, EncodeOptions
 
 log = logging.getLogger(__name__)
@@ -159,11 +160,12 @@ class VideoWriter(_Writer):
             speed: how much faster than the source the output is played; what is beside the video follows it.
             audio: whether there is to be any.
             overwrite: whether an existing file may be replaced.
-            strict: whether a stream that the container cannot hold is an error.
+            strict: whether a stream or times that the container cannot hold are an error.
             alone: whether the file is to hold nothing but the pictures.
 
         Raises:
-            OutputError: the destination cannot be written, or not in this format.
+            OutputError: the destination cannot be written, or not in this format; `strict` is set and
+                something would be lost.
             FfmpegError: ffmpeg is missing or cannot be run.
         """
         target = destination_of(destination, overwrite=overwrite)
@@ -172,6 +174,8 @@ class VideoWriter(_Writer):
         self._colour = written.colour(source)
         if not alone:
             _say_changes(source, written)
+        if frame_rate is None:
+            check_times_fit(source, written.container, strict=strict)
         self._raw_format = layout_of(written.pix_fmt).pix_fmt
         self._size = size
         if last_pts is None and frame_rate is None and time_base == source.time_base:
