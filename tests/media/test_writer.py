@@ -565,6 +565,43 @@ def test_a_cover_that_does_not_fit_is_named(
     assert "mov cannot hold video stream 1 (png): it is left out" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("name", "held", "lost"),
+    [
+        ("out.mov", {"make": "Apple", "model": "iPhone 15"}, "com.apple.quicktime.software are left out"),
+        (
+            "out.mp4",
+            {},
+            "com.apple.quicktime.make, com.apple.quicktime.model, com.apple.quicktime.software are",
+        ),
+        ("out.mkv", {"COM.APPLE.QUICKTIME.SOFTWARE": "17.4", "COM.APPLE.QUICKTIME.MAKE": "Apple"}, None),
+    ],
+)
+def test_a_phones_tags_are_kept_or_named(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture, name: str, held: dict[str, str], lost: str | None
+) -> None:
+    said = {"title": "T", **{f"com.apple.quicktime.{key}": value for key, value in PHONE.items()}}
+    words = [word for key, value in said.items() for word in ("-metadata", f"{key}={value}")]
+    clip = make_clip("in.mov", "-movflags", "use_metadata_tags", *words)
+    with caplog.at_level(logging.INFO):
+        out = copy(clip, clip.with_name(name))
+    if name != "out.mkv":
+        held = {**held, "location": PHONE["location.ISO6709"], "date": PHONE["creationdate"]}
+    with av.open(str(out)) as container:
+        assert container.metadata.items() >= {"title": "T", **held}.items()
+    assert ("has no place for tags" in caplog.text) == (lost is not None)
+    assert lost is None or lost in caplog.text
+    assert "title" not in caplog.text
+
+
+PHONE = {
+    "make": "Apple",
+    "model": "iPhone 15",
+    "software": "17.4",
+    "creationdate": "2024-05-01T10:00:00+0200",
+    "location.ISO6709": "+48.1000+011.5000/",
+}
+
 SLOWING = ("-fps_mode", "passthrough")
 
 

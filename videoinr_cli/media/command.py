@@ -16,7 +16,7 @@ import ffmpeg
 from videoinr_cli.media.arguments import arguments_of, utf8
 from videoinr_cli.media.beside import beside
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
-from videoinr_cli.media.containers import Container, KeptStream
+from videoinr_cli.media.containers import Container, KeptStream, renamed_tags
 from videoinr_cli.media.ffmpeg import LOG_LEVEL, takes_option
 from videoinr_cli.media.formats import OutputFormat
 from videoinr_cli.media.streams import VideoInfo
@@ -96,10 +96,13 @@ def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> li
         **options,
     }
     *arguments, target = arguments_of(ffmpeg.output(video, *streams, utf8(address), **options))
-    stale = [f"{tag}=" for tag, _ in job.source.tags if _STALE_TAGS.match(tag)]
+    tags = [("-metadata:s:0", f"{tag}=") for tag, _ in job.source.tags if _STALE_TAGS.match(tag)]
+    if taken:
+        renamed = renamed_tags(job.source, job.format.container)
+        tags += [("-metadata", f"{name}={said}") for name, said in renamed.items()]
     # ffmpeg-python cannot repeat an option.
-    cleared = [word for tag in stale for word in ("-metadata:s:0", tag)]
-    return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *cleared, *attached, target, "-y"]
+    told = [word for option in tags for word in option]
+    return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *told, *attached, target, "-y"]
 
 
 def _raw(job: Job) -> ffmpeg.nodes.FilterableStream:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -60,6 +61,9 @@ class Container:
     attaches_covers: bool = False  # or does so as attached files, not as streams
     attachments: bool = False
     data: bool = False
+    tags: frozenset[str] | None = (
+        None  # of the file, that the muxer writes; None: any, or nobody expects it to
+    )
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
     counts_frames: bool = False  # whether it has no timestamps, but a rate at most
     max_rate: int | None = (
@@ -67,6 +71,66 @@ class Container:
     )
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
 
+
+_MADE_ANEW = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "creation_time", "duration", "encoder", "timecode"}
+)
+"""Tags of a file that tell of its form, or that the muxer writes by other ways than as tags."""
+
+_LANGUAGE = re.compile(r"-[a-z]{3}$")
+"""With what the name of a tag ends that is there in several languages."""
+
+_QUICKTIME = "com.apple.quicktime."
+_QUICKTIME_NAMES = {"location.ISO6709": "location", "creationdate": "date"}
+"""What iPhones call otherwise than all others do, beside what only has that in front of its name."""
+
+# QuickTime's keys would hold any tag (use_metadata_tags). But ffmpeg then puts all of them there, where
+# players look for no titles, and the time of creation twice.
+_MP4_TAGS = frozenset(
+    [
+        "album",
+        "album_artist",
+        "artist",
+        "comment",
+        "compilation",
+        "composer",
+        "copyright",
+        "date",
+        "description",
+        "disc",
+        "episode_id",
+        "episode_sort",
+        "gapless_playback",
+        "genre",
+        "grouping",
+        "hd_video",
+        "keywords",
+        "location",
+        "lyrics",
+        "media_type",
+        "network",
+        "season_number",
+        "show",
+        "synopsis",
+        "title",
+        "track",
+    ]
+)
+_MOV_TAGS = frozenset(
+    [
+        "album",
+        "artist",
+        "author",
+        "comment",
+        "copyright",
+        "date",
+        "genre",
+        "location",
+        "make",
+        "model",
+        "title",
+    ]
+)
 
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "alac"})
 
@@ -79,6 +143,7 @@ MP4 = Container(
     subtitle_encoder="mov_text",
     more_videos=True,
     covers=frozenset({"mjpeg", "png", "bmp"}),
+    tags=_MP4_TAGS,
     settings=(("movflags", "+faststart"),),
     exact_ticks=True,
 )
@@ -88,6 +153,7 @@ MOV = dataclasses.replace(
     audio=_MP4_AUDIO - {"opus", "vorbis", "flac"} | {"pcm", "amr_nb", "amr_wb"},
     subtitles=frozenset({"mov_text"}),
     covers=frozenset(),
+    tags=_MOV_TAGS,
 )
 MATROSKA = Container(
     muxer="matroska",
@@ -278,7 +344,8 @@ def kept_streams(
 ) -> tuple[KeptStream, ...]:
     """Decide what becomes of every stream beside the video, and say in the log what is not simply copied.
 
-    What rides in the frames themselves is not kept by any container, which is said too.
+    What rides in the frames themselves is not kept by any container, and some tags not by every one, which is
+    said too.
 
     Args:
         info: the source.
@@ -308,7 +375,36 @@ def kept_streams(
             )
         elif kept.encoder != "copy":
             log.info(f"{container.muxer} cannot hold {kept.stream.name}: it becomes {kept.becomes}")
+    if lost := lost_tags(info, container):
+        log.info(
+            f"{container.muxer} has no place for tags of {str(info.path)!r}: {', '.join(lost)} are left out; "
+            "an output in .mkv holds any"
+        )
     return streams.kept
+
+
+def renamed_tags(info: VideoInfo, container: Container) -> dict[str, str]:
+    """Return those of a file's tags that a container holds under another name, by that name."""
+    present = {name.lower() for name, _ in info.file_tags}
+    return {
+        _common_name(name): said
+        for name, said in info.file_tags
+        if _common_name(name) in (container.tags or ()) and _common_name(name).lower() not in present
+    }
+
+
+def lost_tags(info: VideoInfo, container: Container) -> list[str]:
+    """Return the names of a file's tags that a container has no place for, by whatever name."""
+    if container.tags is None or not info.is_file:
+        return []
+    held = container.tags | _MADE_ANEW
+    return [name for name, _ in info.file_tags if _LANGUAGE.sub("", _common_name(name).lower()) not in held]
+
+
+def _common_name(tag: str) -> str:
+    """Return the name under which others than QuickTime have what a tag says."""
+    name = tag.removeprefix(_QUICKTIME)
+    return tag if name == tag else _QUICKTIME_NAMES.get(name, name)
 
 
 def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> str | None:

@@ -115,6 +115,7 @@ def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction)
         last_pts=last,
         duration=(last + 1) / rate,
         tags=(),
+        file_tags=(),
     )
 
 
@@ -156,6 +157,7 @@ def _described(
         riders=tuple(what for name, what in RIDERS.items() if _side_data(frame, name) is not None),
         disposition=_dispositions(stream),
         tags=tuple(stream.metadata.items()),
+        file_tags=tuple(container.metadata.items()),
         streams=tuple(_summary(other, descriptions.get(other.index, "")) for other in others),
         chapters=_chapters(container),
     )

@@ -80,6 +80,7 @@ class VideoInfo:
     riders: tuple[str, ...] = ()  # what its frames carry beside their pictures and no output keeps
     disposition: tuple[str, ...] = ()  # of the video, such as "default"
     tags: tuple[tuple[str, str], ...] = ()  # of the video
+    file_tags: tuple[tuple[str, str], ...] = ()  # of the whole file
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
     chapters: tuple[Chapter, ...] = ()
     images: tuple[
