@@ -246,6 +246,20 @@ def test_a_moved_source_is_the_same(source: Path, tmp_path: Path, run: RunJob) -
     assert any(event.was_done for event in log.done)
 
 
+def test_any_image_that_is_another_one_makes_another_source(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path, run: RunJob
+) -> None:
+    folder, output = tmp_path / "images", tmp_path / "out.mkv"
+    folder.mkdir()
+    run_ffmpeg("-i", make_clip("in.mkv", frames=40, filters=GRAIN), folder / "%03d.bmp")
+    with pytest.raises(Broken):
+        run(folder, output, segment_seconds=0.3, progress=failing_at(30, Broken()))
+    replaced = folder / "014.bmp"  # of the same size, as all are
+    replaced.write_bytes((folder / "020.bmp").read_bytes())
+    with pytest.raises(OutputError, match="begun with another source"):
+        run(folder, output, segment_seconds=0.3)
+
+
 def test_a_damaged_segment_is_rendered_again(source: Path, tmp_path: Path, run: RunJob) -> None:
     output, log = tmp_path / "out.mkv", Log()
     run(source, output, segment_seconds=0.3, keep_temp=True, encode=LOSSLESS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,11 +40,10 @@ def fingerprint(source: VideoInfo, options: UpscaleOptions) -> Fingerprint:
         WeightsError: there are no such weights.
         FfmpegError: there is no ffmpeg.
     """
-    files = [path for _, path in source.images] or [source.path]
     return {
         "videoinr": __version__,
         "ffmpeg": _ffmpeg_version(),
-        "source": _digest_of_source(files),
+        "source": _digest_of_source(source),
         "weights": _digest(find_weights(options.weights)),
         **dict(_flat(options)),
     }
@@ -69,8 +69,12 @@ def _flat(options: UpscaleOptions | EncodeOptions | ReadOptions) -> Iterator[tup
             yield field.name, str(value)
 
 
-def _digest_of_source(files: list[Path]) -> str:
+def _digest_of_source(source: VideoInfo) -> str:
+    files = [path for _, path in source.images] or [source.path]
     hashed = hashlib.sha256()
+    for number, path in source.images:  # any of which may be another one, and not among the samples
+        status = path.stat()
+        hashed.update(f"{number} {status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path.name))
     for path in files[:: max(1, len(files) // SAMPLES)]:
         size = path.stat().st_size
         hashed.update(f"{len(files)} {size} ".encode())
