@@ -219,6 +219,15 @@ def test_cover_art_is_no_video(make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_p
         probe(sound)
 
 
+def test_a_missing_file_is_told_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a:c.mp4", "http:c.mp4", "-c.mp4"):
+        with pytest.raises(InputError, match=f"there is no file '{name}'; check the path"):
+            probe(name)
+
+
 def test_what_is_no_video_is_said_in_a_line(
     tmp_path: Path, run_ffmpeg: RunFfmpeg, make_clip: MakeClip
 ) -> None:

@@ -48,7 +48,7 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     """
     name = os.fspath(path)
     # The prefix keeps ffmpeg from reading names such as "a:b.mp4" as addresses.
-    return _opened(f"file:{name}" if Path(name).exists() else name, name)
+    return _opened(f"file:{name}", name)
 
 
 def _opened(address: str, name: str) -> InputContainer:
