@@ -146,11 +146,17 @@ def test_images_replace_all_of_an_older_video(make_clip: MakeClip, tmp_path: Pat
     assert left == {"001.png", "002.png", *others}
 
 
-def test_images_are_not_written_over_their_source(make_clip: MakeClip, tmp_path: Path) -> None:
+def test_images_are_not_written_over_their_source(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy(make_clip("in.mkv", "-c:v", "ffv1", frames=3), tmp_path / "%03d.png")
-    source = probe(tmp_path / "%03d.png")
-    with pytest.raises(OutputError, match="the source's own images"):
-        check_destination(tmp_path / "%03d.png", source, overwrite=True)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path, target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "%03d.png", Path("%03d.png"), tmp_path, Path("001.png")):
+        for folder in (tmp_path, Path(), link):
+            with pytest.raises(OutputError, match="the source's own images"):
+                check_destination(folder / "%03d.png", probe(path), overwrite=True)
 
 
 def test_one_image_is_no_video(make_clip: MakeClip) -> None:

@@ -175,8 +175,8 @@ class _Images(Destination):
             folder = folder.parent
         _check_folder(folder, self._pattern.name)
         present = find_numbered(self._pattern)
-        sources = {file for _, file in source.images}
-        if sources.intersection(file for _, file in present):
+        sources = {file.resolve() for file in [source.path, *(image for _, image in source.images)]}
+        if sources.intersection(file.resolve() for _, file in present):
             raise OutputError(f"{str(self._pattern)!r} are the source's own images; choose another name")
         if present and not self._overwrite:
             raise OutputError(f"images {str(self._pattern)!r} exist; choose another name, or use -y")
