@@ -174,6 +174,20 @@ def test_what_names_mean() -> None:
     assert not is_image_pattern(Path("100%d.mp4"))
 
 
+@pytest.mark.parametrize("name", ["-.mp4", "-.m4v", "-.MOV"])
+def test_standard_output_takes_no_format_that_is_gone_back_in(make_clip: MakeClip, name: str) -> None:
+    source = probe(make_clip("in.mkv", frames=1))
+    with pytest.raises(OutputError, match=r"cannot take \.\w+; pipe -\.mkv or -\.nut, or name a file"):
+        output_format(name, source, EncodeOptions())
+
+
+def test_a_closed_standard_output_is_said(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = probe(make_clip("in.mkv", frames=1))
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(OutputError, match="standard output is closed"):
+        check_destination("-", source, overwrite=False)
+
+
 WRITE_STANDARD_OUTPUT = """
 import sys
 from videoinr_cli.media.probe import probe

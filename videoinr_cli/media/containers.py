@@ -69,6 +69,7 @@ class Container:
     max_rate: int | None = (
         None  # frames per second that its clock can tell apart; None: all that may be asked
     )
+    seeks: bool = False  # whether it is gone back in while it is written, which no pipe allows
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
 
 
@@ -145,6 +146,7 @@ MP4 = Container(
     covers=frozenset({"mjpeg", "png", "bmp"}),
     tags=_MP4_TAGS,
     settings=(("movflags", "+faststart"),),
+    seeks=True,
     exact_ticks=True,
 )
 MOV = dataclasses.replace(
@@ -254,12 +256,18 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
     """Return the container that a name asks for.
 
     Raises:
-        OutputError: its extension is not known, or is that of one image.
+        OutputError: its extension is not known, or is that of one image; standard output cannot take it.
     """
     path = Path(destination)
     suffix = path.suffix.lower()
     if is_standard_output(path):
-        return BY_SUFFIX.get(suffix, PIPED_NUT)
+        piped = BY_SUFFIX.get(suffix, PIPED_NUT)
+        if piped.seeks:
+            raise OutputError(
+                f"{str(path)!r} is standard output, which cannot take {suffix}; "
+                "pipe -.mkv or -.nut, or name a file"
+            )
+        return piped
     if is_image_pattern(path) and suffix in IMAGE_ENCODERS:
         return Container(muxer="image2", video_encoder=IMAGE_ENCODERS[suffix], counts_frames=True)
     if suffix in IMAGE_ENCODERS:

@@ -212,6 +212,8 @@ class _StandardOutput(Destination):
     address = "pipe:1"
 
     def check(self, source: VideoInfo) -> None:
+        if sys.stdout is None:  # what Python makes of a closed one
+            raise OutputError("standard output is closed; pipe it into a program, or name a file")
         if sys.stdout.isatty():
             raise OutputError("standard output is a terminal; pipe it into a program, or name a file")
 
