@@ -117,6 +117,19 @@ def test_stays_within_its_size(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["noisy.mkv", "page.html"]
 
 
+def test_quiet_silences_warnings_too(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = make_clip("in.ts", "-g", 4)
+    data = bytearray(source.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 600] = bytes(600)
+    source.write_bytes(data)
+    assert run("compare", source, source, "-o", tmp_path / "page.html") == 0
+    assert "is damaged" in capfd.readouterr().err
+    assert run("compare", source, source, "-q", "-y", "-o", tmp_path / "page.html") == 0
+    assert capfd.readouterr().err == ""
+
+
 def test_existing_page_needs_permission(
     make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.errors import OptionError
 from videoinr_cli.options import CompareOptions, parse_time
 
@@ -57,6 +58,7 @@ def compare(
     videoinr compare in.mp4 out.mp4 -o compare.html
     videoinr compare a.mp4 b.mp4 --reference original.mp4 --at 1:10 --seconds 2 -o compare.html
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    show_messages(quiet=quiet)
     options = CompareOptions(
         at_seconds=parse_time(at),
         seconds=None if seconds is None else parse_time(seconds),
