@@ -140,19 +140,28 @@ def test_steadier_than_blending(network: AnyVideoInr) -> None:
 
 @pytest.mark.parametrize("scale", [2.0, 3.5, 4.0])
 def test_texture_is_sharper_than_bicubic_and_blending(network: AnyVideoInr, scale: float) -> None:
-    size = round(HEIGHT * scale), round(WIDTH * scale)
-
-    def truth(shift_px: float) -> Tensor:
-        """Bricks and a diagonal pattern, sliding to the right by LR pixels."""
-        y, x = positions(size[0] * 4, 1) / (4 * scale), positions(size[1] * 4, 1) / (4 * scale) - shift_px
-        brick = ((x[None] / 7 + (y[:, None] / 4).floor() * 0.5) % 1 > 0.12) & ((y[:, None] / 4) % 1 > 0.2)
-        stripes = 0.5 + 0.5 * torch.sin((x[None] + 0.6 * y[:, None]) * 1.4)
-        picture = torch.stack([0.25 + 0.4 * brick, 0.2 + 0.3 * brick + 0.1 * stripes, 0.3 + 0.2 * stripes])
-        return F.avg_pool2d(picture[None], 4)
-
-    first, second = (reduce(truth(shift), (HEIGHT, WIDTH)) for shift in (0, 2))
+    first, second = (reduce(texture(shift, scale), (HEIGHT, WIDTH)) for shift in (0, 2))
     for tau in (0.0, 0.5):
         mixed = torch.lerp(first, second, tau)
-        plain = F.interpolate(mixed, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+        truth = texture(2 * tau, scale)
+        plain = F.interpolate(mixed, size=truth.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
         ours = render(network, first, second, tau, scale)
-        assert psnr(ours, truth(2 * tau)) > psnr(plain, truth(2 * tau)) + 0.5  # dB
+        assert psnr(ours, truth) > psnr(plain, truth) + 0.5  # dB
+
+
+def test_at_the_sources_size_its_pixels_are_kept(network: AnyVideoInr) -> None:
+    """Who wants more frames only gets them beside the frames there are."""
+    first, middle, second = (reduce(texture(shift, 4), (HEIGHT, WIDTH)) for shift in (0, 1, 2))
+    assert psnr(render(network, first, second, 0.0, 1), first) > 44  # dB
+    between = psnr(render(network, first, second, 0.5, 1), middle)
+    assert between > psnr((first + second) / 2, middle) + 6
+
+
+def texture(shift_px: float, scale: float) -> Tensor:
+    """Bricks and a diagonal pattern, enlarged, that slide to the right by source pixels."""
+    height, width = round(HEIGHT * scale), round(WIDTH * scale)
+    y, x = positions(height * 4, 1) / (4 * scale), positions(width * 4, 1) / (4 * scale) - shift_px
+    brick = ((x[None] / 7 + (y[:, None] / 4).floor() * 0.5) % 1 > 0.12) & ((y[:, None] / 4) % 1 > 0.2)
+    stripes = 0.5 + 0.5 * torch.sin((x[None] + 0.6 * y[:, None]) * 1.4)
+    picture = torch.stack([0.25 + 0.4 * brick, 0.2 + 0.3 * brick + 0.1 * stripes, 0.3 + 0.2 * stripes])
+    return F.avg_pool2d(picture[None], 4)

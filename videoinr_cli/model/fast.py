@@ -343,6 +343,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
     """The `videoinr-fast` configuration."""
 
     halo_px = 32
+    finer_below = 1.5
 
     def __init__(self, config: FastConfig) -> None:
         super().__init__()

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videoinr_cli.model.config import ModelConfig
@@ -23,6 +25,10 @@ DEFAULT_CHUNK_BYTES = 64 << 20
 DEFAULT_INSTANT_BYTES = 512 << 20
 """Memory that one instant may hold between chunks; a larger frame is rendered in bands, each an instant of
 its own. Enough for 1080p at once: bands cost what warping reaches beyond them, computed twice."""
+
+
+REDUCTION_MARGIN_PX = 2
+"""Pixels around a window whose points have weight in it where the bicubic kernel reduces by two."""
 
 
 class Window(NamedTuple):
@@ -40,6 +46,21 @@ class Window(NamedTuple):
     @property
     def width(self) -> int:
         return self.right - self.left
+
+    def finer(self, factors: tuple[int, int], size: tuple[int, int]) -> Window:
+        """Return the same rectangle of a finer grid, with what is needed to reduce it.
+
+        Args:
+            factors: finer rows and columns for each of this grid's.
+            size: (H, W) of the whole of this grid.
+        """
+        above, beside = (0 if factor == 1 else REDUCTION_MARGIN_PX for factor in factors)
+        return Window(
+            max(self.top - above, 0) * factors[0],
+            max(self.left - beside, 0) * factors[1],
+            min(self.bottom + above, size[0]) * factors[0],
+            min(self.right + beside, size[1]) * factors[1],
+        )
 
     def row_chunks(self, pixels: int) -> Iterator[Window]:
         """Split into whole rows of at most `pixels` pixels together, but at least one row each."""
@@ -116,6 +137,10 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
     """LR pixels around a part of a picture that are encoded with it, so that it looks as in the whole: to 0.1
     of an 8-bit level on average. See docs/memory.md for what was measured."""
 
+    finer_below: ClassVar[float] = 0.0
+    """Enlargement below which pictures are rendered twice as large and reduced. A network shows points, which
+    are sharper than the source's pixels; what comes near these, as at x1, must be averaged as pixels are."""
+
     rounds_by_itself_on_cpu: ClassVar[bool] = True
     """Whether convolutions run in bf16 without being asked to, on a CPU that has instructions for it."""
 
@@ -191,7 +216,8 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         """Render one instant at any size, in bands and chunks of rows.
 
         Chunks are exact: each point is decoded by itself, so the result does not depend on their size beyond
-        float rounding.
+        float rounding. A pixel is the point at its centre; where it is enlarged by less than `finer_below`, a
+        mean of points instead, by an antialiased bicubic kernel.
 
         Args:
             tau: position within the pair, in [0, 1].
@@ -206,14 +232,37 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         if not 0.0 <= tau <= 1.0:
             raise ValueError(f"tau must be within [0, 1], got {tau}")
         window = window or Window(0, 0, *size)
+        factors = self._factors(pair, size)
+        points = math.prod(factors)  # of a pixel
         output: Tensor | None = None
-        for band in window.row_chunks(instant_bytes // max(1, self.instant_bytes(pair))):
-            instant = self.prepare_instant(pair, tau, size, band, chunk_bytes)
-            for chunk in band.row_chunks(chunk_bytes // self.query_bytes(pair)):
-                rgb = self.query(instant, chunk)
+        for band in window.row_chunks(instant_bytes // (points * max(1, self.instant_bytes(pair)))):
+            grid = (factors[0] * size[0], factors[1] * size[1])
+            instant = self.prepare_instant(pair, tau, grid, band.finer(factors, size), chunk_bytes)
+            for chunk in band.row_chunks(chunk_bytes // (points * self.query_bytes(pair))):
+                rgb = self._pixels(instant, chunk, factors, size)
                 if output is None:
                     shape = (rgb.shape[0], 3, window.height, window.width)
                     output = torch.empty(shape, device=rgb.device, memory_format=torch.channels_last)
                 output[:, :, chunk.top - window.top : chunk.bottom - window.top] = rgb
         assert output is not None, "an empty window"
         return output
+
+    def _factors(self, pair: PairT, size: tuple[int, int]) -> tuple[int, int]:
+        """Return how many points along y and x a pixel is made of."""
+        fy, fx = (
+            2 if big < self.finer_below * small else 1 for big, small in zip(size, pair.whole, strict=True)
+        )
+        return fy, fx
+
+    def _pixels(
+        self, instant: InstantT, window: Window, factors: tuple[int, int], size: tuple[int, int]
+    ) -> Tensor:
+        """Render a window of the (H, W) grid `size` from the points of one that is finer by `factors`."""
+        fine = window.finer(factors, size)
+        rgb = self.query(instant, fine)
+        if factors == (1, 1):
+            return rgb
+        reduced = (fine.height // factors[0], fine.width // factors[1])
+        rgb = F.interpolate(rgb, size=reduced, mode="bicubic", antialias=True)
+        top, left = window.top - fine.top // factors[0], window.left - fine.left // factors[1]
+        return rgb[:, :, top : top + window.height, left : left + window.width]
