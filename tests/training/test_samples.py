@@ -61,15 +61,6 @@ def test_scales_and_shapes(sampler: Sampler) -> None:
     assert len(sizes) > 3
 
 
-def test_small_scales_are_drawn_as_often_as_large_ones() -> None:
-    recipe = dataclasses.replace(RECIPE, batch_size=1, fixed_scale_share=0.0, candidates=1)
-    sampler = Sampler([sliding_clip()], recipe, seed=3)
-    scales = np.array([sampler.batch(step).targets[0].shape[-1] / 16 for step in range(60)])
-    assert scales.min() >= 1
-    assert scales.max() <= 5
-    assert 23 <= (scales < 5**0.5).sum() <= 45
-
-
 def test_first_target_is_the_first_frame(sampler: Sampler) -> None:
     batch = sampler.batch(3)
     torch.testing.assert_close(reduce(batch.targets[0], (16, 16)), batch.first)

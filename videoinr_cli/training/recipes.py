@@ -54,7 +54,6 @@ PAPER = Recipe(
         first_stage_steps=450_000,  # at x4, then U(1, 4)
         fixed_scale_share=0.0,
         scale_range=(1.0, 4.0),
-        log_uniform_scale=False,
         still_share=0.0,
         min_gap=8,  # windows of nine frames, whose first and last are given
         max_gap=8,

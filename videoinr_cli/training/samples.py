@@ -39,8 +39,7 @@ class SampleRecipe:
     fixed_scale: float = 4.0
     first_stage_steps: int = 0  # at `fixed_scale` alone, before what follows
     fixed_scale_share: float = 0.6  # of the batches; the others draw a scale from `scale_range`
-    scale_range: tuple[float, float] = (1.0, 5.0)
-    log_uniform_scale: bool = True  # else uniform
+    scale_range: tuple[float, float] = (1.5, 5.0)  # below it points are not asked for, see `VideoInr.render`
     still_share: float = 0.35  # of the samples, with synthetic motion
     min_gap: int = 2  # frames from one given frame to the next, in a clip
     max_gap: int = 4
@@ -101,9 +100,7 @@ class Sampler:
         shared = np.random.default_rng((self.seed, step))  # the scale, so that all parts take as long
         scale = recipe.fixed_scale
         if step >= recipe.first_stage_steps and shared.random() > recipe.fixed_scale_share:
-            low, high = recipe.scale_range
-            u = shared.random()
-            scale = low * (high / low) ** u if recipe.log_uniform_scale else low + (high - low) * u
+            scale = shared.uniform(*recipe.scale_range)
         rng = shared if self.part == 0 else np.random.default_rng((self.seed, step, self.part))
         hr_size = round(recipe.lr_size * scale)
         samples = [self._sample(rng, hr_size) for _ in range(recipe.batch_size)]
