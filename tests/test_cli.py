@@ -223,9 +223,9 @@ def test_signals_end_it_cleanly(
     source = make_clip("in.mp4", size=(160, 120), frames=400)
     process = start("upscale", source, "--fps", "4x", "-o", tmp_path / "out.mp4")
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not leftovers(tmp_path) and time.monotonic() < deadline:
+    while "out.mp4.part" not in leftovers(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert leftovers(tmp_path) == ["out.mp4.part"]
+    assert leftovers(tmp_path) == ["out.mp4.part", "out.mp4.part.lock"]
     process.send_signal(sent)
     _, said = process.communicate(timeout=30)
     assert process.returncode == code, said
