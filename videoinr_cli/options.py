@@ -224,9 +224,7 @@ class UpscaleOptions:
     max_memory_bytes: int | None = None  # of the process on a CPU, else of its device; None: by what is free
     scene_threshold: float = DEFAULT_SCENE_THRESHOLD  # in (0, 1]; 1: every pair is interpolated, even at cuts
     overwrite: bool = False  # replace an existing output
-    strict: bool = (
-        False  # damage, and a stream or times that the output cannot hold, end it instead of being said
-    )
+    strict: bool = False  # end at damage, and at a stream or times that the output cannot hold
     read: ReadOptions = ReadOptions()
     speed: Fraction = NORMAL_SPEED  # 1/4: four times as long; the source's rate is kept unless `fps` is given
     audio: Audio = "keep"  # stretched with the video where `speed` is not 1

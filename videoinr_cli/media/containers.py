@@ -61,14 +61,10 @@ class Container:
     attaches_covers: bool = False  # or does so as attached files, not as streams
     attachments: bool = False
     data: bool = False
-    tags: frozenset[str] | None = (
-        None  # of the file, that the muxer writes; None: any, or nobody expects it to
-    )
+    tags: frozenset[str] | None = None  # of the file, that it holds; None: any, or nobody expects it to
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
     counts_frames: bool = False  # whether it has no timestamps, but a rate at most
-    max_rate: int | None = (
-        None  # frames per second that its clock can tell apart; None: all that may be asked
-    )
+    max_rate: int | None = None  # frames per second that its clock tells apart; None: any
     seeks: bool = False  # whether it is gone back in while it is written, which no pipe allows
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
 

@@ -73,9 +73,7 @@ class VideoInfo:
     fields: str | None = None  # "tff", "bff" or "flagged" when every field is read as a picture of its own
     counts_frames: bool = False  # whether frames are one tick each, whatever the file says
     frame_count: int | None = None  # as the file says, often absent and sometimes wrong
-    mastering_display: str | None = (
-        None  # of HDR10, as encoders take it: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"
-    )
+    mastering_display: str | None = None  # of HDR10, for encoders: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"
     content_light: str | None = None  # of HDR10: "MaxCLL,MaxFALL" in cd/m2
     riders: tuple[str, ...] = ()  # what its frames carry beside their pictures and no output keeps
     disposition: tuple[str, ...] = ()  # of the video, such as "default"
