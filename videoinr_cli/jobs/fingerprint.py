@@ -40,12 +40,14 @@ def fingerprint(source: VideoInfo, options: UpscaleOptions) -> Fingerprint:
         WeightsError: there are no such weights.
         FfmpegError: there is no ffmpeg.
     """
+    crf = options.encode.rate_factor  # what "auto" comes to, however it was asked for
     return {
         "videoinr": __version__,
         "ffmpeg": _ffmpeg_version(),
         "source": _digest_of_source(source),
         "weights": _digest(find_weights(options.weights)),
         **dict(_flat(options)),
+        "crf": "none" if crf is None else f"{crf:g}",
     }
 
 
