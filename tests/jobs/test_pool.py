@@ -43,14 +43,15 @@ def test_processes_share_the_work(source: Path, tmp_path: Path, weights: str) ->
     done: list[SegmentDone] = []
     seen: list[Progress] = []
 
-    def kill_a_worker(progress: Progress) -> None:
+    def kill_a_worker(event: SegmentDone) -> None:
+        done.append(event)
         if len(done) == 1:
             victim = multiprocessing.active_children()[0]
             assert victim.pid is not None
             os.kill(victim.pid, signal.SIGKILL)
 
     with pytest.raises(VideoInrError, match="--workers"):
-        run_job(source, tmp_path / "out.mkv", options, job, progress=kill_a_worker, on_segment=done.append)
+        run_job(source, tmp_path / "out.mkv", options, job, on_segment=kill_a_worker)
     assert not multiprocessing.active_children()
     count = len(done)
     assert 1 <= count < done[0].total
