@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from videoinr_cli.cli.json_lines import path_text
 from videoinr_cli.cli.parameters import as_read_options, read_options, size_options
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import UpscaleOptions, parse_size
@@ -192,7 +193,7 @@ def _record(
     """Return everything as JSON has it: exact times as fractions in text, so that nothing is rounded."""
     colour = found.resolved_colour
     return {
-        "path": str(found.path).encode(errors="replace").decode(),  # JSON has no place for other bytes
+        "path": path_text(found.path),
         "container": found.container,
         "duration_seconds": _number(found.duration),
         "video": {

@@ -31,10 +31,10 @@ class JsonLines:
             if self._now() < self._next_progress:
                 return
             self._next_progress = self._now() + PROGRESS_SECONDS
-        click.echo(json.dumps({"event": event.event, **dataclasses.asdict(event)}, default=_text))
+        click.echo(json.dumps({"event": event.event, **dataclasses.asdict(event)}, default=path_text))
 
 
-def _text(value: object) -> str:
+def path_text(value: object) -> str:
     """Return a path as text; bytes of a name that are no text are lost, as JSON has no place for them."""
     assert isinstance(value, Path)
     return str(value).encode(errors="replace").decode()

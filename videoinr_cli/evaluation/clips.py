@@ -21,9 +21,7 @@ from torch import Tensor
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
-from videoinr_cli.media.suffixes import VIDEO_SUFFIXES
-
-PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True)

@@ -390,10 +390,9 @@ def kept_streams(
 def renamed_tags(info: VideoInfo, container: Container) -> dict[str, str]:
     """Return those of a file's tags that a container holds under another name, by that name."""
     present = {name.lower() for name, _ in info.file_tags}
+    common = {_common_name(name): said for name, said in info.file_tags}
     return {
-        _common_name(name): said
-        for name, said in info.file_tags
-        if _common_name(name) in (container.tags or ()) and _common_name(name).lower() not in present
+        name: said for name, said in common.items() if name in (container.tags or ()) and name not in present
     }
 
 

@@ -1,4 +1,4 @@
-"""By which names a folder's videos are known, in every command that searches one.
+"""By which names a folder's videos and pictures are known, in every command that searches one.
 
 Knows nothing of what is in a file.
 """
@@ -9,3 +9,6 @@ VIDEO_SUFFIXES = frozenset(
     | {".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
 )
 """Extensions of videos, in lower case; a file that is named itself may have any."""
+
+PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""Extensions of photographs and of frames with known truth, in lower case."""

@@ -234,9 +234,9 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         window = window or Window(0, 0, *size)
         factors = self._factors(pair, size)
         points = math.prod(factors)  # of a pixel
+        grid = (factors[0] * size[0], factors[1] * size[1])
         output: Tensor | None = None
         for band in window.row_chunks(instant_bytes // (points * max(1, self.instant_bytes(pair)))):
-            grid = (factors[0] * size[0], factors[1] * size[1])
             instant = self.prepare_instant(pair, tau, grid, band.finer(factors, size), chunk_bytes)
             for chunk in band.row_chunks(chunk_bytes // (points * self.query_bytes(pair))):
                 rgb = self._pixels(instant, chunk, factors, size)

@@ -17,11 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.media.suffixes import VIDEO_SUFFIXES
+from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 Frames = npt.NDArray[np.uint8]
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 MIN_SIDE_PX = 192
 """Smaller frames leave no room for a training crop with its motion."""
@@ -93,7 +91,7 @@ def _media_files(directories: Iterable[Path]) -> Iterator[Path]:
         if not directory.is_dir():
             raise InputError(f"training footage: {directory} is not a folder")
         for path in sorted(directory.rglob("*")):
-            if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            if path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
                 yield path
 
 
@@ -131,7 +129,7 @@ def _decode(path: Path, raw: bool) -> Iterator[Frames]:
             stream.thread_type = "AUTO"
             for frame in container.decode(stream):
                 factor = 1.0
-                if path.suffix.lower() in IMAGE_SUFFIXES:
+                if path.suffix.lower() in PICTURE_SUFFIXES:
                     factor = max(1.0, max(frame.width, frame.height) / STILL_SIDE_PX)
                 elif not raw:
                     while frame.height / factor >= HALVE_FROM_PX:
