@@ -7,11 +7,12 @@ what lies beyond a table is zero or its border, as the caller says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Padding = Literal["zeros", "border"]
 
@@ -100,16 +101,16 @@ def bilinear_corners(
     down, right = y - top, x - left
     up, across = 1 - down, 1 - right
     if padding == "zeros":
-        up, down = up * (top >= 0), down * (top < height - 1)
-        across, right = across * (left >= 0), right * (left < width - 1)
+        up, down = up * ((top >= 0) & (top < height)), down * (top < height - 1)
+        across, right = across * ((left >= 0) & (left < width)), right * (left < width - 1)
 
     if picture is None:
         picture = torch.arange(y.shape[0], device=y.device).view(-1, *[1] * (y.ndim - 1))
     integer = torch.int32 if (y.shape[0] + 1) * 2 * height * width < 2**31 else torch.int64
     first_pixel = picture.to(integer) * (height * width)
-    upper = top.clamp(min=0).to(integer) * width + first_pixel
+    upper = top.clamp(0, height - 1).to(integer) * width + first_pixel
     lower = (top + 1).clamp(max=height - 1).to(integer) * width + first_pixel
-    before, after = left.clamp(min=0).to(integer), (left + 1).clamp(max=width - 1).to(integer)
+    before, after = left.clamp(0, width - 1).to(integer), (left + 1).clamp(max=width - 1).to(integer)
     return Corners(
         index=(upper + before, upper + after, lower + before, lower + after),
         weight=(up * across, up * right, down * across, down * right),
@@ -138,7 +139,41 @@ def gather(table: Tensor, taps: Taps) -> Tensor:
     """
     # Whole rows are read once and summed in registers: eight times as fast as grid_sample on a CPU.
     rows = table.reshape(-1, table.shape[-1])
-    return F.embedding_bag(taps.index, rows, mode="sum", per_sample_weights=taps.weight.to(rows.dtype))
+    weight = taps.weight.to(rows.dtype)
+    sums = F.embedding_bag(taps.index, rows.detach(), mode="sum", per_sample_weights=weight)
+    if torch.is_grad_enabled() and rows.requires_grad:
+        return _GradientOfTable.apply(sums, rows, taps.index, weight)  # type: ignore[no-untyped-call,no-any-return]
+    return sums
+
+
+class _GradientOfTable(torch.autograd.Function):
+    """Hands on sums of a table's rows, and gives the table its gradient: a sum of the sums' gradients.
+
+    Which is gathered like the sums themselves, once the taps are sorted by the row they read. That is four
+    times as fast as embedding_bag's own gradient of a table, and as grid_sample's, on a CPU.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor, rows: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(index, weight)
+        ctx.row_count = len(rows)
+        ctx.mark_dirty(sums)
+        return sums
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        index, weight = ctx.saved_tensors
+        row, order = index.flatten().sort()
+        starts = torch.searchsorted(row, torch.arange(ctx.row_count, dtype=row.dtype, device=row.device))
+        of_rows = F.embedding_bag(
+            order // index.shape[1],
+            gradient.contiguous(),
+            offsets=starts,
+            mode="sum",
+            per_sample_weights=weight.flatten()[order],
+        )
+        return gradient, of_rows, None, None
 
 
 def gather_bilinear(table: Tensor, y: Tensor, x: Tensor, padding: Padding) -> Tensor:

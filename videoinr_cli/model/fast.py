@@ -331,7 +331,9 @@ class Decoder(nn.Module):
         weight = self.layer1.weight[:, -self.PLACES :, 0, 0].t().expand(len(sampled), -1, -1)
         constant = F.linear(conditions, self.conditions.weight, self.layer1.bias)  # (B, D)
         weights = torch.cat([weight.to(dtype), constant[:, None].to(dtype)], dim=1)
-        hidden = F.relu(sampled.baddbmm_(interleaved(planes), weights), inplace=True)
+        # in place but where gradients are wanted: there it would be on a view, whose gradient is copied twice
+        add_product = sampled.baddbmm if torch.is_grad_enabled() else sampled.baddbmm_
+        hidden = F.relu(add_product(interleaved(planes), weights), inplace=True)
         # as a picture: 1x1 convolutions are faster than the same matrix products on a CPU
         hidden = hidden.view(len(hidden), *targets.shape[2:], -1).permute(0, 3, 1, 2)
         hidden = F.relu(self.layer2(hidden), inplace=True)
@@ -490,12 +492,9 @@ def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[
         The blend of both frames' RGB, (B, h, w, 4) with one channel of zeros, and the sum of their projected
         fields, (B, h, w, D).
     """
-    if torch.is_grad_enabled():
-        y, x = (torch.cat(axis.unbind(1)) for axis in (y, x))
-        sampled0, sampled1 = _sample(torch.cat([pair.rgb, pair.field], dim=-1), y, x).chunk(2)
-        blend = torch.lerp(sampled1[..., :4], sampled0[..., :4], share0.permute(0, 2, 3, 1))
-        return blend, sampled0[..., 4:] + sampled1[..., 4:]
     batch, rows, columns = len(y), *pair.rgb.shape[1:3]
+    # the gradients of what is sampled are summed in float32
+    field = pair.field.float() if torch.is_grad_enabled() else pair.field
     index: list[Tensor] = []  # four pixels of each frame, so that both are read and summed in one go
     weight: list[Tensor] = []
     weight_in_blend: list[Tensor] = []
@@ -503,24 +502,17 @@ def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[
         picture = torch.arange(batch, device=y.device).view(-1, 1, 1) + side * batch
         corners = bilinear_corners(y[:, side], x[:, side], rows, columns, "border", picture=picture)
         index += corners.index
-        weight += [part.to(pair.field.dtype) for part in corners.weight]
+        weight += [part.to(field.dtype) for part in corners.weight]
         weight_in_blend += [part * share for part in corners.weight]
     both = interleaved(index).view(-1, 8)
     blend = gather(pair.rgb, Taps(both, interleaved(weight_in_blend).view(-1, 8)))
-    sampled = gather(pair.field, Taps(both, interleaved(weight).view(-1, 8)))
+    sampled = gather(field, Taps(both, interleaved(weight).view(-1, 8))).to(pair.field.dtype)
     return blend.view(*y[:, 0].shape, -1), sampled.view(*y[:, 0].shape, -1)
 
 
 def _sample(table: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Sample a (B, H, W, C) float32 table bilinearly at (B, h, w) pixel coordinates, borders held."""
-    if not torch.is_grad_enabled():
-        return gather_bilinear(table, y.flatten(1), x.flatten(1), "border").view(*y.shape, -1)
-    # its forward pass is several times slower on a CPU, its gradient faster
-    height, width = table.shape[1:3]
-    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
-    with torch.autocast(table.device.type, enabled=False):
-        sampled = F.grid_sample(table.permute(0, 3, 1, 2), grid, padding_mode="border", align_corners=False)
-    return sampled.permute(0, 2, 3, 1)
+    return gather_bilinear(table, y.flatten(1), x.flatten(1), "border").view(*y.shape, -1)
 
 
 def _positions(pair: FastPair, start: int, stop: int, size: tuple[int, int], axis: int) -> Tensor:
