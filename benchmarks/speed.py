@@ -171,28 +171,19 @@ def measure_embedded(width: int, height: int, pairs: int) -> Cost:
     from videoinr_cli.pipeline import upscale_video
     from videoinr_cli.weights import load_model
 
-    frames = max(48, 4 * pairs)  # enough that what an encoder still holds at the end is not most of it
+    frames = max(96, 4 * pairs)  # enough that what an encoder still holds at the end is not most of it
     spent = [0.0]
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "source.mkv")
+        short, source = (Path(folder, name) for name in ("short.mkv", "source.mkv"))
         picture = f"mandelbrot=size={width}x{height}:rate=24,format=yuv420p"
-        command = [
-            find_ffmpeg(),
-            "-loglevel",
-            "error",
-            "-f",
-            "lavfi",
-            "-i",
-            picture,
-            "-frames:v",
-            str(frames),
-        ]
-        subprocess.run([*command, str(source)], check=True)
+        command = [find_ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", picture, "-frames:v"]
+        for path, count in ((short, 8), (source, frames)):
+            subprocess.run([*command, str(count), str(path)], check=True)
         model = load_model(device="cpu")
         for name in ("encode_frame", "encode_pair", "render"):
             setattr(model, name, _clocked(getattr(model, name), spent))
         options = UpscaleOptions(scale=SCALE, fps=TargetRate.parse("2x"), overwrite=True)
-        upscale_video(source, Path(folder, "warm.mp4"), options, model=model)
+        upscale_video(short, Path(folder, "warm.mp4"), options, model=model)
         spent[0] = 0.0
         summary = upscale_video(source, Path(folder, "output.mp4"), options, model=model)
     seconds = summary.elapsed_seconds

@@ -134,7 +134,7 @@ def needed_bytes(model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, 
     needed = footprint.kept * (sum(crops) if sizes.keeps else most)
     needed += max(footprint.encoding * most, drawing)
     needed += PICTURE_BYTES * pixels * held_pictures
-    if next(model.parameters()).device.type == "cpu":
+    if model.device.type == "cpu":
         needed += LIBRARY_BYTES + QUEUED_PICTURES * 3 * (pixels + lr_size[0] * lr_size[1])
     return needed
 
@@ -162,7 +162,7 @@ def choose_sizes(
     Raises:
         MemoryLimitError: a limit is given, and even the smallest pieces need more.
     """
-    device = next(model.parameters()).device
+    device = model.device
     release_memory(device)  # what earlier work left behind is free
     held = _held_bytes(device)
     if limit_bytes is None:

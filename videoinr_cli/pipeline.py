@@ -169,8 +169,12 @@ class Plan:
         options = dataclasses.replace(self.options, encode=encode, overwrite=True)
         return dataclasses.replace(self, options=options, part=part, destination=path)
 
-    def open_writer(self) -> VideoWriter:
-        """Return what takes the pictures: those of a part go into a file that holds nothing else."""
+    def open_writer(self, *, low_priority: bool) -> VideoWriter:
+        """Return what takes the pictures: those of a part go into a file that holds nothing else.
+
+        Args:
+            low_priority: see `VideoWriter`.
+        """
         alone: _FileSettings = {"speed": self.options.speed, "overwrite": True}
         return VideoWriter(
             self.destination,
@@ -180,6 +184,7 @@ class Plan:
             self.options.encode,
             frame_rate=self.timeline.rate,
             alone=self.part is not None,
+            low_priority=low_priority,
             **(self._file_settings() if self.part is None else alone),
         )
 
@@ -321,7 +326,8 @@ def run(plan: Plan, model: AnyVideoInr, report: ProgressCallback) -> Outcome:
     frames: Channel[GivenFrame] = Channel(QUEUED_FRAMES)
     pictures: Channel[_OutputFrame] = Channel(QUEUED_FRAMES)
     tally, written = Tally(), 0
-    encoder = _Encoder(plan, pictures)
+    # on a CPU it would take turns with the network, whose threads wait for one another at every layer
+    encoder = _Encoder(plan, pictures, low_priority=model.device.type == "cpu")
 
     def stop(error: BaseException) -> None:
         frames.fail(error)
@@ -418,9 +424,10 @@ class _Encoder:
     The writer lives in this stage's thread alone, where no Ctrl-C can hit it between two steps.
     """
 
-    def __init__(self, plan: Plan, pictures: Channel[_OutputFrame]) -> None:
+    def __init__(self, plan: Plan, pictures: Channel[_OutputFrame], *, low_priority: bool) -> None:
         self._plan = plan
         self._pictures = pictures
+        self._low_priority = low_priority
         self._writer: VideoWriter | None = None
 
     def run(self) -> None:
@@ -431,7 +438,7 @@ class _Encoder:
                 if first is None:
                     return
                 pictures = itertools.chain([first], pictures)
-            with self._plan.open_writer() as self._writer:
+            with self._plan.open_writer(low_priority=self._low_priority) as self._writer:
                 for output in pictures:
                     self._writer.write(output.picture.rgb, output.pts, alpha=output.picture.alpha)
         except BaseException as error:  # handed to the thread that delivers pictures

@@ -108,7 +108,7 @@ class Renderer:
                 runs out.
         """
         self._model = model
-        self._device = next(model.parameters()).device
+        self._device = model.device
         self._size = (size[1], size[0])  # (Ho, Wo)
         self._window = window or Window(0, 0, *self._size)
         self._dtype: type[np.uint8 | np.uint16] = np.uint8 if bit_depth <= 8 else np.uint16

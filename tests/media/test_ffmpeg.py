@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import imageio_ffmpeg
 import pytest
 
 from videoinr_cli.errors import FfmpegError
-from videoinr_cli.media.ffmpeg import FfmpegProcess, find_ffmpeg
+from videoinr_cli.media.ffmpeg import NICENESS, FfmpegProcess, find_ffmpeg
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +84,17 @@ def test_an_ffmpeg_that_hangs_can_be_stopped(tmp_path: Path, monkeypatch: pytest
     process.stop()
     assert process._drain.wait(0)
     process.stop()  # twice does no harm
+
+
+@pytest.mark.skipif(not hasattr(os, "setpriority"), reason="the system has other priorities")
+def test_low_priority_yields_to_others_and_ctrl_c_reaches_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FFMPEG_PATH", str(program(tmp_path / "ffmpeg", "exec sleep 60")))
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    for low_priority in (False, True):
+        process = FfmpegProcess([], low_priority=low_priority)
+        pid = process._process.pid
+        assert os.getpriority(os.PRIO_PROCESS, pid) == (min(usual + NICENESS, 19) if low_priority else usual)
+        assert os.getpgid(pid) != os.getpgid(0)
+        process.stop()

@@ -120,7 +120,7 @@ def measure(plan: VideoPlan, model: AnyVideoInr) -> Cost:
             raise _Enough
 
     with tempfile.TemporaryDirectory(prefix="videoinr-") as folder:
-        memory = PeakMemory(next(model.parameters()).device)
+        memory = PeakMemory(model.device)
         try:
             with memory:
                 stand_in = dataclasses.replace(plan, destination=_stand_in(plan.destination, folder))

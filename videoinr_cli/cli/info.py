@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from videoinr_cli.cli.json_lines import path_text
+from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import as_read_options, read_options, size_options
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import UpscaleOptions, parse_size
@@ -49,7 +49,7 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
     videoinr info in.mkv
     videoinr info in.mkv --height 2160 -o out.webm
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
-    logging.getLogger("videoinr_cli").setLevel(logging.WARNING)  # what is found is printed, not logged
+    show_messages(notes=False)  # what is found is printed, not logged
     size = given["size"]
     options = UpscaleOptions(
         scale=given["scale"],

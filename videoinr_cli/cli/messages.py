@@ -25,12 +25,17 @@ class _Printer(logging.Handler):
 _PRINTER = _Printer()
 
 
-def show_messages(*, quiet: bool = False) -> None:
-    """Let what the package has to say be read, and of the libraries under it what they warn of."""
+def show_messages(*, quiet: bool = False, notes: bool = True) -> None:
+    """Let what the package has to say be read, and of the libraries under it what they warn of.
+
+    Args:
+        quiet: whether only errors are printed.
+        notes: whether notes are, or warnings alone.
+    """
     if _PRINTER not in logging.root.handlers:
         logging.root.addHandler(_PRINTER)
     LOGGER.setLevel(logging.INFO)
-    _PRINTER.setLevel(logging.ERROR if quiet else logging.NOTSET)
+    _PRINTER.setLevel(logging.ERROR if quiet else logging.NOTSET if notes else logging.WARNING)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
+from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import (
     model_options,
     read_options,
@@ -63,8 +63,7 @@ def preview(
         strip=strip,
         upscale=read_picture_options(given, overwrite=overwrite),
     )
-    if quiet:
-        logging.getLogger("videoinr_cli").setLevel(logging.ERROR)
+    show_messages(quiet=quiet)
 
     from videoinr_cli.preview.run import preview_video, roughly  # torch takes a second to import
     from videoinr_cli.progress import count_display

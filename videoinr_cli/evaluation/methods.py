@@ -43,7 +43,7 @@ class ModelMethod:
     def __init__(self, name: str, model: VideoInr[Any, Any, Any]) -> None:
         self.name = name
         self.model = model
-        self.device = next(model.parameters()).device
+        self.device = model.device
 
     @torch.inference_mode()
     def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:

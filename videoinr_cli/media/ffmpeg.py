@@ -13,7 +13,8 @@ import re
 import shutil
 import signal
 import subprocess
-from typing import IO
+import sys
+from typing import IO, Any
 
 import imageio_ffmpeg
 
@@ -25,6 +26,9 @@ LAST_LINES = 4
 
 LOG_LEVEL = ("-loglevel", "level+warning")
 """Options that make ffmpeg say what matters, and how much each line does."""
+
+NICENESS = 10
+"""What is added to that of a process that others go before."""
 
 PATIENCE_SECONDS = 5.0
 """How long an ffmpeg that has closed its input may take to end."""
@@ -79,12 +83,15 @@ class FfmpegProcess:
     Its standard error is read all along by a thread, so that it cannot fill up and block both sides.
     """
 
-    def __init__(self, arguments: list[str], *, to_standard_output: bool = False) -> None:
+    def __init__(
+        self, arguments: list[str], *, to_standard_output: bool = False, low_priority: bool = False
+    ) -> None:
         """Start ffmpeg.
 
         Args:
             arguments: the command line without the program.
             to_standard_output: whether what it writes to its standard output goes to ours.
+            low_priority: whether others go first where processors are short.
 
         Raises:
             FfmpegError: there is no ffmpeg, or the system refuses to run it.
@@ -96,11 +103,14 @@ class FfmpegProcess:
                 stdin=subprocess.PIPE,
                 stdout=None if to_standard_output else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in a terminal is ours to handle; Windows says it as flags
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                **_apart(low_priority=low_priority),
             )
         except OSError as error:
             raise FfmpegError(f"ffmpeg at {command[0]} cannot be run: {error.strerror}") from error
+        if low_priority and hasattr(os, "setpriority"):
+            with contextlib.suppress(OSError):  # it has ended already, which is found out later
+                niceness = os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, niceness)
         assert self._process.stdin is not None
         self.stdin: IO[bytes] = self._process.stdin
         self._lines: collections.deque[str] = collections.deque(maxlen=8 * LAST_LINES)
@@ -158,6 +168,17 @@ class FfmpegProcess:
                 text = _ADDRESS.sub("", line.decode(errors="replace")).strip()
                 if text and not _ECHOES.search(text):
                     self._lines.append(text)
+
+
+def _apart(*, low_priority: bool) -> dict[str, Any]:
+    """Return what starts a program out of reach of a Ctrl-C in our terminal, which is ours to handle.
+
+    In our session if it can be: Linux weighs priorities within a session only (sched_autogroup).
+    """
+    if sys.platform == "win32":
+        priority = subprocess.BELOW_NORMAL_PRIORITY_CLASS if low_priority else 0
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | priority}
+    return {"process_group": 0} if sys.version_info >= (3, 11) else {"start_new_session": True}
 
 
 def _ending(code: int) -> str:

@@ -47,7 +47,9 @@ class _Writer(abc.ABC):
     exception. All errors that ffmpeg meets are raised as `FfmpegError` by the call at hand.
     """
 
-    def __init__(self, job: Job, destination: Destination, *, to_standard_output: bool) -> None:
+    def __init__(
+        self, job: Job, destination: Destination, *, to_standard_output: bool, low_priority: bool = False
+    ) -> None:
         """Start ffmpeg; the destination has been checked."""
         self._destination = destination
         self._clock = job.clock
@@ -57,7 +59,9 @@ class _Writer(abc.ABC):
         try:
             attached = self._attached.enter_context(attachments(job.source, job.kept))
             arguments = ffmpeg_arguments(job, destination.address, attached)
-            self._process = FfmpegProcess(arguments, to_standard_output=to_standard_output)
+            self._process = FfmpegProcess(
+                arguments, to_standard_output=to_standard_output, low_priority=low_priority
+            )
             try:
                 self._input = self._open_input(f"pipe:{self._process.stdin.fileno()}")
             except BaseException:
@@ -144,6 +148,7 @@ class VideoWriter(_Writer):
         overwrite: bool = False,
         strict: bool = False,
         alone: bool = False,
+        low_priority: bool = False,
     ) -> None:
         """Start ffmpeg.
 
@@ -162,6 +167,7 @@ class VideoWriter(_Writer):
             overwrite: whether an existing file may be replaced.
             strict: whether a stream or times that the container cannot hold are an error.
             alone: whether the file is to hold nothing but the pictures.
+            low_priority: whether whoever makes the pictures goes first where processors are short.
 
         Raises:
             OutputError: the destination cannot be written, or not in this format; `strict` is set and
@@ -197,7 +203,9 @@ class VideoWriter(_Writer):
             last_duration=last_duration(written.container, clock, self._frame_rate, end_pts, last_pts),
             is_alone=alone,
         )
-        super().__init__(job, target, to_standard_output=is_standard_output(destination))
+        super().__init__(
+            job, target, to_standard_output=is_standard_output(destination), low_priority=low_priority
+        )
 
     def write(self, rgb: Picture, pts: int, *, alpha: Picture | None = None) -> None:
         """Encode one picture.

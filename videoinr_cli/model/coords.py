@@ -98,22 +98,23 @@ def bilinear_corners(
     y = y.clamp(-margin, height - 1 + margin)
     x = x.clamp(-margin, width - 1 + margin)
     top, left = y.floor(), x.floor()
-    down, right = y - top, x - left
-    up, across = 1 - down, 1 - right
+    bottom, right = (top + 1).clamp(max=height - 1), (left + 1).clamp(max=width - 1)
+    down, across = y - top, x - left
+    up, back = 1 - down, 1 - across
     if padding == "zeros":
         up, down = up * ((top >= 0) & (top < height)), down * (top < height - 1)
-        across, right = across * ((left >= 0) & (left < width)), right * (left < width - 1)
+        back, across = back * ((left >= 0) & (left < width)), across * (left < width - 1)
+        top, left = top.clamp(0, height - 1), left.clamp(0, width - 1)
 
     if picture is None:
         picture = torch.arange(y.shape[0], device=y.device).view(-1, *[1] * (y.ndim - 1))
     integer = torch.int32 if (y.shape[0] + 1) * 2 * height * width < 2**31 else torch.int64
     first_pixel = picture.to(integer) * (height * width)
-    upper = top.clamp(0, height - 1).to(integer) * width + first_pixel
-    lower = (top + 1).clamp(max=height - 1).to(integer) * width + first_pixel
-    before, after = left.clamp(0, width - 1).to(integer), (left + 1).clamp(max=width - 1).to(integer)
+    upper, lower = (row.to(integer) * width + first_pixel for row in (top, bottom))
+    before, after = left.to(integer), right.to(integer)
     return Corners(
         index=(upper + before, upper + after, lower + before, lower + after),
-        weight=(up * across, up * right, down * across, down * right),
+        weight=(up * back, up * across, down * back, down * across),
     )
 
 

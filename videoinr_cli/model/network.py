@@ -144,10 +144,15 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
     rounds_by_itself_on_cpu: ClassVar[bool] = True
     """Whether convolutions run in bf16 without being asked to, on a CPU that has instructions for it."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and with them all work."""
+        return next(self.parameters()).device
+
     def mixed_precision(self) -> torch.autocast:
         """Return the context in which convolutions run in `compute_dtype`."""
-        device = next(self.parameters()).device.type
-        return torch.autocast(device, self.compute_dtype, enabled=self.compute_dtype is not torch.float32)
+        enabled = self.compute_dtype is not torch.float32
+        return torch.autocast(self.device.type, self.compute_dtype, enabled=enabled)
 
     @abc.abstractmethod
     def encode_frame(self, frame: Tensor) -> FrameT:
