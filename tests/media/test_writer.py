@@ -622,6 +622,29 @@ def test_times_that_are_lost_are_said(
     copy(even, clip.with_name(f"even-{name}"), strict=True)
 
 
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_times_that_are_lost_are_said_of_standard_input_too(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture, late: int
+) -> None:
+    """Which is only known as they come; a tick of a thousandth of a second is what rounding takes."""
+    clip = make_clip("in.mkv", frames=1)
+    piped = dataclasses.replace(probe(clip), path=Path("-"))
+    assert piped.time_base == Fraction(1, 1000)
+    size = (piped.width, piped.height)
+
+    def write(name: str, *, strict: bool) -> None:
+        with VideoWriter(clip.with_name(name), size, piped.time_base, piped, FAST, strict=strict) as writer:
+            for number, picture in enumerate(pictures(4, size)):
+                writer.write(picture, 40 * number + (late if number == 3 else 0))
+
+    write("out.y4m", strict=False)
+    assert ("has no time stamps" in caplog.text) == (late == 2)
+    if late == 2:
+        with pytest.raises(OutputError, match="has no time stamps"):
+            write("strict.y4m", strict=True)
+        assert not clip.with_name("strict.y4m").exists()
+
+
 def test_times_outside_of_a_part_do_not_matter(make_clip: MakeClip) -> None:
     clip = make_clip("in.mkv", "-g", 1, *SLOWING, filters="setpts='(N+max(0,N-5)*2)/25/TB'")
     even, uneven = (prepare(clip, ReadOptions(end=Fraction(end))) for end in ("0.2", "0.4"))

@@ -73,8 +73,40 @@ def check_times_fit(info: VideoInfo, container: Container, *, strict: bool = Fal
         OutputError: `strict` is set and the times are lost.
     """
     timing = measure_timing(info) if container.counts_frames else None
-    if timing is None or timing.is_constant:
-        return
+    if timing is not None and not timing.is_constant:
+        _say_lost(info, container, strict=strict)
+
+
+class TimesWatch:
+    """`check_times_fit` for what comes from standard input, which cannot be looked through before."""
+
+    def __init__(self, info: VideoInfo, container: Container, *, strict: bool = False) -> None:
+        self._info = info
+        self._container = container
+        self._strict = strict
+        self._is_over = not container.counts_frames or info.is_file or info.counts_frames
+        self._before: int | None = None
+        self._gaps: tuple[int, int] | None = None  # the shortest and the longest
+
+    def see(self, pts: int) -> None:
+        """Take note of a frame's time, in ticks of the source.
+
+        Raises:
+            OutputError: `strict` is set and the times are lost.
+        """
+        if self._is_over:
+            return
+        if self._before is not None:
+            gap = pts - self._before
+            shortest, longest = self._gaps or (gap, gap)
+            self._gaps = min(shortest, gap), max(longest, gap)
+            if self._gaps[1] - self._gaps[0] > _rounding(self._info.time_base):
+                self._is_over = True
+                _say_lost(self._info, self._container, strict=self._strict)
+        self._before = pts
+
+
+def _say_lost(info: VideoInfo, container: Container, *, strict: bool) -> None:
     message = (
         f"{container.muxer} has no time stamps, and not all frames of {str(info.path)!r} last equally long; "
         f"give --fps {math.ceil(info.frame_rate)} to keep its duration"
@@ -89,14 +121,19 @@ def _timing(ticks: list[int], tick_seconds: Fraction, *, is_whole: bool) -> Timi
         return None
     gaps = [later - earlier for earlier, later in itertools.pairwise(ticks)]
     average = Fraction(ticks[-1] - ticks[0], len(gaps))
-    rounding = 1 if tick_seconds <= CLOCK_TICK_SECONDS else 0
     return Timing(
         frames=len(ticks),
         is_whole=is_whole,
         is_constant=all(
-            abs(tick - ticks[0] - number * average) <= rounding for number, tick in enumerate(ticks)
+            abs(tick - ticks[0] - number * average) <= _rounding(tick_seconds)
+            for number, tick in enumerate(ticks)
         ),
         average=1 / (average * tick_seconds),
         lowest=1 / (max(gaps) * tick_seconds),
         highest=1 / (min(gaps) * tick_seconds),
     )
+
+
+def _rounding(tick_seconds: Fraction) -> int:
+    """Return by how many ticks a frame may be off and still be on time."""
+    return 1 if tick_seconds <= CLOCK_TICK_SECONDS else 0

@@ -32,7 +32,7 @@ from videoinr_cli.media.ffmpeg import FfmpegProcess
 from videoinr_cli.media.formats import OutputFormat, output_format
 from videoinr_cli.media.planes import Picture, from_rgb, layout_of
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.timing import check_times_fit
+from videoinr_cli.media.timing import TimesWatch, check_times_fit
 from videoinr_cli.options import NORMAL_SPEED, Audio, EncodeOptions
 
 log = logging.getLogger(__name__)
@@ -180,8 +180,10 @@ class VideoWriter(_Writer):
         self._colour = written.colour(source)
         if not alone:
             _say_changes(source, written)
+        self._times: TimesWatch | None = None
         if frame_rate is None:
             check_times_fit(source, written.container, strict=strict)
+            self._times = TimesWatch(source, written.container, strict=strict)
         self._raw_format = layout_of(written.pix_fmt).pix_fmt
         self._size = size
         if last_pts is None and frame_rate is None and time_base == source.time_base:
@@ -216,8 +218,11 @@ class VideoWriter(_Writer):
             alpha: (Ho, Wo), of rgb's type, the maximum opaque; used where the output holds transparency.
 
         Raises:
+            OutputError: the container has no time stamps, which was to be an error if they matter.
             FfmpegError: ffmpeg ended; the message says what it printed.
         """
+        if self._times is not None:
+            self._times.see(pts)
         frame = from_rgb(rgb, self._raw_format, self._colour, alpha=alpha)
         frame.pts, frame.time_base = self._clock.ticks(pts), self._clock.tick
         try:
