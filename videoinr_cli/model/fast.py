@@ -158,6 +158,8 @@ class Encoder(nn.Module):
         )
         self.flow_estimators = nn.ModuleList(FlowEstimator(levels) for _ in range(3))
         self.fusion = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        self.phase = nn.Conv2d(4, channels, 3, padding=1, bias=False)
+        nn.init.zeros_(self.phase.weight)
         self.fused_trunk = nn.Sequential(*(ResidualBlock(channels) for _ in range(config.fused_blocks)))
 
     def frame(self, rgb: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -184,14 +186,22 @@ class Encoder(nn.Module):
         return FastMotion(first, second, flow, hidden)
 
     def fuse(self, frame: FastFrame, motions: Sequence[FastMotion]) -> Tensor:
-        """Return a frame's features, (B, C, H, W), fused with those of the frames that `motions` lead to."""
+        """Return a frame's features, (B, C, H, W), fused with those of the frames that `motions` lead to.
+
+        Bilinear sampling smooths, most halfway between pixels, so it is told where that was (the positional
+        encoding of Xu et al., CVPR 2024, added to what was sampled instead of replacing it).
+        """
         channels = frame.features.shape[1]
         bias = self.fusion.bias
         here = F.conv2d(frame.features, self.fusion.weight[:, :channels], bias, padding=1)
         fused = []
         for other, flow in (motion.seen_from(frame) for motion in motions):
-            there = warp(other.features, _double(flow))
-            fused.append(F.relu(here + F.conv2d(there, self.fusion.weight[:, channels:], padding=1)))
+            flow = _double(flow)
+            there = F.conv2d(warp(other.features, flow), self.fusion.weight[:, channels:], padding=1)
+            angle = flow * (2 * math.pi)
+            place = torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)
+            phase = self.phase(place.contiguous(memory_format=torch.channels_last))
+            fused.append(F.relu((here + there).add_(phase), inplace=True))
         # a mean: what one frame beside it is worth does not depend on whether there is another
         mean = fused[0] if len(fused) == 1 else (fused[0] + fused[1]) / 2
         features: Tensor = self.fused_trunk(frame.features + mean)

@@ -40,7 +40,7 @@ class SampleRecipe:
     first_stage_steps: int = 0  # at `fixed_scale` alone, before what follows
     fixed_scale_share: float = 0.6  # of the batches; the others draw a scale from `scale_range`
     scale_range: tuple[float, float] = (1.5, 5.0)  # below it points are not asked for, see `VideoInr.render`
-    still_share: float = 0.35  # of the samples, with synthetic motion
+    still_share: float = 0.7  # of the samples, with synthetic motion
     min_gap: int = 2  # frames from one given frame to the next, in a clip
     max_gap: int = 4
     instants: int = 1  # supervised ones within a gap
