@@ -214,7 +214,7 @@ class TestDryRun:
         (plan,) = lines(capfd.readouterr().out)
         assert (plan["tile_size"], plan["chunk_bytes"]) == (None, DEFAULT_SIZES.chunk_bytes)
         release_memory(torch.device("cpu"))
-        limit = _held_bytes(torch.device("cpu")) + (100 << 20)
+        limit = _held_bytes(torch.device("cpu")) + (150 << 20)
         assert run(*arguments, "--json", "--dry-run", "--device", "cpu", "--max-memory", limit) == 0
         (plan,) = lines(capfd.readouterr().out)
         assert plan["chunk_bytes"] < DEFAULT_SIZES.chunk_bytes
