@@ -121,12 +121,12 @@ def _timing(ticks: list[int], tick_seconds: Fraction, *, is_whole: bool) -> Timi
         return None
     gaps = [later - earlier for earlier, later in itertools.pairwise(ticks)]
     average = Fraction(ticks[-1] - ticks[0], len(gaps))
+    rounding = _rounding(tick_seconds)
     return Timing(
         frames=len(ticks),
         is_whole=is_whole,
         is_constant=all(
-            abs(tick - ticks[0] - number * average) <= _rounding(tick_seconds)
-            for number, tick in enumerate(ticks)
+            abs(tick - ticks[0] - number * average) <= rounding for number, tick in enumerate(ticks)
         ),
         average=1 / (average * tick_seconds),
         lowest=1 / (max(gaps) * tick_seconds),

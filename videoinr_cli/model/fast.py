@@ -487,8 +487,9 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
     x = torch.arange(width, device=flow.device, dtype=torch.float32)
     # in float32: weights of half precision would place the samples hundredths of a pixel off
     table = features.permute(0, 2, 3, 1).float()
-    warped = _sample(table, flow[:, 1] + y[:, None], flow[:, 0] + x)
-    return warped.to(features.dtype).permute(0, 3, 1, 2)
+    rows, columns = flow[:, 1] + y[:, None], flow[:, 0] + x
+    warped = gather_bilinear(table, rows.flatten(1), columns.flatten(1), "border")
+    return warped.view(table.shape).to(features.dtype).permute(0, 3, 1, 2)
 
 
 def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[Tensor, Tensor]:
@@ -518,11 +519,6 @@ def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[
     blend = gather(pair.rgb, Taps(both, interleaved(weight_in_blend).view(-1, 8)))
     sampled = gather(field, Taps(both, interleaved(weight).view(-1, 8))).to(pair.field.dtype)
     return blend.view(*y[:, 0].shape, -1), sampled.view(*y[:, 0].shape, -1)
-
-
-def _sample(table: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Sample a (B, H, W, C) float32 table bilinearly at (B, h, w) pixel coordinates, borders held."""
-    return gather_bilinear(table, y.flatten(1), x.flatten(1), "border").view(*y.shape, -1)
 
 
 def _positions(pair: FastPair, start: int, stop: int, size: tuple[int, int], axis: int) -> Tensor:
