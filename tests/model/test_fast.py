@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.tiny import TINY
 from videoinr_cli.model import Window
-from videoinr_cli.model.fast import FastFrame, FastMotion, FastPair, FastVideoInr, warp
+from videoinr_cli.model.fast import FastFrame, FastMotion, FastPair, FastVideoInr
 
 ROUNDING = 2e-5
 """Another order of float32 operations moves an output by up to 1e-5."""
@@ -175,19 +175,6 @@ def test_half_precision_stays_close(network: FastVideoInr, frames: Tensor) -> No
     rounded = network.render(encode(network, frames), 0.5, (76, 108))
     assert not torch.equal(rounded, exact)
     assert (rounded - exact).square().mean().sqrt() < 0.01 * exact.std()
-
-
-def test_warp_moves_by_whole_pixels() -> None:
-    features = torch.arange(30.0).view(1, 1, 5, 6)
-    flow = torch.zeros(1, 2, 5, 6)
-    flow[:, 0], flow[:, 1] = 2, 1
-    torch.testing.assert_close(warp(features, flow)[:, :, :4, :4], features[:, :, 1:, 2:])
-
-
-def test_warp_holds_the_border() -> None:
-    features = torch.arange(30.0).view(1, 1, 5, 6)
-    flow = torch.full((1, 2, 5, 6), 1000.0)
-    assert (warp(features, flow) == 29).all()
 
 
 def test_training_samples_as_inference_does(network: FastVideoInr, frames: Tensor) -> None:

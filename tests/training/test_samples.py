@@ -7,9 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.resample import reduce
+from videoinr_cli.model.flow import warp
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.recipes import PAPER
 from videoinr_cli.training.samples import Sampler, SampleRecipe
@@ -88,7 +90,7 @@ def test_clip_instants_are_where_tau_says() -> None:
     sampler = Sampler([sliding_clip()], recipe, seed=1)
     rng = np.random.default_rng(4)
     for _ in range(20):
-        frames, (tau,) = sampler._from_clip(rng, 64)
+        frames, (tau,), _ = sampler._from_clip(rng, 64)
         red = frames[:, 0].mean(dim=(1, 2)) * 255
         assert float((red[2] - red[1]) / (red[3] - red[1])) == pytest.approx(float(tau), abs=1e-3)
 
@@ -98,7 +100,7 @@ def test_frames_beside_the_pair_are_as_far_from_it_as_its_own_are_apart() -> Non
     rng = np.random.default_rng(5)
     complete = 0
     for _ in range(20):
-        frames, _ = sampler._from_clip(rng, 64)
+        frames, _, _ = sampler._from_clip(rng, 64)
         before, first, _, second, after = (frames[:, 0].mean(dim=(1, 2)) * 255).tolist()
         assert before in (pytest.approx(2 * first - second, abs=1e-3), first)
         assert after in (pytest.approx(2 * second - first, abs=1e-3), second)
@@ -115,13 +117,62 @@ def test_frames_beside_the_pair_are_left_out_now_and_then(sampler: Sampler) -> N
 def test_still_moves_and_its_path_is_shared() -> None:
     """With the same draw, the instant at tau = 1 would be the second frame: motion is continuous in time."""
     sampler = Sampler([still(1), still(2)], RECIPE, seed=1)
-    frames, (tau,) = sampler._from_still(np.random.default_rng(3), 64)
+    frames, (tau,), _ = sampler._from_still(np.random.default_rng(3), 64)
     assert frames.shape == (5, 3, 64, 64)
     assert 0 < tau < 1
     ends = (frames[1] - frames[3]).abs().mean()
     halves = (frames[1] - frames[2]).abs().mean(), (frames[2] - frames[3]).abs().mean()
     assert ends > 0
     assert max(halves) <= ends * 1.1
+
+
+def smooth_still(side: int = 200) -> Shot:
+    """Smooth at the size of an LR pixel, so that bilinear sampling hardly errs."""
+    cells = torch.rand(1, 3, side // 25, side // 25, generator=torch.Generator().manual_seed(0))
+    picture = F.interpolate(cells, size=(side, side), mode="bicubic").clamp(0, 1) * 255
+    return Shot("smooth.jpg", picture.permute(0, 2, 3, 1).byte().numpy())
+
+
+def test_flow_leads_from_each_frame_of_a_pair_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the sample was flipped, transposed and turned around in time; the border may lead outside."""
+    monkeypatch.setattr("videoinr_cli.training.samples.MAX_LAYERS", 1)
+    monkeypatch.setattr("videoinr_cli.training.samples.STILL_REACH_PX", 10)
+    recipe = dataclasses.replace(RECIPE, lr_size=32, batch_size=8)
+    sampler = Sampler([smooth_still()], recipe, seed=0)
+    for step in range(4):
+        batch = sampler.batch(step)
+        first, second = (F.avg_pool2d(frame, 2) for frame in (batch.first, batch.second))
+        for here, there, flow in ((first, second, batch.flow[0]), (second, first, batch.flow[1])):
+            assert flow.shape == (8, 2, 16, 16)
+            errors = [(warp(there, to) - here)[..., 4:-4, 4:-4].abs().mean() for to in (flow, 0 * flow)]
+            assert errors[0] < errors[1] / 3
+
+
+def test_flow_is_that_of_the_layer_in_front() -> None:
+    """Layers of one colour each: where a colour is seen, the flow is one affine motion."""
+    photographs = [Shot(f"{v}.jpg", np.full((1, 200, 200, 3), v, np.uint8)) for v in range(0, 250, 8)]
+    sampler = Sampler(photographs, dataclasses.replace(RECIPE, lr_size=64), seed=0)
+    checked = 0
+    for seed in range(6):
+        frames, _, flow = sampler._from_still(np.random.default_rng(seed), 128)
+        # the flow's points lie between four pixels
+        grey = F.avg_pool2d(frames[1, :1], 4)[0] * 255
+        points = torch.stack(torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij"), -1)
+        points = F.pad(points, (0, 1), value=1.0)
+        for colour in grey.unique():
+            seen = grey == colour
+            if seen.sum() > 40:
+                there = flow[0].permute(1, 2, 0)[seen]
+                fit = torch.linalg.lstsq(points[seen], there).solution
+                assert (points[seen] @ fit - there).abs().max() < 0.01
+                checked += 1
+    assert checked > 6  # several layers in some
+
+
+def test_flow_of_a_clip_is_unknown() -> None:
+    batch = Sampler([sliding_clip()], RECIPE, seed=0).batch(0)
+    assert batch.flow.shape == (2, 6, 2, 8, 8)
+    assert batch.flow.isnan().all()
 
 
 def test_detailed_places_are_drawn_more_often() -> None:
@@ -141,7 +192,7 @@ def test_short_clips_are_not_read_beyond_their_end(frames: int) -> None:
     sampler = Sampler([clip], dataclasses.replace(RECIPE, still_share=0.0), seed=1)
     rng = np.random.default_rng(7)
     for _ in range(20):
-        crops, (tau,) = sampler._from_clip(rng, 64)
+        crops, (tau,), _ = sampler._from_clip(rng, 64)
         assert crops.shape[0] == 5
         assert 0 < tau < 1
 
@@ -171,7 +222,7 @@ def test_the_papers_instants_lie_where_tau_says() -> None:
     sampler = Sampler([sliding_clip(count=24)], PAPERS, seed=2)
     rng = np.random.default_rng(4)
     for _ in range(10):
-        frames, taus = sampler._from_clip(rng, 64)
+        frames, taus, _ = sampler._from_clip(rng, 64)
         red = frames[:, 0].mean(dim=(1, 2)) * 255
         torch.testing.assert_close((red[2:-2] - red[1]) / (red[-2] - red[1]), taus, atol=1e-3, rtol=0)
 

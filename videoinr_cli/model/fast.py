@@ -22,10 +22,10 @@ from videoinr_cli.model.coords import (
     Taps,
     bilinear_corners,
     gather,
-    gather_bilinear,
     interleaved,
     pixel_positions,
 )
+from videoinr_cli.model.flow import double, refine_flow, smooth_luma, warp
 from videoinr_cli.model.network import Encoding, Footprint, PairEncoding, VideoInr, Window
 
 PYRAMID_STRIDE = 8
@@ -41,6 +41,7 @@ class FastFrame(Encoding):
     """What depends on one frame alone; H and W are padded to a multiple of `PYRAMID_STRIDE`."""
 
     rgb: Tensor  # (B, 3, H, W)
+    luma: Tensor  # (B, 1, H, W), see `smooth_luma`
     features: Tensor  # (B, C, H, W)
     pyramid: tuple[Tensor, ...]  # (B, P, H / 2, W / 2), then 1/4 and 1/8
 
@@ -179,10 +180,14 @@ class Encoder(nn.Module):
             flow = (
                 here.new_zeros(here.shape[0], 2, *here.shape[2:], dtype=torch.float32)
                 if flow is None
-                else _double(flow)
+                else double(flow)
             )
             flow, hidden = self.flow_estimators[level](here, there, flow)
         assert flow is not None
+        with torch.no_grad():
+            refined = refine_flow(*_both_sides(first.luma, second.luma), flow)
+        # for gradients as if nothing had been refined: a solution hardly depends on where it was looked for
+        flow = flow + (refined - flow).detach() if flow.requires_grad else refined
         return FastMotion(first, second, flow, hidden)
 
     def fuse(self, frame: FastFrame, motions: Sequence[FastMotion]) -> Tensor:
@@ -196,7 +201,7 @@ class Encoder(nn.Module):
         here = F.conv2d(frame.features, self.fusion.weight[:, :channels], bias, padding=1)
         fused = []
         for other, flow in (motion.seen_from(frame) for motion in motions):
-            flow = _double(flow)
+            flow = double(flow)
             there = F.conv2d(warp(other.features, flow), self.fusion.weight[:, channels:], padding=1)
             angle = flow * (2 * math.pi)
             place = torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)
@@ -372,7 +377,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         rgb = F.pad(frame, padding, mode="replicate").contiguous(memory_format=torch.channels_last)
         with self.mixed_precision():
             features, pyramid = self.encoder.frame(rgb)
-        return FastFrame(height, width, rgb, features, pyramid)
+        return FastFrame(height, width, rgb, smooth_luma(rgb), features, pyramid)
 
     def encode_pair(
         self,
@@ -416,6 +421,9 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         features = self.encoder.fuse(frame, motions)
         field, rgb = self.spatial(features, frame.rgb)
         return FastView(frame, beside, field, rgb, features)
+
+    def flow_between(self, pair: FastPair) -> Tensor:
+        return pair.flow
 
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
@@ -462,7 +470,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         is encoded, 6.4 to 7.5 KB beyond what is kept; the temporal network at LR, 1.2 KB.
         """
         config, fine = self.config, self.config.field_upsample**2
-        frame = RGB + config.channels + config.pyramid_channels * (1 / 4 + 1 / 16 + 1 / 64)
+        frame = RGB + 1 + config.channels + config.pyramid_channels * (1 / 4 + 1 / 16 + 1 / 64)
         motion = (2 * 2 + 2 * config.pyramid_channels) / 4
         view = (config.field_channels + 4) * fine + config.channels
         pair = 2 * (config.decoder_channels + 4) * fine + 1.5 * config.motion_channels
@@ -478,18 +486,6 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
     def query_bytes(self, pair: FastPair) -> int:
         hidden = 2 * self.config.decoder_channels  # the sum of both sides, which layer 1 overwrites; layer 2
         return pair.rgb.shape[0] // 2 * (hidden * pair.field.element_size() + 128 * 4)  # and taps, places
-
-
-def warp(features: Tensor, flow: Tensor) -> Tensor:
-    """Sample (B, C, h, w) features where (B, 2, h, w) flow leads, (dx, dy) in pixels of the same grid."""
-    height, width = features.shape[-2:]
-    y = torch.arange(height, device=flow.device, dtype=torch.float32)
-    x = torch.arange(width, device=flow.device, dtype=torch.float32)
-    # in float32: weights of half precision would place the samples hundredths of a pixel off
-    table = features.permute(0, 2, 3, 1).float()
-    rows, columns = flow[:, 1] + y[:, None], flow[:, 0] + x
-    warped = gather_bilinear(table, rows.flatten(1), columns.flatten(1), "border")
-    return warped.view(table.shape).to(features.dtype).permute(0, 3, 1, 2)
 
 
 def _sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[Tensor, Tensor]:
@@ -540,10 +536,6 @@ def _interpolate(table: Tensor, position: Tensor, dim: int) -> Tensor:
 def _along(motion: Tensor, tau: Tensor) -> Tensor:
     """Turn velocities (per unit of time) into flows from the instant: times tau, and times 1 - tau."""
     return torch.cat([motion[:, :2] * tau, motion[:, 2:4] * (1 - tau), motion[:, 4:]], dim=1)
-
-
-def _double(flow: Tensor) -> Tensor:
-    return 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _both_sides(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

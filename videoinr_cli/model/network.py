@@ -180,6 +180,15 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
             carry: of the encoding of the pair before; what applies is taken over instead of computed again.
         """
 
+    def flow_between(self, pair: PairT) -> Tensor | None:
+        """Return the flow from a pair's first frame to its second and back, if the network estimates it.
+
+        Returns:
+            (2B, 2, h / 2, w / 2) or a little more, since frames are padded: (dx, dy) in pixels of that grid,
+            half as fine as the frames.
+        """
+        return None
+
     @abc.abstractmethod
     def prepare_instant(
         self, pair: PairT, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int

@@ -60,6 +60,7 @@ class Batch:
     after: Tensor | None  # (B, 3, h, w)
     targets: tuple[Tensor, ...]  # per instant, (B, 3, Ho, Wo)
     taus: tuple[Tensor, ...]  # per instant, (B,)
+    flow: Tensor  # (2, B, 2, h / 2, w / 2), pixels of that grid: to the second frame and to the first, or NaN
 
     def to(self, device: torch.device) -> Batch:
         return Batch(
@@ -69,6 +70,7 @@ class Batch:
             None if self.after is None else self.after.to(device),
             tuple(target.to(device) for target in self.targets),
             tuple(tau.to(device) for tau in self.taus),
+            self.flow.to(device),
         )
 
 
@@ -104,8 +106,9 @@ class Sampler:
         rng = shared if self.part == 0 else np.random.default_rng((self.seed, step, self.part))
         hr_size = round(recipe.lr_size * scale)
         samples = [self._sample(rng, hr_size) for _ in range(recipe.batch_size)]
-        frames = torch.stack([frames for frames, _ in samples])  # (B, K + 4, 3, S, S), see `_sample`
-        taus = torch.stack([taus for _, taus in samples])  # (B, K)
+        frames = torch.stack([sample.frames for sample in samples])  # (B, K + 4, 3, S, S)
+        taus = torch.stack([sample.taus for sample in samples])  # (B, K)
+        flow = torch.stack([sample.flow for sample in samples], dim=1)  # (2, B, 2, h / 2, w / 2)
         has_before, has_after = rng.random(2) < recipe.context_share
         given = reduce(frames[:, [0, 1, -2, -1]].flatten(0, 1), (recipe.lr_size, recipe.lr_size))
         given = given.unflatten(0, (-1, 4))  # (B, 4, 3, h, w): before, first, second, after
@@ -122,23 +125,23 @@ class Sampler:
             given[:, 3] if has_after else None,
             frames[:, supervised].unbind(1),
             taus.unbind(1),
+            flow * (recipe.lr_size / hr_size / 2),
         )
 
-    def _sample(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
-        """Return (K + 4, 3, size, size) frames at times -1, 0, K within, 1 and 2, and those K times, (K,)."""
+    def _sample(self, rng: np.random.Generator, size: int) -> _Sample:
         from_still = self.stills and (not self.clips or rng.random() < self.recipe.still_share)
-        frames, taus = self._from_still(rng, size) if from_still else self._from_clip(rng, size)
+        frames, taus, flow = self._from_still(rng, size) if from_still else self._from_clip(rng, size)
         if rng.random() < 0.5:
-            frames = frames.flip(-1)
+            frames, flow = frames.flip(-1), flow.flip(-1) * flow.new_tensor([-1, 1]).view(2, 1, 1)
         if rng.random() < 0.5:
-            frames = frames.flip(-2)
+            frames, flow = frames.flip(-2), flow.flip(-2) * flow.new_tensor([1, -1]).view(2, 1, 1)
         if rng.random() < 0.5:
-            frames = frames.transpose(-1, -2)
+            frames, flow = frames.transpose(-1, -2), flow.transpose(-1, -2).flip(1)
         if rng.random() < 0.5:
-            frames, taus = frames.flip(0), 1 - taus.flip(0)
-        return frames, taus
+            frames, taus, flow = frames.flip(0), 1 - taus.flip(0), flow.flip(0)
+        return _Sample(frames, taus, flow)
 
-    def _from_clip(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
+    def _from_clip(self, rng: np.random.Generator, size: int) -> _Sample:
         """Real motion: frames of a clip, the crop drawn again a few times if nothing moves in it.
 
         Where the clip is too short for a frame beside the pair, the given frame stands in for it.
@@ -156,7 +159,12 @@ class Sampler:
             ]
             if np.abs(crops[1][::4, ::4].astype(np.float32) - crops[-2][::4, ::4]).mean() > 2:
                 break
-        return _to_tensor(_padded(np.stack(crops), size)), torch.tensor(inside, dtype=torch.float32) / gap
+        side = self.recipe.lr_size // 2
+        return _Sample(
+            _to_tensor(_padded(np.stack(crops), size)),
+            torch.tensor(inside, dtype=torch.float32) / gap,
+            torch.full((2, 2, side, side), math.nan),
+        )
 
     def _inside(self, rng: np.random.Generator, gap: int) -> list[int]:
         """Draw a gap's supervised frames: between the given ones, or any where those are not."""
@@ -165,19 +173,27 @@ class Sampler:
             return [int(frame) for frame in rng.integers(1, gap, size=count)]
         return [int(frame) for frame in rng.choice(gap + 1, size=count, replace=count > gap + 1)]
 
-    def _from_still(self, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
+    def _from_still(self, rng: np.random.Generator, size: int) -> _Sample:
         """Synthetic motion, exact at every time: up to three layers, each a photograph moving by itself."""
         taus = torch.from_numpy(rng.uniform(0.05, 0.95, size=self.recipe.instants)).float()
         times = torch.cat([torch.tensor([-1.0, 0.0]), taus, torch.tensor([1.0, 2.0])])
-        frames = self._moving_layer(rng, size, times)
+        # where the HR picture has its flow asked for: at the middle of every two by two LR pixels
+        places = (2 * torch.arange(self.recipe.lr_size // 2) + 1) * (size / self.recipe.lr_size) - 0.5
+        nearest = places.round().long()
+        motion = _Motion.draw(rng, times)
+        frames = self._moving_layer(rng, size, motion)
+        flow = motion.flow(places, size)
         for _ in range(int(rng.integers(0, MAX_LAYERS))):
-            layer = self._moving_layer(rng, size, times, masked=True)
+            motion = _Motion.draw(rng, times)
+            layer = self._moving_layer(rng, size, motion, masked=True)
             alpha = layer[:, 3:]
             frames = torch.cat([alpha * layer[:, :3] + (1 - alpha) * frames[:, :3]], dim=1)
-        return frames[:, :3].clamp(0, 1), taus
+            covered = alpha[[1, -2]][..., nearest, :][..., nearest] > 0.5
+            flow = torch.where(covered, motion.flow(places, size), flow)
+        return _Sample(frames[:, :3].clamp(0, 1), taus, flow)
 
     def _moving_layer(
-        self, rng: np.random.Generator, size: int, times: Tensor, *, masked: bool = False
+        self, rng: np.random.Generator, size: int, motion: _Motion, *, masked: bool = False
     ) -> Tensor:
         """Return (T, 3 or 4, size, size): a photograph in affine motion, with the mask that moves along."""
         extent = size + 2 * STILL_MARGIN_PX
@@ -185,10 +201,10 @@ class Sampler:
         crop = _to_tensor(_padded(shot.frames[:, top : top + extent, left : left + extent], extent))
         if masked:
             crop = torch.cat([crop, _blob(rng, extent)], dim=1)
-        grid = _motion_grid(rng, size, extent, times)
+        axis = torch.arange(size, dtype=torch.float32)
         moved = F.grid_sample(
-            crop.expand(len(times), -1, -1, -1),
-            grid,
+            crop.expand(len(motion.shift), -1, -1, -1),
+            motion.positions(axis, size) * (2 / extent),
             mode="bicubic",
             padding_mode="reflection",
             align_corners=False,
@@ -221,6 +237,14 @@ def degraded(window: Tensor, *seed: int) -> Tensor:
     from videoinr_cli.training.degradations import degrade  # needs PyAV, which clean training does not
 
     return degrade(window, np.random.default_rng(seed))
+
+
+class _Sample(NamedTuple):
+    """One pair with what it is supervised by."""
+
+    frames: Tensor  # (K + 4, 3, S, S) at times -1, 0, K within, 1 and 2
+    taus: Tensor  # (K,)
+    flow: Tensor  # (2, 2, h / 2, w / 2), HR px: to the pair's second frame and back; NaN where unknown
 
 
 class _Place(NamedTuple):
@@ -261,27 +285,50 @@ def _to_tensor(frames: Frames) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div_(255)
 
 
-def _motion_grid(rng: np.random.Generator, size: int, extent: int, times: Tensor) -> Tensor:
-    """Return (T, size, size, 2) grids for grid_sample of an `extent` crop: affine motion, accelerated."""
-    reach = STILL_REACH_PX * rng.beta(1.0, 2.5)  # slow motion is more common than fast
-    angle = rng.uniform(0, 2 * math.pi)
-    shift = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float32) * reach
-    rotation = rng.normal(0, 0.04) if rng.random() < 0.6 else 0.0
-    zoom = rng.normal(0, 0.05) if rng.random() < 0.6 else 0.0
-    acceleration = rng.normal(0, 0.1)
-    # the path is symmetric about the pair's middle, so that a crop reaches far on neither side
-    path = times - 0.5 + acceleration * times * (1 - times)
-    axis = torch.arange(size, dtype=torch.float32) - (size - 1) / 2
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    cos, sin = torch.cos(path * rotation), torch.sin(path * rotation)
-    grow = torch.exp(path * zoom)
-    moved_x = grow.view(-1, 1, 1) * (cos.view(-1, 1, 1) * x - sin.view(-1, 1, 1) * y) + (
-        path * shift[0]
-    ).view(-1, 1, 1)
-    moved_y = grow.view(-1, 1, 1) * (sin.view(-1, 1, 1) * x + cos.view(-1, 1, 1) * y) + (
-        path * shift[1]
-    ).view(-1, 1, 1)
-    return torch.stack([moved_x, moved_y], dim=-1) * (2 / extent)
+class _Motion(NamedTuple):
+    """An affine motion: where a point of the picture is in its photograph, at T times."""
+
+    turn: Tensor  # (T, 2, 2), rotation and enlargement
+    shift: Tensor  # (T, 2), HR px (x, y)
+
+    @staticmethod
+    def draw(rng: np.random.Generator, times: Tensor) -> _Motion:
+        """Draw a shift, a rotation and a zoom, slightly accelerated."""
+        reach = STILL_REACH_PX * rng.beta(1.0, 2.5)  # slow motion is more common than fast
+        angle = rng.uniform(0, 2 * math.pi)
+        shift = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float32) * reach
+        rotation = rng.normal(0, 0.04) if rng.random() < 0.6 else 0.0
+        zoom = rng.normal(0, 0.05) if rng.random() < 0.6 else 0.0
+        acceleration = rng.normal(0, 0.1)
+        # the path is symmetric about the pair's middle, so that a crop reaches far on neither side
+        path = times - 0.5 + acceleration * times * (1 - times)
+        cos, sin = torch.cos(path * rotation), torch.sin(path * rotation)
+        turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+        return _Motion(torch.exp(path * zoom).view(-1, 1, 1) * turn, path[:, None] * shift)
+
+    def positions(self, axis: Tensor, size: int) -> Tensor:
+        """Return (T, n, n, 2), HR px (x, y) from the photograph's middle: where points of the picture are.
+
+        Args:
+            axis: (n,) rows and columns of a picture of `size` pixels a side.
+        """
+        points = _grid(axis, size)
+        return points @ self.turn.transpose(1, 2)[:, None] + self.shift[:, None, None]
+
+    def flow(self, axis: Tensor, size: int) -> Tensor:
+        """Return (2, 2, n, n): from the pair's first frame to its second, HR px (x, y), and back."""
+        places = self.positions(axis, size)[[1, -2]]  # the first frame's and the second's
+        turn, shift = self.turn[[-2, 1]], self.shift[[-2, 1]]  # where the other one has them
+        back = torch.linalg.inv(turn).transpose(1, 2)
+        there: Tensor = (places - shift[:, None, None]) @ back[:, None]
+        return (there - _grid(axis, size)).permute(0, 3, 1, 2)
+
+
+def _grid(axis: Tensor, size: int) -> Tensor:
+    """Return (n, n, 2) points (x, y), from the middle of a picture of `size` pixels a side."""
+    centred = axis - (size - 1) / 2
+    y, x = torch.meshgrid(centred, centred, indexing="ij")
+    return torch.stack([x, y], dim=-1)
 
 
 def _blob(rng: np.random.Generator, extent: int) -> Tensor:

@@ -1,0 +1,83 @@
+"""Warping along optical flow, and flow made precise by what two frames show. Knows nothing of networks."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videoinr_cli.model.coords import gather_bilinear
+
+LUMA = (0.299, 0.587, 0.114)
+"""Of gamma-coded RGB, Rec. 601."""
+
+STIFFNESS = 1e-4
+"""What holds a flow where it was, in squared gradients of luma: 2.5 levels of 255 from pixel to pixel."""
+FARTHEST = 0.35
+"""How far a flow is moved along an axis at the most, in its pixels: a gradient tells of what is near."""
+
+
+def warp(features: Tensor, flow: Tensor) -> Tensor:
+    """Sample (B, C, h, w) features where (B, 2, h, w) flow leads, (dx, dy) in pixels of the same grid."""
+    height, width = features.shape[-2:]
+    y = torch.arange(height, device=flow.device, dtype=torch.float32)
+    x = torch.arange(width, device=flow.device, dtype=torch.float32)
+    # in float32: weights of half precision would place the samples hundredths of a pixel off
+    table = features.permute(0, 2, 3, 1).float()
+    rows, columns = flow[:, 1] + y[:, None], flow[:, 0] + x
+    warped = gather_bilinear(table, rows.flatten(1), columns.flatten(1), "border")
+    return warped.view(table.shape).to(features.dtype).permute(0, 3, 1, 2)
+
+
+def double(flow: Tensor) -> Tensor:
+    """Turn a flow into that of a grid twice as fine, in pixels of it."""
+    return 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def smooth_luma(rgb: Tensor) -> Tensor:
+    """Return the (B, 1, H, W) float32 luma of (B, 3, H, W) RGB that `refine_flow` compares.
+
+    Smoothed, because what is finer differs between frames by aliasing and noise, and bilinear sampling of it
+    would smooth it between pixels alone.
+    """
+    luma = (rgb * rgb.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return F.avg_pool2d(luma, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def refine_flow(here: Tensor, there: Tensor, flow: Tensor) -> Tensor:
+    """Find the flow that explains, around each point, how two frames differ (Lucas and Kanade, 1981).
+
+    One step of theirs, from a flow that may differ from point to point: of all constant flows the one of
+    least squares in a window of about ten by ten pixels, with the luma linear around where `flow` leads. What
+    has no texture keeps its flow.
+
+    Args:
+        here, there: (B, 1, H, W) float32 luma, see `smooth_luma`; H and W are even.
+        flow: (B, 2, H / 2, W / 2) float32 from here to there, (dx, dy) in pixels of that grid.
+
+    Returns:
+        (B, 2, H / 2, W / 2), moved by `FARTHEST` at the most.
+    """
+    fine = double(flow)
+    warped = warp(there, fine)
+    padded = F.pad((here + warped) / 2, (1, 1, 1, 1), mode="replicate")
+    along_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    along_y = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    u, v = fine.split(1, dim=1)
+    wanted = along_x * u + along_y * v - (warped - here)
+    sums = torch.cat(
+        [
+            along_x.square() + STIFFNESS,
+            along_x * along_y,
+            along_y.square() + STIFFNESS,
+            along_x * wanted + STIFFNESS * u,
+            along_y * wanted + STIFFNESS * v,
+        ],
+        dim=1,
+    )
+    sums = F.avg_pool2d(sums, 2)
+    for _ in range(2):  # twice: a window that fades towards its border
+        sums = F.avg_pool2d(sums, 3, stride=1, padding=1, count_include_pad=False)
+    xx, xy, yy, x, y = sums.split(1, dim=1)
+    solved: Tensor = torch.cat([yy * x - xy * y, xx * y - xy * x], dim=1) / (xx * yy - xy.square())
+    return flow + (solved / 2 - flow).clamp(-FARTHEST, FARTHEST)
