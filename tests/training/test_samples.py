@@ -136,7 +136,7 @@ def smooth_still(side: int = 200) -> Shot:
 def test_flow_leads_from_each_frame_of_a_pair_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """However the sample was flipped, transposed and turned around in time; the border may lead outside."""
     monkeypatch.setattr("videoinr_cli.training.samples.MAX_LAYERS", 1)
-    monkeypatch.setattr("videoinr_cli.training.samples.STILL_REACH_PX", 10)
+    monkeypatch.setattr("videoinr_cli.training.synthetic.REACH_PX", 10)
     recipe = dataclasses.replace(RECIPE, lr_size=32, batch_size=8)
     sampler = Sampler([smooth_still()], recipe, seed=0)
     for step in range(4):

@@ -20,13 +20,12 @@ from torch import Tensor
 from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.training.footage import Frames, Shot
+from videoinr_cli.training.synthetic import AffineMotion, blob
 
 FloatArray = npt.NDArray[np.floating]
 
-STILL_REACH_PX = 32
-"""How far synthetic motion moves a crop at the most, HR pixels, from one frame to the next."""
 STILL_MARGIN_PX = 56
-"""What a crop has around it to move in; three times the reach in all, and some of it is reflected."""
+"""What a crop has around it to move in; three times `REACH_PX` in all, and some of it is reflected."""
 MAX_LAYERS = 3
 
 
@@ -180,27 +179,27 @@ class Sampler:
         # where the HR picture has its flow asked for: at the middle of every two by two LR pixels
         places = (2 * torch.arange(self.recipe.lr_size // 2) + 1) * (size / self.recipe.lr_size) - 0.5
         nearest = places.round().long()
-        motion = _Motion.draw(rng, times)
+        motion = AffineMotion.draw(rng, times)
         frames = self._moving_layer(rng, size, motion)
-        flow = motion.flow(places, size)
+        flow = _flow_of_pair(motion, places, size)
         for _ in range(int(rng.integers(0, MAX_LAYERS))):
-            motion = _Motion.draw(rng, times)
+            motion = AffineMotion.draw(rng, times)
             layer = self._moving_layer(rng, size, motion, masked=True)
             alpha = layer[:, 3:]
             frames = torch.cat([alpha * layer[:, :3] + (1 - alpha) * frames[:, :3]], dim=1)
             covered = alpha[[1, -2]][..., nearest, :][..., nearest] > 0.5
-            flow = torch.where(covered, motion.flow(places, size), flow)
+            flow = torch.where(covered, _flow_of_pair(motion, places, size), flow)
         return _Sample(frames[:, :3].clamp(0, 1), taus, flow)
 
     def _moving_layer(
-        self, rng: np.random.Generator, size: int, motion: _Motion, *, masked: bool = False
+        self, rng: np.random.Generator, size: int, motion: AffineMotion, *, masked: bool = False
     ) -> Tensor:
         """Return (T, 3 or 4, size, size): a photograph in affine motion, with the mask that moves along."""
         extent = size + 2 * STILL_MARGIN_PX
         shot, _, top, left = self._place(rng, self.stills, None, extent)
         crop = _to_tensor(_padded(shot.frames[:, top : top + extent, left : left + extent], extent))
         if masked:
-            crop = torch.cat([crop, _blob(rng, extent)], dim=1)
+            crop = torch.cat([crop, blob(rng, extent)], dim=1)
         axis = torch.arange(size, dtype=torch.float32)
         moved = F.grid_sample(
             crop.expand(len(motion.shift), -1, -1, -1),
@@ -230,6 +229,11 @@ class Sampler:
         ]
         detail = np.array([_detail(place.crop(size)) for place in places]) ** 2 + 1
         return places[rng.choice(len(places), p=detail / detail.sum())]
+
+
+def _flow_of_pair(motion: AffineMotion, places: Tensor, size: int) -> Tensor:
+    """Return (2, 2, n, n): the flow at times 0 and 1 of a window to the other one of these."""
+    return torch.stack([motion.flow(here, there, places, size) for here, there in ((1, -2), (-2, 1))])
 
 
 def degraded(window: Tensor, *seed: int) -> Tensor:
@@ -283,58 +287,3 @@ def _padded(frames: Frames, size: int) -> Frames:
 def _to_tensor(frames: Frames) -> Tensor:
     """(N, H, W, 3) uint8 to (N, 3, H, W) float32 in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div_(255)
-
-
-class _Motion(NamedTuple):
-    """An affine motion: where a point of the picture is in its photograph, at T times."""
-
-    turn: Tensor  # (T, 2, 2), rotation and enlargement
-    shift: Tensor  # (T, 2), HR px (x, y)
-
-    @staticmethod
-    def draw(rng: np.random.Generator, times: Tensor) -> _Motion:
-        """Draw a shift, a rotation and a zoom, slightly accelerated."""
-        reach = STILL_REACH_PX * rng.beta(1.0, 2.5)  # slow motion is more common than fast
-        angle = rng.uniform(0, 2 * math.pi)
-        shift = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float32) * reach
-        rotation = rng.normal(0, 0.04) if rng.random() < 0.6 else 0.0
-        zoom = rng.normal(0, 0.05) if rng.random() < 0.6 else 0.0
-        acceleration = rng.normal(0, 0.1)
-        # the path is symmetric about the pair's middle, so that a crop reaches far on neither side
-        path = times - 0.5 + acceleration * times * (1 - times)
-        cos, sin = torch.cos(path * rotation), torch.sin(path * rotation)
-        turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
-        return _Motion(torch.exp(path * zoom).view(-1, 1, 1) * turn, path[:, None] * shift)
-
-    def positions(self, axis: Tensor, size: int) -> Tensor:
-        """Return (T, n, n, 2), HR px (x, y) from the photograph's middle: where points of the picture are.
-
-        Args:
-            axis: (n,) rows and columns of a picture of `size` pixels a side.
-        """
-        points = _grid(axis, size)
-        return points @ self.turn.transpose(1, 2)[:, None] + self.shift[:, None, None]
-
-    def flow(self, axis: Tensor, size: int) -> Tensor:
-        """Return (2, 2, n, n): from the pair's first frame to its second, HR px (x, y), and back."""
-        places = self.positions(axis, size)[[1, -2]]  # the first frame's and the second's
-        turn, shift = self.turn[[-2, 1]], self.shift[[-2, 1]]  # where the other one has them
-        back = torch.linalg.inv(turn).transpose(1, 2)
-        there: Tensor = (places - shift[:, None, None]) @ back[:, None]
-        return (there - _grid(axis, size)).permute(0, 3, 1, 2)
-
-
-def _grid(axis: Tensor, size: int) -> Tensor:
-    """Return (n, n, 2) points (x, y), from the middle of a picture of `size` pixels a side."""
-    centred = axis - (size - 1) / 2
-    y, x = torch.meshgrid(centred, centred, indexing="ij")
-    return torch.stack([x, y], dim=-1)
-
-
-def _blob(rng: np.random.Generator, extent: int) -> Tensor:
-    """Return a (1, 1, extent, extent) mask in [0, 1]: the inside of a random smooth outline."""
-    cells = int(rng.integers(3, 7))
-    noise = torch.from_numpy(rng.standard_normal((1, 1, cells, cells)).astype(np.float32))
-    smooth = F.interpolate(noise, size=(extent, extent), mode="bicubic", align_corners=False)
-    sharpness = float(rng.uniform(4, 60)) * extent / (128 * cells) * 4
-    return torch.sigmoid(sharpness * (smooth - float(rng.uniform(-0.3, 0.6))))

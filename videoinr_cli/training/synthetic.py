@@ -1,0 +1,72 @@
+"""Synthetic motion: where a photograph is at any time, the flow that follows, and outlines for layers."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+REACH_PX = 32
+"""How far a photograph moves at the most, HR pixels, from one frame to the next."""
+
+
+class AffineMotion(NamedTuple):
+    """An affine motion: where a point of the picture is in its photograph, at T times."""
+
+    turn: Tensor  # (T, 2, 2), rotation and enlargement
+    shift: Tensor  # (T, 2), HR px (x, y)
+
+    @staticmethod
+    def draw(rng: np.random.Generator, times: Tensor) -> AffineMotion:
+        """Draw a shift, a rotation and a zoom, slightly accelerated."""
+        reach = REACH_PX * rng.beta(1.0, 2.5)  # slow motion is more common than fast
+        angle = rng.uniform(0, 2 * math.pi)
+        shift = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float32) * reach
+        rotation = rng.normal(0, 0.04) if rng.random() < 0.6 else 0.0
+        zoom = rng.normal(0, 0.05) if rng.random() < 0.6 else 0.0
+        acceleration = rng.normal(0, 0.1)
+        # the path is symmetric about the pair's middle, so that a crop reaches far on neither side
+        path = times - 0.5 + acceleration * times * (1 - times)
+        cos, sin = torch.cos(path * rotation), torch.sin(path * rotation)
+        turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+        return AffineMotion(torch.exp(path * zoom).view(-1, 1, 1) * turn, path[:, None] * shift)
+
+    def positions(self, axis: Tensor, size: int) -> Tensor:
+        """Return (T, n, n, 2), HR px (x, y) from the photograph's middle: where points of the picture are.
+
+        Args:
+            axis: (n,) rows and columns of a picture of `size` pixels a side.
+        """
+        points = _grid(axis, size)
+        return points @ self.turn.transpose(1, 2)[:, None] + self.shift[:, None, None]
+
+    def flow(self, here: int, there: int, axis: Tensor, size: int) -> Tensor:
+        """Return (2, n, n), HR px (x, y): how far points of the picture at time `here` are moved until `there`.
+
+        Args:
+            here, there: which of the T times.
+            axis: as for `positions`.
+        """
+        back = torch.linalg.inv(self.turn[there])
+        moved: Tensor = (self.positions(axis, size)[here] - self.shift[there]) @ back.T
+        return (moved - _grid(axis, size)).permute(2, 0, 1)
+
+
+def _grid(axis: Tensor, size: int) -> Tensor:
+    """Return (n, n, 2) points (x, y), from the middle of a picture of `size` pixels a side."""
+    centred = axis - (size - 1) / 2
+    y, x = torch.meshgrid(centred, centred, indexing="ij")
+    return torch.stack([x, y], dim=-1)
+
+
+def blob(rng: np.random.Generator, extent: int) -> Tensor:
+    """Return a (1, 1, extent, extent) mask in [0, 1]: the inside of a random smooth outline."""
+    cells = int(rng.integers(3, 7))
+    noise = torch.from_numpy(rng.standard_normal((1, 1, cells, cells)).astype(np.float32))
+    smooth = F.interpolate(noise, size=(extent, extent), mode="bicubic", align_corners=False)
+    sharpness = float(rng.uniform(4, 60)) * extent / (128 * cells) * 4
+    return torch.sigmoid(sharpness * (smooth - float(rng.uniform(-0.3, 0.6))))
