@@ -45,7 +45,7 @@ class AffineMotion(NamedTuple):
         return points @ self.turn.transpose(1, 2)[:, None] + self.shift[:, None, None]
 
     def flow(self, here: int, there: int, axis: Tensor, size: int) -> Tensor:
-        """Return (2, n, n), HR px (x, y): how far points of the picture at time `here` are moved until `there`.
+        """Return (2, n, n), HR px (x, y): how far points of the picture move from time `here` until `there`.
 
         Args:
             here, there: which of the T times.
