@@ -73,7 +73,7 @@ class FastConfig(ModelConfig):
     field_channels: int = 32  # channels of the spatial field, three of them RGB
     field_upsample: int = 2  # samples of the spatial field per LR pixel and axis
     motion_channels: int = 32  # features of the temporal network at LR
-    decoder_channels: int = 64  # hidden width of the RGB decoder
+    decoder_channels: int = 48  # hidden width of the RGB decoder
     scale_limit: float = 5.0  # largest enlargement trained on; the decoder takes any larger one for it
 
 
