@@ -210,8 +210,8 @@ class Encoder(nn.Module):
             place = torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)
             phase = self.phase(place.contiguous(memory_format=torch.channels_last))
             fused.append(F.relu((here + there).add_(phase), inplace=True))
-        # of two, a mean in which each counts by itself: who has much to say is not silenced by who has little,
-        # and what one frame beside it is worth does not depend on whether there is another
+        # of two, a contraharmonic mean: what has much to say is not silenced by what has little, and what one
+        # frame beside it is worth does not depend on whether there is another
         evidence = fused[0]
         if len(fused) == 2:
             total = (fused[0] + fused[1]).clamp_(min=SMALLEST_EVIDENCE)
