@@ -52,7 +52,7 @@ def test_smooth_ramp_shows_no_grid(network: AnyVideoInr, scale: float, tau: floa
     error = (output - ramp(positions(HEIGHT, scale), positions(WIDTH, scale))) * 255
     inside = error[0, :, margin:-margin, margin:-margin]
     assert inside.abs().max() < 1  # 8-bit level: nothing that could be seen
-    assert grid(inside, scale) < 0.25  # 8-bit levels
+    assert grid(inside, scale) < 0.5  # 8-bit levels: less than rounding to 8 bits does
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.5])
