@@ -52,7 +52,8 @@ def test_smooth_ramp_shows_no_grid(network: AnyVideoInr, scale: float, tau: floa
     error = (output - ramp(positions(HEIGHT, scale), positions(WIDTH, scale))) * 255
     inside = error[0, :, margin:-margin, margin:-margin]
     assert inside.abs().max() < 1  # 8-bit level: nothing that could be seen
-    assert grid(inside, scale) < 0.5  # 8-bit levels: less than rounding to 8 bits does
+    # 8-bit levels; between frames at x1.5 there is more, see weights/README.md: less than rounding makes
+    assert grid(inside, scale) < (0.5 if (scale, tau) == (1.5, 0.5) else 0.25)
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.5])
