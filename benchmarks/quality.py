@@ -4,9 +4,10 @@
     python benchmarks/quality.py VID4_DIR --sweep --write README.md
 
 VID4_DIR holds calendar, city, foliage and walk, each a folder of pictures or a lossless video. Space x4 and
-every second frame given; with --sweep also other scales and rates, steadiness over time, and the papers'
-protocol that withholds the frames beside a pair. --write puts the tables between the markers
-``<!-- quality -->``, ``<!-- sweep -->``, ``<!-- pairs -->`` and ``<!-- steadiness -->`` of Markdown files.
+every second frame given; with --sweep also other scales and rates, fast motion, steadiness over time, and the
+papers' protocol that withholds the frames beside a pair. --write puts the tables between the markers
+``<!-- quality -->``, ``<!-- sweep -->``, ``<!-- reach -->``, ``<!-- pairs -->`` and ``<!-- steadiness -->`` of
+Markdown files.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from tables import write_tables
 
 from videoinr_cli.evaluation.baselines import make_baseline
@@ -23,6 +25,7 @@ from videoinr_cli.evaluation.clips import Clip, find_clips
 from videoinr_cli.evaluation.measure import Result, evaluate
 from videoinr_cli.evaluation.methods import Method, ModelMethod
 from videoinr_cli.evaluation.protocols import DEFAULT_BASELINES, Protocol
+from videoinr_cli.evaluation.reach import SPEEDS_PX, measure_reach
 from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_table, summary_table
 from videoinr_cli.evaluation.steadiness import Steadiness, mean_steadiness, measure_steadiness
 from videoinr_cli.options import DEFAULT_WEIGHTS
@@ -56,6 +59,7 @@ def main() -> None:
         )
         alone = Protocol(max_frames=arguments.max_frames, context="pairs")
         tables["pairs"] = clip_table(measure(models, clips, alone))
+        tables["reach"] = reach_table({method.name: reach(method, clips) for method in methods})
         tables["steadiness"] = steadiness_table([steadiness(method, clips) for method in methods])
     print("\n\n".join(tables.values()))
     for path in arguments.write:
@@ -75,6 +79,19 @@ def steadiness(method: Method, clips: Sequence[Clip]) -> Steadiness:
     print(f"steadiness: {method.name}", file=sys.stderr)
     pictures = [next(clip.frames()) for clip in clips]
     return mean_steadiness([measure_steadiness(method, picture, Protocol()) for picture in pictures])
+
+
+def reach(method: Method, clips: Sequence[Clip]) -> list[float]:
+    """Measure pans of every clip's first picture."""
+    print(f"fast motion: {method.name}", file=sys.stderr)
+    return list(np.mean([measure_reach(method, next(clip.frames())) for clip in clips], axis=0))
+
+
+def reach_table(measured: dict[str, list[float]]) -> str:
+    """Return the in-between PSNR at each speed, a row for each method."""
+    rows = [["PSNR-Y in dB, between", *(f"{speed} px" for speed in SPEEDS_PX)]]
+    rows += [[name, *(f"{value:.2f}" for value in values)] for name, values in measured.items()]
+    return markdown(rows)
 
 
 def sweep_table(sweep: Sequence[Sequence[Result]]) -> str:

@@ -14,6 +14,7 @@ from videoinr_cli.evaluation.baselines import PerFrame
 from videoinr_cli.evaluation.methods import ModelMethod
 from videoinr_cli.evaluation.metrics import LUMA_WEIGHTS, psnr
 from videoinr_cli.evaluation.protocols import Protocol
+from videoinr_cli.evaluation.reach import measure_reach
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.evaluation.steadiness import NOISE_LEVELS, measure_steadiness
 from videoinr_cli.model import AnyVideoInr
@@ -137,6 +138,19 @@ def test_steadier_than_blending(network: AnyVideoInr) -> None:
     change_levels = noise_levels * 2 / math.sqrt(math.pi)  # mean, from one given frame to the next
     assert ours.flicker_levels < 1.1 * change_levels
     assert ours.border_gain > -3  # dB; a pan brings in at the edges what only one frame shows
+
+
+@pytest.mark.parametrize("speed_px", [1, 8, 16, 24])
+def test_fast_motion_is_followed(network: AnyVideoInr, speed_px: int) -> None:
+    generator = torch.Generator().manual_seed(2)
+    octaves = [
+        F.interpolate(torch.rand(1, 3, 200 // size, 800 // size, generator=generator), (200, 800), mode="bicubic")
+        for size in (4, 10, 25, 50)
+    ]
+    picture = torch.stack(octaves).mean(dim=0)[0].clamp(0, 1)
+    (ours,) = measure_reach(ModelMethod("ours", network), picture, [speed_px])
+    (blend,) = measure_reach(PerFrame("bicubic", "blend"), picture, [speed_px])
+    assert ours > blend + 6  # dB
 
 
 @pytest.mark.parametrize("scale", [2.0, 3.5, 4.0])

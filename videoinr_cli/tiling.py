@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from videoinr_cli.options import MIN_TILE_PX
 
-ALIGNMENT_PX = 8
-"""Tiles begin at multiples of this, so that the networks' coarser grids (1/8 of the LR size, at most) lie in
+ALIGNMENT_PX = 32
+"""Tiles begin at multiples of this, so that the networks' coarser grids (1/32 of the LR size, at most) lie in
 a tile as they do in the whole picture."""
 
 BLEND_PX = 8

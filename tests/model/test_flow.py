@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.evaluation.resample import reduce
-from videoinr_cli.model.flow import FARTHEST, double, refine_flow, smooth_luma, warp
+from videoinr_cli.model.flow import FARTHEST, compare, double, refine_flow, smooth_luma, warp
 
 
 def pan(dx: int, dy: int, side: int = 48) -> tuple[Tensor, Tensor]:
@@ -44,6 +44,21 @@ def test_refining_moves_a_flow_by_no_more_than_what_is_near() -> None:
     refined = refine_flow(first, second, flow)
     assert refined.isfinite().all()
     assert (refined - flow).abs().max() <= FARTHEST + 1e-6
+
+
+def test_comparing_finds_where_a_point_has_moved() -> None:
+    features = torch.randn(2, 8, 10, 12, generator=torch.Generator().manual_seed(4))
+    moved = torch.roll(features, shifts=(2, -3), dims=(2, 3)) * 5  # how strong features are does not count
+    likeness = compare(features, moved, reach=3)
+    assert likeness.shape == (2, 49, 10, 12)
+    inside = likeness[:, :, 3:-3, 3:-3]
+    assert (inside.argmax(dim=1) == (2 + 3) * 7 + (-3 + 3)).all()
+    torch.testing.assert_close(inside.amax(dim=1), torch.ones(2, 4, 6))
+
+
+def test_comparing_finds_nothing_outside_of_the_picture() -> None:
+    likeness = compare(torch.ones(1, 4, 5, 5), torch.ones(1, 4, 5, 5), reach=1)
+    assert (likeness[0, :3, 0] == 0).all()  # upwards, from the uppermost row
 
 
 def test_doubling_keeps_where_a_flow_leads() -> None:

@@ -25,11 +25,18 @@ from videoinr_cli.model.coords import (
     interleaved,
     pixel_positions,
 )
-from videoinr_cli.model.flow import double, refine_flow, smooth_luma, warp
+from videoinr_cli.model.flow import compare, double, refine_flow, smooth_luma, warp
 from videoinr_cli.model.network import Encoding, Footprint, PairEncoding, VideoInr, Window
 
 PYRAMID_STRIDE = 8
-"""Frames are padded to a multiple of this: motion is first estimated at 1/8 of the LR size."""
+"""Frames are padded to a multiple of this, and on the levels above it the last row and column may stand for
+fewer pixels."""
+
+POOLED_LEVELS = 2
+"""Of the pyramid, above 1/8: motion is first estimated at 1/32 of the LR size."""
+
+COARSE_REACH = 3
+"""How far around each point frames are compared from 1/32 to 1/8, in pixels there: 96 to 24 at LR."""
 
 SMALLEST_EVIDENCE = 1e-3
 """Below it what two frames say is faded out instead of being weighed."""
@@ -46,7 +53,7 @@ class FastFrame(Encoding):
     rgb: Tensor  # (B, 3, H, W)
     luma: Tensor  # (B, 1, H, W), see `smooth_luma`
     features: Tensor  # (B, C, H, W)
-    pyramid: tuple[Tensor, ...]  # (B, P, H / 2, W / 2), then 1/4 and 1/8
+    pyramid: tuple[Tensor, ...]  # (B, P, H / 2, W / 2), then 1/4 and so on to 1/32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,6 +63,7 @@ class FastMotion:
     first: FastFrame
     second: FastFrame
     flow: Tensor  # (2B, 2, H / 2, W / 2), float32, (dx, dy) in pixels of that grid: to the other frame
+    coarse_flows: tuple[Tensor, ...]  # from 1/4 to 1/32, in pixels of each grid: what it was refined from
     hidden: Tensor  # (2B, P, H / 2, W / 2): the features it was read from
 
     def seen_from(self, frame: FastFrame) -> tuple[FastFrame, Tensor]:
@@ -93,6 +101,7 @@ class FastPair(PairEncoding):
     field: Tensor  # (2B, u H, u W, D): the spatial field as the decoder sums it up, see `Decoder`
     rgb: Tensor  # (2B, u H, u W, 4), float32: RGB and a channel of zeros
     flow: Tensor  # (2B, 2, H / 2, W / 2), float32: see `FastMotion`
+    coarse_flows: tuple[Tensor, ...]  # likewise
     coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant
     fine_motion: Tensor  # (2B, M / 2, H, W): the same at full LR resolution
 
@@ -112,10 +121,10 @@ class FastInstant:
 class ResidualBlock(nn.Module):
     """x + conv(relu(conv(x))), without normalisation, as in EDSR (Lim et al., 2017)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = _start_small(nn.Conv2d(channels, channels, 3, padding=1))
+        self.conv1 = nn.Conv2d(channels, hidden, 3, padding=1)
+        self.conv2 = _start_small(nn.Conv2d(hidden, channels, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         residual: Tensor = self.conv2(F.relu(self.conv1(x)))
@@ -123,12 +132,19 @@ class ResidualBlock(nn.Module):
 
 
 class FlowEstimator(nn.Module):
-    """Refine the flow to the other frame at one level of the pyramid, by warping (as SPyNet does)."""
+    """Refine the flow to the other frame at one level of the pyramid, by warping (as SPyNet does).
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        reach: how far around each point the other frame is compared with it, in pixels of this level (the
+            cost volume of PWC-Net); 0: it is not.
+    """
+
+    def __init__(self, channels: int, reach: int = 0) -> None:
         super().__init__()
+        self.reach = reach
+        compared = (2 * reach + 1) ** 2 if reach else 0
         self.layers = nn.Sequential(
-            nn.Conv2d(2 * channels + 2, channels, 3, padding=1),
+            nn.Conv2d(2 * channels + 2 + compared, channels, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.ReLU(),
@@ -139,7 +155,9 @@ class FlowEstimator(nn.Module):
 
     def forward(self, here: Tensor, there: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         """Return the refined flow, (B, 2, h, w) float32, and the features it was read from, (B, P, h, w)."""
-        hidden = self.layers(_concatenate(here, warp(there, flow), flow))
+        there = warp(there, flow)
+        compared = [compare(here, there, self.reach)] if self.reach else []
+        hidden = self.layers(_concatenate(here, there, flow, *compared))
         return flow + self.flow(hidden).float(), hidden
 
 
@@ -150,7 +168,9 @@ class Encoder(nn.Module):
         super().__init__()
         channels, levels = config.channels, config.pyramid_channels
         self.stem = nn.Conv2d(RGB, channels, 3, padding=1)
-        self.frame_trunk = nn.Sequential(*(ResidualBlock(channels) for _ in range(config.frame_blocks)))
+        self.frame_trunk = nn.Sequential(
+            *(ResidualBlock(channels, config.frame_block_channels) for _ in range(config.frame_blocks))
+        )
         self.pyramid = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(channels if level == 0 else levels, levels, 4, stride=2, padding=1),
@@ -160,11 +180,13 @@ class Encoder(nn.Module):
             )
             for level in range(3)
         )
-        self.flow_estimators = nn.ModuleList(FlowEstimator(levels) for _ in range(3))
+        self.flow_estimators = nn.ModuleList(FlowEstimator(levels, reach) for reach in (0, 0, COARSE_REACH))
         self.fusion = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.phase = nn.Conv2d(4, channels, 3, padding=1, bias=False)
         nn.init.zeros_(self.phase.weight)
-        self.fused_trunk = nn.Sequential(*(ResidualBlock(channels) for _ in range(config.fused_blocks)))
+        self.fused_trunk = nn.Sequential(
+            *(ResidualBlock(channels, channels) for _ in range(config.fused_blocks))
+        )
 
     def frame(self, rgb: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return (B, C, H, W) features and their pyramid for (B, 3, H, W) RGB."""
@@ -172,26 +194,28 @@ class Encoder(nn.Module):
         levels = [features]
         for reduce in self.pyramid:
             levels.append(reduce(levels[-1]))
+        for _ in range(POOLED_LEVELS):
+            levels.append(F.avg_pool2d(levels[-1], 2, ceil_mode=True))
         return features, tuple(levels[1:])
 
     def motion(self, first: FastFrame, second: FastFrame) -> FastMotion:
         """Estimate the motion between two frames, both ways at once, from coarse to fine."""
-        flow: Tensor | None = None
-        hidden = first.features
-        for level in (2, 1, 0):
-            here, there = _both_sides(first.pyramid[level], second.pyramid[level])
-            flow = (
-                here.new_zeros(here.shape[0], 2, *here.shape[2:], dtype=torch.float32)
-                if flow is None
-                else double(flow)
-            )
-            flow, hidden = self.flow_estimators[level](here, there, flow)
-        assert flow is not None
+        coarsest = first.pyramid[-1]
+        flow = coarsest.new_zeros(2 * coarsest.shape[0], 2, *coarsest.shape[2:], dtype=torch.float32)
+        flows: list[Tensor] = []
+        for level, sides in reversed(list(enumerate(zip(first.pyramid, second.pyramid, strict=True)))):
+            here, there = _both_sides(*sides)
+            if flows:
+                flow = double(flow)[..., : here.shape[2], : here.shape[3]]
+            # pooled levels are as the one below them seen from afar: one estimator serves all of these
+            estimator = self.flow_estimators[min(level, len(self.flow_estimators) - 1)]
+            flow, hidden = estimator(here, there, flow)
+            flows.insert(0, flow)
         with torch.no_grad():
             refined = refine_flow(*_both_sides(first.luma, second.luma), flow)
         # for gradients as if nothing had been refined: a solution hardly depends on where it was looked for
         flow = flow + (refined - flow).detach() if flow.requires_grad else refined
-        return FastMotion(first, second, flow, hidden)
+        return FastMotion(first, second, flow, tuple(flows[1:]), hidden)
 
     def fuse(self, frame: FastFrame, motions: Sequence[FastMotion]) -> Tensor:
         """Return a frame's features, (B, C, H, W), fused with those of the frames that `motions` lead to.
@@ -411,6 +435,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             field=hidden_field,
             rgb=torch.cat([view.rgb for view in views]),
             flow=motion.flow,
+            coarse_flows=motion.coarse_flows,
             coarse_motion=coarse_motion,
             fine_motion=fine_motion,
         )
@@ -429,8 +454,8 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         field, rgb = self.spatial(features, frame.rgb)
         return FastView(frame, beside, field, rgb, features)
 
-    def flow_between(self, pair: FastPair) -> Tensor:
-        return pair.flow
+    def flows_between(self, pair: FastPair) -> Sequence[Tensor]:
+        return pair.flow, *pair.coarse_flows
 
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
@@ -472,13 +497,13 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
     def footprint(self) -> Footprint:
         """See `VideoInr.footprint`.
 
-        What is kept and what a pair holds is counted, and measures the same (2.2 and 1.9 KB per pixel as
+        What is kept and what a pair holds is counted, and measures the same (2.1 and 1.3 KB per pixel as
         embedded, float32). Temporaries are measured in the process's resident memory on a CPU: while a pair
-        is encoded, 6.4 to 7.5 KB beyond what is kept; the temporal network at LR, 1.2 KB.
+        is encoded, 4.9 to 5.3 KB beyond what is kept; the temporal network at LR, 0.6 KB.
         """
         config, fine = self.config, self.config.field_upsample**2
-        frame = RGB + 1 + config.channels + config.pyramid_channels * (1 / 4 + 1 / 16 + 1 / 64)
-        motion = (2 * 2 + 2 * config.pyramid_channels) / 4
+        frame = RGB + 1 + config.channels + config.pyramid_channels / 3  # 1/4 and 1/16 and so on
+        motion = 2 * 2 / 3 + 2 * config.pyramid_channels / 4
         view = (config.field_channels + 4) * fine + config.channels
         pair = 2 * (config.decoder_channels + 4) * fine + 1.5 * config.motion_channels
         # in half precision, about half of it: the rest are flows, colours and what sums them up

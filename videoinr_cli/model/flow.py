@@ -29,6 +29,25 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
     return warped.view(table.shape).to(features.dtype).permute(0, 3, 1, 2)
 
 
+def compare(here: Tensor, there: Tensor, reach: int) -> Tensor:
+    """Return how alike features are that lie apart by up to `reach` pixels along both axes.
+
+    The cosine between the (B, C, h, w) features of each point `here` and of all points around it in `there`:
+    (B, (2 reach + 1)^2, h, w), upper left first, 0 outside of the picture (cost volume, Sun et al., 2018).
+    """
+    height, width = here.shape[-2:]
+    here = F.normalize(here.float(), dim=1)
+    there = F.pad(F.normalize(there.float(), dim=1), (reach, reach, reach, reach))
+    return torch.stack(
+        [
+            (here * there[..., top : top + height, left : left + width]).sum(1)
+            for top in range(2 * reach + 1)
+            for left in range(2 * reach + 1)
+        ],
+        dim=1,
+    )
+
+
 def double(flow: Tensor) -> Tensor:
     """Turn a flow into that of a grid twice as fine, in pixels of it."""
     return 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)

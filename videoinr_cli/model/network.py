@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
@@ -180,14 +180,14 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
             carry: of the encoding of the pair before; what applies is taken over instead of computed again.
         """
 
-    def flow_between(self, pair: PairT) -> Tensor | None:
+    def flows_between(self, pair: PairT) -> Sequence[Tensor]:
         """Return the flow from a pair's first frame to its second and back, if the network estimates it.
 
         Returns:
-            (2B, 2, h / 2, w / 2) or a little more, since frames are padded: (dx, dy) in pixels of that grid,
-            half as fine as the frames.
+            What is used, then what it was refined from: (2B, 2, h / 2, w / 2), then at 1/4 and so on, or a
+            little more, since frames are padded. (dx, dy) in pixels of each one's own grid.
         """
-        return None
+        return ()
 
     @abc.abstractmethod
     def prepare_instant(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -28,11 +29,11 @@ from videoinr_cli.training.distributed import ALONE, Team
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.samples import Batch, Sampler, degraded
 
-CHARBONNIER_EPSILON = 3e-2
 FLOW_EPSILON = 0.05
 """Pixels of the flow's grid."""
 FLOW_SHARE = 0.02
 """Of the flow's mean error, in its pixels, in the loss."""
+CHARBONNIER_EPSILON = 3e-2
 """Rounds the corner of the absolute difference: sqrt(d^2 + eps^2) (Lai et al., 2017). Below it (8 of 255
 levels) errors count by their square, as PSNR counts them; above, an occlusion does not outweigh the rest."""
 PREFETCHED_BATCHES = 4
@@ -193,8 +194,9 @@ class BatchLoss(torch.nn.Module):
 def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = CHARBONNIER_EPSILON) -> Tensor:
     """Return the mean Charbonnier loss over a batch's supervised instants, and the flow's where it is known.
 
-    Pictures alone hardly teach the flow between given frames. It stayed a third of a pixel off, and a network
-    that fuses frames along such a flow does not learn what an exact one would show.
+    Pictures alone hardly teach the flow between given frames. It stayed a third of a pixel off, a network that
+    fuses frames along such a flow does not learn what an exact one would show, and coarse levels that are not
+    told what to find die: all their units fall silent, and with them what moves far.
     """
     with torch.no_grad():  # frames beside the pair are encoded as its own are, which is where that is learnt
         before, after = (
@@ -210,8 +212,12 @@ def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = CHARBONNIER_EP
         difference = model.query(instant, window) - target
         losses.append((difference.square() + epsilon**2).sqrt().mean())
     loss = torch.stack(losses).mean()
-    flow = model.flow_between(pair)
-    return loss if flow is None else loss + FLOW_SHARE * _flow_error(flow, batch.flow.flatten(0, 1))
+    known = batch.flow.flatten(0, 1)
+    errors = []
+    for flow in model.flows_between(pair):
+        errors.append(_flow_error(flow, known))
+        known = F.avg_pool2d(known, 2) / 2
+    return loss + FLOW_SHARE * torch.stack(errors).sum() if errors else loss
 
 
 def _flow_error(flow: Tensor, target: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-REACH_PX = 32
+REACH_PX = 96
 """How far a photograph moves at the most, HR pixels, from one frame to the next."""
 
 
@@ -23,7 +23,7 @@ class AffineMotion(NamedTuple):
     @staticmethod
     def draw(rng: np.random.Generator, times: Tensor) -> AffineMotion:
         """Draw a shift, a rotation and a zoom, slightly accelerated."""
-        reach = REACH_PX * rng.beta(1.0, 2.5)  # slow motion is more common than fast
+        reach = REACH_PX * rng.beta(0.6, 3.0)  # slow motion is more common than fast
         angle = rng.uniform(0, 2 * math.pi)
         shift = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float32) * reach
         rotation = rng.normal(0, 0.04) if rng.random() < 0.6 else 0.0
