@@ -6,8 +6,8 @@
 VID4_DIR holds calendar, city, foliage and walk, each a folder of pictures or a lossless video. Space x4 and
 every second frame given; with --sweep also other scales and rates, fast motion, steadiness over time, and the
 papers' protocol that withholds the frames beside a pair. --write puts the tables between the markers
-``<!-- quality -->``, ``<!-- sweep -->``, ``<!-- reach -->``, ``<!-- pairs -->`` and ``<!-- steadiness -->`` of
-Markdown files.
+``<!-- quality -->``, ``<!-- sweep -->``, ``<!-- reach -->``, ``<!-- pairs -->`` and ``<!-- steadiness -->``
+of Markdown files.
 """
 
 from __future__ import annotations

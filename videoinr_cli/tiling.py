@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from videoinr_cli.options import MIN_TILE_PX
 
-ALIGNMENT_PX = 32
-"""Tiles begin at multiples of this, so that the networks' coarser grids (1/32 of the LR size, at most) lie in
-a tile as they do in the whole picture."""
+ALIGNMENT_PX = 8
+"""Tiles begin at multiples of this, so that the networks' grids down to 1/8 of the LR size lie in a tile as
+they do in the whole picture. On coarser ones motion is only guessed at."""
 
 BLEND_PX = 8
 """LR pixels on each side of a border between two tiles over which one fades into the other: enough for what

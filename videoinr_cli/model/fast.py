@@ -32,11 +32,11 @@ PYRAMID_STRIDE = 8
 """Frames are padded to a multiple of this, and on the levels above it the last row and column may stand for
 fewer pixels."""
 
-POOLED_LEVELS = 2
-"""Of the pyramid, above 1/8: motion is first estimated at 1/32 of the LR size."""
+POOLED_LEVELS = 3
+"""Of the pyramid, above 1/8: motion is first estimated at 1/64 of the LR size."""
 
 COARSE_REACH = 3
-"""How far around each point frames are compared from 1/32 to 1/8, in pixels there: 96 to 24 at LR."""
+"""How far around each point frames are compared from 1/64 to 1/8, in pixels there: 192 to 24 at LR."""
 
 SMALLEST_EVIDENCE = 1e-3
 """Below it what two frames say is faded out instead of being weighed."""
@@ -53,7 +53,7 @@ class FastFrame(Encoding):
     rgb: Tensor  # (B, 3, H, W)
     luma: Tensor  # (B, 1, H, W), see `smooth_luma`
     features: Tensor  # (B, C, H, W)
-    pyramid: tuple[Tensor, ...]  # (B, P, H / 2, W / 2), then 1/4 and so on to 1/32
+    pyramid: tuple[Tensor, ...]  # (B, P, H / 2, W / 2), then 1/4 and so on to 1/64
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class FastMotion:
     first: FastFrame
     second: FastFrame
     flow: Tensor  # (2B, 2, H / 2, W / 2), float32, (dx, dy) in pixels of that grid: to the other frame
-    coarse_flows: tuple[Tensor, ...]  # from 1/4 to 1/32, in pixels of each grid: what it was refined from
+    coarse_flows: tuple[Tensor, ...]  # from 1/4 to 1/64, in pixels of each grid: what it was refined from
     hidden: Tensor  # (2B, P, H / 2, W / 2): the features it was read from
 
     def seen_from(self, frame: FastFrame) -> tuple[FastFrame, Tensor]:

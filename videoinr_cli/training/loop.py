@@ -194,9 +194,9 @@ class BatchLoss(torch.nn.Module):
 def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = CHARBONNIER_EPSILON) -> Tensor:
     """Return the mean Charbonnier loss over a batch's supervised instants, and the flow's where it is known.
 
-    Pictures alone hardly teach the flow between given frames. It stayed a third of a pixel off, a network that
-    fuses frames along such a flow does not learn what an exact one would show, and coarse levels that are not
-    told what to find die: all their units fall silent, and with them what moves far.
+    Pictures alone hardly teach the flow between given frames. It stayed a third of a pixel off, and a network
+    that fuses frames along such a flow does not learn what an exact one would show. Coarse levels that were
+    not told what to find fell silent, all units of them, and what moves far was lost.
     """
     with torch.no_grad():  # frames beside the pair are encoded as its own are, which is where that is learnt
         before, after = (
@@ -216,6 +216,8 @@ def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = CHARBONNIER_EP
     errors = []
     for flow in model.flows_between(pair):
         errors.append(_flow_error(flow, known))
+        if min(known.shape[-2:]) < 2:  # a patch too small for coarser levels
+            break
         known = F.avg_pool2d(known, 2) / 2
     return loss + FLOW_SHARE * torch.stack(errors).sum() if errors else loss
 

@@ -38,7 +38,7 @@ class SampleRecipe:
     fixed_scale: float = 4.0
     first_stage_steps: int = 0  # at `fixed_scale` alone, before what follows
     fixed_scale_share: float = 0.6  # of the batches; the others draw a scale from `scale_range`
-    scale_range: tuple[float, float] = (1.3, 5.0)  # from below 1.5, the least asked for (see `VideoInr.render`)
+    scale_range: tuple[float, float] = (1.3, 5.0)  # beyond 1.5, the least there is, see `VideoInr.render`
     still_share: float = 0.7  # of the samples, with synthetic motion
     min_gap: int = 2  # frames from one given frame to the next, in a clip
     max_gap: int = 4
