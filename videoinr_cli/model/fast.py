@@ -203,8 +203,8 @@ class Encoder(nn.Module):
         coarsest = first.pyramid[-1]
         flow = coarsest.new_zeros(2 * coarsest.shape[0], 2, *coarsest.shape[2:], dtype=torch.float32)
         flows: list[Tensor] = []
-        for level, sides in reversed(list(enumerate(zip(first.pyramid, second.pyramid, strict=True)))):
-            here, there = _both_sides(*sides)
+        for level in reversed(range(len(first.pyramid))):
+            here, there = _both_sides(first.pyramid[level], second.pyramid[level])
             if flows:
                 flow = double(flow)[..., : here.shape[2], : here.shape[3]]
             # pooled levels are as the one below them seen from afar: one estimator serves all of these
