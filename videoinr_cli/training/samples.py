@@ -20,7 +20,7 @@ from torch import Tensor
 from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.training.footage import Frames, Shot
-from videoinr_cli.training.synthetic import AffineMotion, blob
+from videoinr_cli.training.synthetic import AffineMotion, blob, drawing, sparse
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -40,6 +40,8 @@ class SampleRecipe:
     fixed_scale_share: float = 0.6  # of the batches; the others draw a scale from `scale_range`
     scale_range: tuple[float, float] = (1.3, 5.0)  # beyond 1.5, the least there is, see `VideoInr.render`
     still_share: float = 0.7  # of the samples, with synthetic motion
+    drawn_share: float = 0.1  # of the moving layers: drawings, no photographs
+    sparse_share: float = 0.2  # of the moving photographs: smoothed but for spots
     min_gap: int = 2  # frames from one given frame to the next, in a clip
     max_gap: int = 4
     instants: int = 1  # supervised ones within a gap
@@ -101,7 +103,7 @@ class Sampler:
         shared = np.random.default_rng((self.seed, step))  # the scale, so that all parts take as long
         scale = recipe.fixed_scale
         if step >= recipe.first_stage_steps and shared.random() > recipe.fixed_scale_share:
-            scale = shared.uniform(*recipe.scale_range)
+            scale = math.exp(shared.uniform(*np.log(recipe.scale_range)))
         rng = shared if self.part == 0 else np.random.default_rng((self.seed, step, self.part))
         hr_size = round(recipe.lr_size * scale)
         samples = [self._sample(rng, hr_size) for _ in range(recipe.batch_size)]
@@ -196,8 +198,7 @@ class Sampler:
     ) -> Tensor:
         """Return (T, 3 or 4, size, size): a photograph in affine motion, with the mask that moves along."""
         extent = size + 2 * STILL_MARGIN_PX
-        shot, _, top, left = self._place(rng, self.stills, None, extent)
-        crop = _to_tensor(_padded(shot.frames[:, top : top + extent, left : left + extent], extent))
+        crop = self._picture(rng, extent)
         if masked:
             crop = torch.cat([crop, blob(rng, extent)], dim=1)
         axis = torch.arange(size, dtype=torch.float32)
@@ -209,6 +210,14 @@ class Sampler:
             align_corners=False,
         )
         return moved.clamp(0, 1)
+
+    def _picture(self, rng: np.random.Generator, extent: int) -> Tensor:
+        """Return (1, 3, extent, extent) of a photograph, or a drawing."""
+        if rng.random() < self.recipe.drawn_share:
+            return drawing(rng, extent)
+        shot, _, top, left = self._place(rng, self.stills, None, extent)
+        crop = _to_tensor(_padded(shot.frames[:, top : top + extent, left : left + extent], extent))
+        return sparse(rng, crop) if rng.random() < self.recipe.sparse_share else crop
 
     def _place(
         self,

@@ -66,7 +66,41 @@ def _grid(axis: Tensor, size: int) -> Tensor:
 def blob(rng: np.random.Generator, extent: int) -> Tensor:
     """Return a (1, 1, extent, extent) mask in [0, 1]: the inside of a random smooth outline."""
     cells = int(rng.integers(3, 7))
-    noise = torch.from_numpy(rng.standard_normal((1, 1, cells, cells)).astype(np.float32))
-    smooth = F.interpolate(noise, size=(extent, extent), mode="bicubic", align_corners=False)
     sharpness = float(rng.uniform(4, 60)) * extent / (128 * cells) * 4
-    return torch.sigmoid(sharpness * (smooth - float(rng.uniform(-0.3, 0.6))))
+    return torch.sigmoid(sharpness * (_hills(rng, extent, cells) - float(rng.uniform(-0.3, 0.6))))
+
+
+def sparse(rng: np.random.Generator, photograph: Tensor) -> Tensor:
+    """Smooth a (1, 3, S, S) picture but for small spots: markings on a road, birds in the sky, snow.
+
+    Where little is to be seen, motion is known from few points, and these must not be lost.
+    """
+    extent = photograph.shape[-1]
+    cells = int(rng.integers(8, 40))
+    spots = torch.sigmoid(8 * (_hills(rng, extent, cells) - float(rng.uniform(0.8, 2.0))))
+    small = F.adaptive_avg_pool2d(photograph, int(rng.integers(2, 12)))
+    smooth = F.interpolate(small, size=(extent, extent), mode="bicubic", align_corners=False)
+    return torch.lerp(smooth, photograph, spots)
+
+
+def drawing(rng: np.random.Generator, extent: int) -> Tensor:
+    """Return a (1, 3, extent, extent) drawing in [0, 1]: shapes of one colour or two, most with an outline."""
+    picture = torch.from_numpy(rng.random((1, 3, 1, 1), dtype=np.float32)).expand(1, 3, extent, extent)
+    for _ in range(int(rng.integers(4, 10))):
+        cells = int(rng.integers(3, 16))
+        hills = _hills(rng, extent, cells) - float(rng.uniform(-0.5, 1.2))
+        steepness = 3 * extent / cells  # about one level from pixel to pixel, at the outline
+        colours = torch.from_numpy(rng.random((2, 3, 1, 1), dtype=np.float32))
+        shading = torch.sigmoid(_hills(rng, extent, 3) * (0 if rng.random() < 0.6 else 2))
+        picture = torch.lerp(picture, torch.lerp(colours[0], colours[1], shading), torch.sigmoid(steepness * hills))
+        if rng.random() < 0.7:
+            width_px = float(rng.uniform(0.5, 4))
+            line = torch.sigmoid(2 * width_px - steepness * hills.abs())
+            picture = torch.lerp(picture, colours[1] * float(rng.uniform(0, 0.4)), line)
+    return picture
+
+
+def _hills(rng: np.random.Generator, extent: int, cells: int) -> Tensor:
+    """Return (1, 1, extent, extent) smooth noise of about unit variance, so many hills along a side."""
+    noise = torch.from_numpy(rng.standard_normal((1, 1, cells, cells)).astype(np.float32))
+    return F.interpolate(noise, size=(extent, extent), mode="bicubic", align_corners=False)
