@@ -123,6 +123,21 @@ def test_raw_footage_keeps_its_size_and_its_repetitions(tmp_path: Path) -> None:
     assert raw.frames.shape == (9, 720, 400, 3)
 
 
+def test_a_large_photograph_is_trained_on_at_two_sizes(tmp_path: Path) -> None:
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    for name, width in (("large", 2400), ("middle", 1600), ("small", 1000)):
+        write_picture(folder / f"{name}.bmp", scene(1, 1, height=400, width=width)[0])
+    shots = load_shots([folder], tmp_path / "cache")
+    assert [(shot.source, shot.frames.shape[1:3]) for shot in shots] == [
+        ("large.bmp", (200, 1200)),
+        ("large.bmp", (333, 2000)),
+        ("middle.bmp", (300, 1200)),
+        ("middle.bmp", (400, 1600)),
+        ("small.bmp", (400, 1000)),
+    ]
+
+
 def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no videos or photographs"):
         load_shots([tmp_path], tmp_path / "cache")

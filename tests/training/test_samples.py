@@ -137,7 +137,7 @@ def test_flow_leads_from_each_frame_of_a_pair_to_the_other(monkeypatch: pytest.M
     """However the sample was flipped, transposed and turned around in time; the border may lead outside."""
     monkeypatch.setattr("videoinr_cli.training.samples.MAX_LAYERS", 1)
     monkeypatch.setattr("videoinr_cli.training.synthetic.REACH_PX", 10)
-    recipe = dataclasses.replace(RECIPE, lr_size=32, batch_size=8)
+    recipe = dataclasses.replace(RECIPE, lr_size=32, batch_size=8, drawn_share=0.0, sparse_share=0.0)
     sampler = Sampler([smooth_still()], recipe, seed=0)
     for step in range(4):
         batch = sampler.batch(step)
@@ -151,7 +151,7 @@ def test_flow_leads_from_each_frame_of_a_pair_to_the_other(monkeypatch: pytest.M
 def test_flow_is_that_of_the_layer_in_front() -> None:
     """Layers of one colour each: where a colour is seen, the flow is one affine motion."""
     photographs = [Shot(f"{v}.jpg", np.full((1, 200, 200, 3), v, np.uint8)) for v in range(0, 250, 8)]
-    sampler = Sampler(photographs, dataclasses.replace(RECIPE, lr_size=64), seed=0)
+    sampler = Sampler(photographs, dataclasses.replace(RECIPE, lr_size=64, drawn_share=0.0), seed=0)
     checked = 0
     for seed in range(6):
         frames, _, flow = sampler._from_still(np.random.default_rng(seed), 128)
@@ -167,6 +167,20 @@ def test_flow_is_that_of_the_layer_in_front() -> None:
                 assert (points[seen] @ fit - there).abs().max() < 0.01
                 checked += 1
     assert checked > 6  # several layers in some
+
+
+def test_drawings_and_sparse_pictures_are_among_what_moves() -> None:
+    """Noise has hardly two neighbours alike; drawings and what is smooth have."""
+    noise = np.random.default_rng(0).integers(0, 256, (1, 400, 400, 3), dtype=np.uint8)
+    alike = {}
+    for drawn, spread in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)):
+        recipe = dataclasses.replace(RECIPE, drawn_share=drawn, sparse_share=spread)
+        sampler = Sampler([Shot("noise.jpg", noise)], recipe, seed=0)
+        crops = torch.cat([sampler._picture(np.random.default_rng(seed), 300) for seed in range(4)])
+        alike[drawn, spread] = float(((crops[..., 1:] - crops[..., :-1]).abs() < 0.02).float().mean())
+    assert alike[0.0, 0.0] < 0.1
+    assert alike[1.0, 0.0] > 0.5
+    assert alike[0.0, 1.0] > 0.5
 
 
 def test_flow_of_a_clip_is_unknown() -> None:

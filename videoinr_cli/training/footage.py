@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -25,8 +26,9 @@ MIN_SIDE_PX = 192
 """Smaller frames leave no room for a training crop with its motion."""
 HALVE_FROM_PX = 720
 """Videos this high are halved until they are lower: web video carries no more detail than that."""
-STILL_SIDE_PX = 1200
-"""Photographs are reduced to this longest side, where they are sharp to the pixel."""
+STILL_SIDES_PX = (1200, 2000)
+"""Photographs are reduced to these longest sides: they are sharper to the pixel at the first, and have nearly
+three times as much to show at the second."""
 CUT_DIFFERENCE = 28.0
 """Mean absolute difference of two thumbnails (8-bit levels) above which they belong to different shots."""
 DUPLICATE_DIFFERENCE = 0.25
@@ -97,14 +99,14 @@ def _media_files(directories: Iterable[Path]) -> Iterator[Path]:
 
 def _fingerprint(path: Path) -> str:
     status = path.stat()
-    known_by = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    known_by = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {STILL_SIDES_PX}"
     return hashlib.sha256(os.fsencode(known_by)).hexdigest()[:16]
 
 
 def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
     """Decode `path` and write its shots; return their file names."""
     names = []
-    for number, shot in enumerate(split_shots(_decode(path, raw), keep_repeated=raw)):
+    for number, shot in enumerate(_shots(path, raw)):
         if min(shot.shape[1:3]) < MIN_SIDE_PX:
             continue
         names.append(f"{stem}-{number:03d}.npy")
@@ -112,8 +114,21 @@ def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
     return names
 
 
-def _decode(path: Path, raw: bool) -> Iterator[Frames]:
-    """Yield (H, W, 3) frames at the size they are trained on.
+def _shots(path: Path, raw: bool) -> Iterator[Frames]:
+    """Yield a video's shots, or a photograph at each of the sizes it is trained on."""
+    is_photograph = path.suffix.lower() in PICTURE_SUFFIXES
+    for side_px in STILL_SIDES_PX if is_photograph else (math.inf,):
+        frames = _decode(path, longest_side_px=side_px, halve=not raw and not is_photograph)
+        longest_px = 0
+        for shot in split_shots(frames, keep_repeated=raw):
+            yield shot
+            longest_px = max(shot.shape[1:3])
+        if longest_px < side_px:  # nothing was reduced to it, and nothing is to a larger one
+            return
+
+
+def _decode(path: Path, *, longest_side_px: float, halve: bool) -> Iterator[Frames]:
+    """Yield (H, W, 3) frames, those of a high video halved to what they resolve if told to.
 
     Raises:
         InputError: the file cannot be decoded to its end.
@@ -128,12 +143,9 @@ def _decode(path: Path, raw: bool) -> Iterator[Frames]:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             for frame in container.decode(stream):
-                factor = 1.0
-                if path.suffix.lower() in PICTURE_SUFFIXES:
-                    factor = max(1.0, max(frame.width, frame.height) / STILL_SIDE_PX)
-                elif not raw:
-                    while frame.height / factor >= HALVE_FROM_PX:
-                        factor *= 2
+                factor = max(1.0, max(frame.width, frame.height) / longest_side_px)
+                while halve and frame.height / factor >= HALVE_FROM_PX:
+                    factor *= 2
                 reduced = frame.reformat(
                     width=round(frame.width / factor),
                     height=round(frame.height / factor),
