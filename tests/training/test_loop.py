@@ -15,7 +15,7 @@ from videoinr_cli.model import build
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.loop import Schedule, Trainer, TrainingProgress, batch_loss, train, validate
 from videoinr_cli.training.recipes import PAPER
-from videoinr_cli.training.samples import Sampler, SampleRecipe
+from videoinr_cli.training.samples import Sampler, SampleRecipe, WidePair
 
 SCHEDULE = Schedule(steps=6, warmup_steps=1, validate_every=3)
 RECIPE = SampleRecipe(batch_size=2, lr_size=16)
@@ -68,6 +68,27 @@ def test_loss_falls_on_what_it_sees(sampler: Sampler) -> None:
     for _ in range(40):
         trainer.train_step(batch)
     assert float(batch_loss(trainer.average, batch)) < 0.8 * before
+
+
+def test_a_large_pair_teaches_motion_alone(sampler: Sampler) -> None:
+    """What it adds to the loss has no gradient where frames are fused and drawn, but where motion is found."""
+    model = new_trainer().model
+    frame = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    flow = torch.tensor([-4.0, 0.0]).view(1, 1, 2, 1, 1).expand(2, 1, 2, 32, 32)
+    moved = frame.roll(-8, dims=3)
+    batch = sampler.batch(1)
+    wide = WidePair(frame, moved, torch.cat([flow[:1], -flow[:1]]))
+    without, both = (
+        torch.autograd.grad(batch_loss(model, some), list(model.parameters()), allow_unused=True)
+        for some in (batch, dataclasses.replace(batch, wide=wide))
+    )
+    changed = {
+        name.split(".")[0] + "." + name.split(".")[1]
+        for (name, _), before, after in zip(model.named_parameters(), without, both, strict=True)
+        if before is not None and after is not None and not torch.allclose(before, after, atol=1e-9)
+    }
+    assert {"encoder.flow_estimators", "encoder.pyramid"} <= changed
+    assert not any(name.startswith(("spatial", "temporal", "decoder")) for name in changed)
 
 
 def test_learning_rate_warms_up_and_ends_at_its_last_value() -> None:

@@ -117,7 +117,7 @@ def test_frames_beside_the_pair_are_left_out_now_and_then(sampler: Sampler) -> N
 def test_still_moves_and_its_path_is_shared() -> None:
     """With the same draw, the instant at tau = 1 would be the second frame: motion is continuous in time."""
     sampler = Sampler([still(1), still(2)], RECIPE, seed=1)
-    frames, (tau,), _ = sampler._from_still(np.random.default_rng(3), 64)
+    frames, (tau,), _ = sampler._from_still(np.random.default_rng(3), 64, 16)
     assert frames.shape == (5, 3, 64, 64)
     assert 0 < tau < 1
     ends = (frames[1] - frames[3]).abs().mean()
@@ -154,7 +154,7 @@ def test_flow_is_that_of_the_layer_in_front() -> None:
     sampler = Sampler(photographs, dataclasses.replace(RECIPE, lr_size=64, drawn_share=0.0), seed=0)
     checked = 0
     for seed in range(6):
-        frames, _, flow = sampler._from_still(np.random.default_rng(seed), 128)
+        frames, _, flow = sampler._from_still(np.random.default_rng(seed), 128, 64)
         # the flow's points lie between four pixels
         grey = F.avg_pool2d(frames[1, :1], 4)[0] * 255
         points = torch.stack(torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij"), -1)
@@ -167,6 +167,28 @@ def test_flow_is_that_of_the_layer_in_front() -> None:
                 assert (points[seen] @ fit - there).abs().max() < 0.01
                 checked += 1
     assert checked > 6  # several layers in some
+
+
+def test_some_batches_have_a_large_pair_whose_flow_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("videoinr_cli.training.samples.MAX_LAYERS", 1)
+    monkeypatch.setattr("videoinr_cli.training.synthetic.REACH_PX", 10)
+    recipe = dataclasses.replace(
+        RECIPE, batch_size=1, wide_every=2, wide_size=96, drawn_share=0.0, sparse_share=0.0
+    )
+    batches = [Sampler([smooth_still(400)], recipe, seed=0).batch(step) for step in range(8)]
+    assert [batch.wide is not None for batch in batches] == [True, False] * 4
+    for wide in (batch.wide for batch in batches[::2]):
+        assert wide is not None
+        assert wide.first.shape == wide.second.shape == (1, 3, 96, 96)
+        assert wide.flow.shape == (2, 1, 2, 48, 48)
+        first, second = (F.avg_pool2d(frame, 2) for frame in (wide.first, wide.second))
+        for here, there, flow in ((first, second, wide.flow[0]), (second, first, wide.flow[1])):
+            errors = [(warp(there, to) - here)[..., 8:-8, 8:-8].abs().mean() for to in (flow, 0 * flow)]
+            assert errors[0] < errors[1] / 3
+
+
+def test_clips_alone_have_no_large_pair() -> None:
+    assert Sampler([sliding_clip()], RECIPE, seed=0).batch(0).wide is None
 
 
 def test_drawings_and_sparse_pictures_are_among_what_moves() -> None:

@@ -454,8 +454,13 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         field, rgb = self.spatial(features, frame.rgb)
         return FastView(frame, beside, field, rgb, features)
 
-    def flows_between(self, pair: FastPair) -> Sequence[Tensor]:
+    def flows_of(self, pair: FastPair) -> Sequence[Tensor]:
         return pair.flow, *pair.coarse_flows
+
+    def flows_between(self, first: FastFrame, second: FastFrame) -> Sequence[Tensor]:
+        with self.mixed_precision():
+            motion = self.encoder.motion(first, second)
+        return motion.flow, *motion.coarse_flows
 
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int

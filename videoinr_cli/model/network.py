@@ -180,13 +180,17 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
             carry: of the encoding of the pair before; what applies is taken over instead of computed again.
         """
 
-    def flows_between(self, pair: PairT) -> Sequence[Tensor]:
+    def flows_of(self, pair: PairT) -> Sequence[Tensor]:
         """Return the flow from a pair's first frame to its second and back, if the network estimates it.
 
         Returns:
             What is used, then what it was refined from: (2B, 2, h / 2, w / 2), then at 1/4 and so on, or a
             little more, since frames are padded. (dx, dy) in pixels of each one's own grid.
         """
+        return ()
+
+    def flows_between(self, first: FrameT, second: FrameT) -> Sequence[Tensor]:
+        """Return what `flows_of` does, for two frames of which no more is wanted."""
         return ()
 
     @abc.abstractmethod

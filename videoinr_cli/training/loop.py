@@ -12,7 +12,7 @@ import pickle
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -212,14 +212,28 @@ def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = CHARBONNIER_EP
         difference = model.query(instant, window) - target
         losses.append((difference.square() + epsilon**2).sqrt().mean())
     loss = torch.stack(losses).mean()
-    known = batch.flow.flatten(0, 1)
-    errors = []
-    for flow in model.flows_between(pair):
-        errors.append(_flow_error(flow, known))
+    loss = loss + FLOW_SHARE * _flow_errors(model.flows_of(pair), batch.flow)
+    if batch.wide is not None:
+        frames = (model.encode_frame(frame) for frame in (batch.wide.first, batch.wide.second))
+        loss = loss + FLOW_SHARE * _flow_errors(model.flows_between(*frames), batch.wide.flow)
+    return loss
+
+
+def _flow_errors(flows: Sequence[Tensor], target: Tensor) -> Tensor:
+    """Return the sum of all levels' mean errors, each in pixels of its own grid.
+
+    Args:
+        flows: as `VideoInr.flows_of` returns them.
+        target: see `Batch.flow`.
+    """
+    known = target.flatten(0, 1)
+    errors = known.new_zeros(())
+    for flow in flows:
+        errors = errors + _flow_error(flow, known)
         if min(known.shape[-2:]) < 2:  # a patch too small for coarser levels
             break
         known = F.avg_pool2d(known, 2) / 2
-    return loss + FLOW_SHARE * torch.stack(errors).sum() if errors else loss
+    return errors
 
 
 def _flow_error(flow: Tensor, target: Tensor) -> Tensor:

@@ -55,6 +55,7 @@ PAPER = Recipe(
         fixed_scale_share=0.0,
         scale_range=(1.0, 4.0),
         still_share=0.0,
+        wide_every=0,
         min_gap=8,  # windows of nine frames, whose first and last are given
         max_gap=8,
         instants=3,  # any of the nine

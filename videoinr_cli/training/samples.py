@@ -42,6 +42,8 @@ class SampleRecipe:
     still_share: float = 0.7  # of the samples, with synthetic motion
     drawn_share: float = 0.1  # of the moving layers: drawings, no photographs
     sparse_share: float = 0.2  # of the moving photographs: smoothed but for spots
+    wide_every: int = 3  # batches, of which one has a large pair too that teaches motion alone; 0: none has
+    wide_size: int = 320  # of such a pair, LR pixels a side
     min_gap: int = 2  # frames from one given frame to the next, in a clip
     max_gap: int = 4
     instants: int = 1  # supervised ones within a gap
@@ -49,6 +51,21 @@ class SampleRecipe:
     candidates: int = 4  # places drawn for each crop; one is taken, by the square of how much detail it has
     context_share: float = 0.85  # of the batches with a frame before the pair; likewise after it
     degrade: bool = False  # spoil the LR frames as cameras and encoders do, for a model of real footage
+
+
+@dataclasses.dataclass(frozen=True)
+class WidePair:
+    """Two LR frames as large as those of a video, and the flow between them.
+
+    In a patch the coarsest levels of a pyramid are a pixel or two; how motion is found there is learnt here.
+    """
+
+    first: Tensor  # (1, 3, h, w) float32 in [0, 1]
+    second: Tensor  # (1, 3, h, w)
+    flow: Tensor  # (2, 1, 2, h / 2, w / 2), see `Batch`
+
+    def to(self, device: torch.device) -> WidePair:
+        return WidePair(self.first.to(device), self.second.to(device), self.flow.to(device))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +79,7 @@ class Batch:
     targets: tuple[Tensor, ...]  # per instant, (B, 3, Ho, Wo)
     taus: tuple[Tensor, ...]  # per instant, (B,)
     flow: Tensor  # (2, B, 2, h / 2, w / 2), pixels of that grid: to the second frame and to the first, or NaN
+    wide: WidePair | None = None
 
     def to(self, device: torch.device) -> Batch:
         return Batch(
@@ -72,6 +90,7 @@ class Batch:
             tuple(target.to(device) for target in self.targets),
             tuple(tau.to(device) for tau in self.taus),
             self.flow.to(device),
+            None if self.wide is None else self.wide.to(device),
         )
 
 
@@ -107,6 +126,7 @@ class Sampler:
         rng = shared if self.part == 0 else np.random.default_rng((self.seed, step, self.part))
         hr_size = round(recipe.lr_size * scale)
         samples = [self._sample(rng, hr_size) for _ in range(recipe.batch_size)]
+        has_wide = self.stills and recipe.wide_every and step % recipe.wide_every == 0
         frames = torch.stack([sample.frames for sample in samples])  # (B, K + 4, 3, S, S)
         taus = torch.stack([sample.taus for sample in samples])  # (B, K)
         flow = torch.stack([sample.flow for sample in samples], dim=1)  # (2, B, 2, h / 2, w / 2)
@@ -127,11 +147,22 @@ class Sampler:
             frames[:, supervised].unbind(1),
             taus.unbind(1),
             flow * (recipe.lr_size / hr_size / 2),
+            self._wide(rng, step) if has_wide else None,
         )
+
+    def _wide(self, rng: np.random.Generator, step: int) -> WidePair:
+        """Draw two frames of synthetic motion, as LR frames at once: an enlargement of them is not needed."""
+        frames, _, flow = self._from_still(rng, self.recipe.wide_size, self.recipe.wide_size)
+        if self.recipe.degrade:
+            frames = degraded(frames, self.seed, step, self.part, 0)
+        return WidePair(frames[1:2], frames[-2:-1], flow[:, None] / 2)
 
     def _sample(self, rng: np.random.Generator, size: int) -> _Sample:
         from_still = self.stills and (not self.clips or rng.random() < self.recipe.still_share)
-        frames, taus, flow = self._from_still(rng, size) if from_still else self._from_clip(rng, size)
+        if from_still:
+            frames, taus, flow = self._from_still(rng, size, self.recipe.lr_size)
+        else:
+            frames, taus, flow = self._from_clip(rng, size)
         if rng.random() < 0.5:
             frames, flow = frames.flip(-1), flow.flip(-1) * flow.new_tensor([-1, 1]).view(2, 1, 1)
         if rng.random() < 0.5:
@@ -174,12 +205,12 @@ class Sampler:
             return [int(frame) for frame in rng.integers(1, gap, size=count)]
         return [int(frame) for frame in rng.choice(gap + 1, size=count, replace=count > gap + 1)]
 
-    def _from_still(self, rng: np.random.Generator, size: int) -> _Sample:
-        """Synthetic motion, exact at every time: up to three layers, each a photograph moving by itself."""
+    def _from_still(self, rng: np.random.Generator, size: int, lr_size: int) -> _Sample:
+        """Synthetic motion, exact at every time: up to three layers, each a picture moving by itself."""
         taus = torch.from_numpy(rng.uniform(0.05, 0.95, size=self.recipe.instants)).float()
         times = torch.cat([torch.tensor([-1.0, 0.0]), taus, torch.tensor([1.0, 2.0])])
         # where the HR picture has its flow asked for: at the middle of every two by two LR pixels
-        places = (2 * torch.arange(self.recipe.lr_size // 2) + 1) * (size / self.recipe.lr_size) - 0.5
+        places = (2 * torch.arange(lr_size // 2) + 1) * (size / lr_size) - 0.5
         nearest = places.round().long()
         motion = AffineMotion.draw(rng, times)
         frames = self._moving_layer(rng, size, motion)
