@@ -37,9 +37,9 @@ class SampleRecipe:
     lr_size: int = 32  # LR patch, pixels a side
     fixed_scale: float = 4.0
     first_stage_steps: int = 0  # at `fixed_scale` alone, before what follows
-    fixed_scale_share: float = 0.6  # of the batches; the others draw a scale from `scale_range`
-    scale_range: tuple[float, float] = (1.3, 5.0)  # beyond 1.5, the least there is, see `VideoInr.render`
-    still_share: float = 0.7  # of the samples, with synthetic motion
+    fixed_scale_share: float = 0.5  # of the batches; the others draw a scale below, by its logarithm
+    scale_range: tuple[float, float] = (1.3, 5.0)  # the least that is rendered is 1.5, see `VideoInr.render`
+    still_share: float = 0.75  # of the samples, with synthetic motion
     drawn_share: float = 0.1  # of the moving layers: drawings, no photographs
     sparse_share: float = 0.2  # of the moving photographs: smoothed but for spots
     wide_every: int = 3  # batches, of which one has a large pair too that teaches motion alone; 0: none has
