@@ -52,7 +52,8 @@ class AffineMotion(NamedTuple):
             axis: as for `positions`.
         """
         back = torch.linalg.inv(self.turn[there])
-        moved: Tensor = (self.positions(axis, size)[here] - self.shift[there]) @ back.T
+        start = AffineMotion(self.turn[here, None], self.shift[here, None])
+        moved: Tensor = (start.positions(axis, size)[0] - self.shift[there]) @ back.T
         return (moved - _grid(axis, size)).permute(2, 0, 1)
 
 
