@@ -353,12 +353,13 @@ class Decoder(nn.Module):
         Returns:
             (2B, h, w, D): each frame's part of the hidden units' sums, the first frame's B first.
         """
-        channels = first.shape[1]
-        hidden = [
-            F.conv2d(side, self.layer1.weight[:, start : start + channels])
-            for side, start in ((first, 0), (second, channels))
-        ]
-        return torch.cat([side.permute(0, 2, 3, 1) for side in hidden])
+        batch, channels, height, width = first.shape
+        hidden = first.new_empty(2 * batch, height, width, self.layer1.out_channels)
+        # one side after the other into its place: this is where a pair's encoding takes most memory
+        for number, side in enumerate((first, second)):
+            weight = self.layer1.weight[:, number * channels : (number + 1) * channels]
+            hidden[number * batch : (number + 1) * batch] = F.conv2d(side, weight).permute(0, 2, 3, 1)
+        return hidden
 
     def forward(self, sampled: Tensor, targets: Tensor, share0: Tensor, conditions: Tensor) -> Tensor:
         """Return the (B, h, w, 3) residual, float32.
