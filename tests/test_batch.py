@@ -50,7 +50,7 @@ class TestSources:
     def test_every_command_that_searches_a_folder_knows_the_same_videos(
         self, make_clip: MakeClip, tmp_path: Path
     ) -> None:
-        folder, names = tmp_path / "in", ["a.wmv", "b.mts", "c.3gp", "d.h264"]
+        folder, names = tmp_path / "in", ["a.wmv", "b.mts", "c.3gp", "d.h264", "e.m2t"]
         for name in names:
             make_clip(f"in/{name}", "-c:v", "wmv2" if name == "a.wmv" else "libx264", size=(224, 208))
         assert names_of(find_sources([folder]), folder) == names

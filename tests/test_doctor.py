@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import imageio_ffmpeg
 import pytest
 import torch
 
@@ -77,6 +78,21 @@ def test_missing_ffmpeg_is_essential(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
+def test_an_old_ffmpeg_on_path_is_told_and_not_used(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = tmp_path / "ffmpeg"
+    script.write_text("#!/bin/sh\necho '-vsync <mode>'\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("FFMPEG_PATH", raising=False)
+    assert run("doctor", "--json", "--weights", weights) == 0
+    found = read(capfd)
+    assert found["ffmpeg"]["path"] == imageio_ffmpeg.get_ffmpeg_exe()
+    assert f"ffmpeg at {script} is older than 5.1 or cannot be run; " in found["problems"][0]["what"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
 def test_encoders_must_work_to_be_told(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +102,7 @@ def test_encoders_must_work_to_be_told(
         "#!/bin/sh\n"
         'case "$*" in\n'
         "  *-version*) echo 'ffmpeg version 7.1-test Copyright';;\n"
+        "  *'-h long') echo '-fps_mode <mode>';;\n"
         "  *-encoders*) echo ' V....D libx265   x265'; echo ' V....D h264_nvenc   NVENC';;\n"
         "  *) exit 1;;\n"
         "esac\n"

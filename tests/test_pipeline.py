@@ -378,7 +378,8 @@ def test_an_interrupt_does_not_wait_for_a_stuck_ffmpeg(
 ) -> None:
     """An ffmpeg that has stopped reading blocks the encoding thread; Ctrl-C still ends it all at once."""
     stuck = tmp_path / "stuck"
-    stuck.write_text('#!/bin/sh\ncase "$*" in *encoder=*) exec "$REAL_FFMPEG" "$@";; esac\nexec sleep 600\n')
+    told = '*encoder=* | *"-h long") exec "$REAL_FFMPEG" "$@"'
+    stuck.write_text(f'#!/bin/sh\ncase "$*" in {told};; esac\nexec sleep 600\n')
     stuck.chmod(0o755)
     from videoinr_cli.media.ffmpeg import find_ffmpeg
 

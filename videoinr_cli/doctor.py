@@ -181,7 +181,7 @@ def diagnose(
     problems: list[Problem] = []
     libraries = tuple(_libraries(problems))
     devices = _tried(_devices, problems, REINSTALL) or ()
-    ffmpeg = _tried(_ffmpeg, problems, "install ffmpeg, or point FFMPEG_PATH at one")
+    ffmpeg = _tried(lambda: _ffmpeg(problems), problems, "install ffmpeg, or point FFMPEG_PATH at one")
     if ffmpeg is not None and ESSENTIAL_ENCODER not in ffmpeg.encoders:
         problems.append(
             Problem(
@@ -297,15 +297,20 @@ def _processor() -> str:
     return named[1] if named else platform.processor() or platform.machine()
 
 
-def _ffmpeg() -> Ffmpeg:
-    """Return the ffmpeg that is used, and the encoders in it that work.
+def _ffmpeg(problems: list[Problem]) -> Ffmpeg:
+    """Return the ffmpeg that is used, and the encoders in it that work; one that is not used is a problem.
 
     Raises:
         FfmpegError: there is none.
     """
-    from videoinr_cli.media.ffmpeg import find_ffmpeg
+    from videoinr_cli.media.ffmpeg import OLDEST, find_ffmpeg, passed_over
 
     path = find_ffmpeg()
+    if (other := passed_over()) is not None:
+        what = f"ffmpeg at {other} is older than {OLDEST} or cannot be run; {path} is used"
+        problems.append(
+            Problem(what, "install a newer ffmpeg if its encoders are wanted", is_essential=False)
+        )
     version = re.match(r"ffmpeg version (\S+)", _told(path, "-version"))
     listed = set(re.findall(r"^ V\S* (\S+)", _told(path, "-hide_banner", "-encoders"), re.MULTILINE))
     working = [name for name in SOFTWARE_ENCODERS if name in listed]

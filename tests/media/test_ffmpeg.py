@@ -11,7 +11,7 @@ import imageio_ffmpeg
 import pytest
 
 from videoinr_cli.errors import FfmpegError
-from videoinr_cli.media.ffmpeg import NICENESS, FfmpegProcess, find_ffmpeg
+from videoinr_cli.media.ffmpeg import NICENESS, FfmpegProcess, find_ffmpeg, passed_over
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +21,10 @@ def fresh_search() -> Iterator[None]:
     find_ffmpeg.cache_clear()
 
 
-def program(path: Path, script: str = "exit 0") -> Path:
+def program(path: Path, script: str = "exit 0", *, knows: str = "-fps_mode") -> Path:
+    """Write a stand-in for ffmpeg, which says of its options that it has one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.write_text(f'#!/bin/sh\ncase "$*" in *"-h long") echo "{knows} <mode>"; exit;; esac\n{script}\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
@@ -39,6 +40,31 @@ def test_the_users_ffmpeg_comes_first_then_the_systems_then_the_packages(
     monkeypatch.delenv("FFMPEG_PATH")
     assert find_ffmpeg() == str(system)
     find_ffmpeg.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_ffmpeg() == imageio_ffmpeg.get_ffmpeg_exe()
+
+
+def test_an_old_ffmpeg_is_passed_over_unless_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ubuntu 22.04 has ffmpeg 4.4, without the option that keeps frames at their times."""
+    old = program(tmp_path / "bin" / "ffmpeg", knows="-vsync")
+    monkeypatch.delenv("FFMPEG_PATH", raising=False)
+    monkeypatch.setenv("PATH", str(old.parent))
+    assert find_ffmpeg() == imageio_ffmpeg.get_ffmpeg_exe()
+    assert passed_over() == str(old)
+    find_ffmpeg.cache_clear()
+    monkeypatch.setenv("FFMPEG_PATH", str(old))
+    with pytest.raises(FfmpegError, match=r"bin/ffmpeg', which is no ffmpeg of 5\.1 or later; .*unset it"):
+        find_ffmpeg()
+    assert passed_over() is None
+
+
+def test_a_program_that_cannot_be_run_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "ffmpeg"
+    broken.write_bytes(b"\x7fELF of another machine")
+    broken.chmod(0o755)
+    monkeypatch.delenv("FFMPEG_PATH", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_ffmpeg() == imageio_ffmpeg.get_ffmpeg_exe()
 

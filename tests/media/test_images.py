@@ -25,7 +25,7 @@ def names(path: Path) -> list[tuple[int, str]]:
 
 
 def test_a_folders_images_come_in_natural_order(tmp_path: Path) -> None:
-    for name in ("a10.png", "a9.PNG", "a1.jpg", "notes.txt", "b2.png"):
+    for name in ("a10.png", "a9.PNG", "a1.jpg", "notes.txt", "b2.png", "._a1.jpg"):
         (tmp_path / name).touch()
     assert names(tmp_path) == [(0, "a1.jpg"), (1, "a9.PNG"), (2, "a10.png"), (3, "b2.png")]
 

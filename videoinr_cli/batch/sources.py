@@ -15,7 +15,7 @@ from typing import TextIO
 from videoinr_cli.errors import InputError
 from videoinr_cli.jobs.manifest import FOLDER_SUFFIX as SEGMENTS_SUFFIX
 from videoinr_cli.media.images import SUFFIXES as IMAGE_SUFFIXES
-from videoinr_cli.media.suffixes import VIDEO_SUFFIXES
+from videoinr_cli.media.suffixes import VIDEO_SUFFIXES, is_among
 
 COMMENT = "#"
 """What a line of a list begins with that names no video."""
@@ -62,7 +62,7 @@ def _in_folder(folder: Path, recursive: bool, beside: Path | None) -> Iterator[S
     if videos:
         for video in videos:
             yield Source(video, video.parent.relative_to(folder))
-    elif any(file.suffix.lower() in IMAGE_SUFFIXES for file in folder.iterdir()):
+    elif any(is_among(file, IMAGE_SUFFIXES) for file in folder.iterdir()):
         yield Source(folder)
     else:
         advice = "" if recursive else "; try --recursive for the folders in it"
@@ -72,11 +72,7 @@ def _in_folder(folder: Path, recursive: bool, beside: Path | None) -> Iterator[S
 def _videos(folder: Path, recursive: bool, left_out: Path | None) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         here = Path(place)
-        yield from (
-            here / name
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
-        )
+        yield from (here / name for name in files if is_among(Path(name), VIDEO_SUFFIXES))
         folders[:] = [name for name in folders if recursive and not _is_passed_by(here / name, left_out)]
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
-from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
         if entry.is_dir():
             if pictures := _pictures(entry):
                 clips.append(Clip(entry.name, pictures))
-        elif entry.suffix.lower() in VIDEO_SUFFIXES:
+        elif is_among(entry, VIDEO_SUFFIXES):
             clips.append(Clip(entry.stem, (entry,)))
     if not clips:
         raise InputError(
@@ -140,7 +140,7 @@ def _to_tensor(rgb: NDArray[np.uint8] | NDArray[np.uint16]) -> Tensor:
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
-    found = (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    found = (path for path in folder.iterdir() if is_among(path, PICTURE_SUFFIXES))
     return tuple(sorted(found, key=_natural))
 
 

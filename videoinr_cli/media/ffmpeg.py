@@ -31,8 +31,10 @@ NICENESS = 10
 """What is added to that of a process that others go before."""
 
 PATIENCE_SECONDS = 5.0
-"""How long an ffmpeg that has closed its input may take to end."""
+"""How long an ffmpeg that has closed its input may take to end, or to tell what it knows."""
 
+OLDEST = "5.1"
+"""The first ffmpeg with all that is asked of it; it brought the option ``fps_mode``, by which it is known."""
 
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+(?=\])")
 _FAILURE = re.compile(r"\[(error|fatal)\] ?")
@@ -42,39 +44,70 @@ _ECHOES = re.compile(r"Task finished|Terminating thread|Nothing was written|Erro
 
 @functools.cache
 def find_ffmpeg() -> str:
-    """Return the ffmpeg to run: FFMPEG_PATH, else the one on PATH, else imageio-ffmpeg's.
+    """Return the ffmpeg to run: FFMPEG_PATH, else the one on PATH if it is recent, else imageio-ffmpeg's.
 
     Raises:
-        FfmpegError: FFMPEG_PATH names no program, or there is no ffmpeg at all.
+        FfmpegError: FFMPEG_PATH names no program or one that is too old, or there is no ffmpeg at all.
     """
     chosen = os.environ.get("FFMPEG_PATH")
     if chosen:
         found = shutil.which(chosen)
         if found is None:
             raise FfmpegError(f"FFMPEG_PATH is {chosen!r}, which is no program; correct it or unset it")
+        if not _is_recent(found):
+            raise FfmpegError(
+                f"FFMPEG_PATH is {chosen!r}, which is no ffmpeg of {OLDEST} or later; correct it or unset it"
+            )
         return found
     on_path = shutil.which("ffmpeg")
-    if on_path is not None:
+    if on_path is not None and _is_recent(on_path):
         return on_path
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
         raise FfmpegError(
-            "there is no ffmpeg on this machine; install it, or point FFMPEG_PATH at one"
+            f"there is no ffmpeg of {OLDEST} or later on this machine; install it, or set FFMPEG_PATH to one"
         ) from error
 
 
-@functools.cache
+def passed_over() -> str | None:
+    """Return the ffmpeg on PATH if it is left alone for being too old, else None."""
+    on_path = None if os.environ.get("FFMPEG_PATH") else shutil.which("ffmpeg")
+    return None if on_path is None or _is_recent(on_path) else on_path
+
+
 def takes_option(name: str) -> bool:
     """Whether the program knows an option, such as ``mastering_display`` since ffmpeg 9.
 
     Raises:
         FfmpegError: there is no ffmpeg.
     """
-    told = subprocess.run(
-        [find_ffmpeg(), "-hide_banner", "-h", "long"], capture_output=True, text=True, check=False
-    )
-    return re.search(rf"^-{name}\b", told.stdout, re.MULTILINE) is not None
+    return _knows(find_ffmpeg(), name)
+
+
+def _is_recent(program: str) -> bool:
+    return _knows(program, "fps_mode")
+
+
+def _knows(program: str, option: str) -> bool:
+    return re.search(rf"^-{option}\b", _help(program), re.MULTILINE) is not None
+
+
+@functools.cache
+def _help(program: str) -> str:
+    """Return what a program says of its options; nothing if it cannot be run."""
+    try:
+        told = subprocess.run(
+            [program, "-hide_banner", "-h", "long"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return told.stdout
 
 
 class FfmpegProcess:

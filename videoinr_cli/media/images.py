@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from videoinr_cli.errors import InputError
+from videoinr_cli.media.suffixes import is_among
 
 SUFFIXES = frozenset(
     {
@@ -48,7 +49,7 @@ def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
         InputError: the folder or the pattern holds no image.
     """
     if path.is_dir():
-        images = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+        images = [file for file in path.iterdir() if is_among(file, SUFFIXES) and file.is_file()]
         if not images:
             raise InputError(f"{str(path)!r} is a folder without images; name a video file in it")
         return tuple(enumerate(sorted(images, key=_natural)))

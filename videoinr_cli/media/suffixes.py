@@ -3,12 +3,26 @@
 Knows nothing of what is in a file.
 """
 
+from __future__ import annotations
+
+from collections.abc import Set
+from pathlib import Path
+
 VIDEO_SUFFIXES = frozenset(
-    {".264", ".3g2", ".3gp", ".asf", ".avi", ".f4v", ".flv", ".h264", ".m1v", ".m2ts", ".m2v", ".m4v"}
-    | {".mjpeg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv"}
-    | {".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
+    {".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265"}
+    | {".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mkv", ".mod", ".mov", ".mp4"}
+    | {".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".tod"}
+    | {".tp", ".trp", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"}
 )
 """Extensions of videos, in lower case; a file that is named itself may have any."""
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Extensions of photographs and of frames with known truth, in lower case."""
+
+
+def is_among(file: Path, suffixes: Set[str]) -> bool:
+    """Whether a file that is found in a folder has one of some extensions, and is not hidden.
+
+    A Mac leaves a hidden ``._a.png`` beside each a.png on disks of other systems, which is no picture.
+    """
+    return file.suffix.lower() in suffixes and not file.name.startswith(".")

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
 
 Frames = npt.NDArray[np.uint8]
 
@@ -93,7 +93,7 @@ def _media_files(directories: Iterable[Path]) -> Iterator[Path]:
         if not directory.is_dir():
             raise InputError(f"training footage: {directory} is not a folder")
         for path in sorted(directory.rglob("*")):
-            if path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
+            if is_among(path, PICTURE_SUFFIXES | VIDEO_SUFFIXES):
                 yield path
 
 

@@ -85,7 +85,7 @@ def sparse(rng: np.random.Generator, photograph: Tensor) -> Tensor:
 
 
 def drawing(rng: np.random.Generator, extent: int) -> Tensor:
-    """Return a (1, 3, extent, extent) drawing in [0, 1]: shapes of one colour or two, most with an outline."""
+    """Return a (1, 3, extent, extent) drawing in [0, 1]: shapes of a colour or two, most outlined."""
     picture = torch.from_numpy(rng.random((1, 3, 1, 1), dtype=np.float32)).expand(1, 3, extent, extent)
     for _ in range(int(rng.integers(4, 10))):
         cells = int(rng.integers(3, 16))
@@ -93,7 +93,9 @@ def drawing(rng: np.random.Generator, extent: int) -> Tensor:
         steepness = 3 * extent / cells  # about one level from pixel to pixel, at the outline
         colours = torch.from_numpy(rng.random((2, 3, 1, 1), dtype=np.float32))
         shading = torch.sigmoid(_hills(rng, extent, 3) * (0 if rng.random() < 0.6 else 2))
-        picture = torch.lerp(picture, torch.lerp(colours[0], colours[1], shading), torch.sigmoid(steepness * hills))
+        picture = torch.lerp(
+            picture, torch.lerp(colours[0], colours[1], shading), torch.sigmoid(steepness * hills)
+        )
         if rng.random() < 0.7:
             width_px = float(rng.uniform(0.5, 4))
             line = torch.sigmoid(2 * width_px - steepness * hills.abs())
