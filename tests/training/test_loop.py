@@ -71,7 +71,7 @@ def test_loss_falls_on_what_it_sees(sampler: Sampler) -> None:
 
 
 def test_a_large_pair_teaches_motion_alone(sampler: Sampler) -> None:
-    """What it adds to the loss has a gradient where motion is found, none where frames are fused and drawn."""
+    """What it adds to the loss has a gradient where motion is found, none where pictures are drawn."""
     model = new_trainer().model
     frame = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     flow = torch.tensor([-4.0, 0.0]).view(1, 1, 2, 1, 1).expand(2, 1, 2, 32, 32)
