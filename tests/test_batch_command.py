@@ -333,6 +333,76 @@ class TestWhereOptionsComeFrom:
         assert run(*arguments, "-e", "bf=3") == 0
         assert given[2].encode.extra == (("bf", "3"),)
 
+    @pytest.mark.parametrize(
+        ("preset", "variables", "options", "said"),
+        [
+            ("height = 96", {}, ["--scale", 2], {"scale": 2.0, "height": None}),
+            ("scale = 3", {}, ["--size", "128x96"], {"scale": None, "size": (128, 96)}),
+            ("", {"HEIGHT": "96"}, ["--scale", 2], {"scale": 2.0, "height": None}),
+            ('size = "9x9"', {"HEIGHT": "96"}, [], {"size": None, "height": 96}),
+            ('size = "9x9"', {"HEIGHT": "9"}, ["--scale", 2], {"scale": 2.0, "size": None, "height": None}),
+            ("skip-existing = true", {}, ["-y"], {"overwrite": True}),
+            ("overwrite = true", {"SKIP_EXISTING": "1"}, [], {"overwrite": False}),
+            ("overwrite = true", {"SKIP_EXISTING": "0"}, [], {"overwrite": True}),
+            ("crf = 20", {}, ["-e", "b:v=20k"], {"crf": "auto", "extra": (("b:v", "20k"),)}),
+            ("crf = 20", {}, ["-e", "tune=film"], {"crf": 20, "extra": (("tune", "film"),)}),
+            (
+                "crf = 20",
+                {"ENCODER_OPTION": "qp=9 bf=2"},
+                [],
+                {"crf": "auto", "extra": (("qp", "9"), ("bf", "2"))},
+            ),
+            ('encoder-option = ["b:v=8M", "bf=2"]', {}, ["--crf", 20], {"crf": 20, "extra": (("bf", "2"),)}),
+            ('encoder-option = ["crf=9", "bf=2"]', {"CRF": "20"}, [], {"crf": 20, "extra": (("bf", "2"),)}),
+            ('crf = 20\nencoder-option = ["maxrate=8M"]', {}, [], {"crf": 20, "extra": (("maxrate", "8M"),)}),
+            ('crf = 20\nencoder-option = ["b:v=8M"]', {}, [], {"crf": 20, "extra": (("b:v", "8M"),)}),
+        ],
+    )
+    def test_of_options_that_exclude_each_other_the_one_that_comes_first_counts(
+        self,
+        preset: str,
+        variables: dict[str, str],
+        options: list[object],
+        said: dict[str, object],
+        source: Path,
+        given: list[UpscaleOptions],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        file = tmp_path / "film.toml"
+        file.write_text(preset)
+        for name, value in variables.items():
+            monkeypatch.setenv(f"VIDEOINR_UPSCALE_{name}", value)
+        assert run("upscale", "--preset-file", file, source, "-o", tmp_path / "out.mkv", *options) == 0
+        taken = {**vars(given[0]), **vars(given[0].encode)}
+        assert {name: taken[name] for name in said} == said
+
+    @pytest.mark.parametrize(
+        ("preset", "variables", "options"),
+        [
+            ("height = 96\nscale = 2", {}, []),
+            ("", {"HEIGHT": "96", "SCALE": "2"}, []),
+            ("height = 96", {}, ["--scale", 2, "--size", "128x96"]),
+            ("overwrite = true\nskip-existing = true", {}, []),
+        ],
+    )
+    def test_two_that_exclude_each_other_in_one_place_are_wrong_usage(
+        self,
+        preset: str,
+        variables: dict[str, str],
+        options: list[object],
+        source: Path,
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        file = tmp_path / "film.toml"
+        file.write_text(preset)
+        for name, value in variables.items():
+            monkeypatch.setenv(f"VIDEOINR_UPSCALE_{name}", value)
+        assert run("upscale", "--preset-file", file, source, "-o", tmp_path / "out.mkv", *options) == 2
+        check_one_line(capfd.readouterr().err, "exclude each other")
+
     @pytest.mark.parametrize(("text", "value"), [("1", True), ("yes", True), ("0", False), ("false", False)])
     def test_flags_and_several_values_from_the_environment(
         self,
