@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -306,6 +307,42 @@ def test_skipped_outputs_are_a_success(
     assert run("upscale", source, "-o", output, "--skip-existing") == 0
     assert given == []
     assert "skipped" in capfd.readouterr().err
+
+
+def test_a_batch_beside_its_sources_can_be_given_again(
+    make_clip: MakeClip, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_clip("in/a.mp4", frames=2).parent
+    arguments = [folder, "-o", folder, "--name", "{stem}_1x{ext}", "--scale", 1, "--weights", weights]
+    for skipped in (0, 2):
+        assert run("upscale", *arguments, "--skip-existing", "--json") == 0
+        end = lines(capfd.readouterr().out)[-1]
+        assert (end["done"], end["skipped"]) == (0 if skipped else 1, skipped)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "a_1x.mp4"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read anything")
+@pytest.mark.parametrize("name", ["closed", "closed/b.mkv", "closed/%d.png", "locked.mkv"])
+def test_what_may_not_be_read_does_not_stop_the_others(
+    name: str,
+    make_clip: MakeClip,
+    given: list[UpscaleOptions],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source = make_clip("a.mkv", frames=2)
+    make_clip("closed/b.mkv", frames=2)
+    closed, locked = tmp_path / "closed", make_clip("locked.mkv", frames=2)
+    closed.chmod(0)
+    locked.chmod(0)
+    try:
+        assert run("upscale", tmp_path / name, source, "-o", tmp_path / "out") == 1
+    finally:
+        closed.chmod(0o700)
+    said = capfd.readouterr().err
+    assert re.search(f"error: .*{name}' (cannot|may not) be read", said)
+    assert "1 done, 1 failed" in said
+    assert len(given) == 1
 
 
 class TestWhereOptionsComeFrom:

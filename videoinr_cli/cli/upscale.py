@@ -42,7 +42,7 @@ batch_options = group(
 
 
 @click.command("upscale", short_help="Render videos at another size and frame rate.")
-@click.argument("sources", metavar="SOURCE...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="SOURCE...", nargs=-1, type=click.Path(readable=False, path_type=Path))
 @click.option("-o", "--output", type=click.Path(), required=True, help="The new video's file, or a folder.")
 @upscale_options
 @job_options
