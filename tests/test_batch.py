@@ -83,6 +83,20 @@ class TestSources:
         (source,) = find_sources([tmp_path])
         assert "without videos; try --recursive" in str(source.problem)
 
+    @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read anything")
+    def test_a_folder_that_may_not_be_read_is_told_beside_the_others(self, tmp_path: Path) -> None:
+        touch(tmp_path, "in/a.mp4", "in/closed/b.mp4")
+        closed = tmp_path / "in" / "closed"
+        closed.chmod(0)
+        try:
+            for paths in ([closed, tmp_path / "in"], [tmp_path / "in"]):
+                problem, a = find_sources(paths, recursive=True)
+                assert (problem.path, a.path) == (closed, tmp_path / "in" / "a.mp4")
+                assert "closed' cannot be read: Permission denied" in str(problem.problem)
+            assert find_sources([closed / "b.mp4"]) == [Source(closed / "b.mp4")], "found out when it is read"
+        finally:
+            closed.chmod(0o700)
+
     def test_a_list_names_a_source_a_line(self) -> None:
         text = "a b.mp4\r\n\n# not this\n folder/c.mkv\n#1.mp4\n"
         assert read_list(io.StringIO(text)) == [Path("a b.mp4"), Path(" folder/c.mkv")]
@@ -232,6 +246,18 @@ class TestPlan:
             make_clip(name, frames=2)
         with pytest.raises(OptionError, match="which is a source itself"):
             planned(tmp_path, tmp_path, UpscaleOptions(scale=2, overwrite=True), name="{stem}_2x{ext}")
+
+    def test_outputs_beside_their_sources_are_skipped_as_they_are(
+        self, make_clip: MakeClip, tmp_path: Path
+    ) -> None:
+        for name in ("a.mp4", "a_2x.mp4", "a_2x_2x.mp4", "b.mp4"):
+            make_clip(name, frames=2)
+        a, large, larger, b = planned(tmp_path, tmp_path, name="{stem}_2x{ext}", skip_existing=True)
+        assert a == Existing(tmp_path / "a.mp4", tmp_path / "a_2x.mp4")
+        assert large == Existing(tmp_path / "a_2x.mp4", tmp_path / "a_2x.mp4")
+        assert larger == Existing(tmp_path / "a_2x_2x.mp4", tmp_path / "a_2x_2x.mp4")
+        assert isinstance(b, Task)
+        assert b.destination == tmp_path / "b_2x.mp4"
 
     @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
     def test_a_folder_that_cannot_be_made_is_found_early(self, make_clip: MakeClip, tmp_path: Path) -> None:

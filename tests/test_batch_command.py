@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -308,6 +309,42 @@ def test_skipped_outputs_are_a_success(
     assert "skipped" in capfd.readouterr().err
 
 
+def test_a_batch_beside_its_sources_can_be_given_again(
+    make_clip: MakeClip, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_clip("in/a.mp4", frames=2).parent
+    arguments = [folder, "-o", folder, "--name", "{stem}_1x{ext}", "--scale", 1, "--weights", weights]
+    for skipped in (0, 2):
+        assert run("upscale", *arguments, "--skip-existing", "--json") == 0
+        end = lines(capfd.readouterr().out)[-1]
+        assert (end["done"], end["skipped"]) == (0 if skipped else 1, skipped)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "a_1x.mp4"]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read anything")
+@pytest.mark.parametrize("name", ["closed", "closed/b.mkv", "closed/%d.png", "locked.mkv"])
+def test_what_may_not_be_read_does_not_stop_the_others(
+    name: str,
+    make_clip: MakeClip,
+    given: list[UpscaleOptions],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source = make_clip("a.mkv", frames=2)
+    make_clip("closed/b.mkv", frames=2)
+    closed, locked = tmp_path / "closed", make_clip("locked.mkv", frames=2)
+    closed.chmod(0)
+    locked.chmod(0)
+    try:
+        assert run("upscale", tmp_path / name, source, "-o", tmp_path / "out") == 1
+    finally:
+        closed.chmod(0o700)
+    said = capfd.readouterr().err
+    assert re.search(f"error: .*{name}' (cannot|may not) be read", said)
+    assert "1 done, 1 failed" in said
+    assert len(given) == 1
+
+
 class TestWhereOptionsComeFrom:
     @pytest.fixture
     def source(self, make_clip: MakeClip) -> Path:
@@ -332,6 +369,76 @@ class TestWhereOptionsComeFrom:
         assert given[1].encode == EncodeOptions(crf=22, preset="slower", extra=(("tune", "grain"),))
         assert run(*arguments, "-e", "bf=3") == 0
         assert given[2].encode.extra == (("bf", "3"),)
+
+    @pytest.mark.parametrize(
+        ("preset", "variables", "options", "said"),
+        [
+            ("height = 96", {}, ["--scale", 2], {"scale": 2.0, "height": None}),
+            ("scale = 3", {}, ["--size", "128x96"], {"scale": None, "size": (128, 96)}),
+            ("", {"HEIGHT": "96"}, ["--scale", 2], {"scale": 2.0, "height": None}),
+            ('size = "9x9"', {"HEIGHT": "96"}, [], {"size": None, "height": 96}),
+            ('size = "9x9"', {"HEIGHT": "9"}, ["--scale", 2], {"scale": 2.0, "size": None, "height": None}),
+            ("skip-existing = true", {}, ["-y"], {"overwrite": True}),
+            ("overwrite = true", {"SKIP_EXISTING": "1"}, [], {"overwrite": False}),
+            ("overwrite = true", {"SKIP_EXISTING": "0"}, [], {"overwrite": True}),
+            ("crf = 20", {}, ["-e", "b:v=20k"], {"crf": "auto", "extra": (("b:v", "20k"),)}),
+            ("crf = 20", {}, ["-e", "tune=film"], {"crf": 20, "extra": (("tune", "film"),)}),
+            (
+                "crf = 20",
+                {"ENCODER_OPTION": "qp=9 bf=2"},
+                [],
+                {"crf": "auto", "extra": (("qp", "9"), ("bf", "2"))},
+            ),
+            ('encoder-option = ["b:v=8M", "bf=2"]', {}, ["--crf", 20], {"crf": 20, "extra": (("bf", "2"),)}),
+            ('encoder-option = ["crf=9", "bf=2"]', {"CRF": "20"}, [], {"crf": 20, "extra": (("bf", "2"),)}),
+            ('crf = 20\nencoder-option = ["maxrate=8M"]', {}, [], {"crf": 20, "extra": (("maxrate", "8M"),)}),
+            ('crf = 20\nencoder-option = ["b:v=8M"]', {}, [], {"crf": 20, "extra": (("b:v", "8M"),)}),
+        ],
+    )
+    def test_of_options_that_exclude_each_other_the_one_that_comes_first_counts(
+        self,
+        preset: str,
+        variables: dict[str, str],
+        options: list[object],
+        said: dict[str, object],
+        source: Path,
+        given: list[UpscaleOptions],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        file = tmp_path / "film.toml"
+        file.write_text(preset)
+        for name, value in variables.items():
+            monkeypatch.setenv(f"VIDEOINR_UPSCALE_{name}", value)
+        assert run("upscale", "--preset-file", file, source, "-o", tmp_path / "out.mkv", *options) == 0
+        taken = {**vars(given[0]), **vars(given[0].encode)}
+        assert {name: taken[name] for name in said} == said
+
+    @pytest.mark.parametrize(
+        ("preset", "variables", "options"),
+        [
+            ("height = 96\nscale = 2", {}, []),
+            ("", {"HEIGHT": "96", "SCALE": "2"}, []),
+            ("height = 96", {}, ["--scale", 2, "--size", "128x96"]),
+            ("overwrite = true\nskip-existing = true", {}, []),
+        ],
+    )
+    def test_two_that_exclude_each_other_in_one_place_are_wrong_usage(
+        self,
+        preset: str,
+        variables: dict[str, str],
+        options: list[object],
+        source: Path,
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        file = tmp_path / "film.toml"
+        file.write_text(preset)
+        for name, value in variables.items():
+            monkeypatch.setenv(f"VIDEOINR_UPSCALE_{name}", value)
+        assert run("upscale", "--preset-file", file, source, "-o", tmp_path / "out.mkv", *options) == 2
+        check_one_line(capfd.readouterr().err, "exclude each other")
 
     @pytest.mark.parametrize(("text", "value"), [("1", True), ("yes", True), ("0", False), ("false", False)])
     def test_flags_and_several_values_from_the_environment(

@@ -95,6 +95,15 @@ def test_json_says_the_same(info: Info, full_clip: Path) -> None:
     assert "names no video format" in said["upscale"]["outputs"]["b.xyz"]["error"]
 
 
+def test_a_size_on_the_command_line_replaces_one_of_the_environment(
+    info: Info, make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_clip("in.mkv", frames=2)
+    monkeypatch.setenv("VIDEOINR_INFO_HEIGHT", "96")
+    assert record(info, source, "-o", "a.mkv")["upscale"]["outputs"]["a.mkv"]["height"] == 96
+    assert record(info, source, "-o", "a.mkv", "--scale", 3)["upscale"]["outputs"]["a.mkv"]["height"] == 144
+
+
 def test_constant_rates_are_seen_through_rounded_times(info: Info, make_clip: MakeClip) -> None:
     for name, rate in {"in.mkv": "30", "in.mp4": "24000/1001", "in.ts": "60000/1001"}.items():
         timing = record(info, make_clip(name, rate=rate, frames=40))["timing"]

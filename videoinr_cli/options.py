@@ -33,6 +33,9 @@ DEFAULT_CRF = 18
 RATE_OPTIONS = frozenset({"b", "global_quality", "q", "qp", "qscale"})
 """ffmpeg's options, without the stream they are for, that ask for a rate or a quality in another way."""
 
+FACTOR_OPTIONS = frozenset({"crf", "cq"})
+"""ffmpeg's options for a rate factor, as encoders call it."""
+
 MAX_PREVIEW_SECONDS = 60
 """Longest clip of a preview: what takes longer to watch is no preview."""
 
@@ -199,8 +202,13 @@ class EncodeOptions:
         return self.crf
 
 
+def sets_quality(option: str) -> bool:
+    """Whether an option of ffmpeg, such as ``b:v`` or ``crf``, sets the rate or the quality of video."""
+    return option.partition(":")[0] in FACTOR_OPTIONS or _sets_rate(option)
+
+
 def _sets_rate(option: str) -> bool:
-    """Whether an option of ffmpeg, such as ``b:v``, sets the rate or the quality of video."""
+    """Whether an option of ffmpeg, such as ``b:v``, sets these other than by a rate factor."""
     name, _, stream = option.partition(":")
     return name in RATE_OPTIONS and not stream.startswith(("a", "s"))
 

@@ -82,6 +82,14 @@ def test_wrong_usage_gets_one_line(
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
+def test_a_size_on_the_command_line_replaces_one_of_the_environment(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOINR_PREVIEW_HEIGHT", "96")
+    assert run("preview", tmp_path / "missing.mp4", "--scale", 2) == 1
+    check_one_line(capfd.readouterr().err, "missing.mp4")
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("70", 70), ("1:10", 70), ("00:01:10", 70), ("1:02:03.5", Fraction(7447, 2)), (".25", Fraction(1, 4))],

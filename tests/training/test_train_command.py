@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tests.command import check_one_line, run
 from tests.training.test_footage import scene, write_video
 from videoinr_cli.cli import train as command
 from videoinr_cli.errors import OptionError, OutputError
@@ -40,6 +41,17 @@ def test_stages_go_by_steps(tmp_path: Path) -> None:
     error = CliRunner().invoke(command.train, [*arguments, "--minutes", "5"]).exception
     assert isinstance(error, OptionError)
     assert "--steps" in str(error)
+
+
+def test_a_length_on_the_command_line_replaces_one_of_the_environment(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["train", "--data", tmp_path, "-o", tmp_path / "a.safetensors", "--recipe", "paper"]
+    monkeypatch.setenv("VIDEOINR_TRAIN_STEPS", "9")
+    assert run(*arguments, "--minutes", 5) == 2
+    check_one_line(capfd.readouterr().err, "stages")  # not that they exclude each other
+    assert run(*arguments, "--minutes", 5, "--steps", 9) == 2
+    check_one_line(capfd.readouterr().err, "exclude each other")
 
 
 @pytest.mark.parametrize(

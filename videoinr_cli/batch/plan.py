@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from videoinr_cli.batch.names import NamePattern
@@ -37,10 +37,10 @@ class Task:
 
 @dataclasses.dataclass(frozen=True)
 class Existing:
-    """A source whose output exists and is left as it is."""
+    """A source whose output exists and is left as it is, or that is itself such an output."""
 
     source: Path
-    destination: Path
+    destination: Path  # in the latter case the source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,8 @@ def plan_batch(
         sources: in the order in which they are to be rendered.
         folder: of the outputs, which need not exist.
         options: for all of them.
-        skip_existing: whether a source is left out whose output exists; else that is an error.
+        skip_existing: whether a source is left out whose output exists, and that output where it is a source
+            too; else that is an error.
         checked: called after each source with their number so far.
 
     Returns:
@@ -102,12 +103,14 @@ def plan_batch(
     Raises:
         OptionError: two outputs would have the same name, or one the name of another source.
     """
-    items = []
+    items: list[Item] = []
     for index, source in enumerate(sources, start=1):
         items.append(_plan(source, index, folder, options, skip_existing))
         checked(index)
-    _check_collisions(items)
-    return items
+    made = {item.destination.resolve() for item in items if isinstance(item, Existing)}
+    _check_collisions([item for item in items if item.source.resolve() not in made])
+    # Where outputs go beside their sources, those of an earlier run are found among them.
+    return [Existing(item.source, item.source) if item.source.resolve() in made else item for item in items]
 
 
 def _plan(source: Source, index: int, folder: Folder, options: UpscaleOptions, skip_existing: bool) -> Item:
@@ -169,7 +172,7 @@ def _is_same(source: Path, destination: Path) -> bool:
     return destination.exists() and source.samefile(destination)
 
 
-def _check_collisions(items: Iterable[Item]) -> None:
+def _check_collisions(items: Sequence[Item]) -> None:
     """Refuse outputs that would replace one another, or a source that is still to be read."""
     sources = {item.source.resolve(): item.source for item in items}
     taken: dict[Path, Path] = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from videoinr_cli.batch.names import DEFAULT_NAME, NamePattern
 from videoinr_cli.batch.plan import Folder, Item, Refused, plan_batch, plan_one
-from videoinr_cli.batch.sources import find_sources
+from videoinr_cli.batch.sources import find_sources, is_folder
 from videoinr_cli.errors import OptionError, OutputError, VideoInrError
 from videoinr_cli.media.containers import container_for
 from videoinr_cli.options import UpscaleOptions
@@ -48,7 +48,7 @@ class Request:
     @property
     def is_batch(self) -> bool:
         """Whether outputs go into a folder, under names of their own."""
-        is_one_folder = self.paths[0].is_dir() and not self._names_file
+        is_one_folder = is_folder(self.paths[0]) and not self._names_file
         return self._may_be_several or self._names_folder or is_one_folder
 
     def plan(self, options: UpscaleOptions, checked: Callable[[int, int], None]) -> list[Item]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -36,7 +36,7 @@ def find_sources(
     """Return the videos that files and folders stand for, each once, in the order they are named.
 
     A folder stands for the videos in it, in the order of their names, 9 before 10; a folder of images alone
-    is one video. Hidden files are left out.
+    is one video. Hidden files are left out. A folder that may not be read is a source with a problem.
 
     Args:
         paths: files and folders; what is missing is found out later.
@@ -45,7 +45,7 @@ def find_sources(
     """
     found: dict[Path, Source] = {}
     for path in paths:
-        for source in _in_folder(path, recursive, beside) if path.is_dir() else (Source(path),):
+        for source in _in_folder(path, recursive, beside) if is_folder(path) else (Source(path),):
             found.setdefault(source.path.absolute(), source)
     return list(found.values())
 
@@ -56,21 +56,34 @@ def read_list(file: TextIO) -> list[Path]:
     return [Path(line) for line in lines if line.strip() and not line.startswith(COMMENT)]
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is seen to be a folder; what is in one that may not be searched is not."""
+    return os.path.isdir(path)  # noqa: PTH112 -- the method of `Path` raises there
+
+
 def _in_folder(folder: Path, recursive: bool, beside: Path | None) -> Iterator[Source]:
     left_out = None if beside is None or beside.resolve() == folder.resolve() else beside.resolve()
-    videos = sorted(_videos(folder, recursive, left_out), key=lambda path: _natural(path.relative_to(folder)))
-    if videos:
-        for video in videos:
-            yield Source(video, video.parent.relative_to(folder))
-    elif any(is_among(file, IMAGE_SUFFIXES) for file in folder.iterdir()):
+    unread: list[OSError] = []
+    found = _videos(folder, recursive, left_out, unread.append)
+    videos = sorted(found, key=lambda path: _natural(path.relative_to(folder)))
+    for error in unread:
+        problem = InputError(f"the folder {error.filename!r} cannot be read: {error.strerror}")
+        yield Source(Path(error.filename), problem=problem)
+    for video in videos:
+        yield Source(video, video.parent.relative_to(folder))
+    if videos or folder in {Path(error.filename) for error in unread}:
+        return
+    if any(is_among(file, IMAGE_SUFFIXES) for file in folder.iterdir()):
         yield Source(folder)
-    else:
+    elif not unread:
         advice = "" if recursive else "; try --recursive for the folders in it"
         yield Source(folder, problem=InputError(f"{str(folder)!r} is a folder without videos{advice}"))
 
 
-def _videos(folder: Path, recursive: bool, left_out: Path | None) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
+def _videos(
+    folder: Path, recursive: bool, left_out: Path | None, on_error: Callable[[OSError], None]
+) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder, onerror=on_error):
         here = Path(place)
         yield from (here / name for name in files if is_among(Path(name), VIDEO_SUFFIXES))
         folders[:] = [name for name in folders if recursive and not _is_passed_by(here / name, left_out)]

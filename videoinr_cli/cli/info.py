@@ -12,7 +12,7 @@ import click
 
 from videoinr_cli.cli.json_lines import path_text
 from videoinr_cli.cli.messages import show_messages
-from videoinr_cli.cli.parameters import as_read_options, read_options, size_options
+from videoinr_cli.cli.parameters import as_read_options, read_options, size_options, without_outranked
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import UpscaleOptions, parse_size
 
@@ -50,6 +50,7 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
     videoinr info in.mkv --height 2160 -o out.webm
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     show_messages(notes=False)  # what is found is printed, not logged
+    given = without_outranked(given)
     size = given["size"]
     options = UpscaleOptions(
         scale=given["scale"],

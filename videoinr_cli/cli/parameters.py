@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from videoinr_cli.errors import OptionError
 from videoinr_cli.options import (
@@ -31,6 +32,7 @@ from videoinr_cli.options import (
     parse_speed,
     parse_tile,
     parse_time,
+    sets_quality,
 )
 
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
@@ -38,6 +40,22 @@ Decorator = Callable[[CommandT], CommandT]
 
 WEIGHTS_VARIABLE = "VIDEOINR_WEIGHTS"
 """Names the weights of every command."""
+
+EXCLUSIVE = (
+    ("scale", "size", "height"),
+    ("skip_existing", "overwrite"),
+    ("crf", "encoder_option"),  # of these, the rates and qualities
+    ("steps", "minutes"),
+)
+"""Options of which one takes the place of the others, by the names of their values."""
+
+LAYERS = (
+    ParameterSource.COMMANDLINE,
+    ParameterSource.ENVIRONMENT,
+    ParameterSource.DEFAULT_MAP,  # the preset file
+    ParameterSource.DEFAULT,
+)
+"""Where a value can come from, what counts most first. click's own order differs between its versions."""
 
 _ENCODING = EncodeOptions()
 _JOB = JobOptions()
@@ -226,6 +244,37 @@ upscale_options: Decorator[Any] = group(
     strict_option,
 )
 """All of the groups whose values `read_upscale_options` takes."""
+
+
+def without_outranked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a command's values less those that exclude one from a higher layer.
+
+    With ``height`` in a preset file, ``--scale 2`` is all that was meant. Two of the same layer both stay,
+    for the options' records to refuse.
+
+    Args:
+        given: values of the command that is running, by the options' names, with underscores.
+    """
+    context = click.get_current_context()
+
+    def layer(name: str) -> int:
+        source = context.get_parameter_source(name)
+        assert source is not None
+        return LAYERS.index(source)
+
+    kept = dict(given)
+    for names in EXCLUSIVE:
+        asked = [name for name in names if name in kept and _unasked(kept[name]) != kept[name]]
+        highest = min(map(layer, asked), default=0)
+        kept |= {name: _unasked(kept[name]) for name in asked if layer(name) > highest}
+    return kept
+
+
+def _unasked(value: object) -> object:
+    """Return what is left of an option's value when it asks for nothing that excludes another option."""
+    if isinstance(value, tuple):  # of -e
+        return tuple(text for text in value if not sets_quality(text.partition("=")[0]))
+    return False if isinstance(value, bool) else None
 
 
 def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -> UpscaleOptions:

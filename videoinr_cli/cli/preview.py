@@ -15,6 +15,7 @@ from videoinr_cli.cli.parameters import (
     read_picture_options,
     size_options,
     time_options,
+    without_outranked,
 )
 from videoinr_cli.options import PreviewOptions, Region, parse_time
 
@@ -61,7 +62,7 @@ def preview(
         seconds=Fraction(0) if seconds is None else parse_time(seconds),
         region=None if region is None else Region.parse(region),
         strip=strip,
-        upscale=read_picture_options(given, overwrite=overwrite),
+        upscale=read_picture_options(without_outranked(given), overwrite=overwrite),
     )
     show_messages(quiet=quiet)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from videoinr_cli.cli.messages import show_messages
+from videoinr_cli.cli.parameters import without_outranked
 from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.options import ARCHITECTURES, PRECISIONS, Precision
 from videoinr_cli.weights.manifest import SUFFIX
@@ -123,6 +124,8 @@ def train(
     for option, number in (("--minutes", minutes), ("--learning-rate", learning_rate)):
         if number is not None and not math.isfinite(number):
             raise OptionError(f"{option} {number} is not a length or a rate; give a positive number")
+    length = without_outranked({"steps": steps, "minutes": minutes})
+    steps, minutes = length["steps"], length["minutes"]
     if steps is not None and minutes is not None:
         raise OptionError("--steps and --minutes exclude each other; give one of them")
     if recipe_name == "paper" and minutes is not None:

@@ -15,6 +15,7 @@ from videoinr_cli.cli.parameters import (
     read_job_options,
     read_upscale_options,
     upscale_options,
+    without_outranked,
 )
 from videoinr_cli.cli.preset_file import preset_file_option
 from videoinr_cli.errors import OptionError
@@ -41,7 +42,7 @@ batch_options = group(
 
 
 @click.command("upscale", short_help="Render videos at another size and frame rate.")
-@click.argument("sources", metavar="SOURCE...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("sources", metavar="SOURCE...", nargs=-1, type=click.Path(readable=False, path_type=Path))
 @click.option("-o", "--output", type=click.Path(), required=True, help="The new video's file, or a folder.")
 @upscale_options
 @job_options
@@ -67,6 +68,7 @@ def upscale(
     A long video is rendered in segments, which are kept in OUTPUT.videoinr until OUTPUT is done: the same
     command goes on where a stopped one left off. Ctrl-C finishes the segment under way, twice stops at once.
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    given = without_outranked(given)
     options, job = read_upscale_options(given, overwrite=given["overwrite"]), read_job_options(given)
     if given["skip_existing"] and options.overwrite:
         raise OptionError("--skip-existing and --overwrite exclude each other; give one of them")

@@ -46,8 +46,15 @@ def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
     of a folder follow each other in the order of their names, 9 before 10, whatever their numbers.
 
     Raises:
-        InputError: the folder or the pattern holds no image.
+        InputError: the folder or the pattern holds no image, or may not be read.
     """
+    try:
+        return _found(path)
+    except OSError as error:  # not of a file: of a folder that may not be listed, or searched
+        raise InputError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def _found(path: Path) -> tuple[tuple[int, Path], ...]:
     if path.is_dir():
         images = [file for file in path.iterdir() if is_among(file, SUFFIXES) and file.is_file()]
         if not images:
