@@ -10,6 +10,7 @@ import dataclasses
 import logging
 import os
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -321,12 +322,14 @@ def sort_streams(
     """Decide what becomes of every stream beside the video.
 
     Args:
-        info: the source.
+        info: the source; beside its pictures, nothing is kept of what cannot be opened again.
         container: where the streams go.
         audio: whether sound is wanted; what is not wanted is not lost either.
         speed: of the output against the source; sound is coded anew at any but 1.
     """
     wanted = [stream for stream in info.streams if audio == "keep" or stream.kind != "audio"]
+    if not info.is_file:
+        return Sorted(kept=(), lost=tuple(wanted))
     encoders = [(stream, _encoder_for(stream, container, speed)) for stream in wanted]
     return Sorted(
         kept=tuple(
@@ -367,6 +370,9 @@ def kept_streams(
             raise OutputError(f"{message}; leave out --strict to go on without")
         log.warning(message)
     streams = sort_streams(info, container, audio=audio, speed=speed)
+    if not info.is_file:
+        _say_unread(info, streams.lost, strict=strict)
+        return ()
     for stream in streams.lost:
         message = f"{container.muxer} cannot hold {stream.name}"
         if strict:
@@ -385,6 +391,24 @@ def kept_streams(
             "an output in .mkv holds any"
         )
     return streams.kept
+
+
+def _say_unread(info: VideoInfo, lost: Sequence[StreamInfo], *, strict: bool) -> None:
+    """Say what a source that is read only once holds beside its pictures.
+
+    Raises:
+        OutputError: `strict` is set and there is any, but for tags of the file.
+    """
+    names = [stream.name for stream in lost] + (["chapters"] if info.chapters else [])
+    if names:
+        message = (
+            f"of standard input only the pictures are read, not {', '.join(names)}; name a file to keep all"
+        )
+        if strict:
+            raise OutputError(f"{message}, or leave out --strict")
+        log.warning(message)
+    if tags := [name for name, _ in info.file_tags if name.lower() not in _MADE_ANEW]:
+        log.info(f"of standard input only the pictures are read, not its tags {', '.join(tags)}")
 
 
 def renamed_tags(info: VideoInfo, container: Container) -> dict[str, str]:

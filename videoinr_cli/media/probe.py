@@ -116,6 +116,7 @@ def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction)
         duration=(last + 1) / rate,
         tags=(),
         file_tags=(),
+        streams=(),  # of one image
     )
 
 
