@@ -172,6 +172,37 @@ def test_bad_input_gets_one_line(
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("upscale", "{}", "-o", "out.mkv"),
+        ("upscale", "{}", "in.mkv", "-o", "out"),
+        ("info", "{}"),
+        ("preview", "{}", "-o", "out.png"),
+        ("compare", "in.mkv", "{}", "-o", "out.html"),
+    ],
+)
+def test_what_can_be_read_only_once_is_said_at_once(
+    command: tuple[str, ...],
+    make_clip: MakeClip,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody writes into either pipe: whoever opens it waits for ever."""
+    make_clip("in.mkv", frames=3)
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("fifo.mkv")
+    reading, writing = os.pipe()
+    for name in ("fifo.mkv", f"/dev/fd/{reading}"):  # the latter as a shell's <(...) has it
+        run(*(word.format(name) for word in command))
+        words = f"can be read only once; give it as standard input, by - < '{name}'"
+        assert words in capfd.readouterr().err
+    os.close(reading)
+    os.close(writing)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
