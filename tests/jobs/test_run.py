@@ -217,6 +217,15 @@ def test_another_job_is_refused_and_named(
     assert content_of(output).pictures
 
 
+def test_what_is_rendered_is_of_use_without_its_sound(source: Path, tmp_path: Path, run: RunJob) -> None:
+    output, log = tmp_path / "out.mkv", Log()
+    with pytest.raises(Broken):
+        run(source, output, segment_seconds=0.5, progress=failing_at(30, Broken()))
+    run(source, output, segment_seconds=0.5, audio="drop", on_segment=log.done.append)
+    assert any(event.was_done for event in log.done)
+    assert [kind for kind, _ in content_of(output).others] == ["subtitle"]
+
+
 def test_beginning_anew_in_one_go_leaves_nothing(source: Path, tmp_path: Path, run: RunJob) -> None:
     output = tmp_path / "out.mkv"
     with pytest.raises(Broken):
