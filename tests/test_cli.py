@@ -9,6 +9,7 @@ import sys
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 import av
 import pytest
@@ -20,11 +21,11 @@ from tests.conftest import MakeClip, RunFfmpeg
 TIMEOUT_SECONDS = 120
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: object, stdin: IO[bytes] | None = None) -> subprocess.Popen[str]:
     """Start the command in a process of its own, as a shell does."""
     command = [sys.executable, "-m", "videoinr_cli", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, stdin=stdin, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -94,6 +95,37 @@ def test_strict_ends_at_damage_and_at_what_is_left_out(
     assert leftovers(tmp_path) == ["out.mkv"]
 
 
+def test_of_standard_input_only_the_pictures_are_kept(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path
+) -> None:
+    """Which is said of all else that was wanted, and an error if nothing may be left out."""
+    chapters = tmp_path / "chapters.txt"
+    chapters.write_text(";FFMETADATA1\ntitle=T\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=90\ntitle=One\n")
+    sound, clip = make_clip("sound.mkv", frames=3, size=(32, 24), audio=True), tmp_path / "in.mkv"
+    run_ffmpeg("-i", sound, "-i", chapters, "-c", "copy", "-map_metadata", 1, clip)
+
+    def piped(source: Path, *options: str) -> tuple[int, str]:
+        command = ["upscale", "-", "--scale", "1", "-y", "-o", tmp_path / "out.mkv", *options]
+        with source.open("rb") as file:
+            process = start(*command, stdin=file)
+            _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+        return process.returncode, said
+
+    code, said = piped(clip, "--strict")
+    assert code == 1
+    check_one_line(said, "only the pictures are read, not audio stream 1 (vorbis), chapters; name a file")
+    assert leftovers(tmp_path) == []
+    code, said = piped(clip)
+    assert code == 0
+    assert "not audio stream 1 (vorbis), chapters" in said
+    assert "not its tags title" in said
+    code, said = piped(clip, "--audio", "drop")
+    assert "not chapters" in said
+    code, said = piped(sound, "--audio", "drop", "--strict")
+    assert code == 0
+    assert "only the pictures" not in said
+
+
 def test_existing_output_needs_permission(
     make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,6 +170,37 @@ def test_bad_input_gets_one_line(
     assert said.err.count("\n") == 1
     assert "in.mp4" in said.err
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("upscale", "{}", "-o", "out.mkv"),
+        ("upscale", "{}", "in.mkv", "-o", "out"),
+        ("info", "{}"),
+        ("preview", "{}", "-o", "out.png"),
+        ("compare", "in.mkv", "{}", "-o", "out.html"),
+    ],
+)
+def test_what_can_be_read_only_once_is_said_at_once(
+    command: tuple[str, ...],
+    make_clip: MakeClip,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody writes into either pipe: whoever opens it waits for ever."""
+    make_clip("in.mkv", frames=3)
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("fifo.mkv")
+    reading, writing = os.pipe()
+    for name in ("fifo.mkv", f"/dev/fd/{reading}"):  # the latter as a shell's <(...) has it
+        run(*(word.format(name) for word in command))
+        words = f"can be read only once; give it as standard input, by - < '{name}'"
+        assert words in capfd.readouterr().err
+    os.close(reading)
+    os.close(writing)
 
 
 @pytest.mark.parametrize(

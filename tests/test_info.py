@@ -104,6 +104,21 @@ def test_a_size_on_the_command_line_replaces_one_of_the_environment(
     assert record(info, source, "-o", "a.mkv", "--scale", 3)["upscale"]["outputs"]["a.mkv"]["height"] == 144
 
 
+def test_of_standard_input_only_the_pictures_are_kept(full_clip: Path) -> None:
+    def piped(*arguments: str) -> str:
+        command = [sys.executable, "-m", "videoinr_cli", "info", "-", "-o", "out.mkv", *arguments]
+        done = subprocess.run(command, input=full_clip.read_bytes(), capture_output=True, check=True)
+        return done.stdout.decode()
+
+    said = piped()
+    assert "only the pictures" in line(said, "input")
+    assert "audio stream 1 (pcm_s16le) is left out" in line(said, "out.mkv")
+    told = json.loads(piped("--json"))["upscale"]
+    assert told["pictures_only"] is True
+    assert told["outputs"]["out.mkv"]["copied"] == []
+    assert told["outputs"]["out.mkv"]["left_out"] == [1, 2, 3]
+
+
 def test_constant_rates_are_seen_through_rounded_times(info: Info, make_clip: MakeClip) -> None:
     for name, rate in {"in.mkv": "30", "in.mp4": "24000/1001", "in.ts": "60000/1001"}.items():
         timing = record(info, make_clip(name, rate=rate, frames=40))["timing"]
@@ -134,7 +149,7 @@ def test_fields(info: Info, make_clip: MakeClip) -> None:
     assert "fields    interlaced, as its frames say" in said
     assert "a frame of every field, as flagged" in said
     assert record(info, clip)["upscale"] | {"outputs": None} == {
-        "deinterlaced": True, "frame_rate": "50", "outputs": None
+        "deinterlaced": True, "pictures_only": False, "frame_rate": "50", "outputs": None
     }  # fmt: skip
     assert record(info, clip, "--deinterlace", "off")["upscale"]["deinterlaced"] is False
 

@@ -29,7 +29,7 @@ from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.prepare import prepare
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.writer import PacketWriter, VideoWriter
+from videoinr_cli.media.writer import PacketWriter, VideoWriter, check_streams_fit
 from videoinr_cli.memory import Sizes, choose_sizes, is_out_of_memory
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.notes import collected_notes
@@ -198,6 +198,23 @@ class Plan:
             time_base=self.timeline.time_base,
             frame_rate=self.timeline.rate or self.source.frame_rate,
             **self._file_settings(),
+        )
+
+    def check_streams_fit(self, path: Path) -> None:
+        """Have ffmpeg begin a file of the output's kind at `path`, and remove it.
+
+        Raises:
+            FfmpegError: it does not take all that is kept of the source.
+        """
+        check_streams_fit(
+            path,
+            self.size,
+            self.timeline.time_base,
+            self.source,
+            self.options.encode,
+            frame_rate=self.timeline.rate or self.source.frame_rate,
+            speed=self.options.speed,
+            audio=self.options.audio,
         )
 
     def _file_settings(self) -> _FileSettings:

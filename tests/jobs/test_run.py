@@ -15,8 +15,9 @@ import pytest
 from tests.conftest import MakeClip, RunFfmpeg
 from tests.jobs.conftest import GRAIN, RunJob, content_of
 from videoinr_cli import pipeline
-from videoinr_cli.errors import OutputError, VideoInrError
+from videoinr_cli.errors import FfmpegError, OutputError, VideoInrError
 from videoinr_cli.jobs.run import SegmentDone
+from videoinr_cli.media.containers import BY_SUFFIX, MP4
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.writer import PacketWriter
@@ -215,6 +216,30 @@ def test_another_job_is_refused_and_named(
     run(other, output, segment_seconds=0.5, resume=False, on_segment=log.done.append, **change)
     assert log.fresh() == [event.number for event in log.done]
     assert content_of(output).pictures
+
+
+def test_what_is_rendered_is_of_use_without_its_sound(source: Path, tmp_path: Path, run: RunJob) -> None:
+    output, log = tmp_path / "out.mkv", Log()
+    with pytest.raises(Broken):
+        run(source, output, segment_seconds=0.5, progress=failing_at(30, Broken()))
+    run(source, output, segment_seconds=0.5, audio="drop", on_segment=log.done.append)
+    assert any(event.was_done for event in log.done)
+    assert [kind for kind, _ in content_of(output).others] == ["subtitle"]
+
+
+def test_what_a_muxer_refuses_is_said_before_anything_is_rendered(
+    make_clip: MakeClip, tmp_path: Path, run: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the table of containers does not know of it."""
+    monkeypatch.setitem(BY_SUFFIX, ".mp4", dataclasses.replace(MP4, min_mp3_rate=0))
+    sound = ("-c:v", "flv", "-c:a", "libmp3lame", "-ar", 11025)
+    source, output, log = make_clip("in.flv", *sound, frames=40, audio=True), tmp_path / "out.mp4", Log()
+    with pytest.raises(FfmpegError, match="muxing mp3 at 11025hz"):
+        run(source, output, segment_seconds=0.5, on_segment=log.done.append)
+    assert log.done == []
+    assert not list(tmp_path.glob("**/trial*"))
+    run(source, output, segment_seconds=0.5, audio="drop")
+    assert content_of(output).others == ()
 
 
 def test_beginning_anew_in_one_go_leaves_nothing(source: Path, tmp_path: Path, run: RunJob) -> None:

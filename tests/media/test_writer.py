@@ -483,6 +483,7 @@ def test_what_mp4_cannot_hold_is_converted_or_named(
         ("in.m2ts", "libx264", ("pcm_bluray", "-ac", 2), "flac", "aac"),
         ("in.vob", "mpeg2video", ("pcm_dvd", "-ac", 2), "flac", "aac"),
         ("in.flv", "flv", ("nellymoser", "-ar", 22050), "flac", "aac"),
+        ("in.flv", "flv", ("libmp3lame", "-ar", 11025), "mp3", "aac"),
         ("in.mov", "mjpeg", ("adpcm_ima_qt",), "flac", "aac"),
         ("in.mov", "mjpeg", ("pcm_f32be",), "flac", "aac"),
         ("in.3gp", "h263", ("libopencore_amrnb", "-ar", 8000), "amr_nb", "aac"),
@@ -499,6 +500,34 @@ def test_sound_that_a_container_has_no_name_for_is_converted(
             assert heard.codec.canonical_name == codec
             samples = sum(frame.samples for frame in container.decode(heard))
             assert samples / heard.rate == pytest.approx(1, abs=0.2)
+
+
+TS_PACKET_BYTES = 188
+
+
+def without_packets(path: Path, *pids: int) -> Path:
+    """Return a copy of an MPEG-TS that announces streams and has no packets of them."""
+    whole, emptied = path.read_bytes(), path.with_name("emptied.ts")
+    packets = [whole[at : at + TS_PACKET_BYTES] for at in range(0, len(whole), TS_PACKET_BYTES)]
+    emptied.write_bytes(b"".join(p for p in packets if (p[1] & 0x1F) << 8 | p[2] not in pids))
+    return emptied
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.ts"])
+def test_streams_of_which_there_is_nothing_are_named(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As broadcasts announce languages and angles that they do not send."""
+    clip = make_clip("in.ts", "-c:v", "mpeg2video", "-c:a", "mp2", audio=True)
+    full = clip.with_name("full.ts")
+    run_ffmpeg("-i", clip, *("-map", "0:v", "-map", "0:v", "-map", "0:a", "-map", "0:a"), "-c", "copy", full)
+    emptied = without_packets(full, 257, 259)  # ffmpeg's first one has PID 256
+    out = copy(emptied, clip.with_name(name))
+    assert [kind for kind, *_ in streams(out)] == ["video", "audio"]
+    assert "nothing of video stream 1 (mpeg2video) is in the file's first seconds" in caplog.text
+    assert "nothing of audio stream 3 (mp3) is in the file's first seconds" in caplog.text
+    with pytest.raises(OutputError, match="nothing of video stream 1"):
+        copy(emptied, clip.with_name(f"strict-{name}"), strict=True)
 
 
 def test_strict_refuses_to_leave_anything_out(full_clip: Path) -> None:

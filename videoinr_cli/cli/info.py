@@ -174,6 +174,8 @@ def _output_lines(taken: VideoInfo, forecasts: Forecasts) -> Lines:
         "times",
         f"the source's own, {_rate(taken.frame_rate)} frames per second on average; --fps changes it",
     )
+    if not taken.is_file and (taken.streams or taken.chapters):
+        yield "input", "only the pictures, as it is read once; name a file to keep all"
     for name, planned in forecasts.items():
         yield name, str(planned) if isinstance(planned, VideoInrError) else ", ".join(_output(planned))
 
@@ -246,6 +248,7 @@ def _record(
         ],
         "upscale": {
             "deinterlaced": taken.fields is not None,
+            "pictures_only": not taken.is_file,
             "frame_rate": str(taken.frame_rate),
             "outputs": {name: _forecast_record(planned) for name, planned in forecasts.items()},
         },

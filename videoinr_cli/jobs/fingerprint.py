@@ -23,9 +23,9 @@ SAMPLES = 16
 SAMPLE_BYTES = 1 << 16
 """Of a source this much is looked at, evenly spread: enough to know it again, wherever it was moved."""
 
-INDIFFERENT = frozenset({"overwrite", "device", "weights", "strict", "tile", "max_memory_bytes"})
+INDIFFERENT = frozenset({"overwrite", "device", "weights", "strict", "tile", "max_memory_bytes", "audio"})
 """Options that do not change the pictures, or hardly, or are looked at by what they mean: who ran out of
-memory may go on in smaller tiles."""
+memory may go on in smaller tiles, and whose sound does not fit, without it."""
 
 _DIGESTS = {"source": "another source", "weights": "other weights"}
 """How to name what differs where nobody wants to see the values."""

@@ -187,6 +187,8 @@ class _Job:
             for number, part in enumerate(self._manifest.parts)
             if number not in self._manifest.rendered
         ]
+        if requests:
+            self._plan.check_streams_fit(self._manifest.folder / f"trial{self._plan.destination.suffix}")
         with Interrupts() as interrupts:
             for number, done in self._rendered(requests, interrupts):
                 self._under_way.pop(number, None)

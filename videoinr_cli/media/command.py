@@ -75,6 +75,7 @@ class Job:
     last_duration: str | None  # the bitstream filter that gives the last picture its duration
     is_alone: bool = False  # whether nothing is taken from the source
     carrier: str | None = None  # the container in which pictures come encoded; None: they come raw
+    trial_size: tuple[int, int] | None = None  # of one grey picture, where the head is all that is wanted
 
 
 def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> list[str]:
@@ -88,6 +89,8 @@ def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> li
     video = _raw(job) if job.carrier is None else _encoded(job)
     taken = job.source.is_file and not job.is_alone
     streams, options = beside(job.source, job.kept, job.speed) if taken else ([], {})
+    if job.trial_size is not None:
+        options["fs"] = "1"  # byte: the first packet after the head is the last one
     options = {
         "format": job.format.container.muxer,
         "copyts": None,  # both inputs are on the output's clock by now
@@ -107,7 +110,15 @@ def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> li
 
 def _raw(job: Job) -> ffmpeg.nodes.FilterableStream:
     """Return the pictures as they are to be encoded."""
-    pictures = ffmpeg.input(
+    pictures = _trial(*job.trial_size) if job.trial_size is not None else _nut(job)
+    video = pictures["v:0"].filter("setsar", r=str(job.pixel_aspect), max=MAX_ASPECT)
+    if job.format.container.counts_frames:
+        video = video.filter("settb", str(1 / job.frame_rate)).filter("setpts", "N")
+    return _with_palettes(video) if job.format.pix_fmt == "pal8" else video
+
+
+def _nut(job: Job) -> ffmpeg.nodes.FilterableStream:
+    return ffmpeg.input(
         "pipe:0",
         format="nut",
         probesize=32,  # NUT's header says all; else ffmpeg reads megabytes before it opens the encoder
@@ -115,10 +126,11 @@ def _raw(job: Job) -> ffmpeg.nodes.FilterableStream:
         **_colour_options(job.colour),
         **_hdr_input_options(job.source),
     )
-    video = pictures["v:0"].filter("setsar", r=str(job.pixel_aspect), max=MAX_ASPECT)
-    if job.format.container.counts_frames:
-        video = video.filter("settb", str(1 / job.frame_rate)).filter("setpts", "N")
-    return _with_palettes(video) if job.format.pix_fmt == "pal8" else video
+
+
+def _trial(width: int, height: int) -> ffmpeg.nodes.FilterableStream:
+    """Return a picture of width * height bytes, all of them its luma."""
+    return ffmpeg.input("pipe:0", format="rawvideo", pix_fmt="gray", s=f"{width}x{height}", framerate=1)
 
 
 def _encoded(job: Job) -> ffmpeg.nodes.FilterableStream:

@@ -10,6 +10,7 @@ import dataclasses
 import logging
 import os
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class Container:
     audio: frozenset[str] = frozenset()  # copied; "pcm" is all of it but for discs' own
     any_audio: bool = False  # or all of them are, but for what is `foreign_audio`
     foreign_audio: frozenset[str] = _DISC_PCM
+    min_mp3_rate: int = 0  # samples per second
     audio_encoder: str | None = None  # for the rest
     subtitles: frozenset[str] = frozenset()  # copied
     subtitle_encoder: str | None = None  # for the rest of the text
@@ -135,6 +137,7 @@ MP4 = Container(
     muxer="mp4",
     video_encoder="libx264",
     audio=_MP4_AUDIO,
+    min_mp3_rate=16_000,  # below that it is MPEG-2.5, for which mp4 has no name
     audio_encoder="aac",
     subtitles=frozenset({"mov_text", "dvd_subtitle"}),
     subtitle_encoder="mov_text",
@@ -149,6 +152,7 @@ MOV = dataclasses.replace(
     MP4,
     muxer="mov",
     audio=_MP4_AUDIO - {"opus", "vorbis", "flac"} | {"pcm", "amr_nb", "amr_wb"},
+    min_mp3_rate=0,
     subtitles=frozenset({"mov_text"}),
     covers=frozenset(),
     tags=_MOV_TAGS,
@@ -321,12 +325,14 @@ def sort_streams(
     """Decide what becomes of every stream beside the video.
 
     Args:
-        info: the source.
+        info: the source; beside its pictures, nothing is kept of what cannot be opened again.
         container: where the streams go.
         audio: whether sound is wanted; what is not wanted is not lost either.
         speed: of the output against the source; sound is coded anew at any but 1.
     """
     wanted = [stream for stream in info.streams if audio == "keep" or stream.kind != "audio"]
+    if not info.is_file:
+        return Sorted(kept=(), lost=tuple(wanted))
     encoders = [(stream, _encoder_for(stream, container, speed)) for stream in wanted]
     return Sorted(
         kept=tuple(
@@ -367,10 +373,16 @@ def kept_streams(
             raise OutputError(f"{message}; leave out --strict to go on without")
         log.warning(message)
     streams = sort_streams(info, container, audio=audio, speed=speed)
+    if not info.is_file:
+        _say_unread(info, streams.lost, strict=strict)
+        return ()
     for stream in streams.lost:
-        message = f"{container.muxer} cannot hold {stream.name}"
+        if stream.is_empty:
+            message, remedy = f"nothing of {stream.name} is in the file's first seconds", ""
+        else:
+            message, remedy = f"{container.muxer} cannot hold {stream.name}", "try an output in .mkv, or "
         if strict:
-            raise OutputError(f"{message}; try an output in .mkv, or leave out --strict")
+            raise OutputError(f"{message}; {remedy}leave out --strict")
         log.warning(f"{message}: it is left out")
     for kept in streams.kept:
         if kept.stream.kind == "audio" and speed != 1:
@@ -385,6 +397,24 @@ def kept_streams(
             "an output in .mkv holds any"
         )
     return streams.kept
+
+
+def _say_unread(info: VideoInfo, lost: Sequence[StreamInfo], *, strict: bool) -> None:
+    """Say what a source that is read only once holds beside its pictures.
+
+    Raises:
+        OutputError: `strict` is set and there is any, but for tags of the file.
+    """
+    names = [stream.name for stream in lost] + (["chapters"] if info.chapters else [])
+    if names:
+        message = (
+            f"of standard input only the pictures are read, not {', '.join(names)}; name a file to keep all"
+        )
+        if strict:
+            raise OutputError(f"{message}, or leave out --strict")
+        log.warning(message)
+    if tags := [name for name, _ in info.file_tags if name.lower() not in _MADE_ANEW]:
+        log.info(f"of standard input only the pictures are read, not its tags {', '.join(tags)}")
 
 
 def renamed_tags(info: VideoInfo, container: Container) -> dict[str, str]:
@@ -413,8 +443,10 @@ def _common_name(tag: str) -> str:
 def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> str | None:
     """Return "copy", the encoder that makes the stream fit, or None when nothing does."""
     codec = stream.codec
+    if stream.is_empty:  # no muxer takes what it cannot describe
+        return None
     if stream.kind == "audio":
-        if codec and _takes_sound(container, codec):
+        if codec and _takes_sound(container, stream):
             return "copy" if speed == 1 else _same_sound(stream.codec) or container.audio_encoder
         return container.audio_encoder if codec else None
     if stream.kind == "subtitle":
@@ -429,7 +461,10 @@ def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> s
     return "copy" if container.data and codec else None
 
 
-def _takes_sound(container: Container, codec: str) -> bool:
+def _takes_sound(container: Container, stream: StreamInfo) -> bool:
+    codec = stream.codec
+    if codec == "mp3" and stream.sample_rate is not None and stream.sample_rate < container.min_mp3_rate:
+        return False
     family = "pcm" if codec.startswith(PCM_PREFIX) else codec
     is_known = container.any_audio or codec in container.audio or family in container.audio
     return is_known and codec not in container.foreign_audio

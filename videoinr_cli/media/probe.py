@@ -16,6 +16,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
@@ -116,6 +117,7 @@ def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction)
         duration=(last + 1) / rate,
         tags=(),
         file_tags=(),
+        streams=(),  # of one image
     )
 
 
@@ -349,6 +351,8 @@ def _summary(stream: Stream, description: str) -> StreamInfo:
         title=tags.get("title") or tags.get("filename"),
         disposition=_dispositions(stream),
         detail=_detail(stream),
+        sample_rate=_sample_rate(stream),
+        is_empty=_is_empty(stream),
     )
 
 
@@ -364,8 +368,21 @@ def _dispositions(stream: Stream) -> tuple[str, ...]:
 
 
 def _detail(stream: Stream) -> str:
-    if isinstance(stream, av.audio.stream.AudioStream) and stream.codec_context is not None:
+    if isinstance(stream, AudioStream) and stream.codec_context is not None:
         return f"{stream.rate} Hz, {stream.layout.name}"
     if isinstance(stream, VideoStream) and stream.codec_context is not None:
         return f"{stream.width}x{stream.height}"
     return ""
+
+
+def _sample_rate(stream: Stream) -> int | None:
+    return stream.rate if isinstance(stream, AudioStream) and stream.codec_context is not None else None
+
+
+def _is_empty(stream: Stream) -> bool:
+    """Whether no packet has told the rate of sound or the size of pictures; broadcasts have such streams."""
+    if stream.codec_context is None:  # without a decoder ffmpeg knows neither
+        return False
+    if isinstance(stream, AudioStream):
+        return not (stream.rate and stream.channels)
+    return isinstance(stream, VideoStream) and not (stream.width and stream.height)

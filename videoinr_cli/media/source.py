@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -44,11 +45,24 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
     """Open a file for demuxing.
 
     Raises:
-        InputError: it is missing, a folder, unreadable, or no media file.
+        InputError: it is missing, a folder, unreadable, no media file, or can be read only once.
     """
     name = os.fspath(path)
+    if _is_read_once(path):  # a source is opened several times: to look into it, for pictures, for sound
+        raise InputError(
+            f"{name!r} is a pipe or a device, which can be read only once; give it as standard input, "
+            f"by - < {name!r}, or write it to a file first"
+        )
     # The prefix keeps ffmpeg from reading names such as "a:b.mp4" as addresses.
     return _opened(f"file:{name}", name)
+
+
+def _is_read_once(path: str | os.PathLike[str]) -> bool:
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError):  # what is wrong with it is said where it is opened
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
 
 def _opened(address: str, name: str) -> InputContainer:

@@ -27,6 +27,10 @@ class StreamInfo:
     title: str | None = None
     disposition: tuple[str, ...] = ()  # such as "default", "forced", "attached_pic"
     detail: str = ""  # for people: "48000 Hz, stereo"
+    sample_rate: int | None = None  # of sound, in samples per second; None: not known
+    is_empty: bool = (
+        False  # whether the file announces it, and holds nothing at its start that tells its form
+    )
 
     @property
     def is_cover(self) -> bool:

@@ -16,6 +16,7 @@ import dataclasses
 import logging
 import os
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from av.video.stream import VideoStream
 
 from videoinr_cli.errors import FfmpegError
 from videoinr_cli.media.command import Clock, Job, ffmpeg_arguments, last_duration, pixel_aspect
-from videoinr_cli.media.containers import carrier_for, kept_streams
+from videoinr_cli.media.containers import carrier_for, kept_streams, sort_streams
 from videoinr_cli.media.covers import attachments
 from videoinr_cli.media.destination import Destination, destination_of, is_standard_output
 from videoinr_cli.media.ffmpeg import FfmpegProcess
@@ -335,6 +336,65 @@ class PacketWriter(_Writer):
         self._stream.codec_context.codec_tag = self._template.codec_context.codec_tag
         self._stream.codec_context.sample_aspect_ratio = self._template.sample_aspect_ratio
         return carrier
+
+
+def check_streams_fit(
+    path: Path,
+    size: tuple[int, int],
+    time_base: Fraction,
+    source: VideoInfo,
+    encoding: EncodeOptions,
+    *,
+    frame_rate: Fraction,
+    speed: Fraction = NORMAL_SPEED,
+    audio: Audio = "keep",
+) -> None:
+    """Write the head of an output, with one grey picture, and throw it away.
+
+    Not all that a muxer refuses can be known in advance, and pictures may be rendered for hours before it is
+    asked.
+
+    Args:
+        path: of a file that does not exist, named as the output ends.
+        size: as in `VideoWriter`, as are all that follow.
+        time_base: as in `VideoWriter`.
+        source: as in `VideoWriter`.
+        encoding: as in `VideoWriter`.
+        frame_rate: as in `VideoWriter`.
+        speed: as in `VideoWriter`.
+        audio: as in `VideoWriter`.
+
+    Raises:
+        FfmpegError: ffmpeg fails; the message says what it printed.
+    """
+    written = output_format(path, source, encoding)
+    kept = sort_streams(source, written.container, audio=audio, speed=speed).kept
+    if not kept:
+        return
+    job = Job(
+        format=written,
+        encoding=encoding,
+        source=source,
+        kept=kept,
+        speed=speed,
+        colour=written.colour(source),
+        clock=Clock.of(time_base, source.origin / speed),
+        frame_rate=frame_rate,
+        pixel_aspect=pixel_aspect(source, size),
+        last_duration=None,
+        trial_size=size,
+    )
+    try:
+        with attachments(source, kept) as attached:
+            process = FfmpegProcess(ffmpeg_arguments(job, f"file:{path}", attached))
+            try:
+                with contextlib.suppress(BrokenPipeError):  # its exit code tells
+                    process.stdin.write(bytes(size[0] * size[1]))
+                process.finish()
+            finally:
+                process.stop()
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _say_changes(source: VideoInfo, written: OutputFormat) -> None:
