@@ -99,6 +99,18 @@ def test_m2ts_keeps_those_of_blu_ray_discs(disc: Path) -> None:
     assert starts == pytest.approx([time for time, _ in given], abs=0.001)
 
 
+def test_they_stay_with_the_picture_where_recordings_are_joined(disc: Path, tmp_path: Path) -> None:
+    """Two files of two seconds, whose clocks start alike."""
+    part = upscale(disc, "part.m2ts")
+    (tmp_path / "joined.m2ts").write_bytes(2 * part.read_bytes())
+    (once,) = subtitles(upscale(part, "once.mkv")).values()
+    (twice,) = subtitles(upscale(tmp_path / "joined.m2ts", "twice.mkv")).values()
+    assert [content for _, content in twice] == 2 * [content for _, content in once]
+    starts = [time for time, _ in once]
+    expected = [*starts, *(time + 2 for time in starts)]
+    assert [time for time, _ in twice] == pytest.approx(expected, abs=0.05)
+
+
 def test_what_begins_with_a_part_is_in_it(disc: Path) -> None:
     out = upscale(disc, "out.mkv", ReadOptions(start=Fraction("0.8")))
     assert [time for time, _ in subtitles(out)["hdmv_pgs_subtitle"]] == [0, 0.4]

@@ -152,8 +152,8 @@ def test_where_no_index_tells_of_a_keyframe_there_is_no_entry(kind: str, make_cl
     assert entries[1] is None or (kind, entries[1]) == ("one-key", start + round(1 / (25 * info.time_base)))
 
 
-def test_joined_recordings_are_decoded_from_the_start(make_clip: MakeClip) -> None:
-    """The clock starts anew, so that its times say nothing of where to enter."""
+def test_joined_recordings_are_entered_as_one(make_clip: MakeClip) -> None:
+    """The clock starts anew, which their packets' times show no more."""
     first, second = (make_clip(name, "-g", 10, frames=40, filters=GRAIN) for name in ("a.ts", "b.ts"))
     joined = first.with_name("joined.ts")
     joined.write_bytes(first.read_bytes() + second.read_bytes())

@@ -362,7 +362,7 @@ KINDS = {
     "ts-mpeg2-mp2": Kind(
         "MPEG-TS, MPEG-2, MP2", plain("in.ts", "mpeg2video", "-q:v", 2, sound="mp2"), streams=("audio mp2",)
     ),
-    "ts-joined": Kind("two recordings joined end to end", joined),
+    "ts-joined": Kind("two recordings joined end to end, without sound", joined),
     "mpg-mpeg1": Kind(
         "MPEG program stream, MPEG-1, MP2",
         plain("in.mpg", "mpeg1video", "-q:v", 2, sound="mp2"),
@@ -530,6 +530,17 @@ def sound_offset(path: Path) -> Fraction:
     return starts[0] - starts[1]
 
 
+JOINED = """\
+## Recordings joined end to end
+
+In MPEG-TS and MPEG program streams (`.ts`, `.m2ts`, `.MTS`, `.mpg`, `.vob`), as `cat` joins them,
+each recording may have a clock of its own. Such a file is read through first; where its clock goes back,
+or more than 10 s ahead, pictures, sound and subtitles go on together right after what came before. A hole
+of less, or in one stream alone, stays one, as with ffmpeg itself. This needs ffmpeg 7 or newer.
+`tests/media/test_clocks.py` joins such files, with sound.
+"""
+
+
 def test_there_are_enough_kinds_and_the_docs_list_them() -> None:
     assert len(KINDS) >= 40
     assert DOCS.read_text() == table()
@@ -546,6 +557,8 @@ def table() -> str:
         "| kind | what it is |",
         "| --- | --- |",
         *(f"| `{name}` | {kind.description} |" for name, kind in KINDS.items()),
+        "",
+        *JOINED.splitlines(),
     ]
     return "\n".join(lines) + "\n"
 

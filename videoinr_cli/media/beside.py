@@ -16,7 +16,7 @@ import ffmpeg
 
 from videoinr_cli.media.arguments import utf8
 from videoinr_cli.media.containers import KeptStream
-from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.streams import ClockShift, VideoInfo
 
 SEEK_MARGIN_SECONDS = 30
 """How long before a cut the file is entered: subtitles that are still shown may have begun there."""
@@ -47,8 +47,8 @@ def beside(
         kept: which streams of it; those that are attached come by other ways.
         speed: how much faster than the source the output is played.
     """
-    original = ffmpeg.input(utf8(f"file:{source.path}"), **_input_options(source))
     mapped = [keep for keep in kept if not keep.is_attached]
+    original = ffmpeg.input(utf8(f"file:{source.path}"), **_input_options(source, mapped))
     streams = [original[str(keep.stream.index)] for keep in mapped]
     streams.append(original["v:9999?"])  # none, but ffmpeg-python drops inputs of which nothing is mapped
     options: dict[str, str | None] = {
@@ -62,7 +62,8 @@ def beside(
         options[f"map_metadata:s:{place}"] = f"1:s:{keep.stream.index}"
         for name, value in _retimed(keep, source, speed):
             options[f"{name}:{place}"] = value
-    if source.stop_seconds is not None:  # ffmpeg reads no further than this by the source's and the new times
+    if source.stop_seconds is not None and not source.clock_shifts:
+        # ffmpeg reads no further than this by the source's times, which have to be of one clock, and the new.
         options["t"] = _decimal(max(source.stop_seconds, source.stop_seconds / speed))
     if source.chapters and (source.is_cut or speed != 1):
         chapters = ffmpeg.input(_chapter_address(source, speed), format="ffmetadata")
@@ -71,14 +72,29 @@ def beside(
     return streams, options
 
 
-def _input_options(source: VideoInfo) -> dict[str, str | None]:
-    """Return the options that put the file on the output's clock, and enter it shortly before a cut."""
+def _input_options(source: VideoInfo, kept: Sequence[KeptStream]) -> dict[str, str | None]:
+    """Return the options that put streams on the output's clock, and enter the file shortly before a cut."""
     options: dict[str, str | None] = {"itsoffset": _decimal(-source.origin)}
-    if source.is_cut and source.origin > SEEK_MARGIN_SECONDS:
+    if source.clock_shifts:  # which make ffmpeg's search for a time go astray
+        options |= {f"bsf:{keep.stream.index}": _one_clock(source.clock_shifts) for keep in kept}
+    elif source.is_cut and source.origin > SEEK_MARGIN_SECONDS:
         # The exact place is the business of each stream: ffmpeg's own cut does not go with -copyts.
         options |= {"seek_timestamp": "1", "ss": _decimal(source.origin - SEEK_MARGIN_SECONDS)}
         options |= {"noaccurate_seek": None}
     return options
+
+
+def _one_clock(shifts: Sequence[ClockShift]) -> str:
+    """Return the bitstream filter that brings the packets of a stream onto one clock.
+
+    Of several that begin in the same packet of the file only the first one says where: it is remembered.
+    """
+    before = [Fraction(0), *(shift.seconds for shift in shifts)]
+    steps = "".join(
+        f"+gte(ld(0),{shift.position})*{_decimal(shift.seconds - earlier)}"
+        for earlier, shift in zip(before, shifts, strict=False)
+    )
+    return f"setts=ts='if(gte(POS,0),st(0,POS));if(eq(TS,NOPTS),NOPTS,TS+(0{steps})/TB)'"
 
 
 def _retimed(keep: KeptStream, source: VideoInfo, speed: Fraction) -> Iterator[tuple[str, str]]:
@@ -99,7 +115,7 @@ def _retimed(keep: KeptStream, source: VideoInfo, speed: Fraction) -> Iterator[t
     else:
         if source.is_cut:
             yield "copypriorss", "0"
-        if speed != 1:
+        if speed != 1 or (source.is_cut and source.clock_shifts):  # then ffmpeg itself does not end it
             yield "bsf", _drop(source) + f"setts=ts='TS*{1 / speed}':duration='DURATION*{1 / speed}'"
 
 

@@ -163,7 +163,7 @@ def _entered(info: VideoInfo, target: Fraction, on_damage: OnDamage) -> Iterator
         is_seekable = info.container in SEEKABLE
         if is_seekable:
             _seek(container, stream, target)
-        packets = packets_of(container, stream, on_damage)
+        packets = packets_of(container, stream, on_damage, shifts=info.clock_shifts)
         held = _from_keyframe(packets, target, is_one_clock=is_seekable)
         key = held[0].pts
         frames = decoded(itertools.chain(held, packets), stream, on_damage)

@@ -22,6 +22,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError, OptionError
+from videoinr_cli.media.clocks import BREAKABLE, find_shifts
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.images import find_images
 from videoinr_cli.media.source import (
@@ -31,7 +32,7 @@ from videoinr_cli.media.source import (
     standard_input,
     video_stream,
 )
-from videoinr_cli.media.streams import Chapter, StreamInfo, VideoInfo
+from videoinr_cli.media.streams import Chapter, ClockShift, StreamInfo, VideoInfo
 
 FALLBACK_RATE = Fraction(25)
 """Frames per second of a source that says nothing of its rate; ffmpeg's own default."""
@@ -134,6 +135,11 @@ def _described(
     descriptions = _descriptions(container)
     others = [other for other in container.streams if other.index != stream.index]
     last = _last_packet(container, stream) if can_seek else None
+    shifts: tuple[ClockShift, ...] = ()
+    if can_seek and container.format.name in BREAKABLE:
+        with open_source(path) as again:
+            shifts, end = find_shifts(again, stream.index)
+        last = end if shifts else last
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -147,7 +153,7 @@ def _described(
         start_pts=start,
         last_pts=round(last[0] / time_base) if last else None,
         frame_rate=stream.average_rate or stream.guessed_rate or stream.base_rate or FALLBACK_RATE,
-        duration=_duration(container, stream, start * time_base, last),
+        duration=_duration(container, stream, start * time_base, last, is_one_clock=not shifts),
         origin=_origin(container),
         sample_aspect_ratio=1 / aspect if sideways else aspect,
         rotation=rotation,
@@ -162,6 +168,7 @@ def _described(
         file_tags=tuple(container.metadata.items()),
         streams=tuple(_summary(other, descriptions.get(other.index, "")) for other in others),
         chapters=_chapters(container),
+        clock_shifts=shifts,
     )
 
 
@@ -279,7 +286,12 @@ def _origin(container: InputContainer) -> Fraction:
 
 
 def _duration(
-    container: InputContainer, stream: VideoStream, start: Fraction, last: tuple[Fraction, Fraction] | None
+    container: InputContainer,
+    stream: VideoStream,
+    start: Fraction,
+    last: tuple[Fraction, Fraction] | None,
+    *,
+    is_one_clock: bool,
 ) -> Fraction | None:
     """Return the seconds from the first frame's start to the last one's end.
 
@@ -290,10 +302,11 @@ def _duration(
         container: the file.
         stream: its video.
         start: when the first frame is shown, in seconds.
-        last: what `_last_packet` found.
+        last: when the last packet is shown and when it ends, in seconds.
+        is_one_clock: whether what the stream says can be right.
     """
     stated: Fraction | None = None
-    if stream.duration is not None and stream.time_base is not None:
+    if is_one_clock and stream.duration is not None and stream.time_base is not None:
         first = stream.start_time * stream.time_base if stream.start_time is not None else start
         stated = first + stream.duration * stream.time_base
     if stated is not None and (last is None or last[0] < stated):

@@ -2,12 +2,13 @@
 
 Knows nothing of files' insides (`probe` has looked) nor of what the pictures are for.
 
-Timestamps are the decoder's. Where they fall short these rules hold, and no frame is ever lost to them:
+Timestamps are the decoder's, of packets that are on one clock where `probe` has found how to bring them onto
+one. Where they fall short these rules hold, and no frame is ever lost to them:
 
 - A frame without a timestamp gets its decoding timestamp, else the end of the frame before it; so does one
   whose timestamp lies more than `CLOCK_JUMP_SECONDS` after the file's end.
-- A clock that goes back by more than `DISORDER_FRAMES` frames was set anew, as in recordings joined end to
-  end: times go on from the end of the frame before, until the former clock fits better again.
+- A clock that still goes back by more than `DISORDER_FRAMES` frames was set anew: times go on from the end of
+  the frame before, until the former clock fits better again.
 - A frame whose timestamp still does not come after the one before it is shown one tick after that one.
 - The last frame lasts until the end that the file states, else as long as its packet says.
 """

@@ -11,7 +11,7 @@ import functools
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -22,7 +22,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.streams import ClockShift, VideoInfo, shift_at
 
 STANDARD_INPUT = Path("-")
 """The name by which standard input is a source."""
@@ -152,20 +152,22 @@ def source_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator
     if info.images:
         yield from image_frames(info.images, on_damage)
         return
-    frames = _stream_frames(info.path, on_damage)
+    frames = _stream_frames(info, on_damage)
     if info.counts_frames:
         frames = _counted(frames)
     yield from frames
 
 
-def _stream_frames(path: Path, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
-    if path == STANDARD_INPUT:
+def _stream_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
+    if info.path == STANDARD_INPUT:
         pipe = standard_input()
         pipe.on_damage = on_damage
         yield from pipe.frames()
     else:
-        with open_source(path) as container:
-            yield from decoded_frames(container, video_stream(container), on_damage)
+        with open_source(info.path) as container:
+            stream = video_stream(container)
+            packets = packets_of(container, stream, on_damage, shifts=info.clock_shifts)
+            yield from decoded(packets, stream, on_damage)
 
 
 def _counted(frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
@@ -237,9 +239,43 @@ def _decoder(stream: VideoStream) -> VideoCodecContext:
 
 
 def packets_of(
+    container: InputContainer,
+    stream: VideoStream,
+    on_damage: Callable[[str], None],
+    *,
+    shifts: Sequence[ClockShift] = (),
+) -> Iterator[av.Packet[VideoStream]]:
+    """Yield the stream's packets from where the file stands, over what cannot be read.
+
+    Args:
+        container: an open file.
+        stream: its video.
+        on_damage: called with what is wrong, for each packet that cannot be read, or not wholly.
+        shifts: how to bring all packets onto one clock.
+    """
+    packets = _packets_of(container, stream, on_damage)
+    return _shifted(packets, shifts) if shifts else packets
+
+
+def _shifted(
+    packets: Iterable[av.Packet[VideoStream]], shifts: Sequence[ClockShift]
+) -> Iterator[av.Packet[VideoStream]]:
+    position = 0
+    for packet in packets:
+        if packet.pos is not None:  # else it begins within the same packet of the file as the one before it
+            position = packet.pos
+        assert packet.time_base is not None
+        ticks = round(shift_at(shifts, position) / packet.time_base)
+        if packet.pts is not None:
+            packet.pts += ticks
+        if packet.dts is not None:
+            packet.dts += ticks
+        yield packet
+
+
+def _packets_of(
     container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
 ) -> Iterator[av.Packet[VideoStream]]:
-    """Yield the stream's packets from where the file stands, over what cannot be read."""
     demuxed = container.demux(stream)
     failures = 0
     while failures < MAX_READ_FAILURES:

@@ -5,7 +5,9 @@ Knows nothing of how they are read: `probe` fills these records, the reader and 
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,6 +55,20 @@ class Chapter:
 
 
 @dataclasses.dataclass(frozen=True)
+class ClockShift:
+    """Puts what comes after a break of the file's clock on the clock that the file begins with."""
+
+    position: int  # where in the file the first packet begins that it holds for, in bytes
+    seconds: Fraction  # to be added to all times from there to the next break
+
+
+def shift_at(shifts: Sequence[ClockShift], position: int) -> Fraction:
+    """Return what is to be added to the times of a packet that begins at a place in the file, in seconds."""
+    number = bisect.bisect_right(shifts, position, key=lambda shift: shift.position)
+    return shifts[number - 1].seconds if number else Fraction(0)
+
+
+@dataclasses.dataclass(frozen=True)
 class VideoInfo:
     """A source and the video stream in it that is upscaled, upright as it is shown."""
 
@@ -85,6 +101,7 @@ class VideoInfo:
     file_tags: tuple[tuple[str, str], ...] = ()  # of the whole file
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
     chapters: tuple[Chapter, ...] = ()
+    clock_shifts: tuple[ClockShift, ...] = ()  # by place, where the file's clock breaks
     images: tuple[
         tuple[int, Path], ...
     ] = ()  # of numbered images: when each is shown, in ticks, and its file

@@ -50,7 +50,7 @@ def measure_timing(info: VideoInfo) -> Timing | None:
         return None
     with open_source(info.path) as container:
         stream = video_stream(container)
-        packets = packets_of(container, stream, lambda _: None)
+        packets = packets_of(container, stream, lambda _: None, shifts=info.clock_shifts)
         stamps = [packet.pts for packet in itertools.islice(packets, MAX_PACKETS) if packet.pts is not None]
         is_whole = next(packets, None) is None
         assert stream.time_base is not None

@@ -398,10 +398,15 @@ def check_streams_fit(
 
 
 def _say_changes(source: VideoInfo, written: OutputFormat) -> None:
-    """Say what colours were taken for, if the file does not, and that transparency is lost.
+    """Say what colours were taken for, if the file does not, that transparency is lost, and times changed.
 
     Where the guess is wrong, colours shift.
     """
+    if source.clock_shifts:
+        log.info(
+            f"the clock of {str(source.path)!r} breaks (times: {len(source.clock_shifts)}), as where "
+            "recordings were joined: what comes after follows at once"
+        )
     if source.has_alpha and not layout_of(written.pix_fmt).has_alpha and written.pix_fmt != "pal8":
         log.info(
             f"{written.encoder.name} holds no transparency of {str(source.path)!r}: it is left out; "

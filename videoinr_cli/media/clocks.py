@@ -1,0 +1,121 @@
+"""Where the clock of a file breaks, as it does where recordings were joined end to end, and by how much.
+
+Looks at the times and places of packets alone: knows nothing of pictures, nor of what follows the table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+
+from videoinr_cli.media.streams import ClockShift, shift_at
+
+BREAKABLE = ("mpegts", "mpeg")
+"""Demuxers of files that can be joined end to end, and whose packets say where in the file they begin."""
+
+TICK_SECONDS = Fraction(1, 90_000)
+"""The unit of all times in such files."""
+
+MAX_BACK = 9_000
+"""How far back the decoding times of a stream may go on one clock, in ticks: 0.1 s.
+**Source**: ``ts_discontinuity_detect`` of ffmpeg's program, as is the next one."""
+
+MAX_AHEAD = 900_000
+"""How far ahead of the end of what came before, in ticks: 10 s."""
+
+
+@dataclasses.dataclass
+class _Run:
+    """Packets of one stream on one clock; times are in ticks."""
+
+    stream: int
+    first: int  # where in the file its first and last packets begin, in bytes
+    last: int
+    start: int  # when the first packet is decoded
+    decoded: int  # when the last packet is
+    end: int  # when that one ends
+    shown: tuple[int, int] | None = None  # when the packet begins and ends that is shown last
+
+
+def find_shifts(
+    container: InputContainer, video: int
+) -> tuple[tuple[ClockShift, ...], tuple[Fraction, Fraction] | None]:
+    """Read a file to its end, and return how to bring all of it onto the clock that it begins with.
+
+    The clock breaks where no sound or video goes on by it: a hole in one of them alone stays one. What comes
+    after begins where the former ended, so late that no stream overlaps with itself.
+
+    Args:
+        container: the file, opened anew.
+        video: the index of the stream to tell the end of.
+
+    Returns:
+        The shifts; and by the shifted clock, when the last packet of `video` is shown and when it ends, in
+        seconds.
+    """
+    runs = _runs_of(container)
+    shifts: list[ClockShift] = []
+    ends: dict[int, int] = {}  # of each stream so far, on the first clock
+    shift = 0
+    for group in _together(runs):
+        starts = {run.stream: run.start for run in reversed(group)}
+        overlaps = [ends[stream] - start for stream, start in starts.items() if stream in ends]
+        if overlaps:
+            shift = max(overlaps)
+            shifts.append(ClockShift(group[0].first, shift * TICK_SECONDS))
+        ends |= {run.stream: run.end + shift for run in group}
+    last = next((run for run in reversed(runs) if run.stream == video), None)
+    if last is None or last.shown is None:
+        return tuple(shifts), None
+    seconds = shift_at(shifts, last.first)
+    shown, end = (tick * TICK_SECONDS + seconds for tick in last.shown)
+    return tuple(shifts), (shown, end)
+
+
+def _runs_of(container: InputContainer) -> list[_Run]:
+    """Return the runs of all sounds and videos, by where they begin."""
+    streams = [
+        stream
+        for stream in container.streams
+        if stream.type in ("video", "audio") and not stream.disposition & Disposition.attached_pic
+    ]
+    runs: list[_Run] = []
+    latest: dict[int, _Run] = {}
+    try:
+        for packet in container.demux(streams):
+            decoded = packet.dts
+            if not packet.size or decoded is None:
+                continue
+            run = latest.get(packet.stream_index)
+            if run is None or not run.decoded - MAX_BACK <= decoded <= run.end + MAX_AHEAD:
+                if packet.pos is None:  # it begins within a packet of the file that holds the one before it
+                    continue
+                run = _Run(packet.stream_index, packet.pos, packet.pos, decoded, decoded, decoded)
+                latest[run.stream] = run
+                runs.append(run)
+            if packet.pos is not None:
+                run.last = packet.pos
+            length = packet.duration or 0
+            run.decoded, run.end = decoded, decoded + length
+            shown = decoded if packet.pts is None else packet.pts
+            if run.shown is None or shown > run.shown[0]:
+                run.shown = (shown, shown + length)
+    except av.FFmpegError:
+        pass  # a damaged end: what came before it is known
+    return sorted(runs, key=lambda run: run.first)
+
+
+def _together(runs: list[_Run]) -> list[list[_Run]]:
+    """Part runs, by where they begin, at each place in the file that none of them reaches across."""
+    groups: list[list[_Run]] = []
+    reached = -1
+    for run in runs:
+        if run.first > reached:
+            groups.append([])
+        groups[-1].append(run)
+        reached = max(reached, run.last)
+    return groups
