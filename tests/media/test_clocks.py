@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 
 from tests.conftest import RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
+from videoinr_cli.errors import FfmpegError
 from videoinr_cli.media.clocks import find_shifts
+from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
 from videoinr_cli.media.timing import measure_timing
@@ -175,3 +178,28 @@ def test_it_is_said(record: Record, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "videoinr_cli")
     upscaled(joined(record("a.ts", 10), record("b.ts", 3)), "out.mkv")
     assert any("breaks (times: 1)" in message for message in caplog.messages)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
+def test_an_ffmpeg_that_cannot_is_told_with_one_that_can(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = joined(record("a.ts", 10), record("b.ts", 3))
+    old = tmp_path / "ffmpeg"
+    old.write_text(
+        '#!/bin/sh\ncase "$*" in *-version) echo "libavcodec     59. 37.100"; exit;; esac\n'
+        f'exec "{find_ffmpeg()}" "$@"\n'
+    )
+    old.chmod(0o755)
+    find_ffmpeg.cache_clear()
+    monkeypatch.setenv("FFMPEG_PATH", str(old))
+    try:
+        with pytest.raises(
+            FfmpegError, match=r"joined\.ts' was joined.* only ffmpeg 7 or later .* such as /"
+        ):
+            upscaled(source, "out.mkv")
+        assert not (tmp_path / "out.mkv").exists()
+        silent = UpscaleOptions(scale=1.0, audio="drop")
+        upscale_video(source, tmp_path / "silent.mkv", silent, model=BlendVideoInr())
+    finally:
+        find_ffmpeg.cache_clear()

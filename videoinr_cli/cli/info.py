@@ -58,13 +58,13 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
         height=given["height"],
         read=as_read_options(given),
     )
-    from videoinr_cli.media.prepare import prepare
+    from videoinr_cli.media.prepare import as_read
     from videoinr_cli.media.probe import probe
     from videoinr_cli.media.timing import measure_timing
 
     found = probe(source, rate=options.read.rate)
     timing = measure_timing(found)
-    taken = prepare(source, options.read)
+    taken = as_read(found, options.read)
     forecasts = {name: _forecast(name, taken, options) for name in outputs or SHOWN_OUTPUTS}
     if as_json:
         click.echo(json.dumps(_record(found, timing, taken, forecasts), indent=2, ensure_ascii=False))

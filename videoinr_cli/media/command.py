@@ -17,7 +17,7 @@ from videoinr_cli.media.arguments import arguments_of, utf8
 from videoinr_cli.media.beside import beside
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.containers import Container, KeptStream, renamed_tags
-from videoinr_cli.media.ffmpeg import LOG_LEVEL, takes_option
+from videoinr_cli.media.ffmpeg import LOG_LEVEL, check_filters_input, takes_option
 from videoinr_cli.media.formats import OutputFormat
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import EncodeOptions
@@ -88,6 +88,8 @@ def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> li
     """
     video = _raw(job) if job.carrier is None else _encoded(job)
     taken = job.source.is_file and not job.is_alone
+    if taken and job.kept and job.source.clock_shifts:
+        check_filters_input(str(job.source.path))
     streams, options = beside(job.source, job.kept, job.speed) if taken else ([], {})
     if job.trial_size is not None:
         options["fs"] = "1"  # byte: the first packet after the head is the last one

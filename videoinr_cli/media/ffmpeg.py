@@ -62,12 +62,20 @@ def find_ffmpeg() -> str:
     on_path = shutil.which("ffmpeg")
     if on_path is not None and _is_recent(on_path):
         return on_path
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
+    bundled = _bundled()
+    if bundled is None:
         raise FfmpegError(
             f"there is no ffmpeg of {OLDEST} or later on this machine; install it, or set FFMPEG_PATH to one"
-        ) from error
+        )
+    return bundled
+
+
+def _bundled() -> str | None:
+    """Return the ffmpeg that comes along, where there is one for the system."""
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:
+        return None
 
 
 def passed_over() -> str | None:
@@ -90,15 +98,35 @@ def _is_recent(program: str) -> bool:
 
 
 def _knows(program: str, option: str) -> bool:
-    return re.search(rf"^-{option}\b", _help(program), re.MULTILINE) is not None
+    return re.search(rf"^-{option}\b", _told(program, "-h", "long"), re.MULTILINE) is not None
+
+
+def check_filters_input(path: str) -> None:
+    """Check that bitstream filters can be had for what is read, which came with ffmpeg 7 (libavcodec 61).
+
+    Args:
+        path: of the file for which they are needed.
+
+    Raises:
+        FfmpegError: they cannot.
+    """
+    program = find_ffmpeg()
+    version = re.search(r"^libavcodec +(\d+)", _told(program, "-version"), re.MULTILINE)
+    if version is None or int(version[1]) < 61:
+        bundled = _bundled()
+        raise FfmpegError(
+            f"{path!r} was joined of recordings: only ffmpeg 7 or later keeps their sound and subtitles in step, "
+            f"and {program} is older; point FFMPEG_PATH at one"
+            + (f", such as {bundled}" if bundled and bundled != program else "")
+        )
 
 
 @functools.cache
-def _help(program: str) -> str:
-    """Return what a program says of its options; nothing if it cannot be run."""
+def _told(program: str, *asked: str) -> str:
+    """Return what a program says of itself; nothing if it cannot be run."""
     try:
         told = subprocess.run(
-            [program, "-hide_banner", "-h", "long"],
+            [program, "-hide_banner", *asked],
             capture_output=True,
             text=True,
             errors="replace",

@@ -18,5 +18,13 @@ def prepare(path: str | os.PathLike[str], reading: ReadOptions) -> VideoInfo:
         InputError: see `probe`.
         OptionError: the options do not fit the source.
     """
-    whole = deinterlaced(probe(path, rate=reading.rate), reading.deinterlace)
-    return cut(whole, reading.start, reading.end)
+    return as_read(probe(path, rate=reading.rate), reading)
+
+
+def as_read(found: VideoInfo, reading: ReadOptions) -> VideoInfo:
+    """Return what `probe` found, as it is to be read.
+
+    Raises:
+        OptionError: the options do not fit the source.
+    """
+    return cut(deinterlaced(found, reading.deinterlace), reading.start, reading.end)
