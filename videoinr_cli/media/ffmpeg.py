@@ -115,7 +115,7 @@ def check_filters_input(path: str) -> None:
     if version is None or int(version[1]) < 61:
         bundled = _bundled()
         raise FfmpegError(
-            f"{path!r} was joined of recordings: only ffmpeg 7 or later keeps their sound and subtitles in step, "
+            f"{path!r} was joined of recordings: only ffmpeg 7 or later keeps sound and subtitles in step, "
             f"and {program} is older; point FFMPEG_PATH at one"
             + (f", such as {bundled}" if bundled and bundled != program else "")
         )
