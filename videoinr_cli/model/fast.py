@@ -505,7 +505,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
 
         What is kept and what a pair holds is counted, and measures the same (2.1 and 1.3 KB per pixel as
         embedded, float32). Temporaries are measured in the process's resident memory on a CPU: while a pair
-        is encoded, 4.9 to 5.3 KB beyond what is kept; the temporal network at LR, 0.6 KB.
+        is encoded, 4.7 KB beyond what is kept; the temporal network at LR, 0.6 KB.
         """
         config, fine = self.config, self.config.field_upsample**2
         frame = RGB + 1 + config.channels + config.pyramid_channels / 3  # 1/4 and 1/16 and so on
@@ -516,7 +516,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         float_bytes = 4 if self.compute_dtype is torch.float32 else 3
         return Footprint(
             kept=round(float_bytes * (4 * frame + 2 * motion + view)),
-            encoding=round(float_bytes * 4.1 * pair),
+            encoding=round(float_bytes * 3.8 * pair),
             drawing=round(float_bytes * 1.7 * pair),
             instant=0,
         )
