@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.errors import FfmpegError
-from videoinr_cli.media.clocks import find_shifts
+from videoinr_cli.media.clocks import read_clock
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
@@ -152,7 +152,7 @@ def test_one_recording_has_one_clock(record: Record) -> None:
     for name, options in (("a.ts", ()), ("a.vob", ("-f", "vob")), ("b.ts", ("-c:v", "libx264"))):
         source = record(name, 5, *options)
         with av.open(str(source)) as container:
-            assert find_shifts(container, 0)[0] == ()
+            assert read_clock(container, 0).shifts == ()
 
 
 def test_a_hole_in_the_sound_alone_is_no_break(run_ffmpeg: RunFfmpeg, tmp_path: Path) -> None:

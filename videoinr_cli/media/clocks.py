@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
@@ -41,9 +42,17 @@ class _Run:
     shown: tuple[int, int] | None = None  # when the packet begins and ends that is shown last
 
 
-def find_shifts(
-    container: InputContainer, video: int
-) -> tuple[tuple[ClockShift, ...], tuple[Fraction, Fraction] | None]:
+class Clock(NamedTuple):
+    """What the packets of a file tell of its clock."""
+
+    shifts: tuple[ClockShift, ...]
+    end: (
+        tuple[Fraction, Fraction] | None
+    )  # when the video's last packet is shown and when it ends, in seconds
+    streams: frozenset[int]  # sound and video of which there is any
+
+
+def read_clock(container: InputContainer, video: int) -> Clock:
     """Read a file to its end, and return how to bring all of it onto the clock that it begins with.
 
     The clock breaks where no sound or video goes on by it: a hole in one of them alone stays one. What comes
@@ -54,8 +63,7 @@ def find_shifts(
         video: the index of the stream to tell the end of.
 
     Returns:
-        The shifts; and by the shifted clock, when the last packet of `video` is shown and when it ends, in
-        seconds.
+        The shifts, and the end of `video` by the shifted clock.
     """
     runs = _runs_of(container)
     shifts: list[ClockShift] = []
@@ -68,12 +76,13 @@ def find_shifts(
             shift = max(overlaps)
             shifts.append(ClockShift(group[0].first, shift * TICK_SECONDS))
         ends |= {run.stream: run.end + shift for run in group}
+    streams = frozenset(run.stream for run in runs)
     last = next((run for run in reversed(runs) if run.stream == video), None)
     if last is None or last.shown is None:
-        return tuple(shifts), None
+        return Clock(tuple(shifts), None, streams)
     seconds = shift_at(shifts, last.first)
     shown, end = (tick * TICK_SECONDS + seconds for tick in last.shown)
-    return tuple(shifts), (shown, end)
+    return Clock(tuple(shifts), (shown, end), streams)
 
 
 def _runs_of(container: InputContainer) -> list[_Run]:

@@ -22,7 +22,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError, OptionError
-from videoinr_cli.media.clocks import BREAKABLE, find_shifts
+from videoinr_cli.media.clocks import BREAKABLE, Clock, read_clock
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.images import find_images
 from videoinr_cli.media.source import (
@@ -32,7 +32,7 @@ from videoinr_cli.media.source import (
     standard_input,
     video_stream,
 )
-from videoinr_cli.media.streams import Chapter, ClockShift, StreamInfo, VideoInfo
+from videoinr_cli.media.streams import Chapter, StreamInfo, VideoInfo
 
 FALLBACK_RATE = Fraction(25)
 """Frames per second of a source that says nothing of its rate; ffmpeg's own default."""
@@ -135,11 +135,13 @@ def _described(
     descriptions = _descriptions(container)
     others = [other for other in container.streams if other.index != stream.index]
     last = _last_packet(container, stream) if can_seek else None
-    shifts: tuple[ClockShift, ...] = ()
+    clock: Clock | None = None
     if can_seek and container.format.name in BREAKABLE:
         with open_source(path) as again:
-            shifts, end = find_shifts(again, stream.index)
-        last = end if shifts else last
+            clock = read_clock(again, stream.index)
+    shifts = clock.shifts if clock else ()
+    if clock and shifts:
+        last = clock.end
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -166,7 +168,14 @@ def _described(
         disposition=_dispositions(stream),
         tags=tuple(stream.metadata.items()),
         file_tags=tuple(container.metadata.items()),
-        streams=tuple(_summary(other, descriptions.get(other.index, "")) for other in others),
+        streams=tuple(
+            _summary(
+                other,
+                descriptions.get(other.index, ""),
+                is_empty=_says_nothing(other) and not (clock and other.index in clock.streams),
+            )
+            for other in others
+        ),
         chapters=_chapters(container),
         clock_shifts=shifts,
     )
@@ -349,7 +358,7 @@ def _chapters(container: InputContainer) -> tuple[Chapter, ...]:
     )
 
 
-def _summary(stream: Stream, description: str) -> StreamInfo:
+def _summary(stream: Stream, description: str, *, is_empty: bool) -> StreamInfo:
     tags = {key.lower(): value for key, value in stream.metadata.items()}
     time_base = stream.time_base or Fraction(0)
     tag = re.search(r"\((\w{4}) / 0x", description)
@@ -365,7 +374,7 @@ def _summary(stream: Stream, description: str) -> StreamInfo:
         disposition=_dispositions(stream),
         detail=_detail(stream),
         sample_rate=_sample_rate(stream),
-        is_empty=_is_empty(stream),
+        is_empty=is_empty,
     )
 
 
@@ -392,7 +401,7 @@ def _sample_rate(stream: Stream) -> int | None:
     return stream.rate if isinstance(stream, AudioStream) and stream.codec_context is not None else None
 
 
-def _is_empty(stream: Stream) -> bool:
+def _says_nothing(stream: Stream) -> bool:
     """Whether no packet has told the rate of sound or the size of pictures; broadcasts have such streams."""
     if stream.codec_context is None:  # without a decoder ffmpeg knows neither
         return False
