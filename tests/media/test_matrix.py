@@ -536,7 +536,8 @@ JOINED = """\
 In MPEG-TS and MPEG program streams (`.ts`, `.m2ts`, `.MTS`, `.mpg`, `.vob`), as `cat` joins them,
 each recording may have a clock of its own. Such a file is read through first; where its clock goes back,
 or more than 10 s ahead, pictures, sound and subtitles go on together right after what came before. A hole
-of less, or in one stream alone, stays one, as with ffmpeg itself. This needs ffmpeg 7 or newer.
+of less, or in one stream alone, stays one, as with ffmpeg itself. This needs ffmpeg 7 or newer, such as
+the one that comes along; an older one is said before anything is rendered.
 `tests/media/test_clocks.py` joins such files, with sound.
 """
 
