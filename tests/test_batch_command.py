@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from videoinr_cli.pipeline import Plan, Summary
 from videoinr_cli.weights import load_model
 
 SEVERAL = ["--workers", 2, "--segment-seconds", 0.1]
+
+Layered = Callable[[str, dict[str, str], list[object]], int]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -321,6 +324,20 @@ def test_a_batch_beside_its_sources_can_be_given_again(
     assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "a_1x.mp4"]
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.parametrize("output", ["closed/out.mkv", "closed/deeper/out.mkv"])
+def test_a_folder_that_may_not_be_entered_gets_one_line(
+    output: str, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    closed, source = tmp_path / "closed", make_clip("a.mkv", frames=2)
+    closed.mkdir(mode=0)
+    try:
+        assert run("upscale", source, "-o", tmp_path / output) == 1
+    finally:
+        closed.chmod(0o700)
+    check_one_line(capfd.readouterr().err, "cannot be used: Permission denied")
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read anything")
 @pytest.mark.parametrize("name", ["closed", "closed/b.mkv", "closed/%d.png", "locked.mkv"])
 def test_what_may_not_be_read_does_not_stop_the_others(
@@ -349,6 +366,19 @@ class TestWhereOptionsComeFrom:
     @pytest.fixture
     def source(self, make_clip: MakeClip) -> Path:
         return make_clip("in.mkv", frames=2)
+
+    @pytest.fixture
+    def layered(self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layered:
+        """Return a function that upscales with a preset, variables and options: its exit code."""
+
+        def upscale(preset: str, variables: dict[str, str], options: list[object]) -> int:
+            file = tmp_path / "film.toml"
+            file.write_text(preset)
+            for name, value in variables.items():
+                monkeypatch.setenv(f"VIDEOINR_UPSCALE_{name}", value)
+            return run("upscale", "--preset-file", file, source, "-o", tmp_path / "out.mkv", *options)
+
+        return upscale
 
     def test_command_line_then_environment_then_preset_file_then_defaults(
         self, source: Path, given: list[UpscaleOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -401,16 +431,10 @@ class TestWhereOptionsComeFrom:
         variables: dict[str, str],
         options: list[object],
         said: dict[str, object],
-        source: Path,
+        layered: Layered,
         given: list[UpscaleOptions],
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        file = tmp_path / "film.toml"
-        file.write_text(preset)
-        for name, value in variables.items():
-            monkeypatch.setenv(f"VIDEOINR_UPSCALE_{name}", value)
-        assert run("upscale", "--preset-file", file, source, "-o", tmp_path / "out.mkv", *options) == 0
+        assert layered(preset, variables, options) == 0
         taken = {**vars(given[0]), **vars(given[0].encode)}
         assert {name: taken[name] for name in said} == said
 
@@ -428,16 +452,10 @@ class TestWhereOptionsComeFrom:
         preset: str,
         variables: dict[str, str],
         options: list[object],
-        source: Path,
-        tmp_path: Path,
+        layered: Layered,
         capfd: pytest.CaptureFixture[str],
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        file = tmp_path / "film.toml"
-        file.write_text(preset)
-        for name, value in variables.items():
-            monkeypatch.setenv(f"VIDEOINR_UPSCALE_{name}", value)
-        assert run("upscale", "--preset-file", file, source, "-o", tmp_path / "out.mkv", *options) == 2
+        assert layered(preset, variables, options) == 2
         check_one_line(capfd.readouterr().err, "exclude each other")
 
     @pytest.mark.parametrize(("text", "value"), [("1", True), ("yes", True), ("0", False), ("false", False)])

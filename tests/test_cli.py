@@ -256,7 +256,13 @@ def test_bad_weights_get_one_line(
 
 
 @pytest.mark.parametrize(
-    ("output", "words"), [("nowhere/out.mp4", "nowhere"), ("out.xyz", "no video format"), (".", "folder")]
+    ("output", "words"),
+    [
+        ("nowhere/out.mp4", "there is no folder"),
+        ("out.xyz", "no video format"),
+        (".", "folder"),
+        (f"{'long' * 70}.mp4", "cannot be used: File name too long"),
+    ],
 )
 def test_unwritable_output_is_found_early(
     output: str, words: str, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]

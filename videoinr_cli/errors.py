@@ -1,4 +1,4 @@
-"""Every error this package raises on purpose, and nothing else.
+"""Every error this package raises on purpose, and how any error is put into a line.
 
     VideoInrError
     ├── OptionError     an option's value makes no sense (the CLI exits 2)
@@ -39,3 +39,15 @@ class FfmpegError(VideoInrError):
 
 class MemoryLimitError(VideoInrError):
     """A frame does not fit in memory even in the smallest chunks."""
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether an error is no fault of the program: one of these, or of the system about a file."""
+    return isinstance(error, VideoInrError) or (isinstance(error, OSError) and error.filename is not None)
+
+
+def one_line(error: Exception) -> str:
+    """Say what went wrong, whether or not it was raised on purpose."""
+    if isinstance(error, OSError) and is_expected(error):
+        return f"{str(error.filename)!r} cannot be used: {error.strerror}"
+    return str(error) if is_expected(error) else f"unexpected {type(error).__name__}: {error}"

@@ -129,6 +129,18 @@ def test_so_it_does_in_a_range_of_the_whole(
     assert abs(sound[-1] - length) <= 2 * PACKET_SECONDS
 
 
+@pytest.mark.parametrize("name", ["out.mkv", "out.webm"])
+@pytest.mark.parametrize("start", [None, "0.5"])
+def test_sound_stays_with_the_picture_where_the_clock_runs_over(
+    record: Record, start: str | None, name: str
+) -> None:
+    """A clock of 33 bits, which begins anew 1.7 s after the recording: its start is told as before zero."""
+    source = record("a.ts", 95_442)
+    assert probe(source).origin < 0
+    read = ReadOptions(start=start and Fraction(start))  # type: ignore[arg-type]
+    assert_together(upscaled(source, name, read=read), [1 - float(start or 0)])
+
+
 def test_a_file_of_many_recordings_is_as_long_as_they_are(record: Record) -> None:
     first, second = record("a.ts", 10), record("b.ts", 3)
     source = probe(joined(first, second, second, first, second))

@@ -8,7 +8,7 @@ from pathlib import Path
 from videoinr_cli.batch.events import Done, Error, Plan, Progress, Segment, Skipped, Start
 from videoinr_cli.batch.plan import Existing, Task
 from videoinr_cli.batch.work import Work
-from videoinr_cli.errors import VideoInrError
+from videoinr_cli.errors import one_line
 from videoinr_cli.jobs.run import SegmentDone
 from videoinr_cli.memory import Sizes
 from videoinr_cli.pipeline import Progress as VideoProgress
@@ -130,11 +130,5 @@ def error_of(index: int, count: int, source: Path, destination: Path | None, err
         source=source,
         destination=destination,
         kind=type(error).__name__,
-        message=_message(error),
+        message=one_line(error),
     )
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, VideoInrError):
-        return str(error)
-    return f"unexpected {type(error).__name__}: {error}"

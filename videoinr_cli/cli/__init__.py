@@ -26,7 +26,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from videoinr_cli import __version__
 from videoinr_cli.cli.messages import show_messages
-from videoinr_cli.errors import OptionError, VideoInrError
+from videoinr_cli.errors import OptionError, is_expected, one_line
 
 COMMANDS = {
     "upscale": "upscale:upscale",
@@ -118,11 +118,9 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _report(error: Exception) -> int:
-    if isinstance(error, VideoInrError):
-        _say(str(error))
-        return USAGE if isinstance(error, OptionError) else FAILED
-    _say(f"unexpected {type(error).__name__}: {error}; set {DEBUG_VARIABLE}=1 to see where, and report it")
-    return FAILED
+    hint = "" if is_expected(error) else f"; set {DEBUG_VARIABLE}=1 to see where, and report it"
+    _say(one_line(error) + hint)
+    return USAGE if isinstance(error, OptionError) else FAILED
 
 
 def _say(message: str) -> None:

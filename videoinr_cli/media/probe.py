@@ -281,7 +281,8 @@ def _content_light(frame: av.VideoFrame) -> str | None:
 def _origin(container: InputContainer) -> Fraction:
     """Return when the first of the sounds and pictures starts, in seconds on the file's own clock.
 
-    A start before zero, as sound has that a player skips, is not counted: everything stays where it is.
+    A start before zero, as sound has that a player skips, is not counted: everything stays where it is. In
+    MPEG-TS and MPEG-PS it comes of a clock that ran over soon after (33 bits, 26.5 hours), and is a start.
     """
     starts = [
         stream.start_time * stream.time_base
@@ -291,7 +292,8 @@ def _origin(container: InputContainer) -> Fraction:
         and stream.time_base is not None
         and not stream.disposition & Disposition.attached_pic
     ]
-    return max(min(starts, default=Fraction(0)), Fraction(0))
+    start = min(starts, default=Fraction(0))
+    return start if container.format.name in BREAKABLE else max(start, Fraction(0))
 
 
 def _duration(
