@@ -22,7 +22,7 @@ import pytest
 from av.stream import Disposition
 
 from videoinr_cli.errors import FfmpegError, OutputError
-from videoinr_cli.media.containers import container_for
+from videoinr_cli.media.containers import BY_SUFFIX, container_for
 from videoinr_cli.media.formats import output_format
 from videoinr_cli.media.prepare import prepare
 from videoinr_cli.media.probe import probe
@@ -433,6 +433,13 @@ def test_everything_else_is_kept_in_matroska(full_clip: Path) -> None:
             int(stream.disposition) for stream in before.streams
         ]
         assert after.streams.video[0].metadata["ENCODER"].endswith("libx264")
+
+
+@pytest.mark.parametrize("suffix", sorted(BY_SUFFIX))
+def test_chapters_are_kept_or_named(full_clip: Path, suffix: str, caplog: pytest.LogCaptureFixture) -> None:
+    out = copy(full_clip, full_clip.with_name(f"out{suffix}"))
+    is_kept = [title for _, _, title in chapters(out)] == ["One", "Two"]
+    assert is_kept != (" cannot hold a list of chapters: it is left out" in caplog.text)
 
 
 def packets(path: Path, index: int) -> list[tuple[Fraction, bytes]]:

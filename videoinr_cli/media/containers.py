@@ -63,6 +63,7 @@ class Container:
     attaches_covers: bool = False  # or does so as attached files, not as streams
     attachments: bool = False
     data: bool = False
+    chapters: bool = False
     tags: frozenset[str] | None = None  # of the file, that it holds; None: any, or nobody expects it to
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
     counts_frames: bool = False  # whether it has no timestamps, but a rate at most
@@ -143,6 +144,7 @@ MP4 = Container(
     subtitle_encoder="mov_text",
     more_videos=True,
     covers=frozenset({"mjpeg", "png", "bmp"}),
+    chapters=True,
     tags=_MP4_TAGS,
     settings=(("movflags", "+faststart"),),
     seeks=True,
@@ -170,6 +172,7 @@ MATROSKA = Container(
     covers=frozenset({"mjpeg", "png", "gif", "tiff", "bmp"}),
     attaches_covers=True,
     attachments=True,
+    chapters=True,
 )
 WEBM = Container(
     muxer="webm",
@@ -179,6 +182,7 @@ WEBM = Container(
     audio_encoder="libopus",
     subtitles=frozenset({"webvtt"}),
     subtitle_encoder="webvtt",
+    chapters=True,
 )
 MPEGTS = Container(
     muxer="mpegts",
@@ -205,8 +209,9 @@ NUT = Container(
     video_encoder="ffv1",
     audio=frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "pcm"}),
     audio_encoder="pcm_s24le",
-    subtitles=TEXT_SUBTITLES,
+    # no subtitles: it does not say how long they are shown, and has no name for most
     more_videos=True,
+    chapters=True,
 )
 PIPED_NUT = dataclasses.replace(NUT, video_encoder="rawvideo")
 Y4M = Container(
@@ -354,8 +359,8 @@ def kept_streams(
 ) -> tuple[KeptStream, ...]:
     """Decide what becomes of every stream beside the video, and say in the log what is not simply copied.
 
-    What rides in the frames themselves is not kept by any container, and some tags not by every one, which is
-    said too.
+    What rides in the frames themselves is not kept by any container, chapters and some tags not by every one,
+    which is said too.
 
     Args:
         info: the source.
@@ -365,7 +370,7 @@ def kept_streams(
         strict: whether leaving one out is an error.
 
     Raises:
-        OutputError: `strict` is set and a stream, or what rides in the frames, cannot be kept.
+        OutputError: `strict` is set and a stream, the chapters, or what rides in the frames, cannot be kept.
     """
     for rider in info.riders:
         message = f"the {rider} within the frames of {str(info.path)!r} cannot be kept"
@@ -378,12 +383,11 @@ def kept_streams(
         return ()
     for stream in streams.lost:
         if stream.is_empty:
-            message, remedy = f"nothing of {stream.name} is in the file's first seconds", ""
+            _leave_out(f"nothing of {stream.name} is in the file's first seconds", strict=strict)
         else:
-            message, remedy = f"{container.muxer} cannot hold {stream.name}", "try an output in .mkv, or "
-        if strict:
-            raise OutputError(f"{message}; {remedy}leave out --strict")
-        log.warning(f"{message}: it is left out")
+            _leave_out(f"{container.muxer} cannot hold {stream.name}", strict=strict, remedy=_ROOMY)
+    if info.chapters and not container.chapters:
+        _leave_out(f"{container.muxer} cannot hold a list of chapters", strict=strict, remedy=_ROOMY)
     for kept in streams.kept:
         if kept.stream.kind == "audio" and speed != 1:
             log.info(
@@ -397,6 +401,20 @@ def kept_streams(
             "an output in .mkv holds any"
         )
     return streams.kept
+
+
+_ROOMY = "try an output in .mkv, or "
+
+
+def _leave_out(message: str, *, strict: bool, remedy: str = "") -> None:
+    """Say that something is left out, and why.
+
+    Raises:
+        OutputError: `strict` is set.
+    """
+    if strict:
+        raise OutputError(f"{message}; {remedy}leave out --strict")
+    log.warning(f"{message}: it is left out")
 
 
 def _say_unread(info: VideoInfo, lost: Sequence[StreamInfo], *, strict: bool) -> None:
