@@ -1,13 +1,13 @@
-"""Print what the embedded model reaches on Vid4, beside what people have without it.
+"""Print what the embedded models reach on Vid4, beside what people have without them.
 
     python benchmarks/quality.py VID4_DIR --max-frames 17
-    python benchmarks/quality.py VID4_DIR --sweep --write README.md
+    python benchmarks/quality.py VID4_DIR --sweep --held-out DIR --write README.md
 
 VID4_DIR holds calendar, city, foliage and walk, each a folder of pictures or a lossless video. Space x4 and
 every second frame given; with --sweep also other scales and rates, fast motion, steadiness over time, and the
-papers' protocol that withholds the frames beside a pair. --write puts the tables between the markers
-``<!-- quality -->``, ``<!-- sweep -->``, ``<!-- reach -->``, ``<!-- pairs -->`` and ``<!-- steadiness -->``
-of Markdown files.
+papers' protocol that withholds the frames beside a pair; with --held-out the same as of Vid4 of other clips.
+--write puts the tables between the markers ``<!-- quality -->``, ``<!-- sweep -->``, ``<!-- reach -->``,
+``<!-- pairs -->``, ``<!-- steadiness -->`` and ``<!-- held-out -->`` of Markdown files.
 """
 
 from __future__ import annotations
@@ -18,18 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from models import models_of
 from tables import write_tables
 
 from videoinr_cli.evaluation.baselines import make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips
 from videoinr_cli.evaluation.measure import Result, evaluate
-from videoinr_cli.evaluation.methods import Method, ModelMethod
+from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import DEFAULT_BASELINES, Protocol
 from videoinr_cli.evaluation.reach import SPEEDS_PX, measure_reach
 from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_table, summary_table
 from videoinr_cli.evaluation.steadiness import Steadiness, mean_steadiness, measure_steadiness
-from videoinr_cli.options import DEFAULT_WEIGHTS
-from videoinr_cli.weights import load_model
 
 SWEEP = ((2.0, 2), (3.0, 2), (3.5, 2), (6.0, 2), (4.0, 4))
 """Enlargements and rate increases beside the papers' own."""
@@ -40,18 +39,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("vid4", type=Path, help="folder of the four clips")
-    parser.add_argument("--weights", nargs="+", default=[DEFAULT_WEIGHTS], help="names or files")
+    parser.add_argument(
+        "--weights", nargs="*", default=[], help="names or files; by default all embedded ones"
+    )
     parser.add_argument("--max-frames", type=int, help="use the first frames of each clip only")
     parser.add_argument("--sweep", action="store_true", help="measure other scales and rates too")
+    parser.add_argument("--held-out", type=Path, help="folder of clips that were not trained on")
     parser.add_argument("--write", type=Path, nargs="*", default=[], help="Markdown files to update")
     arguments = parser.parse_args()
 
     clips = find_clips(arguments.vid4)
-    models = [ModelMethod(Path(name).stem, load_model(name)) for name in arguments.weights]
+    models, described = models_of(arguments.weights)
     methods = [*(make_baseline(name) for name in DEFAULT_BASELINES), *models]
 
-    results = measure(methods, clips, Protocol(max_frames=arguments.max_frames))
-    tables = {"quality": f"{clip_table(results)}\n\n{summary_table(results)}"}
+    protocol = Protocol(max_frames=arguments.max_frames)
+    results = measure(methods, clips, protocol)
+    tables = {
+        "quality": f"{protocol}; {described}:\n\n{clip_table(results)}\n\n{summary_table(results)}",
+    }
+    if arguments.held_out:
+        tables["held-out"] = clip_table(measure(methods, find_clips(arguments.held_out), protocol))
     if arguments.sweep:
         protocols = [Protocol(steps, space, max_frames=arguments.max_frames) for space, steps in SWEEP]
         tables["sweep"] = sweep_table(

@@ -18,17 +18,17 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
+from models import models_of
 from tables import write_tables
 from torch import Tensor
 
 from videoinr_cli.evaluation.baselines import make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips
 from videoinr_cli.evaluation.measure import Result, evaluate
-from videoinr_cli.evaluation.methods import Method, ModelMethod
+from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.report import markdown
 from videoinr_cli.evaluation.vmaf import vmaf
-from videoinr_cli.weights import embedded_file, known_weights, load_model
 
 CRFS = (28.0, 34.0)
 """What streaming services and phones use for small sizes, and what is left of a video sent around."""
@@ -47,26 +47,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("vid4", type=Path, help="folder of the four clips")
-    parser.add_argument("--weights", nargs="+", default=embedded(), help="names or files")
+    parser.add_argument(
+        "--weights", nargs="*", default=[], help="names or files; by default all embedded ones"
+    )
     parser.add_argument("--max-frames", type=int, help="use the first frames of each clip only")
     parser.add_argument("--write", type=Path, nargs="*", default=[], help="Markdown files to update")
     arguments = parser.parse_args()
 
     clips = find_clips(arguments.vid4)
-    models = [ModelMethod(Path(name).stem, load_model(name)) for name in arguments.weights]
+    models, described = models_of(arguments.weights)
     methods = [make_baseline("bicubic+blend"), make_baseline("lanczos+blend"), *models]
     rows = []
     for crf in CRFS:
         protocol = Protocol(max_frames=arguments.max_frames, crf=crf)
         rows.append([measure(method, clips, protocol) for method in methods])
-    table = real_table(rows)
+    table = f"{described}:\n\n{real_table(rows)}"
     print(table)
     for path in arguments.write:
         write_tables(path, {"real": table})
-
-
-def embedded() -> list[str]:
-    return [name for name in known_weights() if embedded_file(name) is not None]
 
 
 def measure(method: Method, clips: Sequence[Clip], protocol: Protocol) -> Measured:

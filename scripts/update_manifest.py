@@ -3,7 +3,7 @@
     python scripts/update_manifest.py
 
 The hash and the size come from each file, its quality from the table that benchmarks/quality.py writes into
-weights/README.md. Everything else in the manifest is left as it is.
+weights/README.md, if that is of the same file. Everything else in the manifest is left as it is.
 """
 
 from __future__ import annotations
@@ -25,16 +25,23 @@ def updated(folder: Path) -> str:
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         entry = manifest.setdefault(path.stem, {"about": "embedded weights"})
         entry.update(size_bytes=path.stat().st_size, sha256=sha256_of(path))
-        if (measured := measured_quality(card, path.stem)) is not None:
+        if (measured := measured_quality(card, path.stem, entry["sha256"])) is not None:
             entry["measured"] = measured
         else:
             entry.pop("measured", None)
     return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
 
 
-def measured_quality(card: str, name: str) -> str | None:
-    """Return what the quality table of a model card says of weights, its last column, or None."""
+def measured_quality(card: str, name: str, sha256: str) -> str | None:
+    """Return what the quality table of a model card says of weights, its last column, or None.
+
+    Raises:
+        SystemExit: the table is of other weights of that name.
+    """
     table = re.search(r"<!-- quality -->\n(.*?)<!-- /quality -->", card, re.DOTALL)
+    digits = table and re.search(rf"`{re.escape(name)}` \(sha256 (\w+)\.\.\.\)", table[1])
+    if digits and not sha256.startswith(digits[1]):
+        raise SystemExit(f"weights/README.md has the quality of another {name}; run benchmarks/card.py")
     last_cell = rf"^\| {re.escape(name)} .*\| *([\d.]+) / ([\d.]+) *\|$"
     row = table and re.search(last_cell, table[1], re.MULTILINE)
     return row and f"Vid4, space x4, time x2: PSNR-Y {row[1]} dB of frames given, {row[2]} dB between them"

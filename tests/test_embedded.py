@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.evaluation.baselines import PerFrame
+from videoinr_cli.evaluation.clips import find_clips
+from videoinr_cli.evaluation.measure import evaluate
 from videoinr_cli.evaluation.methods import ModelMethod
 from videoinr_cli.evaluation.metrics import LUMA_WEIGHTS, psnr
 from videoinr_cli.evaluation.protocols import Protocol
@@ -18,16 +22,28 @@ from videoinr_cli.evaluation.reach import measure_reach
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.evaluation.steadiness import NOISE_LEVELS, measure_steadiness
 from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.options import MODELS
 from videoinr_cli.weights import load_model
 
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "clip.mp4"
 HEIGHT, WIDTH = 48, 64
-SCALES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
+SCALES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
 OVERSAMPLING = 8
+RAMP_LIMITS = {"clean": 1, "real": 2}
+"""Levels of 255 by which a smooth ramp may be off anywhere."""
+PLATE_LIMITS = {"clean": 4, "real": 14}
+"""Levels by which rings of an amplitude of 76 may be off on average. The model of real footage takes the
+finest of them for noise."""
 
 
-@pytest.fixture(scope="module")
+@functools.cache
+def embedded(name: str) -> AnyVideoInr:
+    return load_model(name, precision="fp32", device="cpu")
+
+
+@pytest.fixture
 def network() -> AnyVideoInr:
-    return load_model(precision="fp32", device="cpu")
+    return embedded("clean")
 
 
 @torch.no_grad()
@@ -43,22 +59,24 @@ def positions(length: int, scale: float) -> Tensor:
 
 @pytest.mark.parametrize("tau", [0.0, 0.5])
 @pytest.mark.parametrize("scale", SCALES)
-def test_smooth_ramp_shows_no_grid(network: AnyVideoInr, scale: float, tau: float) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_smooth_ramp_shows_no_grid(model: str, scale: float, tau: float) -> None:
     def ramp(y: Tensor, x: Tensor) -> Tensor:
         return (0.2 + 0.006 * x[None] + 0.004 * y[:, None]).expand(1, 3, -1, -1)
 
     y, x = positions(HEIGHT, 1), positions(WIDTH, 1)
-    output = render(network, ramp(y, x), ramp(y, x), tau, scale)
+    output = render(embedded(model), ramp(y, x), ramp(y, x), tau, scale)
     margin = 4 * math.ceil(scale)  # at its edges the picture is held, so the ramp bends there
     error = (output - ramp(positions(HEIGHT, scale), positions(WIDTH, scale))) * 255
     inside = error[0, :, margin:-margin, margin:-margin]
-    assert inside.abs().max() < 1  # 8-bit level: nothing that could be seen
+    assert inside.abs().max() < RAMP_LIMITS[model]
     assert grid(inside, scale) < 0.25
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.5])
 @pytest.mark.parametrize("scale", SCALES)
-def test_zone_plate_shows_no_grid(network: AnyVideoInr, scale: float, tau: float) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_zone_plate_shows_no_grid(model: str, scale: float, tau: float) -> None:
     """Rings from coarse to a quarter of the sampling rate, in every direction: where aliasing would show."""
 
     def plate(y: Tensor, x: Tensor) -> Tensor:
@@ -68,20 +86,29 @@ def test_zone_plate_shows_no_grid(network: AnyVideoInr, scale: float, tau: float
 
     fine = plate(positions(HEIGHT, OVERSAMPLING), positions(WIDTH, OVERSAMPLING))
     frame = reduce(fine, (HEIGHT, WIDTH))
-    output = render(network, frame, frame, tau, scale)
+    output = render(embedded(model), frame, frame, tau, scale)
     error = (output - plate(positions(HEIGHT, scale), positions(WIDTH, scale))) * 255
     margin = 4 * math.ceil(scale)
     inside = error[0, :, margin:-margin, margin:-margin]
-    assert inside.square().mean().sqrt() < 4  # levels, of an amplitude of 76: the rings are there
-    assert grid(inside, scale) < 0.75
+    assert inside.square().mean().sqrt() < PLATE_LIMITS[model]  # the rings are there
+    assert grid(inside, scale) < max(0.75, by_chance(inside, scale))
 
 
 def grid(error: Tensor, scale: float) -> float:
     """Return the largest deviation, over (C, H, W), of what repeats wherever LR pixels lie the same way."""
-    pitch = Fraction(scale).numerator  # output pixels after which positions within an LR pixel recur
-    cells = error.unfold(1, pitch, pitch).unfold(2, pitch, pitch)  # (C, rows, columns, pitch, pitch)
-    pattern = cells.mean(dim=(1, 2))
+    pattern = _cells(error, scale).mean(dim=(1, 2))
     return float((pattern - pattern.mean(dim=(1, 2), keepdim=True)).abs().max())
+
+
+def by_chance(error: Tensor, scale: float) -> float:
+    """Return what `grid` finds at the most where nothing repeats: six deviations of a mean of all cells."""
+    cells = _cells(error, scale)
+    return float(6 * error.std() / math.sqrt(cells.shape[1] * cells.shape[2]))
+
+
+def _cells(error: Tensor, scale: float) -> Tensor:
+    pitch = Fraction(scale).numerator  # output pixels after which positions within an LR pixel recur
+    return error.unfold(1, pitch, pitch).unfold(2, pitch, pitch)  # (C, rows, columns, pitch, pitch)
 
 
 def test_a_grid_would_be_found() -> None:
@@ -91,17 +118,18 @@ def test_a_grid_would_be_found() -> None:
         pitch = Fraction(scale).numerator
         marked = noise.clone()
         marked[:, ::pitch, ::pitch] += 1.5
-        assert grid(marked, scale) > 0.75 > grid(noise, scale)
+        assert grid(marked, scale) > 0.75 > by_chance(marked, scale) > grid(noise, scale)
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("scale", SCALES)
-def test_dot_stays_in_place(network: AnyVideoInr, scale: float, tau: float) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_dot_stays_in_place(model: str, scale: float, tau: float) -> None:
     centre_y, centre_x = 24.3, 31.7
     y, x = positions(HEIGHT, OVERSAMPLING), positions(WIDTH, OVERSAMPLING)
     dot = torch.exp(-((y[:, None] - centre_y).square() + (x[None] - centre_x).square()) / (2 * 1.2**2))
     frame = reduce((0.1 + 0.8 * dot).expand(1, 3, -1, -1), (HEIGHT, WIDTH))
-    output = render(network, frame, frame, tau, scale)[0].mean(0)
+    output = render(embedded(model), frame, frame, tau, scale)[0].mean(0)
     weight = (output - 0.12).clamp(min=0)  # what rises from the background
     found_y = (weight.sum(1) * positions(HEIGHT, scale)).sum() / weight.sum()
     found_x = (weight.sum(0) * positions(WIDTH, scale)).sum() / weight.sum()
@@ -159,6 +187,17 @@ def test_texture_is_sharper_than_bicubic_and_blending(network: AnyVideoInr, scal
         plain = F.interpolate(mixed, size=truth.shape[2:], mode="bicubic", antialias=True).clamp(0, 1)
         ours = render(network, first, second, tau, scale)
         assert psnr(ours, truth) > psnr(plain, truth) + 0.5  # dB
+
+
+def test_each_model_is_the_better_one_for_its_footage() -> None:
+    """The example clip as it is, and after x264 at a low rate."""
+    clips = find_clips(EXAMPLE)
+    for crf, better, worse in ((None, "clean", "real"), (28.0, "real", "clean")):
+        protocol = Protocol(space=2, max_frames=5, crf=crf)
+        measured = {name: evaluate(ModelMethod(name, embedded(name)), clips, protocol) for name in MODELS}
+        plain = evaluate(PerFrame("bicubic", "blend"), clips, protocol)
+        assert measured[better].average().psnr > measured[worse].average().psnr
+        assert measured[better].average().psnr > plain.average().psnr
 
 
 def test_at_the_sources_size_its_pixels_are_kept(network: AnyVideoInr) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -34,18 +35,31 @@ def mine(tmp_path: Path) -> Path:
     return path
 
 
-def test_manifest_is_that_of_the_embedded_files() -> None:
-    """The hash of an embedded file, its size and its quality are written by a script, never by hand."""
+@pytest.fixture
+def update() -> ModuleType:
+    """The script that writes the manifest."""
     script = ROOT / "scripts" / "update_manifest.py"
     spec = importlib.util.spec_from_file_location("update_manifest", script)
     assert spec is not None
     assert spec.loader is not None
-    update = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(update)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_manifest_is_that_of_the_embedded_files(update: ModuleType) -> None:
+    """The hash of an embedded file, its size and its quality are written by a script, never by hand."""
     written = (embedded_folder() / MANIFEST).read_text(encoding="utf-8")
     assert written == update.updated(embedded_folder()), (
         "an embedded file or its measured quality has changed; run: python scripts/update_manifest.py"
     )
+
+
+def test_the_quality_of_earlier_weights_is_not_taken(update: ModuleType) -> None:
+    card = "<!-- quality -->\n`mine` (sha256 12ab...):\n\n| mine | 1.00 / 2.00 |\n<!-- /quality -->"
+    assert "1.00 dB of frames given, 2.00 dB" in update.measured_quality(card, "mine", "12ab34")
+    with pytest.raises(SystemExit, match="quality of another mine"):
+        update.measured_quality(card, "mine", "34cd56")
 
 
 def test_list_names_what_is_here_and_what_could_be(
