@@ -39,6 +39,17 @@ def test_a_benchmarks_download_is_entered_by_itself(tmp_path: Path) -> None:
     assert [clip.name for clip in find_clips(tmp_path / "train", "test")] == ["GOPR0002"]
 
 
+def test_clips_of_one_stem_keep_their_suffixes(tmp_path: Path) -> None:
+    save_picture(picture(), tmp_path / "b" / "0.png")
+    for name in ("a.avi", "a.mkv", "c.mp4"):
+        (tmp_path / name).touch()
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a.avi", "a.mkv", "b", "c.mp4"]
+    (tmp_path / "a.avi").rename(tmp_path / "b.avi")
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a.mkv", "b", "b.avi", "c.mp4"]
+    (tmp_path / "b.avi").unlink()
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a", "b", "c"]
+
+
 def test_values_are_clamped_and_rounded_when_saved(tmp_path: Path) -> None:
     save_picture(torch.tensor([-0.5, 0.5, 1.5]).view(3, 1, 1).expand(3, 4, 4), tmp_path / "clip" / "0.png")
     frame = next(find_clips(tmp_path / "clip")[0].frames())

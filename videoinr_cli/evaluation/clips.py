@@ -64,6 +64,8 @@ class Clip:
 def find_clips(path: Path, root: str | None = None) -> list[Clip]:
     """Return the clips at a path, sorted by name.
 
+    A video goes by its name without the suffix, unless another clip of the folder would go by the same.
+
     Args:
         path: a video, a folder of pictures, or a folder of such folders and of videos.
         root: name of a folder in `path` to look in instead, where there is one.
@@ -79,18 +81,21 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
         return [Clip(path.name, pictures)]
     if root is not None and (path / root).is_dir():
         path = path / root
-    clips = []
+    found: dict[Path, tuple[Path, ...]] = {}
     for entry in sorted(path.iterdir(), key=_natural):
         if entry.is_dir():
             if pictures := _pictures(entry):
-                clips.append(Clip(entry.name, pictures))
+                found[entry] = pictures
         elif is_among(entry, VIDEO_SUFFIXES):
-            clips.append(Clip(entry.stem, (entry,)))
-    if not clips:
+            found[entry] = (entry,)
+    if not found:
         raise InputError(
             f"no clips in {str(path)!r}: it should hold one folder of pictures or one video for each"
         )
-    return clips
+    names = [entry.name if entry.is_dir() else entry.stem for entry in found]
+    if len(set(names)) < len(names):
+        names = [entry.name for entry in found]
+    return [Clip(name, paths) for name, paths in zip(names, found.values(), strict=True)]
 
 
 def save_picture(frame: Tensor, path: Path) -> None:
