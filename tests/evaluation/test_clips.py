@@ -50,6 +50,15 @@ def test_clips_of_one_stem_keep_their_suffixes(tmp_path: Path) -> None:
     assert [clip.name for clip in find_clips(tmp_path)] == ["a", "b", "c"]
 
 
+def test_a_picture_beside_videos_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.mkv").touch()
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a"]
+    assert not caplog.records
+    save_picture(picture(), tmp_path / "cover.png")
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a"]
+    assert "cover.png' lies beside videos" in caplog.text
+
+
 def test_values_are_clamped_and_rounded_when_saved(tmp_path: Path) -> None:
     save_picture(torch.tensor([-0.5, 0.5, 1.5]).view(3, 1, 1).expand(3, 4, 4), tmp_path / "clip" / "0.png")
     frame = next(find_clips(tmp_path / "clip")[0].frames())

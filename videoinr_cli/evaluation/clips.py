@@ -1,14 +1,15 @@
 """Ground truth from disk: folders of pictures and video files, as streams of frames.
 
 Knows nothing of protocols or networks. A benchmark's folder holds one folder of pictures, or one video file,
-for each clip; a folder that holds pictures itself is a single clip.
+for each clip; a folder that holds pictures itself, and no video, is a single clip.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Clip:
 def find_clips(path: Path, root: str | None = None) -> list[Clip]:
     """Return the clips at a path, sorted by name.
 
-    A video goes by its name without the suffix, unless another clip of the folder would go by the same.
+    Videos go by their names without the suffixes, unless two clips would then go by the same.
 
     Args:
         path: a video, a folder of pictures, or a folder of such folders and of videos.
@@ -77,10 +80,13 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
         return [Clip(path.stem, (path,))]
     if not path.is_dir():
         raise InputError(f"ground truth {str(path)!r} is neither a file nor a folder")
-    if pictures := _pictures(path):
+    if (pictures := _pictures(path)) and not _among(path, VIDEO_SUFFIXES):
         return [Clip(path.name, pictures)]
     if root is not None and (path / root).is_dir():
         path = path / root
+        pictures = ()
+    if pictures:
+        log.warning("%r lies beside videos and is passed over, as every picture there", str(pictures[0]))
     found: dict[Path, tuple[Path, ...]] = {}
     for entry in sorted(path.iterdir(), key=_natural):
         if entry.is_dir():
@@ -145,8 +151,11 @@ def _to_tensor(rgb: NDArray[np.uint8] | NDArray[np.uint16]) -> Tensor:
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
-    found = (path for path in folder.iterdir() if is_among(path, PICTURE_SUFFIXES))
-    return tuple(sorted(found, key=_natural))
+    return _among(folder, PICTURE_SUFFIXES)
+
+
+def _among(folder: Path, suffixes: Set[str]) -> tuple[Path, ...]:
+    return tuple(sorted((path for path in folder.iterdir() if is_among(path, suffixes)), key=_natural))
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
