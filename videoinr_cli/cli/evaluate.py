@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
-from videoinr_cli.errors import OptionError
+from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
     CONTEXTS,
@@ -22,7 +23,6 @@ from videoinr_cli.evaluation.protocols import (
     DOWNSAMPLERS,
     PAPER_STEPS,
     ROOTS,
-    Baseline,
     Context,
     Dataset,
     Downsampler,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from videoinr_cli.evaluation.steadiness import Steadiness
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class _WeightsOption(click.Option):
@@ -146,57 +144,69 @@ def evaluate(
     protocol = Protocol(rate, space, downsampler, max_frames, context, crf)
 
     from videoinr_cli.evaluation.clips import find_clips
-    from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table, to_json
+    from videoinr_cli.evaluation.report import to_json
     from videoinr_cli.evaluation.steadiness import measure_steadiness
+    from videoinr_cli.model.devices import choose_device, choose_dtype
+    from videoinr_cli.weights import inspect_weights
 
     if save_frames is not None and len({Path(name).stem for name in weights}) < len(weights):
         raise OptionError("--save-frames needs weights of different names: each has a folder of its own")
     clips = find_clips(path, ROOTS.get(dataset))
-    methods = _methods(weights, baselines, device, precision)
-    asked_for = ctx.get_parameter_source("baselines") is not ParameterSource.DEFAULT
-    results = _of_each(
-        methods, lambda method: _measure(method, clips, protocol, save_frames, quiet), asked_for
-    )
+    # What no network could be loaded by is found before anything is measured.
+    choose_dtype(precision, choose_device(device))
+    for name in weights:
+        inspect_weights(name)
+    picture = next(clips[0].frames()) if steadiness else None
+    results: list[Result] = []
     steady: list[Steadiness] = []
-    if steadiness:
-        picture, measured = next(clips[0].frames()), {result.method for result in results}
-        able = [method for method in methods if method.name in measured]
-        steady = _of_each(able, lambda method: measure_steadiness(method, picture, protocol), asked_for)
-    if as_json:
-        click.echo(to_json(results, steady))
-        return
+
+    def take_turn(name: str) -> None:
+        """Measure one method, which is alone in memory and let go before the next."""
+        method = _method(name, device, precision)
+        results.append(_measure(method, clips, protocol, save_frames, quiet))
+        if picture is not None:
+            steady.append(measure_steadiness(method, picture, protocol))
+
+    asked_for = ctx.get_parameter_source("baselines") is not ParameterSource.DEFAULT
+    try:
+        for name in [*(name for name in BASELINES if name in baselines), *weights]:
+            with _left_out_if_unable(name, asked_for):
+                take_turn(name)
+    finally:  # whatever fails, what was measured before may have taken hours
+        if results:
+            click.echo(to_json(results, steady) if as_json else _tables(results, steady))
+
+
+def _tables(results: Sequence[Result], steady: Sequence[Steadiness]) -> str:
+    from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table
+
+    protocol, clips = results[0].protocol, len(results[0].clips)
     groups = len(results[0].scores) // protocol.steps
-    tables = [f"{protocol}: {groups} groups of {len(clips)} clip{'s' if len(clips) > 1 else ''}"]
+    tables = [f"{protocol}: {groups} groups of {clips} clip{'s' if clips > 1 else ''}"]
     tables += [clip_table(results), summary_table(results)]
     tables += [steadiness_table(steady)] if steady else []
-    click.echo("\n\n".join(tables))
+    return "\n\n".join(tables)
 
 
-def _methods(
-    weights: Sequence[str], baselines: Sequence[str], device: str, precision: Precision
-) -> list[Method]:
+def _method(name: str, device: str, precision: Precision) -> Method:
     from videoinr_cli.evaluation.baselines import make_baseline
     from videoinr_cli.evaluation.methods import ModelMethod
     from videoinr_cli.weights import load_model
 
-    names: list[Baseline] = [name for name in BASELINES if name in baselines]
-    return [
-        *(make_baseline(name) for name in names),
-        *(ModelMethod(name, load_model(name, device=device, precision=precision)) for name in weights),
-    ]
+    if name in BASELINES:
+        return make_baseline(name)
+    return ModelMethod(name, load_model(name, device=device, precision=precision))
 
 
-def _of_each(methods: Sequence[Method], measure: Callable[[Method], T], asked_for: bool) -> list[T]:
-    """Measure every method; leave out, and say so, a baseline that cannot work and nobody asked for."""
-    found = []
-    for method in methods:
-        try:
-            found.append(measure(method))
-        except OptionError as error:
-            if asked_for or method.name not in BASELINES:
-                raise
-            log.info("left out: %s", error)
-    return found
+@contextlib.contextmanager
+def _left_out_if_unable(name: str, asked_for: bool) -> Iterator[None]:
+    """Go on, and say so, without a baseline that cannot work here and nobody asked for."""
+    try:
+        yield
+    except (OptionError, FfmpegError) as error:
+        if asked_for or name not in BASELINES:
+            raise
+        log.warning("%s is left out: %s", name, error)
 
 
 def _measure(

@@ -111,7 +111,7 @@ def _write_raw(given: Iterable[Tensor], file: IO[bytes]) -> tuple[int, tuple[int
         size = (frame.shape[2], frame.shape[3])
         if min(size) < MINTERPOLATE_SIDE_PX:
             raise OptionError(
-                f"{Minterpolate.name} needs given frames of {MINTERPOLATE_SIDE_PX}x{MINTERPOLATE_SIDE_PX} "
+                f"ffmpeg's minterpolate needs given frames of {MINTERPOLATE_SIDE_PX}x{MINTERPOLATE_SIDE_PX} "
                 f"pixels or more, not {size[1]}x{size[0]}; try a smaller --space, or another --baseline"
             )
         levels = (frame[0].permute(1, 2, 0) * 255).round().to("cpu", torch.uint8).numpy().tobytes()
