@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from videoinr_cli.errors import InputError, OutputError
-from videoinr_cli.evaluation.clips import find_clips, save_picture
+from videoinr_cli.evaluation.clips import find_clips, make_folder, save_picture
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (12, 16)) -> torch.Tensor:
@@ -87,6 +87,11 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    make_folder(tmp_path / "new" / "one")
+    assert not list((tmp_path / "new" / "one").iterdir())
     (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file", tmp_path / "file" / "within"):
+        with pytest.raises(OutputError, match="no pictures can be saved in"):
+            make_folder(path)
     with pytest.raises(OutputError, match="cannot write"):
         save_picture(picture(), tmp_path / "file" / "0.png")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from tests.command import check_one_line
 from tests.command import run as videoinr
 from videoinr_cli.cli.evaluate import evaluate
-from videoinr_cli.errors import InputError, OptionError
+from videoinr_cli.errors import InputError, OptionError, OutputError, WeightsError
 from videoinr_cli.evaluation.clips import find_clips, save_picture
 from videoinr_cli.model import FastConfig, build
 from videoinr_cli.weights import load_model, save_model
@@ -131,15 +131,6 @@ def test_an_ffmpeg_that_fails_costs_no_other_result(
     assert "error: ffmpeg minterpolate failed" in said
 
 
-def test_missing_weights_are_found_before_anything_is_measured(
-    clip: Path, weights: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert videoinr("evaluate", clip, "--weights", weights, "--weights", f"{weights}.no", "--space", "2") == 1
-    out, said = capfd.readouterr()
-    assert out == ""
-    assert "tiny.safetensors.no" in said
-
-
 def test_networks_are_held_one_at_a_time(
     clip: Path, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +167,20 @@ def test_pans_too_small_for_ffmpeg_leave_out_its_steadiness(
 def test_saved_frames_of_two_weights_do_not_mix(clip: Path, weights: str, tmp_path: Path) -> None:
     arguments = [str(clip), "--weights", weights, "--weights", weights, "--save-frames", str(tmp_path)]
     assert isinstance(CliRunner().invoke(evaluate, arguments).exception, OptionError)
+
+
+def test_what_cannot_be_done_is_found_before_anything_is_measured(clip: Path, weights: str) -> None:
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(evaluate, [str(clip), "--weights", weights, "--space", "2", *arguments])
+
+    for refused, error in (
+        (run("--save-frames", str(clip / "0.png")), OutputError),
+        (run("--steadiness", "--time", "16", "--max-frames", "17"), InputError),
+        (run("--device", "none"), OptionError),
+        (run("--weights", f"{weights}.missing"), WeightsError),
+    ):
+        assert isinstance(refused.exception, error)
+        assert refused.stdout == ""
 
 
 def test_bad_requests_are_errors_of_ours(clip: Path) -> None:

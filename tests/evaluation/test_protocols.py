@@ -228,6 +228,22 @@ def test_senseless_protocols_are_refused(make: object) -> None:
         make()  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    ("size", "space", "left"), [((8, 16), 4.0, "16x8"), ((24, 24), 32.0, "0x0"), ((15, 40), 8.0, "40x8")]
+)
+def test_a_clip_too_small_to_compare_is_named_before_anything_is_rendered(
+    tmp_path: Path, size: tuple[int, int], space: float, left: str
+) -> None:
+    clips = [
+        write_clip(tmp_path / "large", [0.5] * 3, (64, 64)),
+        write_clip(tmp_path / "tiny", [0.5] * 3, size),
+    ]
+    recorder = Recorder()
+    with pytest.raises(InputError, match=f"'tiny' of {size[1]}x{size[0]} leaves {left} pixels"):
+        evaluate(recorder, clips, Protocol(space=space))
+    assert not recorder.given
+
+
 def test_a_clip_without_a_group_is_named(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "brief", [0.5, 0.5])
     with pytest.raises(InputError, match="'brief' is too short"):

@@ -143,9 +143,9 @@ def evaluate(
     rate = PAPER_STEPS[dataset] if steps is None else steps
     protocol = Protocol(rate, space, downsampler, max_frames, context, crf)
 
-    from videoinr_cli.evaluation.clips import find_clips
+    from videoinr_cli.evaluation.clips import find_clips, make_folder
     from videoinr_cli.evaluation.report import to_json
-    from videoinr_cli.evaluation.steadiness import measure_steadiness
+    from videoinr_cli.evaluation.steadiness import check_picture, measure_steadiness
     from videoinr_cli.model.devices import choose_device, choose_dtype
     from videoinr_cli.weights import inspect_weights
 
@@ -156,7 +156,11 @@ def evaluate(
     choose_dtype(precision, choose_device(device))
     for name in weights:
         inspect_weights(name)
+    if save_frames is not None:
+        make_folder(save_frames)
     picture = next(clips[0].frames()) if steadiness else None
+    if picture is not None:
+        check_picture(picture, protocol)
     results: list[Result] = []
     steady: list[Steadiness] = []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+import tempfile
 from collections.abc import Iterator, Set
 from fractions import Fraction
 from pathlib import Path
@@ -102,6 +103,20 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
     if len(set(names)) < len(names):
         names = [entry.name for entry in found]
     return [Clip(name, paths) for name, paths in zip(names, found.values(), strict=True)]
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder that pictures are to be saved in.
+
+    Raises:
+        OutputError: it cannot be made, or not be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OutputError(f"no pictures can be saved in {str(path)!r}: {error.strerror or error}") from error
 
 
 def save_picture(frame: Tensor, path: Path) -> None:

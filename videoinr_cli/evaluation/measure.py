@@ -17,7 +17,7 @@ from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.clips import Clip, to_levels
 from videoinr_cli.evaluation.cost import PeakMemory, Stopwatch
 from videoinr_cli.evaluation.methods import Method
-from videoinr_cli.evaluation.metrics import psnr, ssim
+from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.media.compression import Encoding, compress
@@ -94,8 +94,10 @@ def evaluate(
     """Measure a method on clips.
 
     Raises:
-        InputError: a clip cannot be read, or is too short for a single group.
+        InputError: a clip cannot be read, is too small, or is too short for a single group.
     """
+    for clip in clips:
+        _check_size(clip, protocol)
     scores: list[FrameScore] = []
     stopwatch = Stopwatch()
     with PeakMemory(method.device) as memory:
@@ -110,6 +112,19 @@ def evaluate(
                     f"{protocol.steps + 1} frames"
                 )
     return Result(method.name, protocol, tuple(scores), stopwatch.seconds / len(scores), memory.bytes)
+
+
+def _check_size(clip: Clip, protocol: Protocol) -> None:
+    """Raise `InputError` where the first frame, reduced and enlarged again, leaves too little to compare."""
+    for frame in islice(clip.frames(), 1):
+        height, width = frame.shape[-2:]
+        _, (rows, columns) = protocol.sizes(height, width)
+        if min(rows, columns) < SSIM_WINDOW_PX:
+            raise InputError(
+                f"clip {clip.name!r} of {width}x{height} leaves {columns}x{rows} pixels to measure at space "
+                f"x{protocol.space:g}, and SSIM needs {SSIM_WINDOW_PX}x{SSIM_WINDOW_PX}; "
+                "try a smaller --space, or larger pictures"
+            )
 
 
 def _measure(
