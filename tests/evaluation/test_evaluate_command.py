@@ -150,6 +150,16 @@ def test_networks_are_held_one_at_a_time(
     assert len(loaded) == 2
 
 
+def test_what_is_not_the_benchmark_it_goes_by_is_said(
+    clip: Path, weights: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", clip, "--weights", weights, "--baseline", "none", "--space", "2"]
+    assert videoinr(*arguments, "--dataset", "vid4") == 0
+    assert "clip is not all of vid4, which has 83 groups of 4 clips at time x2" in capfd.readouterr().err
+    assert videoinr(*arguments, "--dataset", "vid4", "--max-frames", "5") == 0
+    assert "vid4" not in capfd.readouterr().err
+
+
 def test_pans_too_small_for_ffmpeg_leave_out_its_steadiness(
     clip: Path, weights: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,17 @@ def test_the_papers_rates() -> None:
     assert (PAPER_STEPS["vid4"], PAPER_STEPS["gopro"], PAPER_STEPS["adobe240"]) == (2, 8, 8)
 
 
+def test_a_benchmark_is_known_by_its_clips_and_groups() -> None:
+    vid4 = [41, 34, 49, 47]  # calendar, city, foliage, walk: 20 + 16 + 24 + 23 groups
+    assert Protocol(steps=2).is_of("vid4", vid4)
+    assert not Protocol(steps=2).is_of("vid4", [41, 34, 49, 45])
+    assert not Protocol(steps=2).is_of("vid4", vid4[:3])
+    assert Protocol(steps=3).is_of("vid4", vid4)
+    assert not Protocol(steps=3).is_of("vid4", vid4[:3])
+    assert Protocol(steps=2, max_frames=17).is_of("vid4", vid4[:3])
+    assert Protocol(steps=2).is_of("video", [9])
+
+
 @pytest.mark.parametrize(
     ("frames", "steps", "groups"), [(17, 2, 8), (16, 2, 7), (9, 8, 1), (24, 8, 2), (12, 3, 3)]
 )

@@ -50,6 +50,7 @@ def test_json_is_valid_even_for_perfect_frames() -> None:
         "context": "video",
         "crf": None,
     }
+    assert (read["groups"], read["frames"]) == (2, 4)
     assert set(read["clips"]) == {"clip0", "clip1"}
 
 

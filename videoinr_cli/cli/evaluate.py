@@ -17,6 +17,7 @@ from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
 from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
+    CLIPS_AND_GROUPS,
     CONTEXTS,
     DATASETS,
     DEFAULT_BASELINES,
@@ -152,6 +153,12 @@ def evaluate(
     if save_frames is not None and len({Path(name).stem for name in weights}) < len(weights):
         raise OptionError("--save-frames needs weights of different names: each has a folder of its own")
     clips = find_clips(path, ROOTS.get(dataset))
+    if not protocol.is_of(dataset, [clip.length() for clip in clips]):
+        known, groups = CLIPS_AND_GROUPS[dataset]
+        log.warning(
+            "%s is not all of %s, which has %d groups of %d clips at time x%d; do not compare with the papers",
+            *(path, dataset, groups, known, PAPER_STEPS[dataset]),
+        )
     # What no network could be loaded by is found before anything is measured.
     choose_dtype(precision, choose_device(device))
     for name in weights:
@@ -184,9 +191,8 @@ def evaluate(
 def _tables(results: Sequence[Result], steady: Sequence[Steadiness]) -> str:
     from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table
 
-    protocol, clips = results[0].protocol, len(results[0].clips)
-    groups = len(results[0].scores) // protocol.steps
-    tables = [f"{protocol}: {groups} groups of {clips} clip{'s' if clips > 1 else ''}"]
+    first, clips = results[0], len(results[0].clips)
+    tables = [f"{first.protocol}: {first.groups} groups of {clips} clip{'s' if clips > 1 else ''}"]
     tables += [clip_table(results), summary_table(results)]
     tables += [steadiness_table(steady)] if steady else []
     return "\n\n".join(tables)

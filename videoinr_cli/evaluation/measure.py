@@ -53,6 +53,10 @@ class Result:
     peak_bytes: int | None  # None where the system does not tell
 
     @property
+    def groups(self) -> int:
+        return len(self.scores) // self.protocol.steps
+
+    @property
     def clips(self) -> list[str]:
         return list(dict.fromkeys(score.clip for score in self.scores))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from videoinr_cli.errors import OptionError
@@ -16,6 +17,13 @@ Dataset = Literal["vid4", "gopro", "adobe240", "frames", "video"]
 DATASETS: tuple[Dataset, ...] = get_args(Dataset)
 PAPER_STEPS: dict[Dataset, int] = {"vid4": 2, "gopro": 8, "adobe240": 8, "frames": 2, "video": 2}
 """Increase of the frame rate at which each benchmark is reported (Chen et al., 2022, tables 1 and 2)."""
+
+CLIPS_AND_GROUPS: dict[Dataset, tuple[int, int]] = {
+    "vid4": (4, 83),
+    "gopro": (11, 1522),
+    "adobe240": (17, 4406),
+}
+"""What each benchmark holds, in groups at `PAPER_STEPS`."""
 
 Downsampler = Literal["torch", "matlab", "pil"]
 """How a given frame is made from its ground truth; all are bicubic (a = -0.5) with antialiasing.
@@ -86,6 +94,14 @@ class Protocol:
         """Return how many frames of a clip are asked for."""
         length = min(length, self.max_frames or length)
         return max(0, length - 1) // self.steps * self.steps
+
+    def is_of(self, dataset: Dataset, lengths: Sequence[int]) -> bool:
+        """Whether clips of these lengths are all of a benchmark, or nothing is known that they should be."""
+        if dataset not in CLIPS_AND_GROUPS or self.max_frames is not None:
+            return True
+        clips, groups = CLIPS_AND_GROUPS[dataset]
+        found = sum(self.frames_of(length) for length in lengths) // self.steps
+        return len(lengths) == clips and (found == groups or self.steps != PAPER_STEPS[dataset])
 
     def sizes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the size of the given frames, and of the ground truth, cropped to `space` times that."""

@@ -96,6 +96,7 @@ def _as_dict(result: Result) -> dict[str, object]:
     return {
         "method": result.method,
         "protocol": dataclasses.asdict(result.protocol),
+        "groups": result.groups,
         "frames": len(result.scores),
         "given": _quality(result.given()),
         "between": _quality(result.between()),
