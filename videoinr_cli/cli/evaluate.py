@@ -156,7 +156,7 @@ def evaluate(
     if not protocol.is_of(dataset, [clip.length() for clip in clips]):
         known, groups = CLIPS_AND_GROUPS[dataset]
         log.warning(
-            "%s is not all of %s, which has %d groups of %d clips at time x%d; do not compare with the papers",
+            "%s is not %s, which has %d groups of %d clips at time x%d: the papers measured other frames",
             *(path, dataset, groups, known, PAPER_STEPS[dataset]),
         )
     # What no network could be loaded by is found before anything is measured.
@@ -193,7 +193,8 @@ def _tables(results: Sequence[Result], steady: Sequence[Steadiness]) -> str:
 
     first, clips = results[0], len(results[0].clips)
     tables = [f"{first.protocol}: {first.groups} groups of {clips} clip{'s' if clips > 1 else ''}"]
-    tables += [clip_table(results), summary_table(results)]
+    cost = f"s/frame and peak memory: torch on {first.threads} thread{'s' if first.threads > 1 else ''}"
+    tables += [clip_table(results), summary_table(results), cost]
     tables += [steadiness_table(steady)] if steady else []
     return "\n\n".join(tables)
 

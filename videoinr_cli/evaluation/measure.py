@@ -21,6 +21,7 @@ from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.media.compression import Encoding, compress
+from videoinr_cli.memory import release_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Result:
     scores: tuple[FrameScore, ...]
     seconds_per_frame: float  # wall time, decoding and measuring left out
     peak_bytes: int | None  # None where the system does not tell
+    threads: int = dataclasses.field(default_factory=torch.get_num_threads)  # that the seconds depend on
 
     @property
     def groups(self) -> int:
@@ -104,6 +106,7 @@ def evaluate(
         _check_size(clip, protocol)
     scores: list[FrameScore] = []
     stopwatch = Stopwatch()
+    release_memory(method.device)  # what methods before this one freed is not its cost
     with PeakMemory(method.device) as memory:
         for clip in clips:
             before = len(scores)

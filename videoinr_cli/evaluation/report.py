@@ -108,6 +108,7 @@ def _as_dict(result: Result) -> dict[str, object]:
         },
         "seconds_per_frame": result.seconds_per_frame,
         "peak_bytes": result.peak_bytes,
+        "threads": result.threads,
     }
 
 
