@@ -12,7 +12,7 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.evaluation.baselines import PerFrame, make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips, save_picture
 from videoinr_cli.evaluation.measure import FrameScore, Result, evaluate
-from videoinr_cli.evaluation.protocols import BASELINES, CONTEXTS, PAPER_STEPS, Context, Protocol
+from videoinr_cli.evaluation.protocols import BASELINES, CONTEXTS, PAPER_STEPS, Baseline, Context, Protocol
 
 
 def level(value: float) -> float:
@@ -181,11 +181,12 @@ def test_given_frames_can_be_encoded_first(tmp_path: Path) -> None:
     assert closest.index(min(closest)) == 1  # in order
 
 
-def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["minterpolate+bicubic", "minterpolate+lanczos"])
+def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path, name: Baseline) -> None:
     values = [level(0.2 + 2 / 255 * index) for index in range(9)]  # slow enough not to pass for a scene cut
     clip = write_clip(tmp_path / "clip", values, size=(64, 96))
     pictures: list[Tensor] = []
-    baseline = make_baseline("minterpolate+lanczos")
+    baseline = make_baseline(name)
     evaluate(
         baseline, [clip], Protocol(steps=4, space=2), on_frame=lambda score, picture: pictures.append(picture)
     )

@@ -43,7 +43,12 @@ Context = Literal["video", "pairs"]
 CONTEXTS: tuple[Context, ...] = get_args(Context)
 
 Baseline = Literal[
-    "bicubic+blend", "bicubic+nearest", "lanczos+blend", "lanczos+nearest", "minterpolate+lanczos"
+    "bicubic+blend",
+    "bicubic+nearest",
+    "lanczos+blend",
+    "lanczos+nearest",
+    "minterpolate+bicubic",
+    "minterpolate+lanczos",
 ]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 DEFAULT_BASELINES: tuple[Baseline, ...] = ("bicubic+blend", "minterpolate+lanczos")
