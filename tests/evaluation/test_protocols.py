@@ -12,7 +12,15 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.evaluation.baselines import PerFrame, make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips, save_picture
 from videoinr_cli.evaluation.measure import FrameScore, Result, evaluate
-from videoinr_cli.evaluation.protocols import BASELINES, CONTEXTS, PAPER_STEPS, Baseline, Context, Protocol
+from videoinr_cli.evaluation.protocols import (
+    BASELINES,
+    CONTEXTS,
+    PAPER_STEPS,
+    Baseline,
+    Context,
+    Protocol,
+    parse_rate,
+)
 
 
 def level(value: float) -> float:
@@ -74,6 +82,19 @@ def test_groups_leave_out_the_last_given_frame(tmp_path: Path, frames: int, step
     assert protocol.frames_of(clip.length()) == len(result.scores)
     seen = [frame.mean().item() for frame in recorder.given[: groups + 1]]
     assert seen == pytest.approx([level(index * steps / 100) for index in range(groups + 1)], abs=1e-6)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_a_rate_of_5_to_2_asks_for_every_second_frame(tmp_path: Path, context: Context) -> None:
+    """Given are frames 0, 5 and 10 of a fade; at 2.5 times that rate come 0, 2, 4, 6 and 8."""
+    clip = write_clip(tmp_path / "clip", [level(0.2 + 5 / 255 * index) for index in range(12)])
+    steps, stride = parse_rate("2.5")
+    protocol = Protocol(steps, stride=stride, context=context)
+    result = evaluate(PerFrame("bicubic", "blend"), [clip], protocol)
+    assert [(score.group, score.step) for score in result.scores] == [(0, 0), (0, 2), (0, 4), (1, 1), (1, 3)]
+    assert (result.groups, protocol.frames_of(clip.length())) == (2, 5)
+    assert min(score.psnr for score in result.scores) > 100  # float rounding only
+    assert "time x5/2" in str(protocol)
 
 
 def test_max_frames_counts_from_the_start(tmp_path: Path) -> None:
@@ -233,6 +254,10 @@ def test_averages_are_over_all_groups_not_over_clips() -> None:
         lambda: Protocol(space=float("nan")),
         lambda: Protocol(steps=8, max_frames=8),
         lambda: Protocol(crf=52),
+        lambda: Protocol(steps=2, stride=3),
+        lambda: Protocol(steps=4, stride=2),
+        lambda: parse_rate("fast"),
+        lambda: parse_rate("1/0"),
     ],
 )
 def test_senseless_protocols_are_refused(make: object) -> None:

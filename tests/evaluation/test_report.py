@@ -51,6 +51,7 @@ def test_json_is_valid_even_for_perfect_frames() -> None:
         "max_frames": None,
         "context": "video",
         "crf": None,
+        "stride": 1,
     }
     assert read["threads"] == torch.get_num_threads()
     assert (read["groups"], read["frames"]) == (2, 4)

@@ -28,6 +28,7 @@ from videoinr_cli.evaluation.protocols import (
     Dataset,
     Downsampler,
     Protocol,
+    parse_rate,
 )
 from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
 
@@ -58,7 +59,11 @@ class _WeightsOption(click.Option):
     help="Benchmark whose rate increase is the default; 'frames' and 'video' are any footage of yours.",
 )
 @click.option("--space", type=float, default=4.0, show_default=True, help="Enlargement, any number >= 1.")
-@click.option("--time", "steps", type=int, help="Frames out per frame in; default: what the papers report.")
+@click.option(
+    "--time",
+    metavar="RATE",
+    help="Frames out per frame in, such as 2, 2.5 or 7/3; default: what the papers report.",
+)
 @click.option(
     "--protocol",
     "context",
@@ -115,7 +120,7 @@ def evaluate(
     path: Path,
     dataset: Dataset,
     space: float,
-    steps: int | None,
+    time: str | None,
     context: Context,
     downsampler: Downsampler,
     crf: float | None,
@@ -131,9 +136,10 @@ def evaluate(
 ) -> None:
     """Measure quality and cost at PATH: a video, a folder of pictures, or a folder of such clips.
 
-    Every N-th frame is reduced and given (--time N), and every frame is asked for. Vid4, GoPro and Adobe240
-    are laid out as they come: PATH holds one folder of pictures, or one video, for each clip. PSNR and SSIM
-    are of luma, on unrounded values, without leaving out a border. docs/evaluation.md says all of it.
+    Every N-th frame is reduced and given (--time N), and every frame is asked for; with --time 5/2, every
+    fifth is given and every second asked for. Vid4, GoPro and Adobe240 are laid out as they come: PATH holds
+    one folder of pictures, or one video, for each clip. PSNR and SSIM are of luma, on unrounded values,
+    without leaving out a border. docs/evaluation.md says all of it.
 
     \b
     videoinr evaluate holiday.mp4 --max-frames 50
@@ -141,8 +147,8 @@ def evaluate(
     videoinr evaluate GOPRO_Large_all --dataset gopro --time 12 --space 6 --json
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     show_messages(quiet=quiet)
-    rate = PAPER_STEPS[dataset] if steps is None else steps
-    protocol = Protocol(rate, space, downsampler, max_frames, context, crf)
+    steps, stride = (PAPER_STEPS[dataset], 1) if time is None else parse_rate(time)
+    protocol = Protocol(steps, space, downsampler, max_frames, context, crf, stride)
 
     from videoinr_cli.evaluation.clips import find_clips, make_folder
     from videoinr_cli.evaluation.report import to_json
@@ -204,8 +210,9 @@ def _method(name: str, device: str, precision: Precision) -> Method:
     from videoinr_cli.evaluation.methods import ModelMethod
     from videoinr_cli.weights import load_model
 
-    if name in BASELINES:
-        return make_baseline(name)
+    for baseline in BASELINES:
+        if name == baseline:
+            return make_baseline(baseline)
     return ModelMethod(name, load_model(name, device=device, precision=precision))
 
 

@@ -56,7 +56,7 @@ class Result:
 
     @property
     def groups(self) -> int:
-        return len(self.scores) // self.protocol.steps
+        return len({(score.clip, score.group) for score in self.scores})
 
     @property
     def clips(self) -> list[str]:
@@ -118,7 +118,8 @@ def evaluate(
                     f"clip {clip.name!r} is too short: a group and the frame after it are "
                     f"{protocol.steps + 1} frames"
                 )
-    return Result(method.name, protocol, tuple(scores), stopwatch.seconds / len(scores), memory.bytes)
+    rendered = len(scores) * protocol.stride  # the frames between those asked for too
+    return Result(method.name, protocol, tuple(scores), stopwatch.seconds / rendered, memory.bytes)
 
 
 def _check_size(clip: Clip, protocol: Protocol) -> None:
@@ -144,9 +145,10 @@ def _measure(
     _, size = protocol.sizes(*first.shape[-2:])
     given = _given(clip, protocol, stopwatch)
     inputs = pairwise(given) if protocol.context == "pairs" else [given]
-    outputs = chain.from_iterable(method.render(frames, protocol.steps, size) for frames in inputs)
-    truths = (frame[None, :, : size[0], : size[1]] for frame in islice(clip.frames(), protocol.max_frames))
-    for index, truth in enumerate(truths):
+    rendered = chain.from_iterable(method.render(frames, protocol.steps, size) for frames in inputs)
+    outputs = islice(rendered, 0, None, protocol.stride)
+    asked_for = islice(enumerate(clip.frames()), 0, protocol.max_frames, protocol.stride)
+    for index, frame in asked_for:
         with stopwatch:
             picture = next(outputs, None)
             if picture is not None and picture.is_cuda:
@@ -154,7 +156,7 @@ def _measure(
         if picture is None:
             return  # the last given frame closes the last group and is in none itself
         group, step = divmod(index, protocol.steps)
-        truth = truth.to(picture.device)
+        truth = frame[None, :, : size[0], : size[1]].to(picture.device)
         score = FrameScore(clip.name, group, step, psnr(picture, truth).item(), ssim(picture, truth).item())
         yield score, picture
 
