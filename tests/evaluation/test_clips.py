@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from videoinr_cli.errors import InputError, OutputError
-from videoinr_cli.evaluation.clips import find_clips, save_picture
+from videoinr_cli.evaluation.clips import find_clips, make_folder, save_picture
 
 
 def picture(seed: int = 0, size: tuple[int, int] = (12, 16)) -> torch.Tensor:
@@ -39,6 +39,26 @@ def test_a_benchmarks_download_is_entered_by_itself(tmp_path: Path) -> None:
     assert [clip.name for clip in find_clips(tmp_path / "train", "test")] == ["GOPR0002"]
 
 
+def test_clips_of_one_stem_keep_their_suffixes(tmp_path: Path) -> None:
+    save_picture(picture(), tmp_path / "b" / "0.png")
+    for name in ("a.avi", "a.mkv", "c.mp4"):
+        (tmp_path / name).touch()
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a.avi", "a.mkv", "b", "c.mp4"]
+    (tmp_path / "a.avi").rename(tmp_path / "b.avi")
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a.mkv", "b", "b.avi", "c.mp4"]
+    (tmp_path / "b.avi").unlink()
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a", "b", "c"]
+
+
+def test_a_picture_beside_videos_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.mkv").touch()
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a"]
+    assert not caplog.records
+    save_picture(picture(), tmp_path / "cover.png")
+    assert [clip.name for clip in find_clips(tmp_path)] == ["a"]
+    assert "cover.png' lies beside videos" in caplog.text
+
+
 def test_values_are_clamped_and_rounded_when_saved(tmp_path: Path) -> None:
     save_picture(torch.tensor([-0.5, 0.5, 1.5]).view(3, 1, 1).expand(3, 4, 4), tmp_path / "clip" / "0.png")
     frame = next(find_clips(tmp_path / "clip")[0].frames())
@@ -67,6 +87,11 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    make_folder(tmp_path / "new" / "one")
+    assert not list((tmp_path / "new" / "one").iterdir())
     (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file", tmp_path / "file" / "within"):
+        with pytest.raises(OutputError, match="no pictures can be saved in"):
+            make_folder(path)
     with pytest.raises(OutputError, match="cannot write"):
         save_picture(picture(), tmp_path / "file" / "0.png")

@@ -1,19 +1,20 @@
 """``videoinr evaluate`` on a tiny clip, with a tiny network."""
 
 import json
+import weakref
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from tests.command import check_one_line
 from tests.command import run as videoinr
 from videoinr_cli.cli.evaluate import evaluate
-from videoinr_cli.errors import InputError, OptionError
+from videoinr_cli.errors import InputError, OptionError, OutputError, WeightsError
 from videoinr_cli.evaluation.clips import find_clips, save_picture
 from videoinr_cli.model import FastConfig, build
-from videoinr_cli.weights import save_model
+from videoinr_cli.weights import load_model, save_model
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,7 @@ def test_tables_and_saved_frames(clip: Path, weights: str, tmp_path: Path) -> No
     )
     assert run.exit_code == 0, run.stderr
     assert run.stdout.count(f"| {weights}") == 3
+    assert f"s/frame and peak memory: torch on {torch.get_num_threads()} thread" in run.stdout
     saved = find_clips(frames / "tiny" / "clip")[0]
     assert [path.name for path in saved.paths] == [f"{index:06d}.png" for index in range(4)]
     assert next(saved.frames()).shape == (3, 96, 144)
@@ -103,15 +105,60 @@ def test_frames_too_small_for_ffmpeg_leave_out_its_baseline(
     clip: Path, weights: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["evaluate", clip, "--weights", weights, "--space", "4", "--json"]  # 24 rows
-    why = "minterpolate+lanczos needs given frames of 32x32 pixels or more, not 36x24; try a smaller --space"
+    why = "ffmpeg's minterpolate needs given frames of 32x32 pixels or more, not 36x24; try a smaller --space"
     assert videoinr(*arguments) == 0
     out, said = capfd.readouterr()
     assert [result["method"] for result in json.loads(out)] == ["bicubic+blend", weights]
-    assert f"note: left out: {why}" in said
+    assert f"warning: minterpolate+lanczos is left out: {why}" in said
     assert videoinr(*arguments, "-q") == 0
     assert capfd.readouterr().err == ""
     assert videoinr(*arguments, "--baseline", "minterpolate+lanczos") == 2
     check_one_line(capfd.readouterr().err, f"error: {why}")
+
+
+def test_an_ffmpeg_that_fails_costs_no_other_result(
+    clip: Path, weights: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("videoinr_cli.evaluation.baselines.find_ffmpeg", lambda: "false")
+    arguments = ["evaluate", clip, "--weights", weights, "--space", "2", "--json"]
+    assert videoinr(*arguments) == 0
+    out, said = capfd.readouterr()
+    assert [result["method"] for result in json.loads(out)] == ["bicubic+blend", weights]
+    assert "warning: minterpolate+lanczos is left out: ffmpeg minterpolate failed" in said
+    asked_for = ["--baseline", "bicubic+blend", "--baseline", "minterpolate+lanczos"]
+    assert videoinr(*arguments, *asked_for) == 1
+    out, said = capfd.readouterr()
+    assert [result["method"] for result in json.loads(out)] == ["bicubic+blend"]
+    assert "error: ffmpeg minterpolate failed" in said
+
+
+def test_networks_are_held_one_at_a_time(
+    clip: Path, weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(Path(weights).read_bytes())
+    loaded: list[weakref.ref[object]] = []
+
+    def load_alone(name: str, **options: str) -> object:
+        assert all(earlier() is None for earlier in loaded)
+        model = load_model(name, **options)
+        loaded.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("videoinr_cli.weights.load_model", load_alone)
+    arguments = ["evaluate", clip, "--weights", weights, "--weights", other, "--baseline", "none"]
+    assert videoinr(*arguments, "--space", "2", "--steadiness") == 0
+    assert len(loaded) == 2
+
+
+def test_what_is_not_the_benchmark_it_goes_by_is_said(
+    clip: Path, weights: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", clip, "--weights", weights, "--baseline", "none", "--space", "2"]
+    assert videoinr(*arguments, "--dataset", "vid4") == 0
+    assert "clip is not vid4, which has 83 groups of 4 clips at time x2" in capfd.readouterr().err
+    assert videoinr(*arguments, "--dataset", "vid4", "--max-frames", "5") == 0
+    assert "vid4" not in capfd.readouterr().err
 
 
 def test_pans_too_small_for_ffmpeg_leave_out_its_steadiness(
@@ -125,12 +172,26 @@ def test_pans_too_small_for_ffmpeg_leave_out_its_steadiness(
         ("minterpolate+lanczos", False),
         (weights, True),
     ]
-    assert said.count("note: left out: minterpolate+lanczos needs") == 1
+    assert said.count("warning: minterpolate+lanczos is left out: ") == 1
 
 
 def test_saved_frames_of_two_weights_do_not_mix(clip: Path, weights: str, tmp_path: Path) -> None:
     arguments = [str(clip), "--weights", weights, "--weights", weights, "--save-frames", str(tmp_path)]
     assert isinstance(CliRunner().invoke(evaluate, arguments).exception, OptionError)
+
+
+def test_what_cannot_be_done_is_found_before_anything_is_measured(clip: Path, weights: str) -> None:
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(evaluate, [str(clip), "--weights", weights, "--space", "2", *arguments])
+
+    for refused, error in (
+        (run("--save-frames", str(clip / "0.png")), OutputError),
+        (run("--steadiness", "--time", "16", "--max-frames", "17"), InputError),
+        (run("--device", "none"), OptionError),
+        (run("--weights", f"{weights}.missing"), WeightsError),
+    ):
+        assert isinstance(refused.exception, error)
+        assert refused.stdout == ""
 
 
 def test_bad_requests_are_errors_of_ours(clip: Path) -> None:

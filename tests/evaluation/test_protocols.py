@@ -12,7 +12,15 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.evaluation.baselines import PerFrame, make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips, save_picture
 from videoinr_cli.evaluation.measure import FrameScore, Result, evaluate
-from videoinr_cli.evaluation.protocols import BASELINES, CONTEXTS, PAPER_STEPS, Context, Protocol
+from videoinr_cli.evaluation.protocols import (
+    BASELINES,
+    CONTEXTS,
+    PAPER_STEPS,
+    Baseline,
+    Context,
+    Protocol,
+    parse_rate,
+)
 
 
 def level(value: float) -> float:
@@ -50,6 +58,17 @@ def test_the_papers_rates() -> None:
     assert (PAPER_STEPS["vid4"], PAPER_STEPS["gopro"], PAPER_STEPS["adobe240"]) == (2, 8, 8)
 
 
+def test_a_benchmark_is_known_by_its_clips_and_groups() -> None:
+    vid4 = [41, 34, 49, 47]  # calendar, city, foliage, walk: 20 + 16 + 24 + 23 groups
+    assert Protocol(steps=2).is_of("vid4", vid4)
+    assert not Protocol(steps=2).is_of("vid4", [41, 34, 49, 45])
+    assert not Protocol(steps=2).is_of("vid4", vid4[:3])
+    assert Protocol(steps=3).is_of("vid4", vid4)
+    assert not Protocol(steps=3).is_of("vid4", vid4[:3])
+    assert Protocol(steps=2, max_frames=17).is_of("vid4", vid4[:3])
+    assert Protocol(steps=2).is_of("video", [9])
+
+
 @pytest.mark.parametrize(
     ("frames", "steps", "groups"), [(17, 2, 8), (16, 2, 7), (9, 8, 1), (24, 8, 2), (12, 3, 3)]
 )
@@ -63,6 +82,19 @@ def test_groups_leave_out_the_last_given_frame(tmp_path: Path, frames: int, step
     assert protocol.frames_of(clip.length()) == len(result.scores)
     seen = [frame.mean().item() for frame in recorder.given[: groups + 1]]
     assert seen == pytest.approx([level(index * steps / 100) for index in range(groups + 1)], abs=1e-6)
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_a_rate_of_5_to_2_asks_for_every_second_frame(tmp_path: Path, context: Context) -> None:
+    """Given are frames 0, 5 and 10 of a fade; at 2.5 times that rate come 0, 2, 4, 6 and 8."""
+    clip = write_clip(tmp_path / "clip", [level(0.2 + 5 / 255 * index) for index in range(12)])
+    steps, stride = parse_rate("2.5")
+    protocol = Protocol(steps, stride=stride, context=context)
+    result = evaluate(PerFrame("bicubic", "blend"), [clip], protocol)
+    assert [(score.group, score.step) for score in result.scores] == [(0, 0), (0, 2), (0, 4), (1, 1), (1, 3)]
+    assert (result.groups, protocol.frames_of(clip.length())) == (2, 5)
+    assert min(score.psnr for score in result.scores) > 100  # float rounding only
+    assert "time x5/2" in str(protocol)
 
 
 def test_max_frames_counts_from_the_start(tmp_path: Path) -> None:
@@ -170,11 +202,12 @@ def test_given_frames_can_be_encoded_first(tmp_path: Path) -> None:
     assert closest.index(min(closest)) == 1  # in order
 
 
-def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["minterpolate+bicubic", "minterpolate+lanczos"])
+def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path, name: Baseline) -> None:
     values = [level(0.2 + 2 / 255 * index) for index in range(9)]  # slow enough not to pass for a scene cut
     clip = write_clip(tmp_path / "clip", values, size=(64, 96))
     pictures: list[Tensor] = []
-    baseline = make_baseline("minterpolate+lanczos")
+    baseline = make_baseline(name)
     evaluate(
         baseline, [clip], Protocol(steps=4, space=2), on_frame=lambda score, picture: pictures.append(picture)
     )
@@ -221,11 +254,31 @@ def test_averages_are_over_all_groups_not_over_clips() -> None:
         lambda: Protocol(space=float("nan")),
         lambda: Protocol(steps=8, max_frames=8),
         lambda: Protocol(crf=52),
+        lambda: Protocol(steps=2, stride=3),
+        lambda: Protocol(steps=4, stride=2),
+        lambda: parse_rate("fast"),
+        lambda: parse_rate("1/0"),
     ],
 )
 def test_senseless_protocols_are_refused(make: object) -> None:
     with pytest.raises(OptionError):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("size", "space", "left"), [((8, 16), 4.0, "16x8"), ((24, 24), 32.0, "0x0"), ((15, 40), 8.0, "40x8")]
+)
+def test_a_clip_too_small_to_compare_is_named_before_anything_is_rendered(
+    tmp_path: Path, size: tuple[int, int], space: float, left: str
+) -> None:
+    clips = [
+        write_clip(tmp_path / "large", [0.5] * 3, (64, 64)),
+        write_clip(tmp_path / "tiny", [0.5] * 3, size),
+    ]
+    recorder = Recorder()
+    with pytest.raises(InputError, match=f"'tiny' of {size[1]}x{size[0]} leaves {left} pixels"):
+        evaluate(recorder, clips, Protocol(space=space))
+    assert not recorder.given
 
 
 def test_a_clip_without_a_group_is_named(tmp_path: Path) -> None:

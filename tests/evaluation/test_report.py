@@ -3,6 +3,8 @@
 import json
 import math
 
+import torch
+
 from videoinr_cli.evaluation.measure import FrameScore, Result
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_table, summary_table, to_json
@@ -49,7 +51,10 @@ def test_json_is_valid_even_for_perfect_frames() -> None:
         "max_frames": None,
         "context": "video",
         "crf": None,
+        "stride": 1,
     }
+    assert read["threads"] == torch.get_num_threads()
+    assert (read["groups"], read["frames"]) == (2, 4)
     assert set(read["clips"]) == {"clip0", "clip1"}
 
 

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
-from videoinr_cli.errors import OptionError
+from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
+    CLIPS_AND_GROUPS,
     CONTEXTS,
     DATASETS,
     DEFAULT_BASELINES,
     DOWNSAMPLERS,
     PAPER_STEPS,
     ROOTS,
-    Baseline,
     Context,
     Dataset,
     Downsampler,
     Protocol,
+    parse_rate,
 )
 from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
 
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
     from videoinr_cli.evaluation.steadiness import Steadiness
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class _WeightsOption(click.Option):
@@ -59,7 +59,11 @@ class _WeightsOption(click.Option):
     help="Benchmark whose rate increase is the default; 'frames' and 'video' are any footage of yours.",
 )
 @click.option("--space", type=float, default=4.0, show_default=True, help="Enlargement, any number >= 1.")
-@click.option("--time", "steps", type=int, help="Frames out per frame in; default: what the papers report.")
+@click.option(
+    "--time",
+    metavar="RATE",
+    help="Frames out per frame in, such as 2, 2.5 or 7/3; default: what the papers report.",
+)
 @click.option(
     "--protocol",
     "context",
@@ -116,7 +120,7 @@ def evaluate(
     path: Path,
     dataset: Dataset,
     space: float,
-    steps: int | None,
+    time: str | None,
     context: Context,
     downsampler: Downsampler,
     crf: float | None,
@@ -132,9 +136,10 @@ def evaluate(
 ) -> None:
     """Measure quality and cost at PATH: a video, a folder of pictures, or a folder of such clips.
 
-    Every N-th frame is reduced and given (--time N), and every frame is asked for. Vid4, GoPro and Adobe240
-    are laid out as they come: PATH holds one folder of pictures, or one video, for each clip. PSNR and SSIM
-    are of luma, on unrounded values, without leaving out a border. docs/evaluation.md says all of it.
+    Every N-th frame is reduced and given (--time N), and every frame is asked for; with --time 5/2, every
+    fifth is given and every second asked for. Vid4, GoPro and Adobe240 are laid out as they come: PATH holds
+    one folder of pictures, or one video, for each clip. PSNR and SSIM are of luma, on unrounded values,
+    without leaving out a border. docs/evaluation.md says all of it.
 
     \b
     videoinr evaluate holiday.mp4 --max-frames 50
@@ -142,61 +147,84 @@ def evaluate(
     videoinr evaluate GOPRO_Large_all --dataset gopro --time 12 --space 6 --json
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     show_messages(quiet=quiet)
-    rate = PAPER_STEPS[dataset] if steps is None else steps
-    protocol = Protocol(rate, space, downsampler, max_frames, context, crf)
+    steps, stride = (PAPER_STEPS[dataset], 1) if time is None else parse_rate(time)
+    protocol = Protocol(steps, space, downsampler, max_frames, context, crf, stride)
 
-    from videoinr_cli.evaluation.clips import find_clips
-    from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table, to_json
-    from videoinr_cli.evaluation.steadiness import measure_steadiness
+    from videoinr_cli.evaluation.clips import find_clips, make_folder
+    from videoinr_cli.evaluation.report import to_json
+    from videoinr_cli.evaluation.steadiness import check_picture, measure_steadiness
+    from videoinr_cli.model.devices import choose_device, choose_dtype
+    from videoinr_cli.weights import inspect_weights
 
     if save_frames is not None and len({Path(name).stem for name in weights}) < len(weights):
         raise OptionError("--save-frames needs weights of different names: each has a folder of its own")
     clips = find_clips(path, ROOTS.get(dataset))
-    methods = _methods(weights, baselines, device, precision)
-    asked_for = ctx.get_parameter_source("baselines") is not ParameterSource.DEFAULT
-    results = _of_each(
-        methods, lambda method: _measure(method, clips, protocol, save_frames, quiet), asked_for
-    )
+    if not protocol.is_of(dataset, [clip.length() for clip in clips]):
+        known, groups = CLIPS_AND_GROUPS[dataset]
+        log.warning(
+            "%s is not %s, which has %d groups of %d clips at time x%d: the papers measured other frames",
+            *(path, dataset, groups, known, PAPER_STEPS[dataset]),
+        )
+    # What no network could be loaded by is found before anything is measured.
+    choose_dtype(precision, choose_device(device))
+    for name in weights:
+        inspect_weights(name)
+    if save_frames is not None:
+        make_folder(save_frames)
+    picture = next(clips[0].frames()) if steadiness else None
+    if picture is not None:
+        check_picture(picture, protocol)
+    results: list[Result] = []
     steady: list[Steadiness] = []
-    if steadiness:
-        picture, measured = next(clips[0].frames()), {result.method for result in results}
-        able = [method for method in methods if method.name in measured]
-        steady = _of_each(able, lambda method: measure_steadiness(method, picture, protocol), asked_for)
-    if as_json:
-        click.echo(to_json(results, steady))
-        return
-    groups = len(results[0].scores) // protocol.steps
-    tables = [f"{protocol}: {groups} groups of {len(clips)} clip{'s' if len(clips) > 1 else ''}"]
-    tables += [clip_table(results), summary_table(results)]
+
+    def take_turn(name: str) -> None:
+        """Measure one method, which is alone in memory and let go before the next."""
+        method = _method(name, device, precision)
+        results.append(_measure(method, clips, protocol, save_frames, quiet))
+        if picture is not None:
+            steady.append(measure_steadiness(method, picture, protocol))
+
+    asked_for = ctx.get_parameter_source("baselines") is not ParameterSource.DEFAULT
+    try:
+        for name in [*(name for name in BASELINES if name in baselines), *weights]:
+            with _left_out_if_unable(name, asked_for):
+                take_turn(name)
+    finally:  # whatever fails, what was measured before may have taken hours
+        if results:
+            click.echo(to_json(results, steady) if as_json else _tables(results, steady))
+
+
+def _tables(results: Sequence[Result], steady: Sequence[Steadiness]) -> str:
+    from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table
+
+    first, clips = results[0], len(results[0].clips)
+    tables = [f"{first.protocol}: {first.groups} groups of {clips} clip{'s' if clips > 1 else ''}"]
+    cost = f"s/frame and peak memory: torch on {first.threads} thread{'s' if first.threads > 1 else ''}"
+    tables += [clip_table(results), summary_table(results), cost]
     tables += [steadiness_table(steady)] if steady else []
-    click.echo("\n\n".join(tables))
+    return "\n\n".join(tables)
 
 
-def _methods(
-    weights: Sequence[str], baselines: Sequence[str], device: str, precision: Precision
-) -> list[Method]:
+def _method(name: str, device: str, precision: Precision) -> Method:
     from videoinr_cli.evaluation.baselines import make_baseline
     from videoinr_cli.evaluation.methods import ModelMethod
     from videoinr_cli.weights import load_model
 
-    names: list[Baseline] = [name for name in BASELINES if name in baselines]
-    return [
-        *(make_baseline(name) for name in names),
-        *(ModelMethod(name, load_model(name, device=device, precision=precision)) for name in weights),
-    ]
+    for baseline in BASELINES:
+        if name == baseline:
+            return make_baseline(baseline)
+    return ModelMethod(name, load_model(name, device=device, precision=precision))
 
 
-def _of_each(methods: Sequence[Method], measure: Callable[[Method], T], asked_for: bool) -> list[T]:
-    """Measure every method; leave out, and say so, a baseline that cannot work and nobody asked for."""
-    found = []
-    for method in methods:
-        try:
-            found.append(measure(method))
-        except OptionError as error:
-            if asked_for or method.name not in BASELINES:
-                raise
-            log.info("left out: %s", error)
-    return found
+@contextlib.contextmanager
+def _left_out_if_unable(name: str, asked_for: bool) -> Iterator[None]:
+    """Go on, and say so, without a baseline that cannot work here and nobody asked for."""
+    try:
+        yield
+    except (OptionError, FfmpegError) as error:
+        if asked_for or name not in BASELINES:
+            raise
+        log.warning("%s is left out: %s", name, error)
 
 
 def _measure(

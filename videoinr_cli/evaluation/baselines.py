@@ -34,8 +34,10 @@ FLUSH_FRAMES = 2
 def make_baseline(name: Baseline) -> Method:
     """Return the baseline of that name."""
     match name:
+        case "minterpolate+bicubic":
+            return Minterpolate("bicubic")
         case "minterpolate+lanczos":
-            return Minterpolate()
+            return Minterpolate("lanczos")
         case "bicubic+blend":
             return PerFrame("bicubic", "blend")
         case "bicubic+nearest":
@@ -67,10 +69,12 @@ class PerFrame:
 
 
 class Minterpolate:
-    """ffmpeg alone, as a user would call it: minterpolate at LR, then scale by lanczos; 8 bits throughout."""
+    """ffmpeg alone, as a user would call it: minterpolate at LR, then its scale; 8 bits throughout."""
 
-    name = "minterpolate+lanczos"
-    device = torch.device("cpu")
+    def __init__(self, upsampler: Upsampler) -> None:
+        self.name = f"minterpolate+{upsampler}"
+        self.device = torch.device("cpu")
+        self.upsampler: Upsampler = upsampler
 
     def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
         """Yield what `Method.render` should.
@@ -81,7 +85,7 @@ class Minterpolate:
         """
         with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as log:
             count, lr_size = _write_raw(given, source)
-            command = _minterpolate_command(lr_size, steps, size)
+            command = _minterpolate_command(lr_size, steps, size, self.upsampler)
             with subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, stderr=log) as process:
                 assert process.stdout is not None
                 try:
@@ -91,10 +95,12 @@ class Minterpolate:
                     process.kill()
 
 
-def _minterpolate_command(lr_size: tuple[int, int], steps: int, size: tuple[int, int]) -> list[str]:
+def _minterpolate_command(
+    lr_size: tuple[int, int], steps: int, size: tuple[int, int], upsampler: Upsampler
+) -> list[str]:
     source = ffmpeg.input("pipe:", f="rawvideo", pix_fmt="rgb24", s=f"{lr_size[1]}x{lr_size[0]}", r=1)
     frames = source.filter("format", "yuv444p").filter("minterpolate", fps=steps, **MINTERPOLATE)
-    frames = frames.filter("scale", size[1], size[0], flags="lanczos")
+    frames = frames.filter("scale", size[1], size[0], flags=upsampler)
     output = frames.output("pipe:", f="rawvideo", pix_fmt="rgb24")
     return [str(part) for part in output.global_args("-v", "error").compile(cmd=find_ffmpeg())]
 
@@ -111,7 +117,7 @@ def _write_raw(given: Iterable[Tensor], file: IO[bytes]) -> tuple[int, tuple[int
         size = (frame.shape[2], frame.shape[3])
         if min(size) < MINTERPOLATE_SIDE_PX:
             raise OptionError(
-                f"{Minterpolate.name} needs given frames of {MINTERPOLATE_SIDE_PX}x{MINTERPOLATE_SIDE_PX} "
+                f"ffmpeg's minterpolate needs given frames of {MINTERPOLATE_SIDE_PX}x{MINTERPOLATE_SIDE_PX} "
                 f"pixels or more, not {size[1]}x{size[0]}; try a smaller --space, or another --baseline"
             )
         levels = (frame[0].permute(1, 2, 0) * 255).round().to("cpu", torch.uint8).numpy().tobytes()

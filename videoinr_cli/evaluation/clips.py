@@ -1,14 +1,16 @@
 """Ground truth from disk: folders of pictures and video files, as streams of frames.
 
 Knows nothing of protocols or networks. A benchmark's folder holds one folder of pictures, or one video file,
-for each clip; a folder that holds pictures itself is a single clip.
+for each clip; a folder that holds pictures itself, and no video, is a single clip.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Set
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Clip:
 def find_clips(path: Path, root: str | None = None) -> list[Clip]:
     """Return the clips at a path, sorted by name.
 
+    Videos go by their names without the suffixes, unless two clips would then go by the same.
+
     Args:
         path: a video, a folder of pictures, or a folder of such folders and of videos.
         root: name of a folder in `path` to look in instead, where there is one.
@@ -75,22 +81,42 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
         return [Clip(path.stem, (path,))]
     if not path.is_dir():
         raise InputError(f"ground truth {str(path)!r} is neither a file nor a folder")
-    if pictures := _pictures(path):
+    if (pictures := _pictures(path)) and not _among(path, VIDEO_SUFFIXES):
         return [Clip(path.name, pictures)]
     if root is not None and (path / root).is_dir():
         path = path / root
-    clips = []
+        pictures = ()
+    if pictures:
+        log.warning("%r lies beside videos and is passed over, as every picture there", str(pictures[0]))
+    found: dict[Path, tuple[Path, ...]] = {}
     for entry in sorted(path.iterdir(), key=_natural):
         if entry.is_dir():
             if pictures := _pictures(entry):
-                clips.append(Clip(entry.name, pictures))
+                found[entry] = pictures
         elif is_among(entry, VIDEO_SUFFIXES):
-            clips.append(Clip(entry.stem, (entry,)))
-    if not clips:
+            found[entry] = (entry,)
+    if not found:
         raise InputError(
             f"no clips in {str(path)!r}: it should hold one folder of pictures or one video for each"
         )
-    return clips
+    names = [entry.name if entry.is_dir() else entry.stem for entry in found]
+    if len(set(names)) < len(names):
+        names = [entry.name for entry in found]
+    return [Clip(name, paths) for name, paths in zip(names, found.values(), strict=True)]
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder that pictures are to be saved in.
+
+    Raises:
+        OutputError: it cannot be made, or not be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OutputError(f"no pictures can be saved in {str(path)!r}: {error.strerror or error}") from error
 
 
 def save_picture(frame: Tensor, path: Path) -> None:
@@ -140,8 +166,11 @@ def _to_tensor(rgb: NDArray[np.uint8] | NDArray[np.uint16]) -> Tensor:
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
-    found = (path for path in folder.iterdir() if is_among(path, PICTURE_SUFFIXES))
-    return tuple(sorted(found, key=_natural))
+    return _among(folder, PICTURE_SUFFIXES)
+
+
+def _among(folder: Path, suffixes: Set[str]) -> tuple[Path, ...]:
+    return tuple(sorted((path for path in folder.iterdir() if is_among(path, suffixes)), key=_natural))
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

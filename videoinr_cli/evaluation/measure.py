@@ -17,10 +17,11 @@ from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.clips import Clip, to_levels
 from videoinr_cli.evaluation.cost import PeakMemory, Stopwatch
 from videoinr_cli.evaluation.methods import Method
-from videoinr_cli.evaluation.metrics import psnr, ssim
+from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.media.compression import Encoding, compress
+from videoinr_cli.memory import release_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Result:
     scores: tuple[FrameScore, ...]
     seconds_per_frame: float  # wall time, decoding and measuring left out
     peak_bytes: int | None  # None where the system does not tell
+    threads: int = dataclasses.field(default_factory=torch.get_num_threads)  # that the seconds depend on
+
+    @property
+    def groups(self) -> int:
+        return len({(score.clip, score.group) for score in self.scores})
 
     @property
     def clips(self) -> list[str]:
@@ -94,10 +100,13 @@ def evaluate(
     """Measure a method on clips.
 
     Raises:
-        InputError: a clip cannot be read, or is too short for a single group.
+        InputError: a clip cannot be read, is too small, or is too short for a single group.
     """
+    for clip in clips:
+        _check_size(clip, protocol)
     scores: list[FrameScore] = []
     stopwatch = Stopwatch()
+    release_memory(method.device)  # what methods before this one freed is not its cost
     with PeakMemory(method.device) as memory:
         for clip in clips:
             before = len(scores)
@@ -109,7 +118,21 @@ def evaluate(
                     f"clip {clip.name!r} is too short: a group and the frame after it are "
                     f"{protocol.steps + 1} frames"
                 )
-    return Result(method.name, protocol, tuple(scores), stopwatch.seconds / len(scores), memory.bytes)
+    rendered = len(scores) * protocol.stride  # the frames between those asked for too
+    return Result(method.name, protocol, tuple(scores), stopwatch.seconds / rendered, memory.bytes)
+
+
+def _check_size(clip: Clip, protocol: Protocol) -> None:
+    """Raise `InputError` where the first frame, reduced and enlarged again, leaves too little to compare."""
+    for frame in islice(clip.frames(), 1):
+        height, width = frame.shape[-2:]
+        _, (rows, columns) = protocol.sizes(height, width)
+        if min(rows, columns) < SSIM_WINDOW_PX:
+            raise InputError(
+                f"clip {clip.name!r} of {width}x{height} leaves {columns}x{rows} pixels to measure at space "
+                f"x{protocol.space:g}, and SSIM needs {SSIM_WINDOW_PX}x{SSIM_WINDOW_PX}; "
+                "try a smaller --space, or larger pictures"
+            )
 
 
 def _measure(
@@ -122,9 +145,10 @@ def _measure(
     _, size = protocol.sizes(*first.shape[-2:])
     given = _given(clip, protocol, stopwatch)
     inputs = pairwise(given) if protocol.context == "pairs" else [given]
-    outputs = chain.from_iterable(method.render(frames, protocol.steps, size) for frames in inputs)
-    truths = (frame[None, :, : size[0], : size[1]] for frame in islice(clip.frames(), protocol.max_frames))
-    for index, truth in enumerate(truths):
+    rendered = chain.from_iterable(method.render(frames, protocol.steps, size) for frames in inputs)
+    outputs = islice(rendered, 0, None, protocol.stride)
+    asked_for = islice(enumerate(clip.frames()), 0, protocol.max_frames, protocol.stride)
+    for index, frame in asked_for:
         with stopwatch:
             picture = next(outputs, None)
             if picture is not None and picture.is_cuda:
@@ -132,7 +156,7 @@ def _measure(
         if picture is None:
             return  # the last given frame closes the last group and is in none itself
         group, step = divmod(index, protocol.steps)
-        truth = truth.to(picture.device)
+        truth = frame[None, :, : size[0], : size[1]].to(picture.device)
         score = FrameScore(clip.name, group, step, psnr(picture, truth).item(), ssim(picture, truth).item())
         yield score, picture
 

@@ -1,13 +1,16 @@
 """What is measured and how, by the papers' names: benchmarks, protocols, baselines, kernels.
 
-For i = 0, N, 2N ... frames i and i + N are given at low resolution, and frames i to i + N - 1 are asked for.
-Knows nothing of tensors, so that the command line can offer its choices without loading torch.
+For i = 0, N, 2N ... frames i and i + N are given at low resolution, and frames i to i + N - 1 are asked for;
+where the rate grows by a fraction N/q, every q-th frame is. Knows nothing of tensors, so that the command
+line can offer its choices without loading torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import Literal, get_args
 
 from videoinr_cli.errors import OptionError
@@ -16,6 +19,13 @@ Dataset = Literal["vid4", "gopro", "adobe240", "frames", "video"]
 DATASETS: tuple[Dataset, ...] = get_args(Dataset)
 PAPER_STEPS: dict[Dataset, int] = {"vid4": 2, "gopro": 8, "adobe240": 8, "frames": 2, "video": 2}
 """Increase of the frame rate at which each benchmark is reported (Chen et al., 2022, tables 1 and 2)."""
+
+CLIPS_AND_GROUPS: dict[Dataset, tuple[int, int]] = {
+    "vid4": (4, 83),
+    "gopro": (11, 1522),
+    "adobe240": (17, 4406),
+}
+"""What each benchmark holds, in groups at `PAPER_STEPS`."""
 
 Downsampler = Literal["torch", "matlab", "pil"]
 """How a given frame is made from its ground truth; all are bicubic (a = -0.5) with antialiasing.
@@ -35,7 +45,12 @@ Context = Literal["video", "pairs"]
 CONTEXTS: tuple[Context, ...] = get_args(Context)
 
 Baseline = Literal[
-    "bicubic+blend", "bicubic+nearest", "lanczos+blend", "lanczos+nearest", "minterpolate+lanczos"
+    "bicubic+blend",
+    "bicubic+nearest",
+    "lanczos+blend",
+    "lanczos+nearest",
+    "minterpolate+bicubic",
+    "minterpolate+lanczos",
 ]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 DEFAULT_BASELINES: tuple[Baseline, ...] = ("bicubic+blend", "minterpolate+lanczos")
@@ -63,10 +78,14 @@ class Protocol:
     max_frames: int | None = None  # of each clip
     context: Context = "video"
     crf: float | None = None  # the given frames are encoded by x264 at this rate factor first
+    stride: int = 1  # every stride-th frame is asked for, so that the rate grows by steps / stride
 
     def __post_init__(self) -> None:
-        if not 1 <= self.steps <= MAX_STEPS:
-            raise OptionError(f"time {self.steps} is not within 1 and {MAX_STEPS}; try --time 2")
+        if not 1 <= self.stride <= self.steps <= MAX_STEPS or math.gcd(self.steps, self.stride) > 1:
+            raise OptionError(
+                f"time {self.rate} is below 1, not reduced, or needs numbers above {MAX_STEPS}; "
+                "try --time 2 or 5/2"
+            )
         if not 1 <= self.space <= MAX_SPACE:
             raise OptionError(f"space {self.space:g} is not within 1 and {MAX_SPACE:g}; try --space 4")
         if self.max_frames is not None and self.max_frames <= self.steps:
@@ -76,18 +95,46 @@ class Protocol:
         if self.crf is not None and not 0 <= self.crf <= MAX_CRF:
             raise OptionError(f"crf {self.crf:g} is not within 0 and {MAX_CRF}; try --crf 28")
 
+    @property
+    def rate(self) -> str:
+        return f"{self.steps}" if self.stride == 1 else f"{self.steps}/{self.stride}"
+
     def __str__(self) -> str:
-        parts = [f"space x{self.space:g}", f"time x{self.steps}", f"{self.downsampler}'s bicubic"]
+        parts = [f"space x{self.space:g}", f"time x{self.rate}", f"{self.downsampler}'s bicubic"]
         if self.crf is not None:
             parts.append(f"x264 at crf {self.crf:g}")
         return ", ".join([*parts, "each pair by itself" if self.context == "pairs" else "whole clips"])
 
     def frames_of(self, length: int) -> int:
         """Return how many frames of a clip are asked for."""
+        return -(-self._groups_of(length) * self.steps // self.stride)
+
+    def _groups_of(self, length: int) -> int:
         length = min(length, self.max_frames or length)
-        return max(0, length - 1) // self.steps * self.steps
+        return max(0, length - 1) // self.steps
+
+    def is_of(self, dataset: Dataset, lengths: Sequence[int]) -> bool:
+        """Whether clips of these lengths are all of a benchmark, or nothing is known that they should be."""
+        if dataset not in CLIPS_AND_GROUPS or self.max_frames is not None:
+            return True
+        clips, groups = CLIPS_AND_GROUPS[dataset]
+        found = sum(self._groups_of(length) for length in lengths)
+        return len(lengths) == clips and (found == groups or self.steps != PAPER_STEPS[dataset])
 
     def sizes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the size of the given frames, and of the ground truth, cropped to `space` times that."""
         lr = (math.floor(height / self.space), math.floor(width / self.space))
         return lr, (min(height, round(lr[0] * self.space)), min(width, round(lr[1] * self.space)))
+
+
+def parse_rate(text: str) -> tuple[int, int]:
+    """Read an increase of the frame rate, such as 8, 2.5 or 7/3, as a protocol's steps and stride.
+
+    Raises:
+        OptionError: it is no number.
+    """
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise OptionError(f"time {text!r} is not a number; try --time 2, 2.5 or 7/3") from None
+    return rate.numerator, rate.denominator

@@ -96,6 +96,7 @@ def _as_dict(result: Result) -> dict[str, object]:
     return {
         "method": result.method,
         "protocol": dataclasses.asdict(result.protocol),
+        "groups": result.groups,
         "frames": len(result.scores),
         "given": _quality(result.given()),
         "between": _quality(result.between()),
@@ -107,6 +108,7 @@ def _as_dict(result: Result) -> dict[str, object]:
         },
         "seconds_per_frame": result.seconds_per_frame,
         "peak_bytes": result.peak_bytes,
+        "threads": result.threads,
     }
 
 

@@ -70,6 +70,11 @@ def measure_steadiness(method: Method, picture: Tensor, protocol: Protocol) -> S
     )
 
 
+def check_picture(picture: Tensor, protocol: Protocol) -> None:
+    """Raise the `InputError` that `measure_steadiness` would, before anything is measured."""
+    next(_pan(picture, protocol))
+
+
 def mean_steadiness(results: Sequence[Steadiness]) -> Steadiness:
     """Average what one method reached on several pictures."""
     fields = [field.name for field in dataclasses.fields(Steadiness) if field.name != "method"]
