@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from videoinr_cli.errors import InputError
+from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.training.footage import Frames, load_shots, split_shots
 
 
@@ -74,6 +74,36 @@ def test_videos_and_stills_are_decoded_once(tmp_path: Path) -> None:
     again = load_shots([folder], tmp_path / "cache", report=decoded.append)
     assert len(decoded) == 2
     np.testing.assert_array_equal(again[0].frames, shots[0].frames)
+
+
+@pytest.mark.parametrize(
+    "damage", ["empty index", "other index", "no frames", "empty frames", "part of the frames"]
+)
+def test_a_damaged_cache_is_decoded_anew(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "footage").mkdir()
+    write_picture(tmp_path / "footage" / "photo.bmp", scene(1, 1)[0])
+    (shot,) = load_shots([tmp_path / "footage"], tmp_path / "cache")
+    expected = np.array(shot.frames)
+    (index,), (frames,) = (list((tmp_path / "cache").glob(f"*.{kind}")) for kind in ("json", "npy"))
+    if "index" in damage:
+        index.write_text("" if "empty" in damage else "[]")
+    elif damage == "no frames":
+        frames.unlink()
+    else:
+        frames.write_bytes(frames.read_bytes()[: 0 if "empty" in damage else 1000])
+    decoded: list[str] = []
+    (again,) = load_shots([tmp_path / "footage"], tmp_path / "cache", report=decoded.append)
+    assert decoded == ["decoding photo.bmp"]
+    np.testing.assert_array_equal(again.frames, expected)
+    load_shots([tmp_path / "footage"], tmp_path / "cache", report=decoded.append)
+    assert len(decoded) == 1
+
+
+def test_a_cache_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    for cache in (tmp_path / "cache", tmp_path / "cache" / "below"):
+        with pytest.raises(OutputError, match=rf"cannot be kept in '{cache}': .*--cache"):
+            load_shots([tmp_path], cache)
 
 
 def test_files_of_one_name_and_size_are_told_apart(tmp_path: Path) -> None:

@@ -76,7 +76,14 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: list[str], sai
 
 
 def test_where_weights_cannot_be_written_is_found_before_anything_is_trained(tmp_path: Path) -> None:
-    for name, kind, words in (("m.pt", OptionError, "m.safetensors"), ("", OutputError, "a folder")):
+    (tmp_path / "file").touch()
+    for name, kind, words in (
+        ("m.pt", OptionError, "m.safetensors"),
+        ("", OutputError, "a folder"),
+        ("missing/m.safetensors", OutputError, "no folder"),
+        ("file/m.safetensors", OutputError, "no folder"),
+        ("/proc/m.safetensors", OutputError, "/proc"),  # seems writable to root; missing on some systems
+    ):
         arguments = ["--data", str(tmp_path / "missing"), "-o", str(tmp_path / name)]
         error = CliRunner().invoke(command.train, arguments).exception
         assert isinstance(error, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import math
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -216,6 +217,11 @@ def _check_destination(output: Path, checkpoint: Path, *, resume: bool, overwrit
         for path in (output, checkpoint):
             if path.exists():
                 raise OutputError(f"{path} exists; use --resume to go on with a run, or -y to begin again")
+    try:  # what may be written can be asked for, but the answer is not always true
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
 
 
 def _split(shots: Sequence[Shot], hold_out: Sequence[str]) -> tuple[list[Shot], list[Shot]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from videoinr_cli.errors import InputError
+from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
 
 Frames = npt.NDArray[np.uint8]
@@ -66,26 +66,57 @@ def load_shots(
 
     Raises:
         InputError: there is nothing to train on below `directories`.
+        OutputError: decoded frames cannot be kept in `cache`.
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(cache, error) from error
     shots: list[Shot] = []
     for path in _media_files(directories):
         index = cache / f"{_fingerprint(path)}{'-raw' if raw else ''}.json"
-        if not index.exists():
+        cached = _read_index(index)
+        if cached is None:
             report(f"decoding {path.name}")
             try:
                 names = _store(path, cache, index.stem, raw)
+                _write_index(index, path.name, names)
             except InputError as error:
                 report(f"left out: {error}")
                 continue
-            index.write_text(json.dumps({"source": path.name, "shots": names}))
-        entry = json.loads(index.read_text())
-        shots += [Shot(entry["source"], np.load(cache / name, mmap_mode="r")) for name in entry["shots"]]
+            except OSError as error:
+                raise _unusable(cache, error) from error
+            cached = _read_index(index)
+        shots += cached or []
     if not shots:
         raise InputError(
             f"no videos or photographs of at least {MIN_SIDE_PX} px below {', '.join(map(str, directories))}"
         )
     return shots
+
+
+def _unusable(cache: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"decoded frames cannot be kept in {str(cache)!r}: {error.strerror or error}; "
+        "name another folder with --cache"
+    )
+
+
+def _read_index(index: Path) -> list[Shot] | None:
+    """Return the shots of a file that was decoded before; None if any of what was kept does not load."""
+    try:
+        entry = json.loads(index.read_text())
+        return [
+            Shot(entry["source"], np.load(index.with_name(name), mmap_mode="r")) for name in entry["shots"]
+        ]
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_index(index: Path, source: str, names: list[str]) -> None:
+    partial = index.with_suffix(".json.part")
+    partial.write_text(json.dumps({"source": source, "shots": names}))
+    partial.replace(index)
 
 
 def _media_files(directories: Iterable[Path]) -> Iterator[Path]:
