@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.format import write_array_header_1_0
 
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
@@ -135,27 +137,42 @@ def _fingerprint(path: Path) -> str:
 
 
 def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
-    """Decode `path` and write its shots; return their file names."""
-    names = []
-    for number, shot in enumerate(_shots(path, raw)):
-        if min(shot.shape[1:3]) < MIN_SIDE_PX:
-            continue
-        names.append(f"{stem}-{number:03d}.npy")
-        np.save(cache / names[-1], shot)
-    return names
+    """Decode `path`, write its shots frame by frame, so that none is held in memory, and return their names.
 
-
-def _shots(path: Path, raw: bool) -> Iterator[Frames]:
-    """Yield a video's shots, or a photograph at each of the sizes it is trained on."""
+    A photograph is a shot of one frame, at each of the sizes it is trained on. Shots of a video of fewer than
+    three are left out: no instant between two frames is known.
+    """
     is_photograph = path.suffix.lower() in PICTURE_SUFFIXES
+    names: list[str] = []
     for side_px in STILL_SIDES_PX if is_photograph else (math.inf,):
         frames = _decode(path, longest_side_px=side_px, halve=not raw and not is_photograph)
         longest_px = 0
         for shot in split_shots(frames, keep_repeated=raw):
-            yield shot
-            longest_px = max(shot.shape[1:3])
+            file = cache / f"{stem}-{len(names):03d}.npy"
+            count, *size_px = _write(file, shot)
+            longest_px = max(size_px)
+            if min(size_px) >= MIN_SIDE_PX and (count > 2 or is_photograph):
+                names.append(file.name)
+            else:
+                file.unlink()
         if longest_px < side_px:  # nothing was reduced to it, and nothing is to a larger one
-            return
+            break
+    return names
+
+
+def _write(file: Path, frames: Iterator[Frames]) -> tuple[int, int, int]:
+    """Write one or more (H, W, 3) frames as one (N, H, W, 3) array, N known in the end; return N, H, W."""
+    header = {"descr": "|u1", "fortran_order": False}
+    count = 0
+    with file.open("wb") as npy:
+        for frame in frames:
+            if count == 0:
+                write_array_header_1_0(npy, header | {"shape": (0, *frame.shape)})
+            npy.write(np.ascontiguousarray(frame).data)
+            count += 1
+        npy.seek(0)  # headers leave room for the first axis to grow
+        write_array_header_1_0(npy, header | {"shape": (count, *frame.shape)})
+    return count, frame.shape[0], frame.shape[1]
 
 
 def _decode(path: Path, *, longest_side_px: float, halve: bool) -> Iterator[Frames]:
@@ -188,25 +205,25 @@ def _decode(path: Path, *, longest_side_px: float, halve: bool) -> Iterator[Fram
         raise InputError(f"{path} cannot be decoded: {error.strerror}") from error
 
 
-def split_shots(frames: Iterable[Frames], *, keep_repeated: bool = False) -> Iterator[Frames]:
-    """Cut a stream of (H, W, 3) frames into (N, H, W, 3) shots, leaving out repeated frames unless told to.
+def split_shots(frames: Iterable[Frames], *, keep_repeated: bool = False) -> Iterator[Iterator[Frames]]:
+    """Cut a stream of (H, W, 3) frames into shots, leaving out repeated frames unless told to.
 
-    Shots of two frames are dropped: no instant between them is known. A single frame is a still.
+    Each shot is a stream too, to be read before the next is asked for.
     """
-    shot: list[Frames] = []
+    for _, shot in itertools.groupby(_numbered(frames, keep_repeated), key=lambda numbered: numbered[0]):
+        yield (frame for _, frame in shot)
+
+
+def _numbered(frames: Iterable[Frames], keep_repeated: bool) -> Iterator[tuple[int, Frames]]:
+    """Yield with each frame the number of its shot."""
+    number = 0
     previous: npt.NDArray[np.float32] | None = None
-    count = 0
     for frame in frames:
-        count += 1
         thumbnail = frame[::8, ::8].astype(np.float32)
-        difference = np.inf if previous is None else float(np.abs(thumbnail - previous).mean())
-        if difference < DUPLICATE_DIFFERENCE and not keep_repeated:
-            continue
+        if previous is not None:
+            difference = float(np.abs(thumbnail - previous).mean())
+            if difference < DUPLICATE_DIFFERENCE and not keep_repeated:
+                continue
+            number += difference > CUT_DIFFERENCE
         previous = thumbnail
-        if difference > CUT_DIFFERENCE:
-            if len(shot) > 2:
-                yield np.stack(shot)
-            shot = []
-        shot.append(frame)
-    if len(shot) > 2 or count == 1:
-        yield np.stack(shot)
+        yield number, frame
