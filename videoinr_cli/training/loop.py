@@ -27,6 +27,7 @@ from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.model import AnyVideoInr, Window
 from videoinr_cli.training.distributed import ALONE, Team
 from videoinr_cli.training.footage import Shot
+from videoinr_cli.training.indivisible import indivisible
 from videoinr_cli.training.samples import Batch, Sampler, degraded
 
 FLOW_EPSILON = 0.05
@@ -261,8 +262,10 @@ def train(
     try:
         while trainer.fraction < 1:
             started = time.monotonic()
-            trainer.train_step(next(batches))
-            trainer.seconds += time.monotonic() - started
+            batch = next(batches)
+            with indivisible():  # what is saved is the state between two steps
+                trainer.train_step(batch)
+                trainer.seconds += time.monotonic() - started
             if trainer.schedule.minutes is not None:  # all have to end at the same step
                 trainer.seconds = team.leaders(trainer.seconds, trainer.device)
             if not team.leads:
