@@ -178,6 +178,15 @@ def test_validation_is_reported_and_reproducible(sampler: Sampler, tmp_path: Pat
     assert 5 < between <= 60
 
 
+@pytest.mark.parametrize("length", [{"steps": 2}, {"minutes": 1e-9}])
+def test_a_run_is_validated_in_the_end(sampler: Sampler, tmp_path: Path, length: dict[str, float]) -> None:
+    trainer = new_trainer(dataclasses.replace(SCHEDULE, **length))
+    reports: list[TrainingProgress] = []
+    train(trainer, sampler, [noise_clip()], checkpoint=tmp_path / "run.pt", report=reports.append)
+    assert reports[-1].validation
+    assert not any(report.validation for report in reports[:-1])
+
+
 def test_validation_is_of_what_is_trained(tmp_path: Path) -> None:
     clip = noise_clip()
     degrading = Sampler([clip], dataclasses.replace(RECIPE, degrade=True), seed=0)

@@ -61,11 +61,15 @@ def test_a_length_on_the_command_line_replaces_one_of_the_environment(
         (["--minutes", "inf"], "--minutes inf"),
         (["--learning-rate", "nan"], "--learning-rate nan"),
         (["--hold-out", "a"], "--hold-out a: no file of this name; there is 'clip.mp4'"),
+        (["--hold-out", "clip*"], "leaves nothing to train on"),
+        (["--hold-out", "short*"], "--hold-out short* holds out no 7 frames"),
         (["--init", "videoinr-fast", "--config", "videoinr"], "not the videoinr of --config"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: list[str], said: str) -> None:
     write_video(tmp_path / "clip.mp4", scene(1, 6))
+    if "short*" in options:
+        write_video(tmp_path / "short.mp4", scene(2, 6))
     arguments = ["--data", tmp_path, "-o", tmp_path / "a.safetensors", "--steps", 1][
         : 4 if "--minutes" in options else 6
     ]
@@ -73,6 +77,13 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: list[str], sai
     assert isinstance(error, OptionError)
     assert said in str(error)
     assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_only_what_can_be_trained_in_is_offered(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "--help") == 0
+    assert "fp16" not in capfd.readouterr().out.replace("bf16", "")
+    assert run("train", "--data", ".", "-o", "a.safetensors", "--precision", "fp16") == 2
+    check_one_line(capfd.readouterr().err, "'fp16'")
 
 
 def test_where_weights_cannot_be_written_is_found_before_anything_is_trained(tmp_path: Path) -> None:

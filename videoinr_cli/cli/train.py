@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from videoinr_cli.training.samples import SampleRecipe
 
 RECIPES = ("own", "paper")
+TRAINING_PRECISIONS = tuple(name for name in PRECISIONS if name != "fp16")
+"""Small gradients vanish in fp16."""
 
 
 @click.command("train", short_help="Train weights on your own videos and photographs.")
@@ -87,7 +89,7 @@ RECIPES = ("own", "paper")
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(TRAINING_PRECISIONS), default="auto", show_default=True)
 @click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT and an earlier run's checkpoint.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
 def train(
@@ -226,6 +228,8 @@ def _check_destination(output: Path, checkpoint: Path, *, resume: bool, overwrit
 
 def _split(shots: Sequence[Shot], hold_out: Sequence[str]) -> tuple[list[Shot], list[Shot]]:
     """Separate what is trained on from what is measured on, by whole files."""
+    from videoinr_cli.training.loop import VALIDATION_FRAMES
+
     sources = {shot.source for shot in shots}
     held: set[str] = set()
     for pattern in hold_out:
@@ -236,7 +240,13 @@ def _split(shots: Sequence[Shot], hold_out: Sequence[str]) -> tuple[list[Shot], 
     training = [shot for shot in shots if shot.source not in held]
     if not training:
         raise OptionError(f"--hold-out {' '.join(hold_out)} leaves nothing to train on")
-    return training, [shot for shot in shots if shot.source in held]
+    validation = [shot for shot in shots if shot.source in held]
+    if held and max(len(shot.frames) for shot in validation) < VALIDATION_FRAMES:
+        raise OptionError(
+            f"--hold-out {' '.join(hold_out)} holds out no {VALIDATION_FRAMES} frames without a cut to "
+            "validate on; hold out a longer video"
+        )
+    return training, validation
 
 
 def _describe(trainer: Trainer, samples: SampleRecipe, shots: Sequence[Shot]) -> dict[str, str]:

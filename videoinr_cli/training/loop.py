@@ -254,6 +254,8 @@ def train(
 ) -> None:
     """Run the schedule to its end, writing `checkpoint` every few minutes and when interrupted.
 
+    Shots that are held out are measured every so often, and in the end.
+
     Of processes that train together only the first validates, reports and writes.
     """
     team = trainer.team
@@ -271,7 +273,8 @@ def train(
             if not team.leads:
                 continue
             validation = None
-            if held_out and trainer.step % trainer.schedule.validate_every == 0:
+            is_due = trainer.step % trainer.schedule.validate_every == 0 or trainer.fraction == 1
+            if held_out and is_due:
                 validation = validate(
                     trainer.average, held_out, device=trainer.device, degrade=sampler.recipe.degrade
                 )
