@@ -12,8 +12,9 @@ import pickle
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,6 +83,8 @@ class Trainer:
 
     Args:
         team: the processes that train it together, their gradients averaged at every step.
+        begun_with: what else makes the run what it is, kept in checkpoints for whoever resumes it: numbers,
+            texts, and tuples and dictionaries of these.
     """
 
     def __init__(
@@ -92,8 +95,10 @@ class Trainer:
         device: torch.device,
         dtype: torch.dtype,
         team: Team = ALONE,
+        begun_with: Mapping[str, Any] | None = None,
     ) -> None:
         self.schedule = schedule
+        self.begun_with = dict(begun_with or {})
         self.device = device
         self.team = team
         self.model = model.to(device).train()
@@ -148,6 +153,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write everything `load` needs; the file appears under its name only when complete."""
         state = {
+            "begun_with": self.begun_with,
             "config": self.model.config.to_json(),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -166,18 +172,45 @@ class Trainer:
         Raises:
             WeightsError: not a checkpoint of this configuration.
         """
+        state = _read_checkpoint(path, self.device)
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
             if state["config"] != self.model.config.to_json():
                 raise WeightsError(f"{path} is a checkpoint of another configuration: {state['config']}")
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            raise WeightsError(
-                f"{path} is not a training checkpoint: {str(error).splitlines()[0]}"
-            ) from error
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise _no_checkpoint(path, error) from error
         self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
+
+
+def read_begun_with(path: Path) -> dict[str, Any]:
+    """Return what the run of a checkpoint was begun with, see `Trainer`.
+
+    Raises:
+        WeightsError: not a training checkpoint, or one of an earlier version, which did not keep it.
+    """
+    begun_with: dict[str, Any] = _read_checkpoint(path, torch.device("cpu")).get("begun_with", {})
+    if not begun_with:
+        raise WeightsError(
+            f"{path} is of an earlier version, which kept no options of a run; begin again with -y"
+        )
+    return begun_with
+
+
+def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise _no_checkpoint(path, error) from error
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path} is not a training checkpoint: it holds a {type(state).__name__}")
+    return state
+
+
+def _no_checkpoint(path: Path, error: Exception) -> WeightsError:
+    reason = str(error).partition("\n")[0]
+    return WeightsError(f"{path} is not a training checkpoint: {reason}")
 
 
 class BatchLoss(torch.nn.Module):
