@@ -49,6 +49,14 @@ def test_a_batch_is_shared_by_the_processes() -> None:
         command._shared(samples, Team(rank=0, size=7))
 
 
+def test_the_seed_decides_random_weights() -> None:
+    one, same, other = (
+        command._network(options(seed=seed), OWN, torch.device("cpu")).state_dict() for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(one[name], tensor) for name, tensor in same.items())
+    assert any(not torch.equal(one[name], tensor) for name, tensor in other.items())
+
+
 @pytest.fixture
 def begun(tmp_path: Path, weights: Path) -> Path:
     """Return the output of a run of one step."""

@@ -261,12 +261,15 @@ def _check_unchanged(checkpoint: Path, was: Mapping[str, str], now: Mapping[str,
 
 
 def _network(options: RunOptions, recipe: Recipe, device: torch.device) -> AnyVideoInr:
-    """Return the network to begin with, of given weights or of random ones."""
+    """Return the network to begin with, of given weights or of random ones, which the seed decides."""
+    import torch
+
     from videoinr_cli.model import build
     from videoinr_cli.model.config import CONFIGURATIONS
     from videoinr_cli.weights import load_model
 
     if options.init is None:
+        torch.manual_seed(options.seed)
         return build(CONFIGURATIONS[options.config or recipe.architecture]())
     model = load_model(options.init, device=device).requires_grad_()
     if options.config not in (None, model.config.architecture):
