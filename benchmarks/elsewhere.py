@@ -90,6 +90,9 @@ def pack(arguments: argparse.Namespace) -> None:
     torch.save({"config": model.config.to_json(), "state": model.state_dict()}, initial)
     budget = arguments.mebibytes * 2**20 - MARGIN_BYTES - initial.tell()
     shots = load_shots(arguments.data, arguments.cache, report=lambda line: print(line, file=sys.stderr))
+    for pattern in arguments.hold_out:
+        if not any(fnmatch(shot.source, pattern) for shot in shots):
+            sys.exit(f"--hold-out {pattern}: no file of this name")
     parts: list[Part] = []
     with zipfile.ZipFile(arguments.pack, "w") as archive:
         archive.writestr("initial.pt", initial.getvalue())

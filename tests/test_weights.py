@@ -68,6 +68,16 @@ def test_saved_model_is_loaded_ready_for_inference(tmp_path: Path) -> None:
     assert info.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of their own kind")
+def test_saved_file_may_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        save_model(build(TINY), tmp_path / "m.safetensors", {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "m.safetensors").stat().st_mode & 0o777 == 0o644
+
+
 def test_published_network_computes_in_fp32_on_a_cpu_unless_told(saved: Path) -> None:
     assert load_model(saved, device="cpu").compute_dtype is torch.float32
 

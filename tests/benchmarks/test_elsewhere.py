@@ -23,15 +23,19 @@ ABSENT = ("av", "click", "ffmpeg", "huggingface_hub", "imageio_ffmpeg", "rich", 
 
 def run(*arguments: object, without: tuple[str, ...] = ()) -> str:
     """Run the script in a Python that lacks some packages, and return what it printed."""
+    done = attempt(*arguments, without=without)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def attempt(*arguments: object, without: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     start = (
         f"import runpy, sys\nfor name in {without!r}: sys.modules[name] = None\n"
         f"sys.argv = {[str(SCRIPT), *map(str, arguments)]!r}\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     command = [sys.executable, "-c", start]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
@@ -45,6 +49,10 @@ def test_packs_trains_elsewhere_and_finishes(make_clip: MakeClip, tmp_path: Path
     pack, checkpoint, weights = (tmp_path / name for name in ("pack.zip", "run.pt", "mine.safetensors"))
     footage = ["--data", tmp_path / "footage", "--cache", tmp_path / "cache", "--hold-out", "two*"]
     run("pack", pack, *footage, "--init", initial, "--mebibytes", 3)
+    refused = attempt("pack", tmp_path / "no.zip", *footage, "three*", "--init", initial)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("--hold-out three*: no file of this name\n")
+    assert not (tmp_path / "no.zip").exists()
     assert 1.5 * 2**20 < pack.stat().st_size <= 3 * 2**20
     with zipfile.ZipFile(pack) as archive:
         assert {"initial.pt", "parts.json", "00000-00.jpg"} <= set(archive.namelist())

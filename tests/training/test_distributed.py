@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import subprocess
 import sys
@@ -78,6 +79,16 @@ def test_two_processes_are_one_with_both_batches_and_resume_exactly(tmp_path: Pa
     torchrun(tmp_path / "half.pt", stop_after=2)
     resumed = torchrun(tmp_path / "half.pt")
     assert all(torch.equal(resumed[name], tensor) for name, tensor in together.items())
+
+
+def test_the_first_may_decode_for_hours_while_the_others_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, datetime.timedelta] = {}
+    monkeypatch.setattr(
+        "torch.distributed.init_process_group", lambda backend, **options: asked.update(options)
+    )
+    monkeypatch.setattr("torch.distributed.destroy_process_group", lambda: None)
+    with Team(rank=1, size=2).joined(torch.device("cpu")):
+        assert asked["timeout"] >= datetime.timedelta(hours=24)
 
 
 def test_alone_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:

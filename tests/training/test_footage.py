@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from videoinr_cli.errors import InputError
+from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.training.footage import Frames, load_shots, split_shots
 
 
@@ -44,17 +46,40 @@ def write_picture(path: Path, frame: Frames) -> None:
 
 def test_shots_are_cut_and_repetitions_left_out() -> None:
     first, second = scene(1, 5), scene(2, 4)
-    shots = list(split_shots([*first[:3], first[2], first[2], *first[3:], *second]))
+    frames = [*first[:3], first[2], first[2], *first[3:], *second]
+    shots = [list(shot) for shot in split_shots(frames)]
     assert [len(shot) for shot in shots] == [5, 4]
-    np.testing.assert_array_equal(shots[0], np.stack(first))
+    np.testing.assert_array_equal(shots[0], first)
+    assert [len(list(shot)) for shot in split_shots(frames, keep_repeated=True)] == [7, 4]
 
 
-def test_runs_too_short_to_learn_from_are_dropped() -> None:
-    assert [len(shot) for shot in split_shots([*scene(1, 2), *scene(2, 3), *scene(3, 1)])] == [3]
+def test_runs_too_short_to_learn_from_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / "footage").mkdir()
+    write_video(tmp_path / "footage" / "clip.mp4", [*scene(1, 2), *scene(2, 3), *scene(3, 1)])
+    assert [len(shot.frames) for shot in load_shots([tmp_path / "footage"], tmp_path / "cache")] == [3]
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
 
 
-def test_single_picture_is_a_still() -> None:
-    assert [len(shot) for shot in split_shots(scene(1, 1))] == [1]
+def test_a_shot_is_written_as_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At no time are more than a few of its frames in memory, and its file is an array like any other."""
+    (tmp_path / "footage").mkdir()
+    (tmp_path / "footage" / "clip.mp4").touch()
+    made: list[weakref.ref[Frames]] = []
+    most = 0
+
+    def decode(path: Path, **options: object) -> Iterator[Frames]:
+        nonlocal most
+        for number in range(120):
+            frame = np.full((200, 220, 3), number * 2 % 20, np.uint8)
+            made.append(weakref.ref(frame))
+            most = max(most, sum(reference() is not None for reference in made))
+            yield frame
+
+    monkeypatch.setattr("videoinr_cli.training.footage._decode", decode)
+    (shot,) = load_shots([tmp_path / "footage"], tmp_path / "cache")
+    assert shot.frames.shape == (120, 200, 220, 3)
+    assert [int(frame[0, 0, 0]) for frame in shot.frames] == [number * 2 % 20 for number in range(120)]
+    assert most < 6
 
 
 def test_videos_and_stills_are_decoded_once(tmp_path: Path) -> None:
@@ -74,6 +99,36 @@ def test_videos_and_stills_are_decoded_once(tmp_path: Path) -> None:
     again = load_shots([folder], tmp_path / "cache", report=decoded.append)
     assert len(decoded) == 2
     np.testing.assert_array_equal(again[0].frames, shots[0].frames)
+
+
+@pytest.mark.parametrize(
+    "damage", ["empty index", "other index", "no frames", "empty frames", "part of the frames"]
+)
+def test_a_damaged_cache_is_decoded_anew(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "footage").mkdir()
+    write_picture(tmp_path / "footage" / "photo.bmp", scene(1, 1)[0])
+    (shot,) = load_shots([tmp_path / "footage"], tmp_path / "cache")
+    expected = np.array(shot.frames)
+    (index,), (frames,) = (list((tmp_path / "cache").glob(f"*.{kind}")) for kind in ("json", "npy"))
+    if "index" in damage:
+        index.write_text("" if "empty" in damage else "[]")
+    elif damage == "no frames":
+        frames.unlink()
+    else:
+        frames.write_bytes(frames.read_bytes()[: 0 if "empty" in damage else 1000])
+    decoded: list[str] = []
+    (again,) = load_shots([tmp_path / "footage"], tmp_path / "cache", report=decoded.append)
+    assert decoded == ["decoding photo.bmp"]
+    np.testing.assert_array_equal(again.frames, expected)
+    load_shots([tmp_path / "footage"], tmp_path / "cache", report=decoded.append)
+    assert len(decoded) == 1
+
+
+def test_a_cache_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    for cache in (tmp_path / "cache", tmp_path / "cache" / "below"):
+        with pytest.raises(OutputError, match=rf"cannot be kept in '{cache}': .*--cache"):
+            load_shots([tmp_path], cache)
 
 
 def test_files_of_one_name_and_size_are_told_apart(tmp_path: Path) -> None:

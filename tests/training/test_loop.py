@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -49,11 +51,46 @@ def test_resumed_run_equals_an_uninterrupted_one(sampler: Sampler, tmp_path: Pat
 
     with pytest.raises(KeyboardInterrupt):
         train(half, sampler, [], checkpoint=tmp_path / "half.pt", report=interrupt)
-    resumed = new_trainer()
-    resumed.load(tmp_path / "half.pt")
-    assert resumed.step == 3
-    train(resumed, sampler, [], checkpoint=tmp_path / "half.pt")
+    check_resumes(whole, sampler, tmp_path / "half.pt")
 
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_within_a_step_waits_for_its_end(
+    sampler: Sampler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    class Ended(BaseException): ...
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Ended
+
+    whole = new_trainer()
+    train(whole, sampler, [], checkpoint=tmp_path / "whole.pt")
+
+    half = new_trainer()
+    take_step = half.optimizer.step
+
+    def interrupted_step() -> None:
+        take_step()  # the weights are new, and neither their average nor the count of steps is
+        if half.step == 2:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(half.optimizer, "step", interrupted_step)
+    before = signal.signal(number, end)
+    try:
+        with pytest.raises(Ended):
+            train(half, sampler, [], checkpoint=tmp_path / "half.pt")
+        assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
+    check_resumes(whole, sampler, tmp_path / "half.pt")
+
+
+def check_resumes(whole: Trainer, sampler: Sampler, checkpoint: Path) -> None:
+    """Check that a run that ended after three steps becomes the whole one."""
+    resumed = new_trainer()
+    resumed.load(checkpoint)
+    assert resumed.step == 3
+    train(resumed, sampler, [], checkpoint=checkpoint)
     for one, other in ((whole.model, resumed.model), (whole.average, resumed.average)):
         for (name, expected), actual in zip(
             one.state_dict().items(), other.state_dict().values(), strict=True
@@ -139,6 +176,15 @@ def test_validation_is_reported_and_reproducible(sampler: Sampler, tmp_path: Pat
     given, between = validate(trainer.average, [noise_clip()], device=trainer.device)
     assert (given, between) == reports[-1].validation
     assert 5 < between <= 60
+
+
+@pytest.mark.parametrize("length", [{"steps": 2}, {"minutes": 1e-9}])
+def test_a_run_is_validated_in_the_end(sampler: Sampler, tmp_path: Path, length: dict[str, float]) -> None:
+    trainer = new_trainer(dataclasses.replace(SCHEDULE, **length))
+    reports: list[TrainingProgress] = []
+    train(trainer, sampler, [noise_clip()], checkpoint=tmp_path / "run.pt", report=reports.append)
+    assert reports[-1].validation
+    assert not any(report.validation for report in reports[:-1])
 
 
 def test_validation_is_of_what_is_trained(tmp_path: Path) -> None:

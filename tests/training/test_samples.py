@@ -272,6 +272,32 @@ def test_the_papers_scale_is_4_first_and_any_later() -> None:
     assert max(sizes) <= 64
 
 
+def test_the_papers_scale_is_uniform_and_ours_by_its_logarithm() -> None:
+    """Half of the scales lie below the middle of the range, or of its logarithm."""
+    every = dataclasses.replace(
+        RECIPE, batch_size=1, lr_size=16, scale_range=(1.0, 4.0), fixed_scale_share=0.0, candidates=1
+    )
+    for by_logarithm, middle in ((PAPER.samples.scale_by_logarithm, 2.5), (RECIPE.scale_by_logarithm, 2.0)):
+        recipe = dataclasses.replace(every, scale_by_logarithm=by_logarithm)
+        sampler = Sampler([sliding_clip()], recipe, seed=0)
+        scales = [sampler.batch(step).targets[0].shape[-1] / 16 for step in range(200)]
+        below = np.mean(np.array(scales) < middle)
+        assert below == pytest.approx(0.5, abs=0.08)  # two deviations of 200 draws
+
+
+def test_the_papers_windows_are_all_as_likely() -> None:
+    """In a clip that stands still, too; ours prefers what moves, and a long clip less than by its length."""
+    resting = Shot("resting", np.full((28, 160, 160, 3), 90, np.uint8))
+    moving = sliding_clip(count=13)
+    for recipe, odds in ((PAPERS, [20 / 25, 5 / 25]), (RECIPE, [28**0.5, 13**0.5] / np.sqrt([28, 13]).sum())):
+        sampler = Sampler([resting, moving], dataclasses.replace(recipe, candidates=1), seed=0)
+        assert sampler.clip_odds == pytest.approx(odds)
+        rng = np.random.default_rng(0)
+        rests = [len(sampler._from_clip(rng, 64).frames.unique()) == 1 for _ in range(200)]
+        share = odds[0] if recipe is PAPERS else odds[0] ** 3  # three draws that all rest
+        assert np.mean(rests) == pytest.approx(share, abs=0.08)  # two deviations
+
+
 def test_parts_share_the_scale_and_nothing_else() -> None:
     shots = [sliding_clip(), still(1), still(2)]
     first, second = (Sampler(shots, RECIPE, seed=7, part=part) for part in (0, 1))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner
 
 from tests.command import check_one_line, run
@@ -13,7 +16,9 @@ from tests.training.test_footage import scene, write_video
 from videoinr_cli.cli import train as command
 from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.training.distributed import Team
+from videoinr_cli.training.loop import read_begun_with
 from videoinr_cli.training.recipes import OWN, PAPER, RECIPES
+from videoinr_cli.weights import inspect_weights
 
 
 def test_the_recipes_offered_are_those_there_are() -> None:
@@ -23,17 +28,105 @@ def test_the_recipes_offered_are_those_there_are() -> None:
     assert option.default == "own"
 
 
+def options(**changed: Any) -> command.RunOptions:
+    """Return what `videoinr train` is asked for by nothing but these options."""
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(command.RunOptions))
+    said = {"directories": ("footage",), "recipe_name": "own", "degrade": False, "hold_out": (), "seed": 0}
+    return command.RunOptions(**{**nothing, **said, **changed})
+
+
 def test_nothing_said_leaves_the_recipe_as_it_is() -> None:
     for recipe in (OWN, PAPER):
-        assert command._adapted(recipe.of_length(recipe.schedule.steps), None, None, 0) == recipe
-        assert command._samples(recipe.samples, None, None, False, Team()) == recipe.samples
+        assert command._adapted(recipe, options()) == recipe
+        assert command._shared(recipe.samples, Team()) == recipe.samples
 
 
 def test_a_batch_is_shared_by_the_processes() -> None:
-    samples = command._samples(PAPER.samples, None, 48, True, Team(rank=3, size=8))
-    assert (samples.batch_size, samples.lr_size, samples.degrade) == (3, 48, True)
+    samples = command._adapted(PAPER, options(patch=48, degrade=True)).samples
+    assert (samples.batch_size, samples.lr_size, samples.degrade) == (24, 48, True)
+    assert command._shared(samples, Team(rank=3, size=8)).batch_size == 3
     with pytest.raises(OptionError, match="--batch-size 28"):
-        command._samples(PAPER.samples, None, None, False, Team(rank=0, size=7))
+        command._shared(samples, Team(rank=0, size=7))
+
+
+def test_the_seed_decides_random_weights() -> None:
+    one, same, other = (
+        command._network(options(seed=seed), OWN, torch.device("cpu")).state_dict() for seed in (1, 1, 2)
+    )
+    assert all(torch.equal(one[name], tensor) for name, tensor in same.items())
+    assert any(not torch.equal(one[name], tensor) for name, tensor in other.items())
+
+
+@pytest.fixture
+def begun(tmp_path: Path, weights: Path) -> Path:
+    """Return the output of a run of one step."""
+    (tmp_path / "footage").mkdir()
+    write_video(tmp_path / "footage" / "clip.mp4", scene(1, 6))
+    write_video(tmp_path / "footage" / "held.mp4", scene(2, 7))
+    output = tmp_path / "mine.safetensors"
+    asked = ["--batch-size", 1, "--patch", 16, "--steps", 1, "--seed", 5, "--hold-out", "held*"]
+    assert run("train", "--data", tmp_path / "footage", "-o", output, "--init", weights, *asked, "-q") == 0
+    return output
+
+
+def begun_with(output: Path) -> dict[str, Any]:
+    return read_begun_with(output.with_name(output.name + ".training"))
+
+
+def test_a_run_is_resumed_with_the_options_it_was_begun_with(begun: Path) -> None:
+    before = begun_with(begun)
+    assert run("train", "-o", begun, "--resume", "--steps", 2, "-q") == 0
+    after = begun_with(begun)
+    assert after["options"] == {**before["options"], "steps": 2}
+    assert after["conditions"] == before["conditions"]
+    metadata = inspect_weights(begun).metadata
+    assert metadata["training"].startswith("2 steps")
+    assert metadata["training_data"] == "clip.mp4"
+
+
+def test_a_run_that_is_resumed_otherwise_is_refused(begun: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    other = begun.parent / "other"
+    other.mkdir()
+    write_video(other / "another.mp4", scene(1, 8))
+    for asked, said in (
+        (["--seed", 6], "--seed is 6 and was 5"),
+        (["--batch-size", 2], "--batch-size is 2 and was 1"),
+        (["--patch", 24], "--patch is 24 and was 16"),
+        (["--learning-rate", 0.1], "--learning-rate is 0.1 and was not given"),
+        (["--degrade"], "--degrade is True and was not given"),
+        (["--hold-out", "clip*", "--hold-out", "b"], "--hold-out is clip* b and was held*"),
+        (["--recipe", "paper"], "--recipe is paper and was own"),
+        (["--data", other], "begun with shot 1 clip.mp4 (6 frames), not another.mp4 (8 frames)"),
+    ):
+        assert run("train", "-o", begun, "--resume", "-q", *asked) == 2
+        check_one_line(capfd.readouterr().err, said)
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "said"),
+    [
+        ({}, 1, "of an earlier version"),
+        ({"processes": "2"}, 2, "begun with processes 2, not 1"),
+        ({"wide_every": "9"}, 2, f"begun with wide_every 9, not {OWN.samples.wide_every}"),
+    ],
+)
+def test_a_checkpoint_of_other_conditions_is_refused(
+    begun: Path, capfd: pytest.CaptureFixture[str], changed: dict[str, str], code: int, said: str
+) -> None:
+    checkpoint = begun.with_name(begun.name + ".training")
+    state = torch.load(checkpoint, weights_only=True)
+    if changed:
+        state["begun_with"]["conditions"] |= changed
+    else:
+        del state["begun_with"]
+    torch.save(state, checkpoint)
+    assert run("train", "-o", begun, "--resume", "-q") == code
+    check_one_line(capfd.readouterr().err, said)
+
+
+def test_data_is_asked_for(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "-o", tmp_path / "a.safetensors") == 2
+    check_one_line(capfd.readouterr().err, "--data")
 
 
 def test_stages_go_by_steps(tmp_path: Path) -> None:
@@ -61,11 +154,15 @@ def test_a_length_on_the_command_line_replaces_one_of_the_environment(
         (["--minutes", "inf"], "--minutes inf"),
         (["--learning-rate", "nan"], "--learning-rate nan"),
         (["--hold-out", "a"], "--hold-out a: no file of this name; there is 'clip.mp4'"),
+        (["--hold-out", "clip*"], "leaves nothing to train on"),
+        (["--hold-out", "short*"], "--hold-out short* holds out no 7 frames"),
         (["--init", "videoinr-fast", "--config", "videoinr"], "not the videoinr of --config"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: list[str], said: str) -> None:
     write_video(tmp_path / "clip.mp4", scene(1, 6))
+    if "short*" in options:
+        write_video(tmp_path / "short.mp4", scene(2, 6))
     arguments = ["--data", tmp_path, "-o", tmp_path / "a.safetensors", "--steps", 1][
         : 4 if "--minutes" in options else 6
     ]
@@ -75,8 +172,22 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: list[str], sai
     assert not (tmp_path / "a.safetensors").exists()
 
 
+def test_only_what_can_be_trained_in_is_offered(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("train", "--help") == 0
+    assert "fp16" not in capfd.readouterr().out.replace("bf16", "")
+    assert run("train", "--data", ".", "-o", "a.safetensors", "--precision", "fp16") == 2
+    check_one_line(capfd.readouterr().err, "'fp16'")
+
+
 def test_where_weights_cannot_be_written_is_found_before_anything_is_trained(tmp_path: Path) -> None:
-    for name, kind, words in (("m.pt", OptionError, "m.safetensors"), ("", OutputError, "a folder")):
+    (tmp_path / "file").touch()
+    for name, kind, words in (
+        ("m.pt", OptionError, "m.safetensors"),
+        ("", OutputError, "a folder"),
+        ("missing/m.safetensors", OutputError, "no folder"),
+        ("file/m.safetensors", OutputError, "no folder"),
+        ("/proc/m.safetensors", OutputError, "/proc"),  # seems writable to root; missing on some systems
+    ):
         arguments = ["--data", str(tmp_path / "missing"), "-o", str(tmp_path / name)]
         error = CliRunner().invoke(command.train, arguments).exception
         assert isinstance(error, kind)

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import os
 from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
+
+PATIENCE = datetime.timedelta(days=2)
+"""How long processes wait for each other: as long as the first may take to decode hours of footage, which is
+longer than torch's own 10 or 30 minutes. If a process dies, torchrun ends the others without waiting."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Team:
             return
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         try:
             yield
         finally:

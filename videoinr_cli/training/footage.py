@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -16,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.format import write_array_header_1_0
 
-from videoinr_cli.errors import InputError
+from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
 
 Frames = npt.NDArray[np.uint8]
@@ -66,26 +68,57 @@ def load_shots(
 
     Raises:
         InputError: there is nothing to train on below `directories`.
+        OutputError: decoded frames cannot be kept in `cache`.
     """
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(cache, error) from error
     shots: list[Shot] = []
     for path in _media_files(directories):
         index = cache / f"{_fingerprint(path)}{'-raw' if raw else ''}.json"
-        if not index.exists():
+        cached = _read_index(index)
+        if cached is None:
             report(f"decoding {path.name}")
             try:
                 names = _store(path, cache, index.stem, raw)
+                _write_index(index, path.name, names)
             except InputError as error:
                 report(f"left out: {error}")
                 continue
-            index.write_text(json.dumps({"source": path.name, "shots": names}))
-        entry = json.loads(index.read_text())
-        shots += [Shot(entry["source"], np.load(cache / name, mmap_mode="r")) for name in entry["shots"]]
+            except OSError as error:
+                raise _unusable(cache, error) from error
+            cached = _read_index(index)
+        shots += cached or []
     if not shots:
         raise InputError(
             f"no videos or photographs of at least {MIN_SIDE_PX} px below {', '.join(map(str, directories))}"
         )
     return shots
+
+
+def _unusable(cache: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"decoded frames cannot be kept in {str(cache)!r}: {error.strerror or error}; "
+        "name another folder with --cache"
+    )
+
+
+def _read_index(index: Path) -> list[Shot] | None:
+    """Return the shots of a file that was decoded before; None if any of what was kept does not load."""
+    try:
+        entry = json.loads(index.read_text())
+        return [
+            Shot(entry["source"], np.load(index.with_name(name), mmap_mode="r")) for name in entry["shots"]
+        ]
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_index(index: Path, source: str, names: list[str]) -> None:
+    partial = index.with_suffix(".json.part")
+    partial.write_text(json.dumps({"source": source, "shots": names}))
+    partial.replace(index)
 
 
 def _media_files(directories: Iterable[Path]) -> Iterator[Path]:
@@ -104,27 +137,42 @@ def _fingerprint(path: Path) -> str:
 
 
 def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
-    """Decode `path` and write its shots; return their file names."""
-    names = []
-    for number, shot in enumerate(_shots(path, raw)):
-        if min(shot.shape[1:3]) < MIN_SIDE_PX:
-            continue
-        names.append(f"{stem}-{number:03d}.npy")
-        np.save(cache / names[-1], shot)
-    return names
+    """Decode `path`, write its shots frame by frame, so that none is held in memory, and return their names.
 
-
-def _shots(path: Path, raw: bool) -> Iterator[Frames]:
-    """Yield a video's shots, or a photograph at each of the sizes it is trained on."""
+    A photograph is a shot of one frame, at each of the sizes it is trained on. Shots of a video of fewer than
+    three are left out: no instant between two frames is known.
+    """
     is_photograph = path.suffix.lower() in PICTURE_SUFFIXES
+    names: list[str] = []
     for side_px in STILL_SIDES_PX if is_photograph else (math.inf,):
         frames = _decode(path, longest_side_px=side_px, halve=not raw and not is_photograph)
         longest_px = 0
         for shot in split_shots(frames, keep_repeated=raw):
-            yield shot
-            longest_px = max(shot.shape[1:3])
+            file = cache / f"{stem}-{len(names):03d}.npy"
+            count, *size_px = _write(file, shot)
+            longest_px = max(size_px)
+            if min(size_px) >= MIN_SIDE_PX and (count > 2 or is_photograph):
+                names.append(file.name)
+            else:
+                file.unlink()
         if longest_px < side_px:  # nothing was reduced to it, and nothing is to a larger one
-            return
+            break
+    return names
+
+
+def _write(file: Path, frames: Iterator[Frames]) -> tuple[int, int, int]:
+    """Write one or more (H, W, 3) frames as one (N, H, W, 3) array, N known in the end; return N, H, W."""
+    header = {"descr": "|u1", "fortran_order": False}
+    count = 0
+    with file.open("wb") as npy:
+        for frame in frames:
+            if count == 0:
+                write_array_header_1_0(npy, header | {"shape": (0, *frame.shape)})
+            npy.write(np.ascontiguousarray(frame).data)
+            count += 1
+        npy.seek(0)  # headers leave room for the first axis to grow
+        write_array_header_1_0(npy, header | {"shape": (count, *frame.shape)})
+    return count, frame.shape[0], frame.shape[1]
 
 
 def _decode(path: Path, *, longest_side_px: float, halve: bool) -> Iterator[Frames]:
@@ -157,25 +205,25 @@ def _decode(path: Path, *, longest_side_px: float, halve: bool) -> Iterator[Fram
         raise InputError(f"{path} cannot be decoded: {error.strerror}") from error
 
 
-def split_shots(frames: Iterable[Frames], *, keep_repeated: bool = False) -> Iterator[Frames]:
-    """Cut a stream of (H, W, 3) frames into (N, H, W, 3) shots, leaving out repeated frames unless told to.
+def split_shots(frames: Iterable[Frames], *, keep_repeated: bool = False) -> Iterator[Iterator[Frames]]:
+    """Cut a stream of (H, W, 3) frames into shots, leaving out repeated frames unless told to.
 
-    Shots of two frames are dropped: no instant between them is known. A single frame is a still.
+    Each shot is a stream too, to be read before the next is asked for.
     """
-    shot: list[Frames] = []
+    for _, shot in itertools.groupby(_numbered(frames, keep_repeated), key=lambda numbered: numbered[0]):
+        yield (frame for _, frame in shot)
+
+
+def _numbered(frames: Iterable[Frames], keep_repeated: bool) -> Iterator[tuple[int, Frames]]:
+    """Yield with each frame the number of its shot."""
+    number = 0
     previous: npt.NDArray[np.float32] | None = None
-    count = 0
     for frame in frames:
-        count += 1
         thumbnail = frame[::8, ::8].astype(np.float32)
-        difference = np.inf if previous is None else float(np.abs(thumbnail - previous).mean())
-        if difference < DUPLICATE_DIFFERENCE and not keep_repeated:
-            continue
+        if previous is not None:
+            difference = float(np.abs(thumbnail - previous).mean())
+            if difference < DUPLICATE_DIFFERENCE and not keep_repeated:
+                continue
+            number += difference > CUT_DIFFERENCE
         previous = thumbnail
-        if difference > CUT_DIFFERENCE:
-            if len(shot) > 2:
-                yield np.stack(shot)
-            shot = []
-        shot.append(frame)
-    if len(shot) > 2 or count == 1:
-        yield np.stack(shot)
+        yield number, frame

@@ -12,8 +12,9 @@ import pickle
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.model import AnyVideoInr, Window
 from videoinr_cli.training.distributed import ALONE, Team
 from videoinr_cli.training.footage import Shot
+from videoinr_cli.training.indivisible import indivisible
 from videoinr_cli.training.samples import Batch, Sampler, degraded
 
 FLOW_EPSILON = 0.05
@@ -81,6 +83,8 @@ class Trainer:
 
     Args:
         team: the processes that train it together, their gradients averaged at every step.
+        begun_with: what else makes the run what it is, kept in checkpoints for whoever resumes it: numbers,
+            texts, and tuples and dictionaries of these.
     """
 
     def __init__(
@@ -91,8 +95,10 @@ class Trainer:
         device: torch.device,
         dtype: torch.dtype,
         team: Team = ALONE,
+        begun_with: Mapping[str, Any] | None = None,
     ) -> None:
         self.schedule = schedule
+        self.begun_with = dict(begun_with or {})
         self.device = device
         self.team = team
         self.model = model.to(device).train()
@@ -147,6 +153,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write everything `load` needs; the file appears under its name only when complete."""
         state = {
+            "begun_with": self.begun_with,
             "config": self.model.config.to_json(),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -165,18 +172,45 @@ class Trainer:
         Raises:
             WeightsError: not a checkpoint of this configuration.
         """
+        state = _read_checkpoint(path, self.device)
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
             if state["config"] != self.model.config.to_json():
                 raise WeightsError(f"{path} is a checkpoint of another configuration: {state['config']}")
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            raise WeightsError(
-                f"{path} is not a training checkpoint: {str(error).splitlines()[0]}"
-            ) from error
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise _no_checkpoint(path, error) from error
         self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
+
+
+def read_begun_with(path: Path) -> dict[str, Any]:
+    """Return what the run of a checkpoint was begun with, see `Trainer`.
+
+    Raises:
+        WeightsError: not a training checkpoint, or one of an earlier version, which did not keep it.
+    """
+    begun_with: dict[str, Any] = _read_checkpoint(path, torch.device("cpu")).get("begun_with", {})
+    if not begun_with:
+        raise WeightsError(
+            f"{path} is of an earlier version, which kept no options of a run; begin again with -y"
+        )
+    return begun_with
+
+
+def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise _no_checkpoint(path, error) from error
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path} is not a training checkpoint: it holds a {type(state).__name__}")
+    return state
+
+
+def _no_checkpoint(path: Path, error: Exception) -> WeightsError:
+    reason = str(error).partition("\n")[0]
+    return WeightsError(f"{path} is not a training checkpoint: {reason}")
 
 
 class BatchLoss(torch.nn.Module):
@@ -253,6 +287,8 @@ def train(
 ) -> None:
     """Run the schedule to its end, writing `checkpoint` every few minutes and when interrupted.
 
+    Shots that are held out are measured every so often, and in the end.
+
     Of processes that train together only the first validates, reports and writes.
     """
     team = trainer.team
@@ -261,14 +297,17 @@ def train(
     try:
         while trainer.fraction < 1:
             started = time.monotonic()
-            trainer.train_step(next(batches))
-            trainer.seconds += time.monotonic() - started
+            batch = next(batches)
+            with indivisible():  # what is saved is the state between two steps
+                trainer.train_step(batch)
+                trainer.seconds += time.monotonic() - started
             if trainer.schedule.minutes is not None:  # all have to end at the same step
                 trainer.seconds = team.leaders(trainer.seconds, trainer.device)
             if not team.leads:
                 continue
             validation = None
-            if held_out and trainer.step % trainer.schedule.validate_every == 0:
+            is_due = trainer.step % trainer.schedule.validate_every == 0 or trainer.fraction == 1
+            if held_out and is_due:
                 validation = validate(
                     trainer.average, held_out, device=trainer.device, degrade=sampler.recipe.degrade
                 )

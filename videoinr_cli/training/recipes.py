@@ -54,17 +54,20 @@ PAPER = Recipe(
         first_stage_steps=450_000,  # at x4, then U(1, 4)
         fixed_scale_share=0.0,
         scale_range=(1.0, 4.0),
+        scale_by_logarithm=False,
         still_share=0.0,
         wide_every=0,
         min_gap=8,  # windows of nine frames, whose first and last are given
         max_gap=8,
         instants=3,  # any of the nine
         supervise_given=False,
+        selective=False,  # every window of every clip as likely
         candidates=1,
         context_share=0.0,
     ),
     raw_footage=True,
 )
-"""Chen et al., CVPR 2022, section 4.1, for footage of 240 frames per second such as Adobe240's."""
+"""Chen et al., CVPR 2022, section 4.1, for footage of 240 frames per second such as Adobe240's; windows are
+drawn as the authors' data/Adobe_arbitrary.py draws them."""
 
 RECIPES = {"own": OWN, "paper": PAPER}

@@ -37,8 +37,9 @@ class SampleRecipe:
     lr_size: int = 32  # LR patch, pixels a side
     fixed_scale: float = 4.0
     first_stage_steps: int = 0  # at `fixed_scale` alone, before what follows
-    fixed_scale_share: float = 0.5  # of the batches; the others draw a scale below, by its logarithm
+    fixed_scale_share: float = 0.5  # of the batches; the others draw a scale below
     scale_range: tuple[float, float] = (1.3, 5.0)  # the least that is rendered is 1.5, see `VideoInr.render`
+    scale_by_logarithm: bool = True  # drawn evenly by that; else by the scale itself
     still_share: float = 0.75  # of the samples, with synthetic motion
     drawn_share: float = 0.1  # of the moving layers: drawings, no photographs
     sparse_share: float = 0.2  # of the moving photographs: smoothed but for spots
@@ -48,6 +49,7 @@ class SampleRecipe:
     max_gap: int = 4
     instants: int = 1  # supervised ones within a gap
     supervise_given: bool = True  # the first given frame too; else it may be among the instants
+    selective: bool = True  # short clips are drawn more often, what stands still is drawn again; else evenly
     candidates: int = 4  # places drawn for each crop; one is taken, by the square of how much detail it has
     context_share: float = 0.85  # of the batches with a frame before the pair; likewise after it
     degrade: bool = False  # spoil the LR frames as cameras and encoders do, for a model of real footage
@@ -112,8 +114,9 @@ class Sampler:
         self.stills = [shot for shot in shots if shot.is_still]
         if not self.clips and not self.stills:
             raise InputError(f"no clip of more than {recipe.min_gap} frames without a cut to train on")
-        # by the square root of its length: long clips have more to show, but not in proportion
-        weight = np.sqrt([len(clip.frames) for clip in self.clips])
+        lengths = np.array([len(clip.frames) for clip in self.clips], np.float64)
+        # long clips have more to show, but not in proportion
+        weight = np.sqrt(lengths) if recipe.selective else lengths - recipe.min_gap
         self.clip_odds = weight / weight.sum()
 
     def batch(self, step: int) -> Batch:
@@ -122,7 +125,10 @@ class Sampler:
         shared = np.random.default_rng((self.seed, step))  # the scale, so that all parts take as long
         scale = recipe.fixed_scale
         if step >= recipe.first_stage_steps and shared.random() > recipe.fixed_scale_share:
-            scale = math.exp(shared.uniform(*np.log(recipe.scale_range)))
+            if recipe.scale_by_logarithm:
+                scale = math.exp(shared.uniform(*np.log(recipe.scale_range)))
+            else:
+                scale = shared.uniform(*recipe.scale_range)
         rng = shared if self.part == 0 else np.random.default_rng((self.seed, step, self.part))
         hr_size = round(recipe.lr_size * scale)
         samples = [self._sample(rng, hr_size) for _ in range(recipe.batch_size)]
@@ -174,11 +180,11 @@ class Sampler:
         return _Sample(frames, taus, flow)
 
     def _from_clip(self, rng: np.random.Generator, size: int) -> _Sample:
-        """Real motion: frames of a clip, the crop drawn again a few times if nothing moves in it.
+        """Real motion: frames of a clip; a selective recipe draws again a few times if nothing moves there.
 
         Where the clip is too short for a frame beside the pair, the given frame stands in for it.
         """
-        for _ in range(3):
+        for _ in range(3 if self.recipe.selective else 1):
             least, most = self.recipe.min_gap, self.recipe.max_gap
             clip, start, top, left = self._place(rng, self.clips, self.clip_odds, size, spare_frames=least)
             gap = int(rng.integers(least, min(most, len(clip.frames) - 1 - start) + 1))

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
@@ -76,7 +76,8 @@ def save_tensors(
     """
     partial = path.with_name(path.name + ".part")
     try:
-        save_file(dict(tensors), partial, metadata={**metadata, CONFIG_KEY: config.to_json()})
+        # save_file would leave a temporary file's permissions, which nobody else can read by
+        partial.write_bytes(save(dict(tensors), metadata={**metadata, CONFIG_KEY: config.to_json()}))
         partial.replace(path)
     except (SafetensorError, OSError) as error:
         partial.unlink(missing_ok=True)
