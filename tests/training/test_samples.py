@@ -196,7 +196,7 @@ def test_drawings_and_sparse_pictures_are_among_what_moves() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1, 400, 400, 3), dtype=np.uint8)
     alike = {}
     for drawn, spread in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)):
-        recipe = dataclasses.replace(RECIPE, drawn_share=drawn, sparse_share=spread)
+        recipe = dataclasses.replace(RECIPE, drawn_share=drawn, sparse_share=spread, soft_share=0.0)
         sampler = Sampler([Shot("noise.jpg", noise)], recipe, seed=0)
         crops = torch.cat([sampler._picture(np.random.default_rng(seed), 300) for seed in range(4)])
         alike[drawn, spread] = float(((crops[..., 1:] - crops[..., :-1]).abs() < 0.02).float().mean())

@@ -69,7 +69,7 @@ class FastConfig(ModelConfig):
     channels: int = 48  # features of one frame at full LR resolution
     frame_blocks: int = 5  # residual blocks per frame
     frame_block_channels: int = 16  # features inside one of these
-    fused_blocks: int = 10  # residual blocks after fusion with the frames beside it
+    fused_blocks: int = 16  # residual blocks after fusion with the frames beside it
     pyramid_channels: int = 48  # features at 1/2, 1/4 and 1/8, where motion is estimated
     field_channels: int = 32  # channels of the spatial field, three of them RGB
     field_upsample: int = 2  # samples of the spatial field per LR pixel and axis

@@ -36,7 +36,7 @@ POOLED_LEVELS = 3
 """Of the pyramid, above 1/8: motion is first estimated at 1/64 of the LR size."""
 
 COARSE_REACH = 3
-"""How far around each point frames are compared from 1/64 to 1/8, in pixels there: 192 to 24 at LR."""
+"""How far around each point frames are compared from 1/64 to 1/4, in pixels there: 192 to 12 at LR."""
 
 SMALLEST_EVIDENCE = 1e-3
 """Below it what two frames say is faded out instead of being weighed."""
@@ -180,7 +180,7 @@ class Encoder(nn.Module):
             )
             for level in range(3)
         )
-        self.flow_estimators = nn.ModuleList(FlowEstimator(levels, reach) for reach in (0, 0, COARSE_REACH))
+        self.flow_estimators = nn.ModuleList(FlowEstimator(levels, reach) for reach in (0, COARSE_REACH, COARSE_REACH))
         self.fusion = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.phase = nn.Conv2d(4, channels, 3, padding=1, bias=False)
         nn.init.zeros_(self.phase.weight)

@@ -20,7 +20,7 @@ from torch import Tensor
 from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.training.footage import Frames, Shot
-from videoinr_cli.training.synthetic import AffineMotion, blob, drawing, sparse
+from videoinr_cli.training.synthetic import AffineMotion, blob, drawing, soften, sparse
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -43,8 +43,9 @@ class SampleRecipe:
     still_share: float = 0.75  # of the samples, with synthetic motion
     drawn_share: float = 0.1  # of the moving layers: drawings, no photographs
     sparse_share: float = 0.2  # of the moving photographs: smoothed but for spots
+    soft_share: float = 0.4  # of the moving photographs: blurred, as video is
     wide_every: int = 3  # batches, of which one has a large pair too that teaches motion alone; 0: none has
-    wide_size: int = 320  # of such a pair, LR pixels a side
+    wide_size: int = 448  # of such a pair, LR pixels a side
     min_gap: int = 2  # frames from one given frame to the next, in a clip
     max_gap: int = 4
     instants: int = 1  # supervised ones within a gap
@@ -254,6 +255,8 @@ class Sampler:
             return drawing(rng, extent)
         shot, _, top, left = self._place(rng, self.stills, None, extent)
         crop = _to_tensor(_padded(shot.frames[:, top : top + extent, left : left + extent], extent))
+        if rng.random() < self.recipe.soft_share:
+            crop = soften(rng, crop)
         return sparse(rng, crop) if rng.random() < self.recipe.sparse_share else crop
 
     def _place(

@@ -13,6 +13,11 @@ from torch import Tensor
 REACH_PX = 96
 """How far a photograph moves at the most, HR pixels, from one frame to the next."""
 
+SOFTNESS_PX = (0.4, 1.2)
+"""Deviation of the Gaussian that makes a photograph as soft as video: lenses, demosaicing, interlacing and
+encoders leave less in neighbouring pixels than a photograph reduced to the size of one."""
+BLUR_REACH_PX = 4
+
 
 class AffineMotion(NamedTuple):
     """An affine motion: where a point of the picture is in its photograph, at T times."""
@@ -82,6 +87,15 @@ def sparse(rng: np.random.Generator, photograph: Tensor) -> Tensor:
     small = F.adaptive_avg_pool2d(photograph, int(rng.integers(2, 12)))
     smooth = F.interpolate(small, size=(extent, extent), mode="bicubic", align_corners=False)
     return torch.lerp(smooth, photograph, spots)
+
+
+def soften(rng: np.random.Generator, photograph: Tensor) -> Tensor:
+    """Blur a (1, 3, S, S) picture by a Gaussian whose deviation is drawn, in pixels, from `SOFTNESS_PX`."""
+    axis = torch.arange(-BLUR_REACH_PX, BLUR_REACH_PX + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (axis / float(rng.uniform(*SOFTNESS_PX))).square())
+    kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
+    padded = F.pad(photograph, (BLUR_REACH_PX,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(padded, kernel, groups=3), kernel.transpose(2, 3), groups=3)
 
 
 def drawing(rng: np.random.Generator, extent: int) -> Tensor:
