@@ -19,6 +19,7 @@ from videoinr_cli.batch.plan import Existing, Folder, Item, Refused, Task, plan_
 from videoinr_cli.batch.request import Request
 from videoinr_cli.batch.run import run_batch
 from videoinr_cli.batch.sources import Source, find_sources, read_list
+from videoinr_cli.batch.telling import start_of
 from videoinr_cli.batch.work import Work
 from videoinr_cli.errors import FfmpegError, OptionError, OutputError
 from videoinr_cli.evaluation.clips import find_clips
@@ -440,6 +441,14 @@ class TestRun:
         segment = next(event for event in events if isinstance(event, Segment))
         assert (segment.index, segment.segment, segment.segments, segment.was_done) == (1, 1, 2, True)
         assert (start.source_fps, start.fps, start.frames, start.seconds) == (4.0, None, 4, 1.0)
+
+    def test_slow_motion_is_told_to_last_longer(self, make_clip: MakeClip, tmp_path: Path) -> None:
+        make_clip("in/a.mp4", frames=4, rate="4")
+        options = UpscaleOptions(scale=2, speed=Fraction(1, 4))
+        (item,) = planned(tmp_path / "in", tmp_path / "out", options)
+        assert isinstance(item, Task)
+        start = start_of(1, 1, item)
+        assert (start.frames, start.seconds) == (16, 4.0)
 
 
 def test_work_of_unknown_length_has_no_end(make_clip: MakeClip, tmp_path: Path) -> None:
