@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeClip
+from videoinr_cli.batch import plan as batch_plan
 from videoinr_cli.batch import run
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Segment, Skipped, Start
 from videoinr_cli.batch.names import NamePattern
@@ -24,7 +25,9 @@ from videoinr_cli.batch.work import Work
 from videoinr_cli.errors import FfmpegError, OptionError, OutputError
 from videoinr_cli.evaluation.clips import find_clips
 from videoinr_cli.jobs.run import SegmentDone
-from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
+from videoinr_cli.media.prepare import prepare
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.options import EncodeOptions, JobOptions, ReadOptions, TargetRate, UpscaleOptions
 from videoinr_cli.pipeline import Progress as VideoProgress
 from videoinr_cli.pipeline import Summary
 from videoinr_cli.training.footage import load_shots
@@ -276,6 +279,23 @@ class TestPlan:
         (item,) = planned(tmp_path / "in", tmp_path / "file" / "out")
         assert isinstance(item, Refused)
         assert isinstance(item.error, OutputError)
+
+    def test_an_unexpected_error_is_one_source_s(
+        self, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("in/a.mp4", "in/b.mp4"):
+            make_clip(name, frames=2)
+
+        def fail_once(path: Path, options: ReadOptions) -> VideoInfo:
+            if path.name == "a.mp4":
+                raise ZeroDivisionError("by zero")
+            return prepare(path, options)
+
+        monkeypatch.setattr(batch_plan, "prepare", fail_once)
+        a, b = planned(tmp_path / "in", tmp_path / "out")
+        assert isinstance(a, Refused)
+        assert isinstance(a.error, ZeroDivisionError)
+        assert isinstance(b, Task)
 
     def test_standard_input_is_not_one_of_several(self, tmp_path: Path) -> None:
         (item,) = plan_batch([Source(Path("-"))], Folder(tmp_path, NamePattern()), OPTIONS)
