@@ -51,6 +51,12 @@ class TestSources:
         touch(tmp_path, "clip10.mp4", "clip9.MKV", "notes.txt", ".hidden.mp4", "cover.jpg", "sub/deep.mov")
         assert names_of(find_sources([tmp_path]), tmp_path) == ["clip9.MKV", "clip10.mp4"]
 
+    def test_digits_that_make_no_number_do_not_stop_it(self, tmp_path: Path) -> None:
+        touch(tmp_path, "4²1.mp4", "40.mp4", "٣.mp4")
+        names = ["٣.mp4", "4²1.mp4", "40.mp4"]
+        assert names_of(find_sources([tmp_path]), tmp_path) == names
+        assert [clip.paths[0].name for clip in find_clips(tmp_path)] == names
+
     def test_every_command_that_searches_a_folder_knows_the_same_videos(
         self, make_clip: MakeClip, tmp_path: Path
     ) -> None:

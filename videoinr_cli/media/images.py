@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.media.suffixes import is_among
+from videoinr_cli.media.suffixes import is_among, natural_key
 
 SUFFIXES = frozenset(
     {
@@ -59,7 +59,7 @@ def _found(path: Path) -> tuple[tuple[int, Path], ...]:
         images = [file for file in path.iterdir() if is_among(file, SUFFIXES) and file.is_file()]
         if not images:
             raise InputError(f"{str(path)!r} is a folder without images; name a video file in it")
-        return tuple(enumerate(sorted(images, key=_natural)))
+        return tuple(enumerate(sorted(images, key=natural_key)))
     if not is_pattern(path):
         return ()
     numbered = find_numbered(path)
@@ -82,9 +82,3 @@ def _expression(pattern: str) -> str:
     assert place is not None
     digits = rf"(\d{{{place[2]},}})" if place[1] and place[2] else r"(\d+)"
     return re.escape(pattern[: place.start()]) + digits + re.escape(pattern[place.end() :])
-
-
-def _natural(path: Path) -> tuple[tuple[int, int, str], ...]:
-    """Order names by the numbers in them, and where those are equal by their letters."""
-    parts = re.findall(r"(\d+)|(\D+)", path.name)
-    return tuple((0, int(digits), digits) if digits else (1, 0, text) for digits, text in parts)
