@@ -5,6 +5,7 @@ Knows nothing of what is in the files.
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
     of a folder follow each other in the order of their names, 9 before 10, whatever their numbers.
 
     Raises:
-        InputError: the folder or the pattern holds no image, or may not be read.
+        InputError: the folder or the pattern holds no image, or two of one number, or may not be read.
     """
     try:
         return _found(path)
@@ -65,6 +66,9 @@ def _found(path: Path) -> tuple[tuple[int, Path], ...]:
     numbered = find_numbered(path)
     if not numbered:
         raise InputError(f"there are no files {str(path)!r}; check the pattern")
+    for (number, file), (following, other) in itertools.pairwise(numbered):
+        if number == following:
+            raise InputError(f"{str(file)!r} and {str(other)!r} are both number {number}; move one away")
     first = numbered[0][0]
     return tuple((number - first, file) for number, file in numbered)
 
