@@ -235,12 +235,11 @@ def _encoder(
         utf8(destination.address), f="mp4", vcodec="libx264", pix_fmt="yuv420p", crf=14, movflags="+faststart"
     )
     destination.reserve()
-    process = FfmpegProcess([*LOG_LEVEL, "-y", *arguments_of(output)])
-    try:
+    with contextlib.ExitStack() as undoing:
+        undoing.callback(destination.discard)
+        process = FfmpegProcess([*LOG_LEVEL, "-y", *arguments_of(output)])
+        undoing.callback(process.stop)
         yield process
         process.finish()
         destination.commit()
-    except BaseException:
-        process.stop()
-        destination.discard()
-        raise
+        undoing.pop_all()
