@@ -33,6 +33,7 @@ from videoinr_cli.preview.moment import (
     render_moment,
 )
 from videoinr_cli.preview.sheet import Caption, SideBySide, draw_sheet, save_png
+from videoinr_cli.quantities import roughly
 from videoinr_cli.renderer import GivenFrame, Picture
 from videoinr_cli.weights import load_model
 
@@ -183,15 +184,6 @@ def _caption(preview: Preview, info: VideoInfo, options: PreviewOptions, moment:
         "" if whole is None else f"the whole video: about {roughly(whole)} of rendering on this machine",
     ]
     return Caption(info.path.name, tuple(line for line in lines if line), Path(options.upscale.weights).stem)
-
-
-def roughly(seconds: float) -> str:
-    """Return a duration as people say it: "40 s", "52 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _eight_bits(rgb: Picture) -> Picture:
