@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeClip
+from videoinr_cli.batch import plan as batch_plan
 from videoinr_cli.batch import run
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Segment, Skipped, Start
 from videoinr_cli.batch.names import NamePattern
@@ -19,11 +20,14 @@ from videoinr_cli.batch.plan import Existing, Folder, Item, Refused, Task, plan_
 from videoinr_cli.batch.request import Request
 from videoinr_cli.batch.run import run_batch
 from videoinr_cli.batch.sources import Source, find_sources, read_list
+from videoinr_cli.batch.telling import start_of
 from videoinr_cli.batch.work import Work
 from videoinr_cli.errors import FfmpegError, OptionError, OutputError
 from videoinr_cli.evaluation.clips import find_clips
 from videoinr_cli.jobs.run import SegmentDone
-from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
+from videoinr_cli.media.prepare import prepare
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.options import EncodeOptions, JobOptions, ReadOptions, TargetRate, UpscaleOptions
 from videoinr_cli.pipeline import Progress as VideoProgress
 from videoinr_cli.pipeline import Summary
 from videoinr_cli.training.footage import load_shots
@@ -46,6 +50,12 @@ class TestSources:
     def test_a_folder_stands_for_its_videos_in_the_order_of_their_numbers(self, tmp_path: Path) -> None:
         touch(tmp_path, "clip10.mp4", "clip9.MKV", "notes.txt", ".hidden.mp4", "cover.jpg", "sub/deep.mov")
         assert names_of(find_sources([tmp_path]), tmp_path) == ["clip9.MKV", "clip10.mp4"]
+
+    def test_digits_that_make_no_number_do_not_stop_it(self, tmp_path: Path) -> None:
+        touch(tmp_path, "4²1.mp4", "40.mp4", "٣.mp4")
+        names = ["٣.mp4", "4²1.mp4", "40.mp4"]
+        assert names_of(find_sources([tmp_path]), tmp_path) == names
+        assert [clip.paths[0].name for clip in find_clips(tmp_path)] == names
 
     def test_every_command_that_searches_a_folder_knows_the_same_videos(
         self, make_clip: MakeClip, tmp_path: Path
@@ -276,6 +286,23 @@ class TestPlan:
         assert isinstance(item, Refused)
         assert isinstance(item.error, OutputError)
 
+    def test_an_unexpected_error_is_one_source_s(
+        self, make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("in/a.mp4", "in/b.mp4"):
+            make_clip(name, frames=2)
+
+        def fail_once(path: Path, options: ReadOptions) -> VideoInfo:
+            if path.name == "a.mp4":
+                raise ZeroDivisionError("by zero")
+            return prepare(path, options)
+
+        monkeypatch.setattr(batch_plan, "prepare", fail_once)
+        a, b = planned(tmp_path / "in", tmp_path / "out")
+        assert isinstance(a, Refused)
+        assert isinstance(a.error, ZeroDivisionError)
+        assert isinstance(b, Task)
+
     def test_standard_input_is_not_one_of_several(self, tmp_path: Path) -> None:
         (item,) = plan_batch([Source(Path("-"))], Folder(tmp_path, NamePattern()), OPTIONS)
         assert isinstance(item, Refused)
@@ -440,6 +467,14 @@ class TestRun:
         segment = next(event for event in events if isinstance(event, Segment))
         assert (segment.index, segment.segment, segment.segments, segment.was_done) == (1, 1, 2, True)
         assert (start.source_fps, start.fps, start.frames, start.seconds) == (4.0, None, 4, 1.0)
+
+    def test_slow_motion_is_told_to_last_longer(self, make_clip: MakeClip, tmp_path: Path) -> None:
+        make_clip("in/a.mp4", frames=4, rate="4")
+        options = UpscaleOptions(scale=2, speed=Fraction(1, 4))
+        (item,) = planned(tmp_path / "in", tmp_path / "out", options)
+        assert isinstance(item, Task)
+        start = start_of(1, 1, item)
+        assert (start.frames, start.seconds) == (16, 4.0)
 
 
 def test_work_of_unknown_length_has_no_end(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -117,6 +117,16 @@ def test_encoders_must_work_to_be_told(
     ]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
+def test_an_encoder_that_hangs_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "TRIAL_SECONDS", 0.2)
+    script = tmp_path / "ffmpeg"
+    script.write_text("#!/bin/sh\nexec sleep 60\n")
+    script.chmod(0o755)
+    assert not doctor._encodes(str(script), "h264_qsv")
+    assert not doctor._encodes(str(tmp_path / "missing"), "h264_qsv")
+
+
 def test_damaged_weights_are_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(b"nothing of use")

@@ -115,6 +115,7 @@ def test_sizes_that_do_not_fit_the_source(options: dict[str, Any], words: str) -
         ({"scale": 0.99}, "scale 0.99"),
         ({"scale": float("nan")}, "scale nan"),
         ({"scale": float("inf")}, "scale inf"),
+        ({"scale": 1e308}, r"scale 1e\+308"),
         ({"height": 0}, "0 px"),
         ({"size": (640, MAX_SIDE_PX + 1)}, f"{MAX_SIDE_PX + 1} px"),
         ({"scale": 2.0, "size": (640, 480)}, "--scale and --size exclude"),

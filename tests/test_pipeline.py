@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ from tests.conftest import MakeClip, RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli import pipeline
 from videoinr_cli.errors import FfmpegError, MemoryLimitError, OptionError, OutputError, VideoInrError
+from videoinr_cli.media import ffmpeg as media_ffmpeg
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions, TargetRate, UpscaleOptions
 from videoinr_cli.pipeline import Progress, Summary, upscale_video
+from videoinr_cli.threads import Task, run_beside
 
 PATIENCE_SECONDS = 60
 LOSSLESS = ("-c:v", "ffv1", "-pix_fmt", "gbrp")
@@ -36,19 +38,29 @@ EXACT = EncodeOptions(codec="ffv1")
 
 
 @pytest.fixture(autouse=True)
-def no_deadlock() -> Iterator[None]:
-    """Fail a test that hangs, and one that leaves threads behind."""
-    before = set(threading.enumerate())
+def no_deadlock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that hangs, and one that leaves calls running beside it."""
+    tasks: list[Task] = []
+
+    def run_noted(call: Callable[[], None]) -> Task:
+        tasks.append(run_beside(call))
+        return tasks[-1]
+
+    def running() -> list[Callable[[], None]]:
+        return [task.call for task in tasks if not task.wait(0)]
 
     def expire(*_: object) -> None:
-        raise TimeoutError(f"the pipeline hung; threads: {threading.enumerate()}")
+        raise TimeoutError(f"the pipeline hung; beside it: {running()}")
+
+    for module in (pipeline, media_ffmpeg):
+        monkeypatch.setattr(module, "run_beside", run_noted)
 
     previous = signal.signal(signal.SIGALRM, expire)
     signal.alarm(PATIENCE_SECONDS)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, previous)
-    assert set(threading.enumerate()) <= before
+    assert running() == []
 
 
 def upscale(source: Path, destination: Path, **arguments: Any) -> Summary:

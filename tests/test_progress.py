@@ -16,7 +16,8 @@ import pytest
 from videoinr_cli import progress
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
 from videoinr_cli.evaluation.measure import FrameScore
-from videoinr_cli.progress import clock, error_line, evaluation_display, size_of, videos_display
+from videoinr_cli.progress import error_line, evaluation_display, videos_display
+from videoinr_cli.quantities import clock, roughly, size_of
 
 HALFWAY = Progress(
     index=2,
@@ -174,6 +175,13 @@ def test_errors_are_one_line_and_red_on_a_terminal(monkeypatch: pytest.MonkeyPat
 )
 def test_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.2, "1 s"), (89, "89 s"), (90, "2 min"), (5399, "90 min"), (9000, "2.5 h")]
+)
+def test_about_how_long(seconds: float, shown: str) -> None:
+    assert roughly(seconds) == shown
 
 
 DONE = Done(

@@ -326,7 +326,10 @@ def _told(*command: str) -> str:
 def _encodes(path: str, encoder: str) -> bool:
     picture = ("-f", "lavfi", "-i", "color=size=256x256", "-frames:v", "1")
     command = [path, "-hide_banner", "-loglevel", "quiet", *picture, "-c:v", encoder, "-f", "null", "-"]
-    return subprocess.run(command, capture_output=True, timeout=TRIAL_SECONDS).returncode == 0
+    try:
+        return subprocess.run(command, capture_output=True, timeout=TRIAL_SECONDS).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):  # a driver may hang
+        return False
 
 
 def _weights(problems: list[Problem]) -> Iterator[Weights]:

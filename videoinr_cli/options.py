@@ -242,8 +242,8 @@ class UpscaleOptions:
         given = [name for name in ("scale", "size", "height") if getattr(self, name) is not None]
         if len(given) > 1:
             raise OptionError(f"--{given[0]} and --{given[1]} exclude each other; give one of them")
-        if self.scale is not None and not (math.isfinite(self.scale) and self.scale >= 1):
-            raise OptionError(f"scale {self.scale:g} is not a number of at least 1; try --scale 2")
+        if self.scale is not None and not 1 <= self.scale <= MAX_SIDE_PX:
+            raise OptionError(f"scale {self.scale:g} is not within 1 and {MAX_SIDE_PX}; try --scale 2")
         for side in (*(self.size or ()), *((self.height,) if self.height is not None else ())):
             if not 1 <= side <= MAX_SIDE_PX:
                 raise OptionError(f"an output side of {side} px is not within 1 and {MAX_SIDE_PX} px")

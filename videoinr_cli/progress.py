@@ -16,6 +16,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
+from videoinr_cli.quantities import clock, size_of
 
 if TYPE_CHECKING:
     from videoinr_cli.evaluation.measure import FrameScore
@@ -253,17 +254,3 @@ def error_line(message: str) -> None:
     """Print one line on stderr that says what went wrong, red on a terminal."""
     console = Console(stderr=True, highlight=False, emoji=False)
     console.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)
-
-
-def size_of(size_bytes: int) -> str:
-    """Return a size as people say it: "512 bytes", "1.5 MB"."""
-    value, units = float(size_bytes), ["bytes", "kB", "MB", "GB", "TB"]
-    while value >= 999.95 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return f"{size_bytes} bytes" if units[0] == "bytes" else f"{value:.1f} {units[0]}"
-
-
-def clock(seconds: float) -> str:
-    """Return H:MM:SS."""
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

@@ -197,3 +197,21 @@ def test_tiny_pictures_have_no_ssim() -> None:
     small = np.zeros((8, 8, 3), np.uint8)
     assert likeness(small, small).ssim is None
     assert likeness(small, np.zeros((16, 16, 3), np.uint8)).ssim == pytest.approx(1.0)
+
+
+def test_each_axis_is_resampled_by_its_own_direction() -> None:
+    """Narrow stripes become grey where they are too many to be shown, however the other axis changes."""
+    stripes = np.zeros((8, 48, 3), np.uint8)
+    stripes[:, ::2] = 255
+    grey = np.full((16, 16, 3), 128, np.uint8)
+    assert likeness(stripes, grey).psnr > 20
+    assert likeness(stripes.swapaxes(0, 1), grey).psnr > 20
+
+
+def test_whose_size_is_compared_is_said(make_clip: MakeClip, tmp_path: Path) -> None:
+    a, b = (make_clip(f"{name}.mkv", *LOSSLESS, frames=2) for name in "ab")
+    small = make_clip("small.mkv", *LOSSLESS, frames=2, size=(32, 24))
+    for arguments, whose in (([a, b, "--reference", small], "the reference"), ([a, small], "the larger one")):
+        assert run("compare", *arguments, "-y", "-o", tmp_path / "page.html") == 0
+        (note,) = (note for note in data_of(tmp_path / "page.html")["notes"] if "sizes differ" in note)
+        assert f"brought to {whose}'s size" in note

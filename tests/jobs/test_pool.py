@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from tests.conftest import MakeClip
 from tests.jobs.conftest import content_of, options_for
 from tests.tiny import TINY
 from videoinr_cli.errors import OptionError, VideoInrError
-from videoinr_cli.jobs.plan import plan_parts
+from videoinr_cli.jobs import plan as jobs_plan
+from videoinr_cli.jobs.plan import plan_parts, segment_seconds
 from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.run import SegmentDone, run_job
 from videoinr_cli.jobs.segment import SegmentRequest
@@ -90,6 +92,17 @@ def test_processes_are_kept_from_one_video_to_the_next(source: Path, tmp_path: P
 def test_a_short_video_is_cut_for_all_that_are_to_work_on_it(make_clip: MakeClip, tmp_path: Path) -> None:
     plan = Plan.make(probe(make_clip("in.mp4", frames=125)), tmp_path / "out.mp4", UpscaleOptions())
     assert [len(plan_parts(plan, JobOptions(), workers=count)) for count in (1, 2, 9)] == [1, 2, 3]
+
+
+def test_a_segment_is_as_much_work_at_any_speed(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_plan, "SEGMENT_PIXELS", 64 * 48 * 12)
+    source = probe(make_clip("in.mp4", frames=20, rate="1"))
+    for speed, seconds in ((1, 12), (Fraction(1, 4), 3)):
+        options = UpscaleOptions(scale=1, speed=Fraction(speed))
+        plan = Plan.make(source, tmp_path / "out.mp4", options)
+        assert segment_seconds(plan, JobOptions()) == seconds
 
 
 def test_segments_meet_behind_keyframes(make_clip: MakeClip, tmp_path: Path) -> None:

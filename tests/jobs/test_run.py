@@ -16,12 +16,14 @@ from tests.conftest import MakeClip, RunFfmpeg
 from tests.jobs.conftest import GRAIN, RunJob, content_of
 from videoinr_cli import pipeline
 from videoinr_cli.errors import FfmpegError, OutputError, VideoInrError
+from videoinr_cli.jobs.manifest import open_manifest
 from videoinr_cli.jobs.run import SegmentDone
 from videoinr_cli.media.containers import BY_SUFFIX, MP4
 from videoinr_cli.media.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.writer import PacketWriter
 from videoinr_cli.options import EncodeOptions, ReadOptions
+from videoinr_cli.parts import Part
 from videoinr_cli.pipeline import Progress
 
 LOSSLESS = EncodeOptions(preset="ultrafast", crf=None, extra=(("qp", "0"),))
@@ -307,6 +309,15 @@ def test_only_one_run_works_in_a_folder(source: Path, tmp_path: Path, run: RunJo
 
     with pytest.raises(Broken):
         run(source, output, segment_seconds=0.5, progress=start_another)
+
+
+@pytest.mark.parametrize("name", ["lock", "000000.mkv"])
+def test_a_folder_that_may_not_be_used_is_said(name: str, tmp_path: Path) -> None:
+    """As of one that sudo has left; a folder in a file's place stops whom no permission does."""
+    (tmp_path / "out.mkv.videoinr" / name).mkdir(parents=True)
+    opened = open_manifest(tmp_path / "out.mkv", {}, [Part()], resume=False)
+    with pytest.raises(OutputError, match=r"out\.mkv\.videoinr' cannot be used"), opened:
+        pass
 
 
 def test_a_source_that_changes_its_frames_is_found_out(

@@ -42,6 +42,13 @@ def test_a_pattern_takes_the_files_of_its_form_with_their_gaps(tmp_path: Path) -
     assert [file for _, file in names(tmp_path / "f%d.png")][:2] == ["f0007.png", "f0008.png"]
 
 
+def test_two_images_of_one_number_are_refused(tmp_path: Path) -> None:
+    for name in ("f1.png", "f01.png", "f2.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"'.*f01\.png' and '.*f1\.png' .* number 1"):
+        find_images(tmp_path / "f%d.png")
+
+
 def test_other_paths_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "clip %d.mp4").touch()
     assert find_images(tmp_path / "clip %d.mp4") == ()  # a file of that very name

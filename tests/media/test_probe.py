@@ -33,7 +33,6 @@ def test_a_plain_clip(make_clip: MakeClip) -> None:
     assert info.sample_aspect_ratio == 1
     assert (info.rotation, info.mirrored) == (0, False)
     assert not info.has_alpha
-    assert not info.is_grey
     assert [(stream.kind, stream.codec) for stream in info.streams] == [("audio", "aac")]
 
 

@@ -14,8 +14,9 @@ from PIL import Image
 
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
-from videoinr_cli.errors import OptionError
+from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.options import PreviewOptions, Region, parse_time
+from videoinr_cli.preview import run as preview_run
 from videoinr_cli.preview.sheet import GAP_PX
 
 
@@ -55,6 +56,17 @@ def test_plays_a_moment(make_clip: MakeClip, weights: Path, tmp_path: Path) -> N
     assert run("preview", source, *options, "--weights", weights, "-o", tmp_path / "look.png") == 0
     assert [seconds for seconds, _ in decoded(tmp_path / "look.mp4")] == [Fraction(n, 50) for n in range(12)]
     assert (tmp_path / "look.png").is_file()
+
+
+def test_a_clip_that_cannot_be_begun_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: list[str]) -> None:
+        raise FfmpegError("ffmpeg cannot be run")
+
+    monkeypatch.setattr(preview_run, "FfmpegProcess", refuse)
+    encoder = preview_run._encoder(tmp_path / "look.mp4", (64, 48), Fraction(25), overwrite=False)
+    with pytest.raises(FfmpegError), encoder:
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

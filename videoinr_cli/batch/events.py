@@ -45,7 +45,7 @@ class Planned(OfVideo):
     source_fps: float  # average
     fps: float | None  # None: every frame keeps its own time
     frames: int | None  # of the output; None when the source does not say how long it is
-    seconds: float | None  # that the video lasts; None likewise
+    seconds: float | None  # that the output lasts; None likewise
 
 
 @dataclasses.dataclass(frozen=True)

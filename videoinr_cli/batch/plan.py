@@ -12,7 +12,7 @@ from pathlib import Path
 
 from videoinr_cli.batch.names import NamePattern
 from videoinr_cli.batch.sources import Source
-from videoinr_cli.errors import OptionError, OutputError, VideoInrError
+from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.media.containers import kept_streams
 from videoinr_cli.media.destination import check_destination, is_image_pattern
 from videoinr_cli.media.formats import output_format
@@ -49,7 +49,7 @@ class Refused:
 
     source: Path
     destination: Path | None  # None where it could not be named
-    error: VideoInrError
+    error: Exception
 
 
 Item = Task | Existing | Refused
@@ -132,7 +132,7 @@ def _plan(source: Source, index: int, folder: Folder, options: UpscaleOptions, s
                 return Existing(source.path, destination)
             _check_place(destination, info, options)
             return _task(source.path, info, destination, options, notes)
-    except VideoInrError as error:
+    except Exception as error:  # any: the other sources may have nothing to do with it
         return Refused(source.path, destination, error)
 
 

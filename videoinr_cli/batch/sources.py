@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -15,7 +14,7 @@ from typing import TextIO
 from videoinr_cli.errors import InputError
 from videoinr_cli.jobs.manifest import FOLDER_SUFFIX as SEGMENTS_SUFFIX
 from videoinr_cli.media.images import SUFFIXES as IMAGE_SUFFIXES
-from videoinr_cli.media.suffixes import VIDEO_SUFFIXES, is_among
+from videoinr_cli.media.suffixes import VIDEO_SUFFIXES, is_among, natural_key
 
 COMMENT = "#"
 """What a line of a list begins with that names no video."""
@@ -65,7 +64,7 @@ def _in_folder(folder: Path, recursive: bool, beside: Path | None) -> Iterator[S
     left_out = None if beside is None or beside.resolve() == folder.resolve() else beside.resolve()
     unread: list[OSError] = []
     found = _videos(folder, recursive, left_out, unread.append)
-    videos = sorted(found, key=lambda path: _natural(path.relative_to(folder)))
+    videos = sorted(found, key=natural_key)
     for error in unread:
         problem = InputError(f"the folder {error.filename!r} cannot be read: {error.strerror}")
         yield Source(Path(error.filename), problem=problem)
@@ -94,10 +93,3 @@ def _is_passed_by(folder: Path, left_out: Path | None) -> bool:
     return (
         folder.name.startswith(".") or folder.name.endswith(SEGMENTS_SUFFIX) or folder.resolve() == left_out
     )
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Order names by the numbers in them, and where those are equal by their letters."""
-    return [
-        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", str(path)) if part
-    ]

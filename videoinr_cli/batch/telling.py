@@ -17,8 +17,7 @@ from videoinr_cli.pipeline import Summary
 
 def start_of(index: int, count: int, task: Task) -> Start:
     """Tell of a video that is begun."""
-    source, duration = task.plan.source, task.plan.source.duration
-    rate = task.plan.timeline.rate
+    source, rate = task.plan.source, task.plan.timeline.rate
     return Start(
         index=index,
         count=count,
@@ -29,7 +28,7 @@ def start_of(index: int, count: int, task: Task) -> Start:
         source_fps=float(source.frame_rate),
         fps=None if rate is None else float(rate),
         frames=task.plan.total_frames,
-        seconds=None if duration is None else float(duration),
+        seconds=task.plan.total_seconds,
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from videoinr_cli.batch.events import Error, Plan, Skipped
-from videoinr_cli.preview.run import roughly
-from videoinr_cli.progress import clock, size_of
+from videoinr_cli.quantities import clock, roughly, size_of
 
 
 def plan_lines(events: Iterable[Plan | Error | Skipped]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from videoinr_cli.cli.parameters import (
     without_outranked,
 )
 from videoinr_cli.options import PreviewOptions, Region, parse_time
+from videoinr_cli.quantities import roughly
 
 
 @click.command("preview", short_help="Show a moment of a video enlarged three ways.")
@@ -66,7 +67,7 @@ def preview(
     )
     show_messages(quiet=quiet)
 
-    from videoinr_cli.preview.run import preview_video, roughly  # torch takes a second to import
+    from videoinr_cli.preview.run import preview_video  # torch takes a second to import
     from videoinr_cli.progress import count_display
 
     picture = output or Path(f"{source.stem}-preview.png")

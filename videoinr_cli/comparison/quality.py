@@ -31,10 +31,9 @@ def likeness(picture: Picture, reference: Picture) -> Likeness:
     """
     height, width = reference.shape[:2]
     ours, theirs = _pixels(picture), _pixels(reference)
-    if picture.shape[0] < height or picture.shape[1] < width:
+    if ours.shape != theirs.shape:  # of one axis it may be smaller, and of the other larger
+        ours = reduce(ours, (min(picture.shape[0], height), min(picture.shape[1], width)))
         ours = enlarge(ours, (height, width), "bicubic")
-    elif picture.shape[:2] != (height, width):
-        ours = reduce(ours, (height, width))
     fits = min(height, width) >= SSIM_WINDOW_PX
     return Likeness(float(psnr(ours, theirs)), float(ssim(ours, theirs)) if fits else None)
 

@@ -193,7 +193,8 @@ def _notes(videos: Sequence[VideoInfo], instants: Instants, qualities: Sequence[
     if len({video.frame_rate for video in videos}) > 1:
         yield "The frame rates differ: shown is what each video shows at that time."
     if len({(video.width, video.height) for video in videos}) > 1:
-        yield "The sizes differ: for PSNR and SSIM, the smaller is enlarged bicubically."
+        whose = "the reference's" if len(videos) == len(LABELS) else "the larger one's"
+        yield f"The sizes differ: for PSNR and SSIM, pictures are brought to {whose} size, bicubically."
     lossy = [quality for quality in qualities if quality is not None]
     if lossy:
         span = f"{min(lossy)} to {max(lossy)}" if min(lossy) < max(lossy) else str(lossy[0])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import re
 import tempfile
 from collections.abc import Iterator, Set
 from fractions import Fraction
@@ -23,7 +22,7 @@ from torch import Tensor
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
-from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
+from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among, natural_key
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
     if pictures:
         log.warning("%r lies beside videos and is passed over, as every picture there", str(pictures[0]))
     found: dict[Path, tuple[Path, ...]] = {}
-    for entry in sorted(path.iterdir(), key=_natural):
+    for entry in sorted(path.iterdir(), key=natural_key):
         if entry.is_dir():
             if pictures := _pictures(entry):
                 found[entry] = pictures
@@ -170,9 +169,4 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
 
 
 def _among(folder: Path, suffixes: Set[str]) -> tuple[Path, ...]:
-    return tuple(sorted((path for path in folder.iterdir() if is_among(path, suffixes)), key=_natural))
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort ``frame9`` before ``frame10``."""
-    return [(int(part or 0), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", path.name)]
+    return tuple(sorted((path for path in folder.iterdir() if is_among(path, suffixes)), key=natural_key))

@@ -11,13 +11,13 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from videoinr_cli import __version__
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import EncodeOptions, ReadOptions, UpscaleOptions
 from videoinr_cli.weights import find_weights
+from videoinr_cli.weights.manifest import sha256_of
 
 SAMPLES = 16
 SAMPLE_BYTES = 1 << 16
@@ -45,7 +45,7 @@ def fingerprint(source: VideoInfo, options: UpscaleOptions) -> Fingerprint:
         "videoinr": __version__,
         "ffmpeg": _ffmpeg_version(),
         "source": _digest_of_source(source),
-        "weights": _digest(find_weights(options.weights)),
+        "weights": sha256_of(find_weights(options.weights)),
         **dict(_flat(options)),
         "crf": "none" if crf is None else f"{crf:g}",
     }
@@ -84,14 +84,6 @@ def _digest_of_source(source: VideoInfo) -> str:
             for place in range(SAMPLES):
                 file.seek(max(0, size - SAMPLE_BYTES) * place // (SAMPLES - 1))
                 hashed.update(file.read(SAMPLE_BYTES))
-    return hashed.hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        hashed = hashlib.sha256()
-        while block := file.read(1 << 20):
-            hashed.update(block)
     return hashed.hexdigest()
 
 

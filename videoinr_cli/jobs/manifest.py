@@ -108,12 +108,8 @@ def open_manifest(
         OutputError: the folder cannot be used, belongs to a running job, or to one that differs from this.
     """
     folder = job_folder(destination)
-    try:
+    with _usable(folder):
         folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{str(folder)!r} cannot be made: {error.strerror}; remove what is there"
-        ) from error
     with _alone_in(folder):
         if not resume:
             _empty(folder)
@@ -133,7 +129,7 @@ def remove_job(destination: Path) -> None:
     """Throw away what a job has kept beside its output, if anything.
 
     Raises:
-        OutputError: another run is at work on it.
+        OutputError: another run is at work on it, or it may not be written to.
     """
     folder = job_folder(destination)
     if folder.is_dir():
@@ -142,10 +138,22 @@ def remove_job(destination: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """Say of a folder what the system refuses to do with it."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{str(folder)!r} cannot be used: {error.strerror}; remove it, or name another output"
+        ) from error
+
+
 def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.name != "lock":
-            path.unlink()
+    with _usable(folder):
+        for path in folder.iterdir():
+            if path.name != "lock":
+                path.unlink()
 
 
 def _read(folder: Path) -> Manifest | None:
@@ -176,7 +184,9 @@ def _read(folder: Path) -> Manifest | None:
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system lets go of however this process ends."""
-    with (folder / "lock").open("w") as file:
+    with _usable(folder):
+        file = (folder / "lock").open("w")
+    with file:
         if not lock(file):
             raise OutputError(f"another run is at work in {str(folder)!r}; wait for it, or stop it")
         yield

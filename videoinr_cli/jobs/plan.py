@@ -61,7 +61,7 @@ def segment_seconds(plan: Plan, options: JobOptions, workers: int = 1) -> Fracti
     if options.segment_seconds is not None:
         return Fraction(options.segment_seconds).limit_denominator(10**6) or None
     width, height = plan.size
-    rate = plan.timeline.rate or plan.source.frame_rate
+    rate = (plan.timeline.rate or plan.source.frame_rate) / plan.options.speed  # per second of the source
     shortest, longest = SEGMENT_SECONDS
     if plan.source.duration is not None:
         longest = min(longest, plan.source.duration / workers)  # something for each of them

@@ -5,11 +5,12 @@ Knows nothing of what is in the files.
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.media.suffixes import is_among
+from videoinr_cli.media.suffixes import is_among, natural_key
 
 SUFFIXES = frozenset(
     {
@@ -46,7 +47,7 @@ def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
     of a folder follow each other in the order of their names, 9 before 10, whatever their numbers.
 
     Raises:
-        InputError: the folder or the pattern holds no image, or may not be read.
+        InputError: the folder or the pattern holds no image, or two of one number, or may not be read.
     """
     try:
         return _found(path)
@@ -59,12 +60,15 @@ def _found(path: Path) -> tuple[tuple[int, Path], ...]:
         images = [file for file in path.iterdir() if is_among(file, SUFFIXES) and file.is_file()]
         if not images:
             raise InputError(f"{str(path)!r} is a folder without images; name a video file in it")
-        return tuple(enumerate(sorted(images, key=_natural)))
+        return tuple(enumerate(sorted(images, key=natural_key)))
     if not is_pattern(path):
         return ()
     numbered = find_numbered(path)
     if not numbered:
         raise InputError(f"there are no files {str(path)!r}; check the pattern")
+    for (number, file), (following, other) in itertools.pairwise(numbered):
+        if number == following:
+            raise InputError(f"{str(file)!r} and {str(other)!r} are both number {number}; move one away")
     first = numbered[0][0]
     return tuple((number - first, file) for number, file in numbered)
 
@@ -82,9 +86,3 @@ def _expression(pattern: str) -> str:
     assert place is not None
     digits = rf"(\d{{{place[2]},}})" if place[1] and place[2] else r"(\d+)"
     return re.escape(pattern[: place.start()]) + digits + re.escape(pattern[place.end() :])
-
-
-def _natural(path: Path) -> tuple[tuple[int, int, str], ...]:
-    """Order names by the numbers in them, and where those are equal by their letters."""
-    parts = re.findall(r"(\d+)|(\D+)", path.name)
-    return tuple((0, int(digits), digits) if digits else (1, 0, text) for digits, text in parts)

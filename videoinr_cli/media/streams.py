@@ -135,11 +135,6 @@ class VideoInfo:
         return layout_of(self.pix_fmt).has_alpha
 
     @property
-    def is_grey(self) -> bool:
-        """Whether the pixel format has no colour."""
-        return layout_of(self.pix_fmt).kind == "grey"
-
-    @property
     def resolved_colour(self) -> Colour:
         """The colour that the pictures are read with: the file's, and the customary guess where it has none.
 

@@ -1,10 +1,11 @@
-"""By which names a folder's videos and pictures are known, in every command that searches one.
+"""By which names videos and pictures in a folder are known and sorted, in every command that searches one.
 
 Knows nothing of what is in a file.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from pathlib import Path
 
@@ -26,3 +27,9 @@ def is_among(file: Path, suffixes: Set[str]) -> bool:
     A Mac leaves a hidden ``._a.png`` beside each a.png on disks of other systems, which is no picture.
     """
     return file.suffix.lower() in suffixes and not file.name.startswith(".")
+
+
+def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
+    """Order files of a folder by the numbers in their names, 9 before 10, and where equal by the letters."""
+    parts = re.findall(r"(\d+)|(\D+)", str(path))
+    return tuple((0, int(digits), digits) if digits else (1, 0, text) for digits, text in parts)

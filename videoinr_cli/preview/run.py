@@ -33,6 +33,7 @@ from videoinr_cli.preview.moment import (
     render_moment,
 )
 from videoinr_cli.preview.sheet import Caption, SideBySide, draw_sheet, save_png
+from videoinr_cli.quantities import roughly
 from videoinr_cli.renderer import GivenFrame, Picture
 from videoinr_cli.weights import load_model
 
@@ -185,15 +186,6 @@ def _caption(preview: Preview, info: VideoInfo, options: PreviewOptions, moment:
     return Caption(info.path.name, tuple(line for line in lines if line), Path(options.upscale.weights).stem)
 
 
-def roughly(seconds: float) -> str:
-    """Return a duration as people say it: "40 s", "52 min", "3.5 h"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def _eight_bits(rgb: Picture) -> Picture:
     narrow: Picture = rgb if rgb.dtype == "uint8" else (rgb >> 8).astype("uint8")
     return narrow
@@ -235,12 +227,11 @@ def _encoder(
         utf8(destination.address), f="mp4", vcodec="libx264", pix_fmt="yuv420p", crf=14, movflags="+faststart"
     )
     destination.reserve()
-    process = FfmpegProcess([*LOG_LEVEL, "-y", *arguments_of(output)])
-    try:
+    with contextlib.ExitStack() as undoing:
+        undoing.callback(destination.discard)
+        process = FfmpegProcess([*LOG_LEVEL, "-y", *arguments_of(output)])
+        undoing.callback(process.stop)
         yield process
         process.finish()
         destination.commit()
-    except BaseException:
-        process.stop()
-        destination.discard()
-        raise
+        undoing.pop_all()

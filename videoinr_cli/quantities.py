@@ -1,0 +1,26 @@
+"""Durations and sizes as people say them. Knows nothing of what they are of."""
+
+from __future__ import annotations
+
+
+def size_of(size_bytes: int) -> str:
+    """Return a size as people say it: "512 bytes", "1.5 MB"."""
+    value, units = float(size_bytes), ["bytes", "kB", "MB", "GB", "TB"]
+    while value >= 999.95 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{size_bytes} bytes" if units[0] == "bytes" else f"{value:.1f} {units[0]}"
+
+
+def clock(seconds: float) -> str:
+    """Return H:MM:SS."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def roughly(seconds: float) -> str:
+    """Return a duration as people say it: "40 s", "52 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
