@@ -43,10 +43,10 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
         b: the same.
 
     Returns:
-        (B,) dB; infinite where both are equal.
+        (B,) dB in float64 on the CPU, as not every device has it; infinite where both are equal.
     """
     difference = luma(a.clamp(0, 1)) - luma(b.clamp(0, 1))
-    return -10.0 * difference.double().square().mean(dim=(1, 2, 3)).log10()
+    return -10.0 * difference.cpu().double().square().mean(dim=(1, 2, 3)).log10()
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
         b: the same.
 
     Returns:
-        (B,), 1 where both are equal.
+        (B,) in float64 on the CPU, as not every device has it; 1 where both are equal.
 
     Raises:
         ValueError: the pictures are smaller than the window.
@@ -78,7 +78,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     mean_x, mean_y = mean_x + offset, mean_y + offset
     luminance = (2 * mean_x * mean_y + SSIM_C1) / (mean_x.square() + mean_y.square() + SSIM_C1)
     structure = (2 * covariance + SSIM_C2) / (variance_x + variance_y + SSIM_C2)
-    return (luminance * structure).double().mean(dim=(1, 2))
+    return (luminance * structure).cpu().double().mean(dim=(1, 2))
 
 
 def _gaussian_mean(x: Tensor) -> Tensor:

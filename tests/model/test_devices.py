@@ -1,0 +1,39 @@
+"""Devices and precisions by their names, on a machine that may have none but a CPU."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from videoinr_cli.errors import OptionError
+from videoinr_cli.model import devices
+from videoinr_cli.model.devices import choose_device
+
+
+@pytest.mark.parametrize("reads_tables", [True, False])
+def test_apples_gpu_serves_where_torch_reads_tables_there(
+    reads_tables: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(devices, "_reads_tables", lambda device: reads_tables)
+    assert choose_device("auto").type == ("mps" if reads_tables else "cpu")
+    if reads_tables:
+        assert choose_device("mps").type == "mps"
+    else:
+        with pytest.raises(OptionError, match=r"lacks operations on device 'mps' .*--device cpu"):
+            choose_device("mps")
+
+
+def test_reading_tables_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices._reads_tables.cache_clear()
+    assert devices._reads_tables(torch.device("cpu"))
+
+    def lacking(*_: object, **__: object) -> None:
+        raise NotImplementedError("The operator 'aten::_embedding_bag' is not currently implemented")
+
+    devices._reads_tables.cache_clear()
+    monkeypatch.setattr(F, "embedding_bag", lacking)
+    assert not devices._reads_tables(torch.device("cpu"))
+    devices._reads_tables.cache_clear()
