@@ -136,7 +136,7 @@ def train(
     from videoinr_cli.model import build  # torch takes a second to import: nothing above needs it
     from videoinr_cli.model.allocator import keep_memory_mapped
     from videoinr_cli.model.config import CONFIGURATIONS
-    from videoinr_cli.model.devices import choose_device, choose_training_dtype
+    from videoinr_cli.model.devices import choose_device, choose_training_dtype, without_tf32
     from videoinr_cli.progress import training_display
     from videoinr_cli.training.distributed import Team
     from videoinr_cli.training.footage import load_shots
@@ -171,7 +171,8 @@ def train(
         if resume:
             trainer.load(checkpoint)
         sampler = Sampler(training, samples, seed=seed, part=team.rank)
-        run(trainer, sampler, validation, checkpoint=checkpoint, report=display.update)
+        with without_tf32():  # in the way back too, which the network does not see
+            run(trainer, sampler, validation, checkpoint=checkpoint, report=display.update)
         if team.leads:
             save_model(trainer.average, output, _describe(trainer, samples, training))
             if not quiet:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from videoinr_cli.model.devices import without_tf32
+
 LUMA_WEIGHTS = (65.481, 128.553, 24.966)
 """Studio-range BT.601 luma of R'G'B' in [0, 1], in 8-bit levels above `LUMA_BLACK`; what Matlab's rgb2ycbcr
 computes and the super-resolution literature has measured on ever since."""
@@ -70,7 +72,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     offset = 128.0
     x = luma(a.clamp(0, 1)) * 255.0 - offset
     y = luma(b.clamp(0, 1)) * 255.0 - offset
-    means = _gaussian_mean(torch.cat([x, y, x * x, y * y, x * y], dim=1))
+    with without_tf32():
+        means = _gaussian_mean(torch.cat([x, y, x * x, y * y, x * y], dim=1))
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = means.unbind(dim=1)
     variance_x = mean_xx - mean_x.square()
     variance_y = mean_yy - mean_y.square()

@@ -54,8 +54,8 @@ def winograd_serves(x: Tensor) -> bool:
 def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Multiply (B, h, w, C) by a matrix (K, C) at every pixel: (B, h, w, K).
 
-    In the inputs' type; with gradients, or on a GPU, in autocast's where that is on. Where sines follow it has
-    to be off: they show what rounding does.
+    In the inputs' type; with gradients, or on a GPU, in autocast's where that is on. Where sines follow it
+    has to be off: they show what rounding does.
     """
     if (
         x.device.type != "cpu"  # no convolution there: cuDNN would round its inputs to TF32

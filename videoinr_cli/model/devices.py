@@ -5,7 +5,9 @@ Knows nothing of networks or files: words a user may say turn into torch's own v
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -92,8 +94,28 @@ def choose_training_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "fp16":
         raise OptionError("precision 'fp16' loses gradients in training; try --precision bf16")
     if precision == "auto" and device.type == "cuda":
-        return torch.bfloat16
+        # GPUs before Ampere emulate bf16
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
     return choose_dtype(precision, device)
+
+
+@contextlib.contextmanager
+def without_tf32() -> Iterator[None]:
+    """Have cuDNN convolve float32 as it is, not rounded to TF32, which has no more digits than fp16.
+
+    torch has the setting for the process alone. A thread that ends first undoes it for others, which then
+    round as torch does unless told; none leaves it behind.
+    """
+    owner, name, exact = torch.backends.cudnn, "allow_tf32", False
+    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where the other may no longer be read
+        owner, name, exact = torch.backends.cudnn.conv, "fp32_precision", "ieee"
+    before = getattr(owner, name)
+    setattr(owner, name, exact)
+    try:
+        yield
+    finally:
+        if before != exact:  # else it is for another to undo
+            setattr(owner, name, before)
 
 
 def _cpu_multiplies_bf16() -> bool:
