@@ -106,9 +106,10 @@ def without_tf32() -> Iterator[None]:
     torch has the setting for the process alone. A thread that ends first undoes it for others, which then
     round as torch does unless told; none leaves it behind.
     """
-    owner, name, exact = torch.backends.cudnn, "allow_tf32", False
-    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where the other may no longer be read
-        owner, name, exact = torch.backends.cudnn.conv, "fp32_precision", "ieee"
+    setting: tuple[object, str, object] = torch.backends.cudnn, "allow_tf32", False
+    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where the other cannot always be read
+        setting = torch.backends.cudnn.conv, "fp32_precision", "ieee"
+    owner, name, exact = setting
     before = getattr(owner, name)
     setattr(owner, name, exact)
     try:
