@@ -256,10 +256,10 @@ def _devices() -> tuple[Device, ...]:
     """Return the devices that torch can use, the one that ``auto`` takes first."""
     import torch
 
-    from videoinr_cli.model.devices import choose_device, choose_dtype
+    from videoinr_cli.model.devices import choose_device, choose_dtype, mps_serves
 
     names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    names += ["mps"] if torch.backends.mps.is_available() else []
+    names += ["mps"] if mps_serves() else []
     devices = []
     for name in (*names, "cpu"):
         device = choose_device(name)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.evaluation.resample import reduce
-from videoinr_cli.model.flow import FARTHEST, compare, double, refine_flow, smooth_luma, warp
+from videoinr_cli.model.flow import FARTHEST, compare, refine_flow, smooth_luma, upsample_flow, warp
 
 
 def pan(dx: int, dy: int, side: int = 48) -> tuple[Tensor, Tensor]:
@@ -66,7 +66,7 @@ def test_doubling_keeps_where_a_flow_leads() -> None:
     picture = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(3))
     flow = torch.zeros(1, 2, 4, 4)
     flow[:, 0] = 0.5
-    assert torch.equal(warp(picture, double(flow))[..., :-1], picture[..., 1:])
+    assert torch.equal(warp(picture, upsample_flow(flow))[..., :-1], picture[..., 1:])
 
 
 def test_warp_moves_by_whole_pixels() -> None:

@@ -164,7 +164,7 @@ def train(
         raise OptionError("nothing to train on; name a folder of videos and photographs with --data")
 
     from videoinr_cli.model.allocator import keep_memory_mapped  # torch takes a second to import
-    from videoinr_cli.model.devices import choose_device, choose_training_dtype
+    from videoinr_cli.model.devices import choose_device, choose_training_dtype, without_tf32
     from videoinr_cli.progress import training_display
     from videoinr_cli.training.distributed import Team
     from videoinr_cli.training.footage import load_shots
@@ -200,7 +200,8 @@ def train(
         if resume:
             trainer.load(checkpoint)
         sampler = Sampler(training, samples, seed=options.seed, part=team.rank)
-        run(trainer, sampler, validation, checkpoint=checkpoint, report=display.update)
+        with without_tf32():  # in the way back too, which the network does not see
+            run(trainer, sampler, validation, checkpoint=checkpoint, report=display.update)
         if team.leads:
             save_model(trainer.average, output, _describe(trainer, samples, training))
             if not quiet:

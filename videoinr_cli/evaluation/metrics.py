@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from videoinr_cli.model.devices import without_tf32
+
 LUMA_WEIGHTS = (65.481, 128.553, 24.966)
 """Studio-range BT.601 luma of R'G'B' in [0, 1], in 8-bit levels above `LUMA_BLACK`; what Matlab's rgb2ycbcr
 computes and the super-resolution literature has measured on ever since."""
@@ -43,10 +45,10 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
         b: the same.
 
     Returns:
-        (B,) dB; infinite where both are equal.
+        (B,) dB in float64 on the CPU, as not every device has it; infinite where both are equal.
     """
     difference = luma(a.clamp(0, 1)) - luma(b.clamp(0, 1))
-    return -10.0 * difference.double().square().mean(dim=(1, 2, 3)).log10()
+    return -10.0 * difference.cpu().double().square().mean(dim=(1, 2, 3)).log10()
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
@@ -57,7 +59,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
         b: the same.
 
     Returns:
-        (B,), 1 where both are equal.
+        (B,) in float64 on the CPU, as not every device has it; 1 where both are equal.
 
     Raises:
         ValueError: the pictures are smaller than the window.
@@ -70,7 +72,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     offset = 128.0
     x = luma(a.clamp(0, 1)) * 255.0 - offset
     y = luma(b.clamp(0, 1)) * 255.0 - offset
-    means = _gaussian_mean(torch.cat([x, y, x * x, y * y, x * y], dim=1))
+    with without_tf32():
+        means = _gaussian_mean(torch.cat([x, y, x * x, y * y, x * y], dim=1))
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = means.unbind(dim=1)
     variance_x = mean_xx - mean_x.square()
     variance_y = mean_yy - mean_y.square()
@@ -78,7 +81,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     mean_x, mean_y = mean_x + offset, mean_y + offset
     luminance = (2 * mean_x * mean_y + SSIM_C1) / (mean_x.square() + mean_y.square() + SSIM_C1)
     structure = (2 * covariance + SSIM_C2) / (variance_x + variance_y + SSIM_C2)
-    return (luminance * structure).double().mean(dim=(1, 2))
+    return (luminance * structure).cpu().double().mean(dim=(1, 2))
 
 
 def _gaussian_mean(x: Tensor) -> Tensor:

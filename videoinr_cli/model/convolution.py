@@ -54,13 +54,14 @@ def winograd_serves(x: Tensor) -> bool:
 def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Multiply (B, h, w, C) by a matrix (K, C) at every pixel: (B, h, w, K).
 
-    Never in less than the inputs' precision, autocast or not: where sines follow, they show it.
+    In the inputs' type; with gradients, or on a GPU, in autocast's where that is on. Where sines follow it
+    has to be off: they show what rounding does.
     """
     if (
         x.device.type != "cpu"  # no convolution there: cuDNN would round its inputs to TF32
         or torch.is_grad_enabled()
         or weight.shape[0] < MIN_DENSE_OUTPUTS
-        or not torch.backends.mkldnn.is_available()
+        or not _onednn_convolves(x.dtype)
     ):
         return F.linear(x, weight, bias)
     # oneDNN beats the matrix product that F.linear calls by a fifth. F.conv2d would call it too, but not
@@ -69,6 +70,16 @@ def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         x.permute(0, 3, 1, 2), weight[:, :, None, None], bias, (0, 0), (1, 1), (1, 1), 1
     )
     return planes.permute(0, 2, 3, 1)
+
+
+@functools.cache
+def _onednn_convolves(dtype: torch.dtype) -> bool:
+    """Say whether oneDNN has convolutions in `dtype` on this CPU; `dense` is what would fail where not."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    if dtype is torch.bfloat16:  # not without AVX-512, for one
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype is torch.float32
 
 
 # Reached by its private name, because F.conv2d takes it for batches of 16 and more only.

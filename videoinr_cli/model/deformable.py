@@ -22,8 +22,10 @@ except ImportError:
 
 TAPS = 9
 CHUNK_PIXELS = 2560
-"""Pixels convolved at a time: what they need (about 7 KB each) stays in a CPU's cache. A GPU takes more."""
-CHUNK_PIXELS_GPU = 1 << 18
+"""Pixels convolved at a time: what they need (about 6 KB each) stays in a CPU's cache."""
+CHUNKS_ELSEWHERE = 4
+"""A GPU takes this part of a larger picture at a time, in few launches: that much a network's `footprint`
+has room for, whatever the size, and not for the whole at once."""
 
 
 class DeformableConv(nn.Module):
@@ -84,7 +86,10 @@ def deformable_convolution(
         weight.view(-1, groups, channels // groups, TAPS).permute(0, 1, 3, 2).reshape(weight.shape[0], -1)
     ).to(x.dtype)
     bias = bias.to(x.dtype)
-    rows = max(1, (CHUNK_PIXELS_GPU if x.is_cuda else CHUNK_PIXELS) // (width * batch))
+    pixels = CHUNK_PIXELS
+    if x.device.type != "cpu":
+        pixels = max(pixels, batch * height * width // CHUNKS_ELSEWHERE)
+    rows = max(1, pixels // (width * batch))
     parts = []
     for top in range(0, height, rows):
         # a pixel's samples side by side, so that they are the convolution's columns as they come

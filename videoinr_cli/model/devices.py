@@ -5,7 +5,12 @@ Knows nothing of networks or files: words a user may say turn into torch's own v
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator
+
 import torch
+import torch.nn.functional as F
 
 from videoinr_cli.errors import OptionError
 
@@ -19,12 +24,12 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
         name: ``auto`` (CUDA, then Apple's MPS, then the CPU) or a name torch knows, such as ``cuda:1``.
 
     Raises:
-        OptionError: torch knows no such device, or this machine has none.
+        OptionError: torch knows no such device, this machine has none, or networks cannot run there.
     """
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("mps" if mps_serves() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -36,7 +41,28 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
     }
     if not present.get(device.type, False):
         raise OptionError(f"device {str(name)!r} is not available on this machine; try --device auto")
+    if device.type == "mps" and not mps_serves():
+        raise OptionError(
+            f"torch {torch.__version__} lacks operations on device {str(name)!r} that networks need; "
+            "try torch 2.10 or later, or --device cpu"
+        )
     return device
+
+
+def mps_serves() -> bool:
+    """Say whether there is an Apple GPU, and torch has on it what networks need."""
+    return torch.backends.mps.is_available() and _reads_tables(torch.device("mps"))
+
+
+@functools.cache
+def _reads_tables(device: torch.device) -> bool:
+    """Try the operation that `coords.gather` is made of: torch has it on MPS since 2.10 (pytorch#162270)."""
+    table = torch.zeros(1, 1, device=device)
+    try:
+        F.embedding_bag(table.int(), table, mode="sum", per_sample_weights=table)
+    except NotImplementedError:
+        return False
+    return True
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -68,8 +94,29 @@ def choose_training_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "fp16":
         raise OptionError("precision 'fp16' loses gradients in training; try --precision bf16")
     if precision == "auto" and device.type == "cuda":
-        return torch.bfloat16
+        # GPUs before Ampere emulate bf16
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
     return choose_dtype(precision, device)
+
+
+@contextlib.contextmanager
+def without_tf32() -> Iterator[None]:
+    """Have cuDNN convolve float32 as it is, not rounded to TF32, which has no more digits than fp16.
+
+    torch has the setting for the process alone. A thread that ends first undoes it for others, which then
+    round as torch does unless told; none leaves it behind.
+    """
+    setting: tuple[object, str, object] = torch.backends.cudnn, "allow_tf32", False
+    if hasattr(torch.backends.cudnn, "conv"):  # since torch 2.9, where the other cannot always be read
+        setting = torch.backends.cudnn.conv, "fp32_precision", "ieee"
+    owner, name, exact = setting
+    before = getattr(owner, name)
+    setattr(owner, name, exact)
+    try:
+        yield
+    finally:
+        if before != exact:  # else it is for another to undo
+            setattr(owner, name, before)
 
 
 def _cpu_multiplies_bf16() -> bool:

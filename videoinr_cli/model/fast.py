@@ -25,7 +25,7 @@ from videoinr_cli.model.coords import (
     interleaved,
     pixel_positions,
 )
-from videoinr_cli.model.flow import compare, double, refine_flow, smooth_luma, warp
+from videoinr_cli.model.flow import compare, refine_flow, smooth_luma, upsample_flow, warp
 from videoinr_cli.model.network import Encoding, Footprint, PairEncoding, VideoInr, Window
 
 PYRAMID_STRIDE = 8
@@ -206,7 +206,7 @@ class Encoder(nn.Module):
         for level in reversed(range(len(first.pyramid))):
             here, there = _both_sides(first.pyramid[level], second.pyramid[level])
             if flows:
-                flow = double(flow)[..., : here.shape[2], : here.shape[3]]
+                flow = upsample_flow(flow)[..., : here.shape[2], : here.shape[3]]
             # pooled levels are as the one below them seen from afar: one estimator serves all of these
             estimator = self.flow_estimators[min(level, len(self.flow_estimators) - 1)]
             flow, hidden = estimator(here, there, flow)
@@ -228,7 +228,7 @@ class Encoder(nn.Module):
         here = F.conv2d(frame.features, self.fusion.weight[:, :channels], bias, padding=1)
         fused = []
         for other, flow in (motion.seen_from(frame) for motion in motions):
-            flow = double(flow)
+            flow = upsample_flow(flow)
             there = F.conv2d(warp(other.features, flow), self.fusion.weight[:, channels:], padding=1)
             angle = flow * (2 * math.pi)
             place = torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)

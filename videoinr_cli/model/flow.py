@@ -48,7 +48,7 @@ def compare(here: Tensor, there: Tensor, reach: int) -> Tensor:
     )
 
 
-def double(flow: Tensor) -> Tensor:
+def upsample_flow(flow: Tensor) -> Tensor:
     """Turn a flow into that of a grid twice as fine, in pixels of it."""
     return 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
 
@@ -77,7 +77,7 @@ def refine_flow(here: Tensor, there: Tensor, flow: Tensor) -> Tensor:
     Returns:
         (B, 2, H / 2, W / 2), moved by `FARTHEST` at the most.
     """
-    fine = double(flow)
+    fine = upsample_flow(flow)
     warped = warp(there, fine)
     padded = F.pad((here + warped) / 2, (1, 1, 1, 1), mode="replicate")
     along_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2

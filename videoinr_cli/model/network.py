@@ -7,6 +7,7 @@ computed is in the encodings it returns, so that frames can be reused by the nex
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videoinr_cli.model.config import ModelConfig
+from videoinr_cli.model.devices import without_tf32
 
 DEFAULT_CHUNK_BYTES = 64 << 20
 """Temporary memory one chunk of output rows may take. Measured with the small network, 1280x720, two cores:
@@ -149,10 +151,12 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         """Where the weights are, and with them all work."""
         return next(self.parameters()).device
 
-    def mixed_precision(self) -> torch.autocast:
-        """Return the context in which convolutions run in `compute_dtype`."""
+    @contextlib.contextmanager
+    def mixed_precision(self) -> Iterator[None]:
+        """Run convolutions in `compute_dtype`, and in no less."""
         enabled = self.compute_dtype is not torch.float32
-        return torch.autocast(self.device.type, self.compute_dtype, enabled=enabled)
+        with torch.autocast(self.device.type, self.compute_dtype, enabled=enabled), without_tf32():
+            yield
 
     @abc.abstractmethod
     def encode_frame(self, frame: Tensor) -> FrameT:

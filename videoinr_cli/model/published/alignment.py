@@ -23,7 +23,7 @@ def lrelu(x: Tensor) -> Tensor:
     return F.leaky_relu_(x, 0.1)
 
 
-def double(x: Tensor) -> Tensor:
+def upsample(x: Tensor) -> Tensor:
     """Enlarge (B, C, H, W) twofold, bilinearly."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
@@ -106,8 +106,8 @@ class Direction(nn.Module):
         feature = lrelu(quarter.deform(aligned.quarter, guide))
         guide = self._guide(half, started[1], guide)
         deformed = half.deform(aligned.half, guide)
-        feature = lrelu(half.feature_conv(torch.cat((deformed, double(feature)), 1)))
-        coarse = double(feature)
+        feature = lrelu(half.feature_conv(torch.cat((deformed, upsample(feature)), 1)))
+        coarse = upsample(feature)
         if aligned.fine is None:  # zeros stay zeros wherever they are moved, and need no guide
             deformed = _filled(coarse, fine.deform.bias)
         else:
@@ -117,7 +117,7 @@ class Direction(nn.Module):
     @staticmethod
     def _guide(level: Level, started: Tensor, coarser: Tensor) -> Tensor:
         """Find the feature that offsets are read from; displacements double from the coarser level."""
-        guide = level.offset_conv2(torch.cat((started, double(coarser).mul_(2)), 1))
+        guide = level.offset_conv2(torch.cat((started, upsample(coarser).mul_(2)), 1))
         return lrelu(level.offset_conv3(lrelu(guide)))
 
 
