@@ -180,7 +180,8 @@ class Encoder(nn.Module):
             )
             for level in range(3)
         )
-        self.flow_estimators = nn.ModuleList(FlowEstimator(levels, reach) for reach in (0, COARSE_REACH, COARSE_REACH))
+        reaches = (0, COARSE_REACH, COARSE_REACH)  # at 1/2, at 1/4, and from 1/8 on
+        self.flow_estimators = nn.ModuleList(FlowEstimator(levels, reach) for reach in reaches)
         self.fusion = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.phase = nn.Conv2d(4, channels, 3, padding=1, bias=False)
         nn.init.zeros_(self.phase.weight)
