@@ -44,8 +44,8 @@ def test_a_region_is_what_it_is_in_the_whole(model: AnyVideoInr, step: int) -> N
     whole.advance(*frames)
     expected = whole.render(STRIP_TAUS[step]).rgb[82:106, 406:446]
     moment = render_moment(model, view, [view.cropped(frame) for frame in frames], 0)
-    # Beyond the halo lies what the network hardly looks at; the rest is rounding.
-    assert np.abs(moment.between[step].ours.astype(int) - expected).max() <= 2
+    # Beyond the halo lies what the network hardly looks at; a pixel or an instant off would be 20 levels.
+    assert np.abs(moment.between[step].ours.astype(int) - expected).mean() < 1
     assert moment.pair_seconds + moment.frame_seconds > 0
 
 
