@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.images import find_images
@@ -139,3 +140,29 @@ def test_standard_input_without_a_video_is_said(tmp_path: Path) -> None:
         [sys.executable, "-c", READ_STANDARD_INPUT], input=b"no video", capture_output=True, check=False
     )
     assert b"InputError: '-' cannot be read as a video" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_shown_as_cameras_held_them(orientation: int, suffix: str, tmp_path: Path) -> None:
+    cells = np.random.default_rng(0).integers(60, 196, (6, 8, 3), np.uint8)
+    picture = Image.fromarray(cells).resize((64, 48), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    picture.save(tmp_path / f"1{suffix}", exif=exif, quality=95)
+    with Image.open(tmp_path / f"1{suffix}") as saved:
+        upright = np.asarray(ImageOps.exif_transpose(saved).convert("RGB"))
+    (frame,) = read_frames(probe(tmp_path))
+    shown = np.asarray(frame.rgb)
+    assert shown.shape == upright.shape
+    levels = 255 / np.iinfo(shown.dtype).max
+    assert np.abs(shown * levels - upright).mean() < 3
+
+
+def test_a_colour_profile_does_no_harm(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for number in range(2):
+        Image.new("RGB", (64, 48), (200, 100, 50)).save(tmp_path / f"{number}.png", icc_profile=profile)
+    program = "import sys; from videoinr_cli.media.probe import probe; print(probe(sys.argv[1]).frame_count)"
+    told = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
+    assert (told.returncode, told.stdout.strip()) == (0, "2"), told.stderr

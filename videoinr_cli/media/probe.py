@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
+from PIL import ExifTags, Image
 
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.clocks import BREAKABLE, Clock, read_clock
@@ -33,6 +35,7 @@ from videoinr_cli.media.source import (
     video_stream,
 )
 from videoinr_cli.media.streams import Chapter, StreamInfo, VideoInfo
+from videoinr_cli.media.suffixes import PICTURE_SUFFIXES
 
 FALLBACK_RATE = Fraction(25)
 """Frames per second of a source that says nothing of its rate; ffmpeg's own default."""
@@ -50,6 +53,22 @@ RIDERS = {
     "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
 }
 """What frames may carry beside their pictures that is lost when they are rendered, by PyAV's names."""
+
+PROFILED = frozenset({"png", "apng"})
+"""Codecs whose frames may carry a colour profile under a name."""
+
+EXIF_ORIENTATIONS = {
+    1: (0, False),
+    2: (0, True),
+    3: (180, False),
+    4: (180, True),
+    5: (270, True),
+    6: (90, False),
+    7: (90, True),
+    8: (270, False),
+}
+"""Clockwise rotation after mirroring left to right, or without it, that makes a picture upright.
+**Source**: Exif 2.3, tag 0x0112."""
 
 _MICROSECOND = Fraction(1, 1_000_000)
 
@@ -129,7 +148,8 @@ def _described(
     time_base = frame.time_base or stream.time_base
     assert time_base is not None
     start = frame.pts if frame.pts is not None else frame.dts if frame.dts is not None else 0
-    rotation, mirrored = _orientation(frame)
+    carried = _carried(frame, stream.codec.canonical_name)
+    rotation, mirrored = _exif_orientation(path) or _orientation(frame, carried)
     sideways = rotation in (90, 270)
     aspect = stream.sample_aspect_ratio or Fraction(1)
     descriptions = _descriptions(container)
@@ -162,9 +182,9 @@ def _described(
         mirrored=mirrored,
         field_order=_field_order(stream, frame),
         frame_count=stream.frames or None,
-        mastering_display=_mastering_display(frame),
-        content_light=_content_light(frame),
-        riders=tuple(what for name, what in RIDERS.items() if _side_data(frame, name) is not None),
+        mastering_display=_mastering_display(carried),
+        content_light=_content_light(carried),
+        riders=tuple(what for name, what in RIDERS.items() if carried.get(name) is not None),
         disposition=_dispositions(stream),
         tags=tuple(stream.metadata.items()),
         file_tags=tuple(container.metadata.items()),
@@ -194,13 +214,24 @@ def _field_order(stream: VideoStream, frame: av.VideoFrame) -> str:
     return FIELD_ORDERS.get(stream.codec_context.field_order, "unknown")
 
 
-def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
+def _exif_orientation(path: Path) -> tuple[int, bool] | None:
+    """Return what `_orientation` does, of a picture with EXIF data, told in part by decoders; else None."""
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        return None
+    try:
+        with Image.open(path) as picture:
+            return EXIF_ORIENTATIONS.get(picture.getexif().get(ExifTags.Base.Orientation, 0))
+    except (OSError, ValueError, SyntaxError):  # not read by Pillow, or damaged where it looks
+        return None
+
+
+def _orientation(frame: av.VideoFrame, carried: Mapping[str, Any]) -> tuple[int, bool]:
     """Return the clockwise rotation that makes the frame upright, and whether it is mirrored before.
 
     The display matrix takes a pixel (x, y) of the coded picture to (a x + c y, b x + d y), y downwards.
     Rotations that are not of quarter turns are left alone, as nobody can show them without black corners.
     """
-    matrix = _side_data(frame, "DISPLAYMATRIX")
+    matrix = carried.get("DISPLAYMATRIX")
     if matrix is None:
         return -frame.rotation % 360 // 90 * 90, False
     a, b, _, c, d = (int(sign) for sign in np.sign(np.frombuffer(matrix, np.int32)[:5]))
@@ -209,14 +240,17 @@ def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
     return turns.get((-a, -b) if mirrored else (a, b), 0), mirrored
 
 
-def _side_data(frame: av.VideoFrame, name: str) -> Any:
-    """Return what a frame carries beside its picture, as a buffer; None when it does not.
+def _carried(frame: av.VideoFrame, codec: str) -> Mapping[str, Any]:
+    """Return what a frame carries beside its picture, as buffers by PyAV's names.
 
-    PyAV gives none of it where there is some of a kind that it does not know, such as EXIF.
+    PyAV gives none of it where there is some of a kind that it does not know, such as EXIF. Of a PNG's colour
+    profile it frees the name a second time (PyAV 18), which ends the process: such frames are not asked.
     """
+    if codec in PROFILED:
+        return {}
     with contextlib.suppress(ValueError):
-        return frame.side_data.get(name)
-    return None
+        return frame.side_data
+    return {}
 
 
 def _descriptions(container: InputContainer) -> dict[int, str]:
@@ -249,13 +283,13 @@ def _colour(stream: VideoStream, frame: av.VideoFrame, description: str) -> Colo
     )
 
 
-def _mastering_display(frame: av.VideoFrame) -> str | None:
+def _mastering_display(carried: Mapping[str, Any]) -> str | None:
     """Return the volume of colours of the display that HDR10 was made on, as SMPTE ST 2086 counts.
 
     Chromaticities in 0.00002, luminances in 0.0001 cd/m2. ffmpeg's AVMasteringDisplayMetadata is ten
     fractions (x and y of red, green, blue and white, least and greatest luminance) and two flags.
     """
-    data = _side_data(frame, "MASTERING_DISPLAY_METADATA")
+    data = carried.get("MASTERING_DISPLAY_METADATA")
     if data is None:
         return None
     numbers = [int(number) for number in np.frombuffer(data, np.int32, count=22)]
@@ -270,8 +304,8 @@ def _mastering_display(frame: av.VideoFrame) -> str | None:
     return f"G{green}B{blue}R{red}WP{white}L({greatest},{least})"
 
 
-def _content_light(frame: av.VideoFrame) -> str | None:
-    data = _side_data(frame, "CONTENT_LIGHT_LEVEL")
+def _content_light(carried: Mapping[str, Any]) -> str | None:
+    data = carried.get("CONTENT_LIGHT_LEVEL")
     if data is None:
         return None
     brightest, average = np.frombuffer(data, np.uint32, count=2)
