@@ -641,6 +641,23 @@ PHONE = {
 SLOWING = ("-fps_mode", "passthrough")
 
 
+@pytest.mark.parametrize("name", ["out.y4m", "out.mkv"])
+def test_a_small_sources_colours_stay_in_a_large_output(
+    make_clip: MakeClip, tmp_path: Path, name: str
+) -> None:
+    """Where nothing says the matrix, it is that which a reader takes an output of its size for."""
+    source = probe(make_clip("in.mkv", "-c:v", "ffv1", picture="smptebars", frames=1))
+    out = tmp_path / name
+    (frame,) = read_frames(source)
+    large = frame.rgb.repeat(15, axis=0).repeat(20, axis=1)
+    lossless = EncodeOptions(codec="auto" if name == "out.y4m" else "ffv1")
+    with VideoWriter(out, (1280, 720), source.time_base, source, lossless, frame_rate=Fraction(25)) as writer:
+        writer.write(large, 0)
+    (shown,) = read_frames(probe(out))
+    assert np.abs(shown.rgb.astype(int) - large).mean() < 1.5
+    assert probe(out).colour.matrix == (None if name == "out.y4m" else source.resolved_colour.matrix)
+
+
 @pytest.mark.parametrize("name", ["out.y4m", "out-%03d.png"])
 def test_times_that_are_lost_are_said(
     make_clip: MakeClip, caplog: pytest.LogCaptureFixture, name: str

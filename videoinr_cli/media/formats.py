@@ -22,6 +22,9 @@ _FIXED_COLOURS: dict[str, dict[str, str]] = {
 }
 """What the formats of some encoders prescribe, so that it is not written into the file."""
 
+_UNTAGGED = frozenset({"nut", "yuv4mpegpipe"})
+"""Muxers that have no place for the matrix, which raw pictures do not say either."""
+
 
 @dataclasses.dataclass(frozen=True)
 class OutputFormat:
@@ -31,14 +34,20 @@ class OutputFormat:
     encoder: Encoder
     pix_fmt: str  # what is encoded, by ffmpeg's name
 
-    def colour(self, source: VideoInfo) -> Colour:
-        """Return how the output's numbers are to be read: as the source's, as far as the format can."""
+    def colour(self, source: VideoInfo, size: tuple[int, int]) -> Colour:
+        """Return how the output's numbers are to be read: as the source's, as far as the format can.
+
+        Args:
+            size: (width, height) of the output, by which readers guess the matrix where nothing says it.
+        """
         colour = source.resolved_colour
         if layout_of(self.pix_fmt).kind == "rgb":
             return dataclasses.replace(colour, matrix="gbr", range="full", chroma_location=None)
         if layout_of(source.pix_fmt).kind == "rgb":
             colour = dataclasses.replace(colour, range="limited")
         fixed = _FIXED_COLOURS.get(self.encoder.name, {})
+        if self.encoder.name == "rawvideo" and self.container.muxer in _UNTAGGED:
+            fixed = {"matrix": Colour().resolved(*size).matrix or ""}
         return dataclasses.replace(colour, **fixed)
 
     @property

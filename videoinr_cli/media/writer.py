@@ -178,7 +178,7 @@ class VideoWriter(_Writer):
         target = destination_of(destination, overwrite=overwrite)
         target.check(source)
         written = output_format(destination, source, encoding)
-        self._colour = written.colour(source)
+        self._colour = written.colour(source, size)
         if not alone:
             _say_changes(source, written)
         self._times: TimesWatch | None = None
@@ -294,7 +294,7 @@ class PacketWriter(_Writer):
             source=source,
             kept=kept_streams(source, written.container, audio=audio, speed=speed, strict=strict),
             speed=speed,
-            colour=written.colour(source),
+            colour=written.colour(source, (template.width, template.height)),
             clock=clock,
             frame_rate=frame_rate,
             pixel_aspect=pixel_aspect(source, (template.width, template.height)),
@@ -377,7 +377,7 @@ def check_streams_fit(
         source=source,
         kept=kept,
         speed=speed,
-        colour=written.colour(source),
+        colour=written.colour(source, size),
         clock=Clock.of(time_base, source.origin / speed),
         frame_rate=frame_rate,
         pixel_aspect=pixel_aspect(source, size),
