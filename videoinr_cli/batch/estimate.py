@@ -14,7 +14,6 @@ from pathlib import Path
 from videoinr_cli.batch.events import Error, Plan, Skipped
 from videoinr_cli.batch.plan import Existing, Item, Refused
 from videoinr_cli.batch.telling import error_of, plan_of, skipped_of
-from videoinr_cli.errors import VideoInrError
 from videoinr_cli.evaluation.cost import PeakMemory
 from videoinr_cli.jobs.plan import devices_of, plan_parts, sharing
 from videoinr_cli.media.destination import is_image_pattern, is_standard_output
@@ -87,7 +86,7 @@ def estimate_batch(
             try:
                 if kind not in costs:
                     costs[kind] = measure(plan, model)
-            except VideoInrError as error:
+            except Exception as error:  # any: the other videos may have nothing to do with it
                 failures.append(error)
                 yield error_of(index, count, item.source, item.destination, error)
             else:
