@@ -50,6 +50,33 @@ def test_durations_are_of_the_video_and_not_of_the_file(
     assert probe(clip).duration == Fraction(2, 5)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"), [("in.mkv", "libx264"), ("in.webm", "libvpx-vp9"), ("in.apng", "apng")]
+)
+def test_the_packets_tell_how_long_a_file_is_that_does_not_say(
+    make_clip: MakeClip, name: str, codec: str
+) -> None:
+    """As files are that are written to a pipe, or by a recorder that crashed."""
+    clip = make_clip(name, "-c:v", codec, "-live", 1) if codec != "apng" else make_clip(name, "-c:v", codec)
+    with av.open(str(clip)) as container:
+        assert container.duration is None
+    info = probe(clip)
+    assert info.duration == Fraction(2, 5)
+    assert info.last_pts == round(Fraction(9, 25) / info.time_base)
+
+
+def test_files_without_a_length_that_were_joined_have_none(make_clip: MakeClip) -> None:
+    """The clock starts anew in their midst, so that the last time is not their end."""
+    clip = make_clip("in.mkv", "-live", 1)
+    clip.write_bytes(2 * clip.read_bytes())
+    assert len(list(read_frames(probe(clip)))) == 20
+    assert probe(clip).duration is None
+
+
+def test_a_raw_stream_without_times_has_no_length(make_clip: MakeClip) -> None:
+    assert probe(make_clip("in.h264")).duration is None
+
+
 def test_an_end_before_the_last_frame_is_not_believed(make_clip: MakeClip) -> None:
     """What ffmpeg writes of a variable rate with B-frames: the track's end lies before its last frame."""
     uneven = "settb=1/90000,setpts='30*(N*N+90*N)'"

@@ -29,6 +29,7 @@ from videoinr_cli.media.source import (
     STANDARD_INPUT,
     decoded_frames,
     open_source,
+    packets_of,
     standard_input,
     video_stream,
 )
@@ -85,7 +86,7 @@ def probe(path: str | os.PathLike[str], *, rate: Fraction | None = None) -> Vide
 
 def _counted(info: VideoInfo, rate: Fraction, container: InputContainer) -> VideoInfo:
     """Return a raw stream at the rate that the user gives it."""
-    if not (container.format.flags & WITHOUT_TIMES or container.format.name.endswith("_pipe")):
+    if not _has_no_times(container):
         raise OptionError(f"{str(info.path)!r} has its own times; --input-fps is for images and raw streams")
     return dataclasses.replace(
         info,
@@ -96,6 +97,10 @@ def _counted(info: VideoInfo, rate: Fraction, container: InputContainer) -> Vide
         last_pts=None,
         duration=None,
     )
+
+
+def _has_no_times(container: InputContainer) -> bool:
+    return bool(container.format.flags & WITHOUT_TIMES) or container.format.name.endswith("_pipe")
 
 
 def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction) -> VideoInfo:
@@ -134,7 +139,12 @@ def _described(
     aspect = stream.sample_aspect_ratio or Fraction(1)
     descriptions = _descriptions(container)
     others = [other for other in container.streams if other.index != stream.index]
-    last = _last_packet(container, stream) if can_seek else None
+    last: tuple[Fraction, Fraction] | None = None
+    if can_seek and container.duration is not None:
+        last = _last_packet(container, stream)
+    elif can_seek and not _has_no_times(container):
+        with open_source(path) as again:
+            last = _last_of_all(again)
     clock: Clock | None = None
     if can_seek and container.format.name in BREAKABLE:
         with open_source(path) as again:
@@ -332,9 +342,8 @@ def _duration(
 
 
 def _last_packet(container: InputContainer, stream: VideoStream) -> tuple[Fraction, Fraction] | None:
-    """Return when the last packet is shown and when it ends, in seconds; None where one cannot seek."""
-    if container.duration is None:
-        return None
+    """Return when the last packet is shown and when it ends, in seconds; seeks to the stated end."""
+    assert container.duration is not None
     last: tuple[Fraction, Fraction] | None = None
     try:
         container.seek((container.start_time or 0) + container.duration)
@@ -345,6 +354,27 @@ def _last_packet(container: InputContainer, stream: VideoStream) -> tuple[Fracti
                 last = shown if last is None else max(last, shown)
     except av.FFmpegError:
         pass  # a damaged end: what came before it is known
+    return last
+
+
+def _last_of_all(container: InputContainer) -> tuple[Fraction, Fraction] | None:
+    """Return the same of a file that states no length, as written to a pipe; reads it from start to end.
+
+    None where the clock is set anew: a keyframe is not shown after the one before it. Files may be joined so,
+    and the last time is then not their end.
+    """
+    last: tuple[Fraction, Fraction] | None = None
+    key: Fraction | None = None
+    for packet in packets_of(container, video_stream(container), lambda _: None):
+        if packet.pts is None or packet.is_discard:
+            continue
+        shown = packet.pts * packet.time_base
+        if packet.is_keyframe:
+            if key is not None and shown <= key:
+                return None
+            key = shown
+        end = shown + (packet.duration or 0) * packet.time_base
+        last = max(last or (shown, end), (shown, end))
     return last
 
 
