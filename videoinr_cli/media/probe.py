@@ -33,7 +33,7 @@ from videoinr_cli.media.source import (
     standard_input,
     video_stream,
 )
-from videoinr_cli.media.streams import Chapter, StreamInfo, VideoInfo
+from videoinr_cli.media.streams import Chapter, Crop, StreamInfo, VideoInfo
 
 FALLBACK_RATE = Fraction(25)
 """Frames per second of a source that says nothing of its rate; ffmpeg's own default."""
@@ -136,6 +136,8 @@ def _described(
     start = frame.pts if frame.pts is not None else frame.dts if frame.dts is not None else 0
     rotation, mirrored = _orientation(frame)
     sideways = rotation in (90, 270)
+    crop = _crop(container, stream, frame)
+    width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
     aspect = stream.sample_aspect_ratio or Fraction(1)
     descriptions = _descriptions(container)
     others = [other for other in container.streams if other.index != stream.index]
@@ -157,8 +159,8 @@ def _described(
         container=container.format.name,
         stream_index=stream.index,
         codec=stream.codec.canonical_name,
-        width=frame.height if sideways else frame.width,
-        height=frame.width if sideways else frame.height,
+        width=height if sideways else width,
+        height=width if sideways else height,
         pix_fmt=frame.format.name,
         colour=_colour(stream, frame, descriptions.get(stream.index, "")),
         time_base=time_base,
@@ -169,6 +171,7 @@ def _described(
         origin=_origin(container),
         sample_aspect_ratio=1 / aspect if sideways else aspect,
         rotation=rotation,
+        crop=crop,
         mirrored=mirrored,
         field_order=_field_order(stream, frame),
         frame_count=stream.frames or None,
@@ -235,15 +238,35 @@ def _descriptions(container: InputContainer) -> dict[int, str]:
     Such as ``Stream #0:0[0x1](und): Video: h264 (High) yuv420p(tv, bt709, topleft), ...``,
     where the chroma's location appears only at a verbose level of ffmpeg's log.
     """
+    return {int(line[1]): line[0] for line in re.finditer(r"Stream #0:(\d+).*", _dump(container))}
+
+
+def _dump(container: InputContainer) -> str:
+    """Return what ffmpeg says of a file, in many lines."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.VERBOSE)
     av.logging.set_libav_level(av.logging.VERBOSE)
     try:
-        described = container.dumps_format()  # type: ignore[attr-defined]
+        return str(container.dumps_format())  # type: ignore[attr-defined]
     finally:
         av.logging.set_libav_level(av.logging.INFO)
         av.logging.set_level(level)
-    return {int(line[1]): line[0] for line in re.finditer(r"Stream #0:(\d+).*", described)}
+
+
+def _crop(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Crop:
+    """Return what Matroska's PixelCrop or mp4's clean aperture cut off, which ffmpeg's decoders leave there.
+
+    One that leaves nothing of a picture smaller than the file says is none.
+    """
+    of_stream = rf"Stream #0:{stream.index}\b.*(?:\n(?! *Stream #).*)*"
+    lines = re.search(of_stream, _dump(container))
+    sides = re.search(r"\n +Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)", lines[0]) if lines else None
+    if sides is None:
+        return Crop()
+    left, right, top, bottom = map(int, sides.groups())
+    if left + right >= frame.width or top + bottom >= frame.height:
+        return Crop()
+    return Crop(top=top, bottom=bottom, left=left, right=right)
 
 
 def _colour(stream: VideoStream, frame: av.VideoFrame, description: str) -> Colour:
