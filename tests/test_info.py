@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeClip, RunFfmpeg
+from tests.media.cropping import crop_matroska
 from videoinr_cli.cli import main
 
 Info = Callable[..., str]
@@ -140,6 +141,14 @@ def test_hdr_rotation_and_pixels(info: Info, make_clip: MakeClip, run_ffmpeg: Ru
     assert "shown turned back by 270 degrees" in line(text, "video")
     assert said["hdr"] == {"is_hdr": True, "mastering_display": None, "content_light": "1000,400"}
     assert (said["video"]["width"], said["video"]["rotation_degrees"]) == (48, 270)
+
+
+def test_cropping(info: Info, make_clip: MakeClip) -> None:
+    clip = make_clip("in.mkv", "-write_crc32", 0)
+    crop_matroska(clip, top=2, bottom=6, left=10, right=4)
+    assert "50x40" in line(info(clip), "video")
+    assert "cropped out of 64x48" in line(info(clip), "video")
+    assert record(info, clip)["video"]["crop"] == {"top": 2, "bottom": 6, "left": 10, "right": 4}
 
 
 def test_fields(info: Info, make_clip: MakeClip) -> None:

@@ -90,12 +90,18 @@ def woven(make_clip: MakeClip, _: RunFfmpeg) -> Path:
     return make_clip("in.ts", *options, rate="50", frames=50, audio=True, filters=fields)
 
 
+def live(make_clip: MakeClip, _: RunFfmpeg) -> Path:
+    """A file without a length and an index."""
+    return make_clip("in.mkv", "-bf", 2, "-g", 9, "-live", 1, frames=50, audio=True, filters=GRAIN)
+
+
 RANGE = ReadOptions(start=Fraction(1, 2), end=Fraction(17, 10))
 
 
 @pytest.mark.parametrize(
     ("make", "name", "wanted"),
     [
+        (live, "out.mkv", {}),
         (uneven, "out.mkv", {}),
         (uneven, "out.mp4", {"fps": "60", "read": RANGE}),
         (turned, "out.mp4", {"speed": Fraction(1, 2), "read": RANGE}),

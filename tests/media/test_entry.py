@@ -36,6 +36,8 @@ CLIPS: dict[str, tuple[str, tuple[object, ...], dict[str, Any]]] = {
     "ts": ("in.ts", ("-g", 10, "-bf", 2), {}),
     "ts-mpeg2": ("in.ts", ("-c:v", "mpeg2video", "-g", 10, "-bf", 2), {}),
     "vp9": ("in.webm", ("-c:v", "libvpx-vp9", "-g", 10, "-deadline", "realtime", "-cpu-used", 8), {}),
+    "live": ("in.mkv", ("-bf", 3, "-x264-params", OPEN_GROUPS, "-live", 1), {}),  # no index, no length
+    "live-vp9": ("in.webm", ("-c:v", "libvpx-vp9", "-g", 10, "-cpu-used", 8, "-live", 1), {}),
     "avi": ("in.avi", ("-c:v", "mpeg4", "-g", 10, "-bf", 2), {}),
     "every": ("in.mov", ("-c:v", "mjpeg"), {}),
     "images": ("frames/%03d.png", (), {}),

@@ -8,13 +8,16 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from tests.media.captions import add_captions
+from tests.media.cropping import crop_matroska
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.containers import container_for, kept_streams
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
+from videoinr_cli.media.streams import Crop
 
 MakeClip = Callable[..., Path]
 RunFfmpeg = Callable[..., None]
@@ -48,6 +51,56 @@ def test_durations_are_of_the_video_and_not_of_the_file(
     sound = ("-f", "lavfi", "-i", "sine=duration=2")
     run_ffmpeg("-i", picture, *sound, "-map", 0, "-map", 1, "-c:v", codec, clip)
     assert probe(clip).duration == Fraction(2, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("in.mkv", "libx264"), ("in.webm", "libvpx-vp9"), ("in.apng", "apng")]
+)
+def test_the_packets_tell_how_long_a_file_is_that_does_not_say(
+    make_clip: MakeClip, name: str, codec: str
+) -> None:
+    """As files are that are written to a pipe, or by a recorder that crashed."""
+    clip = make_clip(name, "-c:v", codec, "-live", 1) if codec != "apng" else make_clip(name, "-c:v", codec)
+    with av.open(str(clip)) as container:
+        assert container.duration is None
+    info = probe(clip)
+    assert info.duration == Fraction(2, 5)
+    assert info.last_pts == round(Fraction(9, 25) / info.time_base)
+
+
+def test_files_without_a_length_that_were_joined_have_none(make_clip: MakeClip) -> None:
+    """The clock starts anew in their midst, so that the last time is not their end."""
+    clip = make_clip("in.mkv", "-live", 1)
+    clip.write_bytes(2 * clip.read_bytes())
+    assert len(list(read_frames(probe(clip)))) == 20
+    assert probe(clip).duration is None
+
+
+def test_a_raw_stream_without_times_has_no_length(make_clip: MakeClip) -> None:
+    assert probe(make_clip("in.h264")).duration is None
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_the_picture_is_cropped_as_the_file_asks(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, suffix: str, rotation: int
+) -> None:
+    """Matroska by PixelCrop, mp4 by its clean aperture; as ffmpeg's own program does."""
+    clip = make_clip("in.mkv", "-pix_fmt", "yuv444p", "-write_crc32", 0)
+    whole = list(read_frames(probe(clip)))
+    crop_matroska(clip, top=2, bottom=6, left=10, right=4)
+    copy, shown = clip.with_name(f"copy{suffix}"), clip.with_name("shown.mkv")
+    run_ffmpeg("-display_rotation", -rotation, "-i", clip, "-c", "copy", copy)
+    info = probe(copy)
+    assert info.crop == Crop(top=2, bottom=6, left=10, right=4)
+    assert info.coded_size == (64, 48)
+    assert (info.width, info.height) == ((50, 40) if rotation == 0 else (40, 50))
+    run_ffmpeg("-i", copy, "-c:v", "ffv1", shown)
+    wanted = list(read_frames(probe(shown)))
+    found = list(read_frames(info))
+    for ours, theirs, full in zip(found, wanted, whole, strict=True):
+        np.testing.assert_array_equal(ours.rgb, theirs.rgb)
+        np.testing.assert_array_equal(ours.rgb, np.rot90(full.rgb[2:42, 10:60], -rotation // 90))
 
 
 def test_an_end_before_the_last_frame_is_not_believed(make_clip: MakeClip) -> None:

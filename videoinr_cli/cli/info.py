@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -108,6 +109,9 @@ def _video(found: VideoInfo) -> Iterator[str]:
     yield f"{found.pix_fmt} ({found.bit_depth} bits)"
     if found.sample_aspect_ratio != 1:
         yield f"pixels {_ratio(found.sample_aspect_ratio)}"
+    if any(dataclasses.astuple(found.crop)):
+        width, height = found.coded_size
+        yield f"cropped out of {width}x{height}"
     if found.mirrored:
         yield "stored mirrored"
     if found.rotation:
@@ -210,6 +214,7 @@ def _record(
             "sample_aspect_ratio": _ratio(found.sample_aspect_ratio),
             "rotation_degrees": found.rotation,
             "mirrored": found.mirrored,
+            "crop": dataclasses.asdict(found.crop),
             "field_order": found.field_order,
             "disposition": list(found.disposition),
             "tags": dict(found.tags),

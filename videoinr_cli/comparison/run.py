@@ -133,7 +133,8 @@ def mean_of(values: Sequence[float | None]) -> float | None:
 
 def _duration(video: VideoInfo) -> Fraction:
     if video.duration is None or not (video.is_file or video.images):
-        raise InputError(f"{str(video.path)!r} does not say how long it is; write it to a file first")
+        remedy = "copy it into an .mkv first" if video.is_file else "write it to a file first"
+        raise InputError(f"{str(video.path)!r} does not say how long it is; {remedy}")
     return video.duration
 
 

@@ -31,10 +31,11 @@ from videoinr_cli.media.source import (
     STANDARD_INPUT,
     decoded_frames,
     open_source,
+    packets_of,
     standard_input,
     video_stream,
 )
-from videoinr_cli.media.streams import Chapter, StreamInfo, VideoInfo
+from videoinr_cli.media.streams import Chapter, Crop, StreamInfo, VideoInfo
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES
 
 FALLBACK_RATE = Fraction(25)
@@ -104,7 +105,7 @@ def probe(path: str | os.PathLike[str], *, rate: Fraction | None = None) -> Vide
 
 def _counted(info: VideoInfo, rate: Fraction, container: InputContainer) -> VideoInfo:
     """Return a raw stream at the rate that the user gives it."""
-    if not (container.format.flags & WITHOUT_TIMES or container.format.name.endswith("_pipe")):
+    if not _has_no_times(container):
         raise OptionError(f"{str(info.path)!r} has its own times; --input-fps is for images and raw streams")
     return dataclasses.replace(
         info,
@@ -115,6 +116,10 @@ def _counted(info: VideoInfo, rate: Fraction, container: InputContainer) -> Vide
         last_pts=None,
         duration=None,
     )
+
+
+def _has_no_times(container: InputContainer) -> bool:
+    return bool(container.format.flags & WITHOUT_TIMES) or container.format.name.endswith("_pipe")
 
 
 def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction) -> VideoInfo:
@@ -151,10 +156,17 @@ def _described(
     carried = _carried(frame, stream.codec.canonical_name)
     rotation, mirrored = _exif_orientation(path) or _orientation(frame, carried)
     sideways = rotation in (90, 270)
+    crop = _crop(container, stream, frame)
+    width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
     aspect = stream.sample_aspect_ratio or Fraction(1)
     descriptions = _descriptions(container)
     others = [other for other in container.streams if other.index != stream.index]
-    last = _last_packet(container, stream) if can_seek else None
+    last: tuple[Fraction, Fraction] | None = None
+    if can_seek and container.duration is not None:
+        last = _last_packet(container, stream)
+    elif can_seek and not _has_no_times(container):
+        with open_source(path) as again:
+            last = _last_of_all(again)
     clock: Clock | None = None
     if can_seek and container.format.name in BREAKABLE:
         with open_source(path) as again:
@@ -167,8 +179,8 @@ def _described(
         container=container.format.name,
         stream_index=stream.index,
         codec=stream.codec.canonical_name,
-        width=frame.height if sideways else frame.width,
-        height=frame.width if sideways else frame.height,
+        width=height if sideways else width,
+        height=width if sideways else height,
         pix_fmt=frame.format.name,
         colour=_colour(stream, frame, descriptions.get(stream.index, "")),
         time_base=time_base,
@@ -179,6 +191,7 @@ def _described(
         origin=_origin(container),
         sample_aspect_ratio=1 / aspect if sideways else aspect,
         rotation=rotation,
+        crop=crop,
         mirrored=mirrored,
         field_order=_field_order(stream, frame),
         frame_count=stream.frames or None,
@@ -259,15 +272,35 @@ def _descriptions(container: InputContainer) -> dict[int, str]:
     Such as ``Stream #0:0[0x1](und): Video: h264 (High) yuv420p(tv, bt709, topleft), ...``,
     where the chroma's location appears only at a verbose level of ffmpeg's log.
     """
+    return {int(line[1]): line[0] for line in re.finditer(r"Stream #0:(\d+).*", _dump(container))}
+
+
+def _dump(container: InputContainer) -> str:
+    """Return what ffmpeg says of a file, in many lines."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.VERBOSE)
     av.logging.set_libav_level(av.logging.VERBOSE)
     try:
-        described = container.dumps_format()  # type: ignore[attr-defined]
+        return str(container.dumps_format())  # type: ignore[attr-defined]
     finally:
         av.logging.set_libav_level(av.logging.INFO)
         av.logging.set_level(level)
-    return {int(line[1]): line[0] for line in re.finditer(r"Stream #0:(\d+).*", described)}
+
+
+def _crop(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Crop:
+    """Return what Matroska's PixelCrop or mp4's clean aperture cut off, which ffmpeg's decoders leave there.
+
+    One that leaves nothing of a picture smaller than the file says is none.
+    """
+    of_stream = rf"Stream #0:{stream.index}\b.*(?:\n(?! *Stream #).*)*"
+    lines = re.search(of_stream, _dump(container))
+    sides = re.search(r"\n +Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)", lines[0]) if lines else None
+    if sides is None:
+        return Crop()
+    left, right, top, bottom = map(int, sides.groups())
+    if left + right >= frame.width or top + bottom >= frame.height:
+        return Crop()
+    return Crop(top=top, bottom=bottom, left=left, right=right)
 
 
 def _colour(stream: VideoStream, frame: av.VideoFrame, description: str) -> Colour:
@@ -366,9 +399,8 @@ def _duration(
 
 
 def _last_packet(container: InputContainer, stream: VideoStream) -> tuple[Fraction, Fraction] | None:
-    """Return when the last packet is shown and when it ends, in seconds; None where one cannot seek."""
-    if container.duration is None:
-        return None
+    """Return when the last packet is shown and when it ends, in seconds; seeks to the stated end."""
+    assert container.duration is not None
     last: tuple[Fraction, Fraction] | None = None
     try:
         container.seek((container.start_time or 0) + container.duration)
@@ -379,6 +411,27 @@ def _last_packet(container: InputContainer, stream: VideoStream) -> tuple[Fracti
                 last = shown if last is None else max(last, shown)
     except av.FFmpegError:
         pass  # a damaged end: what came before it is known
+    return last
+
+
+def _last_of_all(container: InputContainer) -> tuple[Fraction, Fraction] | None:
+    """Return the same of a file that states no length, as written to a pipe; reads it from start to end.
+
+    None where the clock is set anew: a keyframe is not shown after the one before it. Files may be joined so,
+    and the last time is then not their end.
+    """
+    last: tuple[Fraction, Fraction] | None = None
+    key: Fraction | None = None
+    for packet in packets_of(container, video_stream(container), lambda _: None):
+        if packet.pts is None or packet.is_discard:
+            continue
+        shown = packet.pts * packet.time_base
+        if packet.is_keyframe:
+            if key is not None and shown <= key:
+                return None
+            key = shown
+        end = shown + (packet.duration or 0) * packet.time_base
+        last = max(last or (shown, end), (shown, end))
     return last
 
 

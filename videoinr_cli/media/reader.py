@@ -1,4 +1,4 @@
-"""Read a video's pictures: every frame that its decoder holds, upright, as R'G'B', each at its own time.
+"""Read a video's pictures: every frame of its decoder, cropped and upright, as R'G'B', each at its own time.
 
 Knows nothing of files' insides (`probe` has looked) nor of what the pictures are for.
 
@@ -260,9 +260,8 @@ class _Uniform:
     """Brings frames of another size or format, after a change within the file, to the first frame's."""
 
     def __init__(self, info: VideoInfo, damage: _Damage) -> None:
-        sideways = info.rotation in (90, 270)
         self._format = info.pix_fmt
-        self._size = (info.height, info.width) if sideways else (info.width, info.height)
+        self._size = info.coded_size
         self._damage = damage
         self._reformatter = VideoReformatter()
         self._seen: tuple[int, int, str] | None = None
@@ -280,7 +279,9 @@ class _Uniform:
 
 
 def _upright(picture: Picture, info: VideoInfo) -> Picture:
-    """Turn a coded picture as it is shown."""
+    """Crop and turn a coded picture as it is shown."""
+    crop, (height, width) = info.crop, picture.shape[:2]
+    picture = picture[crop.top : height - crop.bottom, crop.left : width - crop.right]
     if info.mirrored:
         picture = picture[:, ::-1]
     return np.ascontiguousarray(np.rot90(picture, -(info.rotation // 90)))

@@ -69,6 +69,16 @@ def shift_at(shifts: Sequence[ClockShift], position: int) -> Fraction:
 
 
 @dataclasses.dataclass(frozen=True)
+class Crop:
+    """What the file says is to be cut off the coded picture, before it is turned upright, in pixels."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class VideoInfo:
     """A source and the video stream in it that is upscaled, upright as it is shown."""
 
@@ -76,7 +86,7 @@ class VideoInfo:
     container: str  # name of ffmpeg's demuxer, such as "mov,mp4,m4a,3gp,3g2,mj2"; "images"
     stream_index: int
     codec: str  # ffmpeg's name of the codec, such as "h264"
-    width: int  # of the picture as shown, after rotation, in pixels
+    width: int  # of the picture as shown, after cropping and rotation, in pixels
     height: int
     pix_fmt: str  # ffmpeg's name, such as "yuv420p10le"
     colour: Colour  # as the file says, None where it does not
@@ -88,6 +98,7 @@ class VideoInfo:
     origin: Fraction = Fraction(0)  # the earliest start of any stream, in seconds on the video's clock
     sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
     rotation: int = 0  # degrees clockwise that make the coded picture upright: 0, 90, 180 or 270
+    crop: Crop = Crop()
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
     field_order: str = "unknown"  # "progressive", "tff", "bff", "unknown", or "flagged": each frame tells
     fields: str | None = None  # "tff", "bff" or "flagged" when every field is read as a picture of its own
@@ -123,6 +134,14 @@ class VideoInfo:
     def is_file(self) -> bool:
         """Whether this is one file, that can be opened again for all that is beside its video."""
         return not self.images and self.path != Path("-")
+
+    @property
+    def coded_size(self) -> tuple[int, int]:
+        """Width and height of the pictures that the decoder gives, neither cropped nor turned."""
+        width, height = self.width, self.height
+        if self.rotation in (90, 270):
+            width, height = height, width
+        return width + self.crop.left + self.crop.right, height + self.crop.top + self.crop.bottom
 
     @property
     def bit_depth(self) -> int:
