@@ -16,6 +16,7 @@ from pathlib import Path
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.destination import is_image_pattern, is_standard_output
+from videoinr_cli.media.images import has_several_numbers
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
 from videoinr_cli.options import NORMAL_SPEED, Audio
 
@@ -312,7 +313,8 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
     """Return the container that a name asks for.
 
     Raises:
-        OutputError: its extension is not known, or is that of one image; standard output cannot take it.
+        OutputError: its extension is not known, or is that of one image; standard output cannot take it; a
+            pattern of images has several numbers.
     """
     path = Path(destination)
     suffix = path.suffix.lower()
@@ -324,6 +326,8 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
                 "pipe -.mkv or -.nut, or name a file"
             )
         return piped
+    if is_image_pattern(path) and has_several_numbers(path):
+        raise OutputError(f"{str(path)!r} has more than one number; leave one, such as %05d")
     if is_image_pattern(path) and suffix in IMAGE_ENCODERS:
         return Container(muxer="image2", video_encoder=IMAGE_ENCODERS[suffix], counts_frames=True)
     if suffix in IMAGE_ENCODERS:
