@@ -266,15 +266,15 @@ class Plan:
 
 
 def _check_rate(container: Container, rate: Fraction) -> None:
-    """Refuse a rate at which a container's clock would make the video play slower.
+    """Refuse a rate at which a container's clock, or what plays it, would make the video slower.
 
     Raises:
         OptionError: it is too high.
     """
     if container.max_rate is not None and rate > container.max_rate:
         raise OptionError(
-            f"{container.muxer} tells at most {container.max_rate} frames per second apart, not "
-            f"{float(rate):g}; try --fps {container.max_rate // 2}, or an output in .mp4"
+            f"{container.muxer} is played at {container.max_rate} frames per second at most, not "
+            f"{float(rate):g}; try --fps {container.max_rate}, or an output in .mp4"
         )
 
 

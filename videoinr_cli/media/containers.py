@@ -70,7 +70,7 @@ class Container:
     tags: frozenset[str] | None = None  # of the file, that it holds; None: any, or nobody expects it to
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
     counts_frames: bool = False  # whether it has no timestamps, but a rate at most
-    max_rate: int | None = None  # frames per second that its clock tells apart; None: any
+    max_rate: int | None = None  # frames per second that its players keep up with; None: any
     seeks: bool = False  # whether it is gone back in while it is written, which no pipe allows
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
 
@@ -254,7 +254,8 @@ M2TS = Container(
     subtitles=frozenset({"hdmv_pgs_subtitle", "hdmv_text_subtitle"}),
     settings=(("mpegts_m2ts_mode", "1"),),
 )
-GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",), max_rate=100)
+# Browsers take a hundredth of a second, the shortest time that GIF can tell, for a tenth.
+GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",), max_rate=50)
 APNG = Container(muxer="apng", video_encoder="apng", video_encoders=("apng",), settings=(("plays", "0"),))
 NUT = Container(
     muxer="nut",
