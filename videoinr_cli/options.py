@@ -303,6 +303,11 @@ class UpscaleOptions:
             )
         return output
 
+    def asks_for(self, size: tuple[int, int]) -> bool:
+        """Whether an output's (width, height) has every number of pixels that the user named."""
+        width, height = self.size or (None, self.height)
+        return width in (None, size[0]) and height in (None, size[1])
+
 
 def parse_rate(text: str) -> Fraction:
     """Read frames per second: ``25``, ``30000/1001``, or ``29.97``, which means the same.
