@@ -137,8 +137,8 @@ _MOV_TAGS = frozenset(
 
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "alac"})
 
-# Videos beside the one that is upscaled: what ffmpeg copies there and reads again. Of raw video, QuickTime has
-# names for a few pixel formats alone.
+# Videos beside the one that is upscaled: what ffmpeg copies there and reads again. Of raw video, QuickTime
+# has names for a few pixel formats alone.
 _MP4_VIDEOS = frozenset(
     [
         "apv",
