@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -63,6 +64,26 @@ def test_a_size_that_the_format_cannot_have_is_said_once(
     said = [note for note in summary.notes if "multiples of" in note]
     assert said == ([f"{MULTIPLES}: the output is {size}"] if size else [])
     assert sum("multiples of" in message for message in caplog.messages) == len(said)
+
+
+@pytest.mark.parametrize(
+    ("codec", "crf", "is_said"),
+    [("prores_ks", 18, True), ("mpeg4", 18, True), ("prores_ks", "auto", False), ("libx264", 18, False)],
+)
+def test_a_rate_factor_that_an_encoder_has_not_is_said(
+    codec: str,
+    crf: float | Literal["auto"],
+    is_said: bool,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    encode = EncodeOptions(codec=codec, crf=crf)
+    options = UpscaleOptions(scale=1, encode=encode)
+    with caplog.at_level(logging.INFO, "videoinr_cli"):
+        upscale_video(make_clip("in.mkv", frames=2), tmp_path / "out.mov", options, model=build(TINY))
+    note = f"{codec} has no constant rate factor: --crf 18 changes nothing"
+    assert [message for message in caplog.messages if "rate factor:" in message] == [note] * is_said
 
 
 @pytest.mark.parametrize("name", ["images/%03d.png", "-.y4m"])

@@ -284,13 +284,16 @@ def _check_rate(container: Container, rate: Fraction) -> None:
 
 
 def _say_adapted(options: UpscaleOptions, written: OutputFormat, size: tuple[int, int]) -> None:
-    """Say what the output's format makes of a size that it cannot have."""
+    """Say of what the user named that the output's format or encoder cannot have it."""
     if not options.asks_for(size):
         wide, high = written.size_multiple
         log.info(
             f"{written.pix_fmt} takes widths that are multiples of {wide} and heights that are multiples of "
             f"{high}: the output is {size[0]}x{size[1]}"
         )
+    crf = options.encode.crf
+    if isinstance(crf, (int, float)) and not written.encoder.has_rate_factor:
+        log.info(f"{written.encoder.name} has no constant rate factor: --crf {crf:g} changes nothing")
 
 
 def upscale_video(
