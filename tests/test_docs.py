@@ -16,6 +16,7 @@ import pytest
 
 from tests.test_manual import load_manual
 from videoinr_cli.cli import cli
+from videoinr_cli.media.encoders import find_encoder
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("weights/*.md")])
@@ -141,17 +142,18 @@ def test_every_command_and_option_in_the_pages_exists() -> None:
             if language != "bash":
                 continue
             for line in content.replace("\\\n", " ").splitlines():
-                if match := re.match(
-                    r"\s*(?:\$ )?videoinr ([a-z][\w -]*?)(?: [^a-z]|$)", line.split(" #")[0]
-                ):
+                if match := re.match(r"\s*(?:\$ )?videoinr ([a-z][\w -]*)", line.split(" #")[0]):
                     check_line(page, line.split(" #")[0], match[1], known)
 
 
 def check_line(page: Path, line: str, words: str, known: dict[str, set[str]]) -> None:
     command = max((name for name in known if f"{words} ".startswith(f"{name} ")), key=len, default="")
     assert command, f"{page.name}: no such command: {line}"
-    for option in re.findall(r"(?<=\s)--[a-z][a-z-]*", line):
+    for option in re.findall(r"(?<=\s)--[a-z][a-z0-9-]*", line):
         assert option in known[command], f"{page.name}: videoinr {command} has no {option}: {line}"
+    for encoder in re.findall(r"--codec (\S+)", line):
+        for option in re.findall(r" -e ([\w-]+-params)=", line):
+            assert option in find_encoder(encoder).options, f"{page.name}: {encoder} has no {option}: {line}"
 
 
 def known_options() -> dict[str, set[str]]:

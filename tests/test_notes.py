@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -11,8 +12,10 @@ from tests.conftest import MakeClip
 from tests.tiny import TINY
 from videoinr_cli.model import build
 from videoinr_cli.notes import collected_notes
-from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.options import EncodeOptions, UpscaleOptions
 from videoinr_cli.pipeline import upscale_video
+
+MULTIPLES = "yuv420p takes widths that are multiples of 2 and heights that are multiples of 2"
 
 
 def test_each_message_is_kept_once_and_only_within_the_block() -> None:
@@ -35,6 +38,52 @@ def test_a_summary_tells_what_was_converted_and_how_large_the_output_is(
     (note,) = (note for note in summary.notes if "colours" not in note)
     assert note == "mp4 cannot hold audio stream 1 (pcm_s16le): it becomes aac"
     assert summary.output_bytes == (tmp_path / "out.mp4").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        (UpscaleOptions(size=(97, 65)), "98x66"),
+        (UpscaleOptions(height=65), "88x66"),
+        (UpscaleOptions(size=(98, 66)), None),
+        (UpscaleOptions(height=66), None),
+        (UpscaleOptions(scale=1.02), None),  # which names no number of pixels
+        (UpscaleOptions(size=(97, 65), encode=EncodeOptions(pix_fmt="yuv444p")), None),
+    ],
+)
+def test_a_size_that_the_format_cannot_have_is_said_once(
+    options: UpscaleOptions,
+    size: str | None,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = make_clip("in.mkv", frames=2)
+    with caplog.at_level(logging.INFO, "videoinr_cli"):
+        summary = upscale_video(source, tmp_path / "out.mp4", options, model=build(TINY))
+    said = [note for note in summary.notes if "multiples of" in note]
+    assert said == ([f"{MULTIPLES}: the output is {size}"] if size else [])
+    assert sum("multiples of" in message for message in caplog.messages) == len(said)
+
+
+@pytest.mark.parametrize(
+    ("codec", "crf", "is_said"),
+    [("prores_ks", 18, True), ("mpeg4", 18, True), ("prores_ks", "auto", False), ("libx264", 18, False)],
+)
+def test_a_rate_factor_that_an_encoder_has_not_is_said(
+    codec: str,
+    crf: float | Literal["auto"],
+    is_said: bool,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    encode = EncodeOptions(codec=codec, crf=crf)
+    options = UpscaleOptions(scale=1, encode=encode)
+    with caplog.at_level(logging.INFO, "videoinr_cli"):
+        upscale_video(make_clip("in.mkv", frames=2), tmp_path / "out.mov", options, model=build(TINY))
+    note = f"{codec} has no constant rate factor: --crf 18 changes nothing"
+    assert [message for message in caplog.messages if "rate factor:" in message] == [note] * is_said
 
 
 @pytest.mark.parametrize("name", ["images/%03d.png", "-.y4m"])

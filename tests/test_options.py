@@ -17,6 +17,7 @@ from videoinr_cli.options import (
     TargetRate,
     UpscaleOptions,
     parse_size,
+    parse_speed,
 )
 
 
@@ -122,6 +123,9 @@ def test_sizes_that_do_not_fit_the_source(options: dict[str, Any], words: str) -
         ({"height": 480, "size": (640, 480)}, "--size and --height exclude"),
         ({"scene_threshold": 0.0}, "scene threshold 0"),
         ({"precision": "fp8"}, "'fp8'"),
+        ({"speed": Fraction(101)}, r"speed 101 is not within 1/100 and 100"),
+        ({"speed": Fraction(10**400)}, r"speed 1\.00000e\+400 is not within 1/100 and 100"),
+        ({"speed": Fraction(1, 10**400)}, r"speed 1e-400 is not within 1/100 and 100"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:
@@ -149,6 +153,11 @@ def test_sizes_are_read_from_words() -> None:
     for text in ("1920", "x", "axb", "1x2x3", "-1x5", "1.5x2"):
         with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
             parse_size(text)
+
+
+def test_a_speed_of_countless_digits_is_refused_at_once() -> None:
+    with pytest.raises(OptionError, match="speed 1e99999999 is not within"):
+        parse_speed("1e99999999")
 
 
 def test_architectures_are_those_that_can_be_built() -> None:

@@ -236,16 +236,16 @@ def test_what_cannot_be_done_is_said_before_the_weights_are_loaded(
     assert list(tmp_path.iterdir()) == [source]
 
 
-@pytest.mark.parametrize(("rate", "fps"), [("25", "200"), ("60", "2x"), ("120", None)])
+@pytest.mark.parametrize(("rate", "fps"), [("25", "100"), ("60", "2x"), ("120", None), ("60", None)])
 def test_a_gif_plays_no_slower_than_asked(
     rate: str, fps: str | None, make_clip: MakeClip, tmp_path: Path
 ) -> None:
     source = make_clip("in.nut", *LOSSLESS, frames=10, rate=rate)
-    with pytest.raises(OptionError, match=r"at most 100 frames per second.*try --fps 50"):
+    with pytest.raises(OptionError, match=r"50 frames per second at most.*try --fps 50"):
         upscale(source, tmp_path / "out.gif", fps=fps, encode=EncodeOptions())
-    upscale(source, tmp_path / "out.gif", fps="100", encode=EncodeOptions())
+    upscale(source, tmp_path / "out.gif", fps="50", encode=EncodeOptions())
     times = decode(tmp_path / "out.gif")[1]
-    assert times == [Fraction(k, 100) for k in range(math.ceil(1000 / int(rate)))]
+    assert times == [Fraction(k, 50) for k in range(math.ceil(500 / int(rate)))]
 
 
 class Broken(Exception):

@@ -248,9 +248,7 @@ class UpscaleOptions:
             if not 1 <= side <= MAX_SIDE_PX:
                 raise OptionError(f"an output side of {side} px is not within 1 and {MAX_SIDE_PX} px")
         if not Fraction(1, MAX_SPEED) <= self.speed <= MAX_SPEED:
-            raise OptionError(
-                f"speed {float(self.speed):g} is not within 1/{MAX_SPEED} and {MAX_SPEED}; try --speed 0.25"
-            )
+            raise _no_such_speed(_shown(self.speed))
         if self.audio not in AUDIO:
             raise OptionError(f"audio {self.audio!r} is none of {', '.join(AUDIO)}")
         if not 0 < self.scene_threshold <= 1:
@@ -305,6 +303,11 @@ class UpscaleOptions:
             )
         return output
 
+    def asks_for(self, size: tuple[int, int]) -> bool:
+        """Whether an output's (width, height) has every number of pixels that the user named."""
+        width, height = self.size or (None, self.height)
+        return width in (None, size[0]) and height in (None, size[1])
+
 
 def parse_rate(text: str) -> Fraction:
     """Read frames per second: ``25``, ``30000/1001``, or ``29.97``, which means the same.
@@ -345,12 +348,23 @@ def parse_speed(text: str) -> Fraction:
     """Read a factor: ``0.25``, ``1/4``, ``2`` or ``2x``.
 
     Raises:
-        OptionError: the text is none of these.
+        OptionError: the text is none of these, or beyond any number of use.
     """
+    if re.search(r"[eE][+-]?\d{5}", text):  # its digits alone would take minutes and all memory
+        raise _no_such_speed(text.strip())
     try:
         return Fraction(text.strip().rstrip("xX"))
     except (ValueError, ZeroDivisionError):
         raise OptionError(f"speed {text!r} is not a number; try --speed 0.25") from None
+
+
+def _no_such_speed(shown: str) -> OptionError:
+    return OptionError(f"speed {shown} is not within 1/{MAX_SPEED} and {MAX_SPEED}; try --speed 0.25")
+
+
+def _shown(value: Fraction) -> str:
+    """Return a number for people, be it beyond what a float holds."""
+    return f"{decimal.Decimal(value.numerator) / value.denominator:.6g}"
 
 
 def parse_size(text: str) -> tuple[int, int]:

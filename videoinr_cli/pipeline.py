@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import logging
 import os
 import time
 import weakref
@@ -40,6 +41,8 @@ from videoinr_cli.scenes import Thumbnail, cut_score, thumbnail
 from videoinr_cli.threads import Task, run_beside
 from videoinr_cli.timeline import Timeline
 from videoinr_cli.weights import load_model
+
+log = logging.getLogger(__name__)
 
 QUEUED_FRAMES = 3
 """Frames that wait between two stages: enough to bridge a slow one, few enough not to count in memory."""
@@ -120,7 +123,7 @@ class Plan:
 
     @classmethod
     def make(cls, source: VideoInfo, destination: Path, options: UpscaleOptions) -> Plan:
-        """Decide everything that can be decided before any work.
+        """Decide everything that can be decided before any work, and say in the log what is not as asked.
 
         Whether there is room for the output is another question: see `check_destination`.
 
@@ -132,12 +135,14 @@ class Plan:
         written = output_format(destination, source, options.encode)
         rate = options.rate_of(source.frame_rate)
         _check_rate(written.container, rate or source.frame_rate)
+        size = options.output_size(source.width, source.height, multiple=written.size_multiple)
+        _say_adapted(options, written, size)
         return cls(
             source=source,
             destination=destination,
             options=options,
             format=written,
-            size=options.output_size(source.width, source.height, multiple=written.size_multiple),
+            size=size,
             timeline=Timeline(source.time_base, rate, source.start_pts, options.speed),
         )
 
@@ -266,16 +271,29 @@ class Plan:
 
 
 def _check_rate(container: Container, rate: Fraction) -> None:
-    """Refuse a rate at which a container's clock would make the video play slower.
+    """Refuse a rate at which a container's clock, or what plays it, would make the video slower.
 
     Raises:
         OptionError: it is too high.
     """
     if container.max_rate is not None and rate > container.max_rate:
         raise OptionError(
-            f"{container.muxer} tells at most {container.max_rate} frames per second apart, not "
-            f"{float(rate):g}; try --fps {container.max_rate // 2}, or an output in .mp4"
+            f"{container.muxer} is played at {container.max_rate} frames per second at most, not "
+            f"{float(rate):g}; try --fps {container.max_rate}, or an output in .mp4"
         )
+
+
+def _say_adapted(options: UpscaleOptions, written: OutputFormat, size: tuple[int, int]) -> None:
+    """Say of what the user named that the output's format or encoder cannot have it."""
+    if not options.asks_for(size):
+        wide, high = written.size_multiple
+        log.info(
+            f"{written.pix_fmt} takes widths that are multiples of {wide} and heights that are multiples of "
+            f"{high}: the output is {size[0]}x{size[1]}"
+        )
+    crf = options.encode.crf
+    if isinstance(crf, (int, float)) and not written.encoder.has_rate_factor:
+        log.info(f"{written.encoder.name} has no constant rate factor: --crf {crf:g} changes nothing")
 
 
 def upscale_video(

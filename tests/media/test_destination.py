@@ -14,7 +14,12 @@ import numpy as np
 import pytest
 
 from videoinr_cli.errors import OutputError
-from videoinr_cli.media.destination import check_destination, is_image_pattern, is_standard_output
+from videoinr_cli.media.destination import (
+    check_destination,
+    is_image_pattern,
+    is_standard_output,
+    written_bytes,
+)
 from videoinr_cli.media.formats import output_format
 from videoinr_cli.media.probe import probe
 from videoinr_cli.media.reader import read_frames
@@ -144,6 +149,21 @@ def test_images_replace_all_of_an_older_video(make_clip: MakeClip, tmp_path: Pat
     copy(make_clip("short.mkv", "-c:v", "ffv1", frames=2), pattern, overwrite=True)
     left = {path.name for path in (tmp_path / "out").iterdir()}
     assert left == {"001.png", "002.png", *others}
+
+
+def test_a_percent_sign_in_the_names_of_images_is_doubled(make_clip: MakeClip, tmp_path: Path) -> None:
+    source, pattern = make_clip("in.mkv", "-c:v", "ffv1", frames=2), tmp_path / "out" / "50%%_%03d.png"
+    copy(source, pattern)
+    assert {path.name for path in pattern.parent.iterdir()} == {"50%_001.png", "50%_002.png"}
+    assert written_bytes(pattern) == sum(path.stat().st_size for path in pattern.parent.iterdir())
+    with pytest.raises(OutputError, match="exist; choose another name"):
+        check_destination(pattern, probe(source), overwrite=False)
+
+
+def test_two_numbers_in_the_names_of_images_are_refused(make_clip: MakeClip) -> None:
+    source = probe(make_clip("in.mkv", frames=1))
+    with pytest.raises(OutputError, match=r"'%05d%03d\.png' has more than one number"):
+        output_format("%05d%03d.png", source, EncodeOptions())
 
 
 def test_images_are_not_written_over_their_source(

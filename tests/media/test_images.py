@@ -43,6 +43,19 @@ def test_a_pattern_takes_the_files_of_its_form_with_their_gaps(tmp_path: Path) -
     assert [file for _, file in names(tmp_path / "f%d.png")][:2] == ["f0007.png", "f0008.png"]
 
 
+def test_a_doubled_percent_sign_of_a_pattern_is_one(tmp_path: Path) -> None:
+    for name in ("50%_001.png", "50%%_002.png", "50%_003.png"):
+        (tmp_path / name).touch()
+    assert names(tmp_path / "50%%_%03d.png") == [(0, "50%_001.png"), (2, "50%_003.png")]
+    assert find_images(tmp_path / "50%%d.png") == ()  # no number, but a name with %d in it
+
+
+def test_two_numbers_in_a_pattern_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "00001001.png").touch()
+    with pytest.raises(InputError, match=r"%05d%03d\.png' has more than one number"):
+        find_images(tmp_path / "%05d%03d.png")
+
+
 def test_two_images_of_one_number_are_refused(tmp_path: Path) -> None:
     for name in ("f1.png", "f01.png", "f2.png"):
         (tmp_path / name).touch()

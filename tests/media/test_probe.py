@@ -261,6 +261,32 @@ def test_captions_within_the_frames_are_found_and_said_to_be_lost(
         kept_streams(info, written, strict=True)
 
 
+def test_how_the_two_pictures_of_3d_lie_in_one_is_found(make_clip: MakeClip) -> None:
+    clip = make_clip("in.mp4", "-c:v", "libx264", "-x264-params", "frame-packing=3", frames=2)
+    assert probe(clip).riders == ("stereoscopic 3D metadata",)
+
+
+def test_that_a_picture_is_a_sphere_is_found(make_clip: MakeClip, tmp_path: Path) -> None:
+    """By Google's first specification: XML in a box of its own at the end of the track."""
+    content = bytearray(make_clip("in.mp4", frames=2).read_bytes())
+    space = "http://ns.google.com/videos/1.0/spherical/"
+    said = {"Spherical": "true", "Stitched": "true", "StitchingSoftware": "by hand"}
+    said["ProjectionType"] = "equirectangular"
+    words = "".join(f"<GSpherical:{name}>{value}</GSpherical:{name}>" for name, value in said.items())
+    xml = f'<rdf:SphericalVideo xmlns:GSpherical="{space}">{words}</rdf:SphericalVideo>'.encode()
+    kind = b"uuid" + bytes.fromhex("ffcc8263f8554a938814587a02521fdd")
+    box = (4 + len(kind) + len(xml)).to_bytes(4, "big") + kind + xml
+    track = content.index(b"trak") - 4
+    end = track + int.from_bytes(content[track : track + 4], "big")
+    for start in (content.index(b"moov") - 4, track):
+        size = int.from_bytes(content[start : start + 4], "big") + len(box)
+        content[start : start + 4] = size.to_bytes(4, "big")
+    content[end:end] = box
+    clip = tmp_path / "sphere.mp4"
+    clip.write_bytes(content)
+    assert probe(clip).riders == ("360° metadata",)
+
+
 def test_cover_art_is_no_video(make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path) -> None:
     picture, sound = make_clip("cover.png", "-update", 1, frames=1), tmp_path / "song.m4a"
     run_ffmpeg(

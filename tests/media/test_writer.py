@@ -591,6 +591,36 @@ def test_a_cover_stays_a_cover(
         assert [(tags["filename"], tags["mimetype"]) for tags in attached] == expected
 
 
+@pytest.mark.parametrize(
+    ("codec", "name", "is_kept"),
+    [
+        ("libvpx", "out.mp4", False),
+        ("libvpx-vp9", "out.mov", False),
+        ("libvpx-vp9", "out.mp4", True),
+        ("prores_ks", "out.mp4", False),
+        ("prores_ks", "out.mov", True),
+        ("rawvideo", "out.mkv", False),
+        ("rawvideo", "out.nut", True),
+        ("libvpx", "out.mkv", True),
+    ],
+)
+def test_a_further_video_is_kept_or_named(
+    make_clip: MakeClip,
+    run_ffmpeg: RunFfmpeg,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    codec: str,
+    name: str,
+    is_kept: bool,
+) -> None:
+    clip, source = make_clip("plain.mp4"), tmp_path / "in.nut"
+    run_ffmpeg(*("-i", clip, "-map", "0:v", "-map", "0:v", "-c:v:1", codec, "-c:v:0", "libx264"), source)
+    out = copy(source, tmp_path / name)
+    with av.open(str(out)) as container:
+        assert len(container.streams.video) == 1 + is_kept
+    assert is_kept != (" cannot hold video stream 1 (" in caplog.text)
+
+
 def test_a_cover_that_does_not_fit_is_named(
     make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

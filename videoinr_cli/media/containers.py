@@ -16,6 +16,7 @@ from pathlib import Path
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.destination import is_image_pattern, is_standard_output
+from videoinr_cli.media.images import has_several_numbers
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
 from videoinr_cli.options import NORMAL_SPEED, Audio
 
@@ -58,7 +59,9 @@ class Container:
     audio_encoder: str | None = None  # for the rest
     subtitles: frozenset[str] = frozenset()  # copied
     subtitle_encoder: str | None = None  # for the rest of the text
-    more_videos: bool = False
+    videos: frozenset[str] = frozenset()  # beside the one that is upscaled: copied
+    any_video: bool = False  # or all of them are, but for what is `foreign_video`
+    foreign_video: frozenset[str] = frozenset()
     covers: frozenset[str] = frozenset()  # pictures that it holds as such
     attaches_covers: bool = False  # or does so as attached files, not as streams
     attachments: bool = False
@@ -67,7 +70,7 @@ class Container:
     tags: frozenset[str] | None = None  # of the file, that it holds; None: any, or nobody expects it to
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
     counts_frames: bool = False  # whether it has no timestamps, but a rate at most
-    max_rate: int | None = None  # frames per second that its clock tells apart; None: any
+    max_rate: int | None = None  # frames per second that its players keep up with; None: any
     seeks: bool = False  # whether it is gone back in while it is written, which no pipe allows
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
 
@@ -134,6 +137,53 @@ _MOV_TAGS = frozenset(
 
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "alac"})
 
+# Videos beside the one that is upscaled: what ffmpeg copies there and reads again. Of raw video, QuickTime
+# has names for a few pixel formats alone.
+_MP4_VIDEOS = frozenset(
+    [
+        "apv",
+        "av1",
+        "dirac",
+        "ffv1",
+        "h264",
+        "hevc",
+        "jpeg2000",
+        "mjpeg",
+        "mpeg1video",
+        "mpeg2video",
+        "mpeg4",
+        "png",
+        "vp9",
+        "vvc",
+    ]
+)
+_MOV_VIDEOS = _MP4_VIDEOS - {"av1", "vp9"} | {
+    "cfhd",
+    "cinepak",
+    "dnxhd",
+    "dvvideo",
+    "flv1",
+    "gif",
+    "h261",
+    "h263",
+    "hap",
+    "huffyuv",
+    "msmpeg4v2",
+    "msmpeg4v3",
+    "prores",
+    "qtrle",
+    "r210",
+    "rpza",
+    "smc",
+    "svq1",
+    "targa",
+    "theora",
+    "tiff",
+    "utvideo",
+    "v210",
+    "wmv2",
+}
+
 MP4 = Container(
     muxer="mp4",
     video_encoder="libx264",
@@ -142,7 +192,7 @@ MP4 = Container(
     audio_encoder="aac",
     subtitles=frozenset({"mov_text", "dvd_subtitle"}),
     subtitle_encoder="mov_text",
-    more_videos=True,
+    videos=_MP4_VIDEOS,
     covers=frozenset({"mjpeg", "png", "bmp"}),
     chapters=True,
     tags=_MP4_TAGS,
@@ -155,6 +205,7 @@ MOV = dataclasses.replace(
     muxer="mov",
     audio=_MP4_AUDIO - {"opus", "vorbis", "flac"} | {"pcm", "amr_nb", "amr_wb"},
     min_mp3_rate=0,
+    videos=_MOV_VIDEOS,
     subtitles=frozenset({"mov_text"}),
     covers=frozenset(),
     tags=_MOV_TAGS,
@@ -168,7 +219,8 @@ MATROSKA = Container(
     subtitles=(TEXT_SUBTITLES - {"mov_text", "text", "ttml"})
     | {"dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "hdmv_text_subtitle", "arib_caption"},
     subtitle_encoder="subrip",
-    more_videos=True,
+    any_video=True,
+    foreign_video=frozenset({"rawvideo"}),
     covers=frozenset({"mjpeg", "png", "gif", "tiff", "bmp"}),
     attaches_covers=True,
     attachments=True,
@@ -202,7 +254,8 @@ M2TS = Container(
     subtitles=frozenset({"hdmv_pgs_subtitle", "hdmv_text_subtitle"}),
     settings=(("mpegts_m2ts_mode", "1"),),
 )
-GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",), max_rate=100)
+# Browsers take a hundredth of a second, the shortest time that GIF can tell, for a tenth.
+GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",), max_rate=50)
 APNG = Container(muxer="apng", video_encoder="apng", video_encoders=("apng",), settings=(("plays", "0"),))
 NUT = Container(
     muxer="nut",
@@ -210,7 +263,7 @@ NUT = Container(
     audio=frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "pcm"}),
     audio_encoder="pcm_s24le",
     # no subtitles: it does not say how long they are shown, and has no name for most
-    more_videos=True,
+    any_video=True,
     chapters=True,
 )
 PIPED_NUT = dataclasses.replace(NUT, video_encoder="rawvideo")
@@ -261,7 +314,8 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
     """Return the container that a name asks for.
 
     Raises:
-        OutputError: its extension is not known, or is that of one image; standard output cannot take it.
+        OutputError: its extension is not known, or is that of one image; standard output cannot take it; a
+            pattern of images has several numbers.
     """
     path = Path(destination)
     suffix = path.suffix.lower()
@@ -273,6 +327,8 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
                 "pipe -.mkv or -.nut, or name a file"
             )
         return piped
+    if is_image_pattern(path) and has_several_numbers(path):
+        raise OutputError(f"{str(path)!r} has more than one number; leave one, such as %05d")
     if is_image_pattern(path) and suffix in IMAGE_ENCODERS:
         return Container(muxer="image2", video_encoder=IMAGE_ENCODERS[suffix], counts_frames=True)
     if suffix in IMAGE_ENCODERS:
@@ -472,7 +528,7 @@ def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> s
             return "copy"
         return container.subtitle_encoder if codec in TEXT_SUBTITLES else None
     if stream.kind == "video":
-        fits = codec in container.covers if stream.is_cover else container.more_videos
+        fits = codec in container.covers if stream.is_cover else _takes_video(container, codec)
         return "copy" if fits else None
     if stream.kind == "attachment":
         return "copy" if container.attachments else None
@@ -486,6 +542,11 @@ def _takes_sound(container: Container, stream: StreamInfo) -> bool:
     family = "pcm" if codec.startswith(PCM_PREFIX) else codec
     is_known = container.any_audio or codec in container.audio or family in container.audio
     return is_known and codec not in container.foreign_audio
+
+
+def _takes_video(container: Container, codec: str) -> bool:
+    is_known = (container.any_video and codec != "") or codec in container.videos
+    return is_known and codec not in container.foreign_video
 
 
 def _same_sound(codec: str) -> str | None:

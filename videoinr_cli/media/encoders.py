@@ -36,6 +36,11 @@ class Encoder:
     pix_fmts: tuple[str, ...]  # what it takes; empty: anything
     options: dict[str, tuple[str, ...]]  # its own options, with the names their values may have
 
+    @property
+    def has_rate_factor(self) -> bool:
+        """Whether it follows a constant rate factor, by that name or another."""
+        return "crf" in self.options or "cq" in self.options
+
     def settings(self, encoding: EncodeOptions) -> dict[str, str]:
         """Return ffmpeg's options for what the user asked, as far as this encoder knows them.
 
@@ -95,7 +100,7 @@ class Encoder:
         usable = [name for name in taken if _is_plain(name) and not self._is_experimental(name)]
         if not usable:
             return source.pix_fmt
-        if source.kind == "rgb" and ("crf" in self.options or "cq" in self.options):
+        if source.kind == "rgb" and self.has_rate_factor:
             source = dataclasses.replace(source, kind="yuv", shift=(1, 1))
         return min(usable, key=lambda name: _cost(source, layout_of(name)))
 

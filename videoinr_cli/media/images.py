@@ -32,12 +32,22 @@ SUFFIXES = frozenset(
 )
 """Extensions of files that are one picture."""
 
-_PLACE = re.compile(r"%(0?)(\d*)d")
+_PLACE = re.compile(r"%(?:%|(0?)(\d*)(d))")
+"""What ffmpeg puts something else for in a pattern: ``%%`` is a percent sign, ``%05d`` the number."""
 
 
 def is_pattern(path: Path) -> bool:
     """Whether a name stands for numbered files, such as ``frames/%05d.png``, and is not itself a file."""
-    return _PLACE.search(path.name) is not None and not path.exists()
+    return _count_numbers(path.name) > 0 and not path.exists()
+
+
+def has_several_numbers(pattern: Path) -> bool:
+    """Whether a pattern has more than one place for the number, so that no file tells it for certain."""
+    return _count_numbers(pattern.name) > 1
+
+
+def _count_numbers(name: str) -> int:
+    return sum(place[3] is not None for place in _PLACE.finditer(name))
 
 
 def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
@@ -47,7 +57,8 @@ def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
     of a folder follow each other in the order of their names, 9 before 10, whatever their numbers.
 
     Raises:
-        InputError: the folder or the pattern holds no image, or two of one number, or may not be read.
+        InputError: the folder or the pattern holds no image, or two of one number, or may not be read; the
+            pattern has several numbers.
     """
     try:
         return _found(path)
@@ -63,6 +74,8 @@ def _found(path: Path) -> tuple[tuple[int, Path], ...]:
         return tuple(enumerate(sorted(images, key=natural_key)))
     if not is_pattern(path):
         return ()
+    if has_several_numbers(path):
+        raise InputError(f"{str(path)!r} has more than one number; leave one, such as %05d")
     numbered = find_numbered(path)
     if not numbered:
         raise InputError(f"there are no files {str(path)!r}; check the pattern")
@@ -82,7 +95,12 @@ def find_numbered(pattern: Path) -> list[tuple[int, Path]]:
 
 def _expression(pattern: str) -> str:
     """Turn ``a%05d.png`` into a regular expression with the number as its group."""
-    place = _PLACE.search(pattern)
-    assert place is not None
-    digits = rf"(\d{{{place[2]},}})" if place[1] and place[2] else r"(\d+)"
-    return re.escape(pattern[: place.start()]) + digits + re.escape(pattern[place.end() :])
+    expression, end = "", 0
+    for place in _PLACE.finditer(pattern):
+        expression += re.escape(pattern[end : place.start()])
+        if place[3] is None:
+            expression += "%"
+        else:
+            expression += rf"(\d{{{place[2]},}})" if place[1] and place[2] else r"(\d+)"
+        end = place.end()
+    return expression + re.escape(pattern[end:])

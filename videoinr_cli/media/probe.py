@@ -52,6 +52,8 @@ RIDERS = {
     "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
     "DOVI_METADATA": "Dolby Vision metadata",
     "DYNAMIC_HDR_VIVID": "HDR Vivid metadata",
+    "SPHERICAL": "360° metadata",
+    "STEREO3D": "stereoscopic 3D metadata",
 }
 """What frames may carry beside their pictures that is lost when they are rendered, by PyAV's names."""
 
