@@ -90,7 +90,7 @@ def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> li
     taken = job.source.is_file and not job.is_alone
     if taken and job.kept and job.source.clock_shifts:
         check_filters_input(str(job.source.path))
-    streams, options = beside(job.source, job.kept, job.speed) if taken else ([], {})
+    streams, options = beside(job.source, job.kept, job.speed, job.format.container) if taken else ([], {})
     if job.trial_size is not None:
         options["fs"] = "1"  # byte: the first packet after the head is the last one
     options = {

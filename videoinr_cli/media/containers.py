@@ -70,6 +70,7 @@ class Container:
     max_rate: int | None = None  # frames per second that its clock tells apart; None: any
     seeks: bool = False  # whether it is gone back in while it is written, which no pipe allows
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
+    says_padding: bool = False  # whether it says of sound how much of its start is not played
 
 
 _MADE_ANEW = frozenset(
@@ -173,6 +174,7 @@ MATROSKA = Container(
     attaches_covers=True,
     attachments=True,
     chapters=True,
+    says_padding=True,
 )
 WEBM = Container(
     muxer="webm",
@@ -183,6 +185,7 @@ WEBM = Container(
     subtitles=frozenset({"webvtt"}),
     subtitle_encoder="webvtt",
     chapters=True,
+    says_padding=True,
 )
 MPEGTS = Container(
     muxer="mpegts",
