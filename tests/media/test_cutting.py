@@ -196,3 +196,20 @@ def test_everything_beside_the_video_is_cut_with_it(long_clip: Path, name: str) 
         assert subtitles(out, stream) == [(0, 1), (2, 1), (4, 1.5)]
     assert chapters(out) == [(0, 2, "Two"), (2, 5.5, "Three")]
     assert name == "out.mkv" or any("attached_pic" in stream.disposition for stream in probe(out).streams)
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4", "out.webm"])
+@pytest.mark.parametrize("start", [None, Fraction("0.48"), Fraction("1.6")])
+def test_no_sound_is_lost_to_what_an_edit_list_hides(
+    run_ffmpeg: RunFfmpeg, tmp_path: Path, name: str, start: Fraction | None
+) -> None:
+    full, trimmed = tmp_path / "full.mp4", tmp_path / "trimmed.mp4"
+    pictures, sound = "testsrc2=s=64x48:r=25:d=6", f"aevalsrc='{BEAT}':s=48000:d=6"
+    run_ffmpeg("-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", sound, "-g", 250, "-c:a", "aac", full)
+    run_ffmpeg("-ss", 3, "-i", full, "-c", "copy", trimmed)
+    begin = start or Fraction(0)
+    part = prepare(trimmed, ReadOptions(start=start, end=Fraction("2.9")))
+    out = write(part, tmp_path / name, EncodeOptions())
+    expected = [at for at in range(3) if at - begin > 0]  # of the very first packet the start may be lost
+    found = [at + begin for at in beeps(out) if at > Fraction(1, 10)]
+    assert found == pytest.approx(expected, abs=0.005)

@@ -149,7 +149,14 @@ def _task(
 ) -> Task:
     plan = Plan.make(info, destination, options)
     # Says what is not simply copied.
-    kept_streams(info, plan.format.container, audio=options.audio, speed=options.speed, strict=options.strict)
+    kept_streams(
+        info,
+        plan.format.container,
+        audio=options.audio,
+        speed=options.speed,
+        frame_rate=plan.timeline.rate,
+        strict=options.strict,
+    )
     return Task(source, destination, plan, tuple(notes))
 
 

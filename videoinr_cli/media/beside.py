@@ -15,7 +15,7 @@ from fractions import Fraction
 import ffmpeg
 
 from videoinr_cli.media.arguments import utf8
-from videoinr_cli.media.containers import KeptStream
+from videoinr_cli.media.containers import Container, KeptStream
 from videoinr_cli.media.streams import ClockShift, VideoInfo
 
 SEEK_MARGIN_SECONDS = 30
@@ -38,7 +38,7 @@ Streams = list[ffmpeg.nodes.FilterableStream]
 
 
 def beside(
-    source: VideoInfo, kept: Sequence[KeptStream], speed: Fraction
+    source: VideoInfo, kept: Sequence[KeptStream], speed: Fraction, container: Container
 ) -> tuple[Streams, dict[str, str | None]]:
     """Return ffmpeg-python's streams for the output after its video, and the options for them.
 
@@ -46,6 +46,7 @@ def beside(
         source: one file.
         kept: which streams of it; those that are attached come by other ways.
         speed: how much faster than the source the output is played.
+        container: where they go.
     """
     mapped = [keep for keep in kept if not keep.is_attached]
     original = ffmpeg.input(utf8(f"file:{source.path}"), **_input_options(source, mapped))
@@ -60,7 +61,7 @@ def beside(
     for place, keep in enumerate(mapped, start=1):
         options[f"c:{place}"] = keep.encoder
         options[f"map_metadata:s:{place}"] = f"1:s:{keep.stream.index}"
-        for name, value in _retimed(keep, source, speed):
+        for name, value in _retimed(keep, source, speed, container):
             options[f"{name}:{place}"] = value
     if source.stop_seconds is not None and not source.clock_shifts:
         # ffmpeg reads no further than this by the source's times, which have to be of one clock, and the new.
@@ -79,7 +80,8 @@ def _input_options(source: VideoInfo, kept: Sequence[KeptStream]) -> dict[str, s
         options |= {f"bsf:{keep.stream.index}": _one_clock(source.clock_shifts) for keep in kept}
     elif source.is_cut and source.origin > SEEK_MARGIN_SECONDS:
         # The exact place is the business of each stream: ffmpeg's own cut does not go with -copyts.
-        options |= {"seek_timestamp": "1", "ss": _decimal(source.origin - SEEK_MARGIN_SECONDS)}
+        margin = SEEK_MARGIN_SECONDS + max((keep.stream.padding_seconds for keep in kept), default=0)
+        options |= {"seek_timestamp": "1", "ss": _decimal(source.origin - margin)}
         options |= {"noaccurate_seek": None}
     return options
 
@@ -97,7 +99,9 @@ def _one_clock(shifts: Sequence[ClockShift]) -> str:
     return f"setts=ts='if(gte(POS,0),st(0,POS));if(eq(TS,NOPTS),NOPTS,TS+(0{steps})/TB)'"
 
 
-def _retimed(keep: KeptStream, source: VideoInfo, speed: Fraction) -> Iterator[tuple[str, str]]:
+def _retimed(
+    keep: KeptStream, source: VideoInfo, speed: Fraction, container: Container
+) -> Iterator[tuple[str, str]]:
     """Yield the options that cut and stretch a stream, without the number of the stream in their names."""
     if keep.stream.kind == "attachment":
         return
@@ -112,11 +116,21 @@ def _retimed(keep: KeptStream, source: VideoInfo, speed: Fraction) -> Iterator[t
         end = _end_seconds(source) if keep.stream.codec == "dvd_subtitle" else source.stop_seconds
         if source.is_cut or speed != 1 or end is not None:
             yield "bsf", _subtitle_filters(source, speed, end)
+    elif _keeps_padding(keep, source, container):
+        # ffmpeg tells the muxer the padding of the whole, which players then leave out: the sound before the
+        # part takes its place. The half tick is for rounding.
+        yield "bsf", f"noise=drop='lt(pts,{_decimal(-keep.stream.padding_seconds)}/tb-0.5)'"
     else:
         if source.is_cut:
             yield "copypriorss", "0"
         if speed != 1 or (source.is_cut and source.clock_shifts):  # then ffmpeg itself does not end it
             yield "bsf", _drop(source) + f"setts=ts='TS*{1 / speed}':duration='DURATION*{1 / speed}'"
+
+
+def _keeps_padding(keep: KeptStream, source: VideoInfo, container: Container) -> bool:
+    """Whether a copied stream is cut as long before the part as its padding lasts."""
+    is_padded = container.says_padding and keep.stream.padding_seconds > 0
+    return is_padded and source.is_cut and not source.clock_shifts
 
 
 def _sound_filters(source: VideoInfo, speed: Fraction) -> Iterator[str]:

@@ -20,6 +20,7 @@ from videoinr_cli.media.containers import Container, KeptStream, renamed_tags
 from videoinr_cli.media.ffmpeg import LOG_LEVEL, check_filters_input, takes_option
 from videoinr_cli.media.formats import OutputFormat
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.timecode import moved_timecode
 from videoinr_cli.options import EncodeOptions
 
 MAX_TIMESCALE = 2**31 - 1
@@ -90,7 +91,7 @@ def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> li
     taken = job.source.is_file and not job.is_alone
     if taken and job.kept and job.source.clock_shifts:
         check_filters_input(str(job.source.path))
-    streams, options = beside(job.source, job.kept, job.speed) if taken else ([], {})
+    streams, options = beside(job.source, job.kept, job.speed, job.format.container) if taken else ([], {})
     if job.trial_size is not None:
         options["fs"] = "1"  # byte: the first packet after the head is the last one
     options = {
@@ -103,11 +104,24 @@ def ffmpeg_arguments(job: Job, address: str, attached: Sequence[str] = ()) -> li
     *arguments, target = arguments_of(ffmpeg.output(video, *streams, utf8(address), **options))
     tags = [("-metadata:s:0", f"{tag}=") for tag, _ in job.source.tags if _STALE_TAGS.match(tag)]
     if taken:
+        tags += _timecode_tags(job)
         renamed = renamed_tags(job.source, job.format.container)
         tags += [("-metadata", f"{name}={said}") for name, said in renamed.items()]
     # ffmpeg-python cannot repeat an option.
     told = [word for option in tags for word in option]
     return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *told, *attached, target, "-y"]
+
+
+def _timecode_tags(job: Job) -> list[tuple[str, str]]:
+    """Return the options that replace the source's timecode, or remove it, wherever it is said."""
+    places = [("-metadata:s:0", job.source.tags), ("-metadata", job.source.file_tags)]
+    moved = moved_timecode(job.source, job.frame_rate) or ""
+    return [
+        (option, f"{name}={moved}")
+        for option, tags in places
+        for name, _ in tags
+        if name.lower() == "timecode"
+    ]
 
 
 def _raw(job: Job) -> ffmpeg.nodes.FilterableStream:

@@ -18,6 +18,7 @@ from videoinr_cli.errors import OutputError
 from videoinr_cli.media.destination import is_image_pattern, is_standard_output
 from videoinr_cli.media.images import has_several_numbers
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
+from videoinr_cli.media.timecode import moved_timecode, timecode
 from videoinr_cli.options import NORMAL_SPEED, Audio
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ class Container:
     max_rate: int | None = None  # frames per second that its players keep up with; None: any
     seeks: bool = False  # whether it is gone back in while it is written, which no pipe allows
     exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
+    timecode: bool = False  # whether it says the number of its first frame
+    says_padding: bool = False  # whether it says of sound how much of its start is not played
 
 
 _MADE_ANEW = frozenset(
@@ -199,6 +202,7 @@ MP4 = Container(
     settings=(("movflags", "+faststart"),),
     seeks=True,
     exact_ticks=True,
+    timecode=True,
 )
 MOV = dataclasses.replace(
     MP4,
@@ -225,6 +229,8 @@ MATROSKA = Container(
     attaches_covers=True,
     attachments=True,
     chapters=True,
+    timecode=True,
+    says_padding=True,
 )
 WEBM = Container(
     muxer="webm",
@@ -235,6 +241,7 @@ WEBM = Container(
     subtitles=frozenset({"webvtt"}),
     subtitle_encoder="webvtt",
     chapters=True,
+    says_padding=True,
 )
 MPEGTS = Container(
     muxer="mpegts",
@@ -411,6 +418,7 @@ def kept_streams(
     *,
     audio: Audio = "keep",
     speed: Fraction = NORMAL_SPEED,
+    frame_rate: Fraction | None = None,
     strict: bool = False,
 ) -> tuple[KeptStream, ...]:
     """Decide what becomes of every stream beside the video, and say in the log what is not simply copied.
@@ -423,10 +431,12 @@ def kept_streams(
         container: where the streams go.
         audio: whether sound is wanted.
         speed: of the output against the source.
+        frame_rate: of the output, in frames per second; the source's when None.
         strict: whether leaving one out is an error.
 
     Raises:
-        OutputError: `strict` is set and a stream, the chapters, or what rides in the frames, cannot be kept.
+        OutputError: `strict` is set and a stream, the chapters, the timecode, or what rides in the frames,
+            cannot be kept.
     """
     for rider in info.riders:
         message = f"the {rider} within the frames of {str(info.path)!r} cannot be kept"
@@ -444,6 +454,14 @@ def kept_streams(
             _leave_out(f"{container.muxer} cannot hold {stream.name}", strict=strict, remedy=_ROOMY)
     if info.chapters and not container.chapters:
         _leave_out(f"{container.muxer} cannot hold a list of chapters", strict=strict, remedy=_ROOMY)
+    said = timecode(info)
+    rate = frame_rate or info.frame_rate
+    if said and container.timecode and moved_timecode(info, rate) is None:
+        _leave_out(
+            f"the timecode {said} of {str(info.path)!r} has no number for the output's first frame at "
+            f"{float(rate):g} frames per second",
+            strict=strict,
+        )
     for kept in streams.kept:
         if kept.stream.kind == "audio" and speed != 1:
             log.info(

@@ -6,14 +6,21 @@ streams within it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import math
 from fractions import Fraction
 
+import av
+
 from videoinr_cli.errors import OptionError
 from videoinr_cli.media.reader import read_frames
-from videoinr_cli.media.source import STANDARD_INPUT
-from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.source import STANDARD_INPUT, open_source
+from videoinr_cli.media.streams import StreamInfo, VideoInfo
+
+HEAD_PACKETS = 1000
+"""In how many packets from the start of a file the first one of each sound is looked for."""
 
 
 def cut(info: VideoInfo, start: Fraction | None, end: Fraction | None) -> VideoInfo:
@@ -50,6 +57,7 @@ def cut(info: VideoInfo, start: Fraction | None, end: Fraction | None) -> VideoI
         duration=None if info.end_pts is None else (min(ends) - first) * info.time_base,
         last_pts=info.last_pts if stop is None else None,
         frame_count=None,
+        streams=_with_padding(info),
     )
 
 
@@ -64,3 +72,27 @@ def _first(info: VideoInfo, start: Fraction) -> int:
     if frame is None:
         raise OptionError(f"{str(info.path)!r} has no frame after --start {float(start):g}")
     return frame.pts
+
+
+def _with_padding(info: VideoInfo) -> tuple[StreamInfo, ...]:
+    """Return a source's other streams, with how much of each sound comes first and is not played.
+
+    It is what encoders put in front, or what an edit list hides. Only the first packet tells it.
+    """
+    rates = {stream.index: stream.sample_rate for stream in info.streams if stream.sample_rate}
+    padding: dict[int, Fraction] = {}
+    if info.is_file and rates:
+        # Where the file is damaged, what is not found has none.
+        with open_source(info.path) as container, contextlib.suppress(av.FFmpegError):
+            for packet in itertools.islice(container.demux(), HEAD_PACKETS):
+                rate = rates.pop(packet.stream.index, None)
+                if rate and packet.has_sidedata("skip_samples"):
+                    # 32 bits of samples to leave out at the start, little-endian, then those at the end.
+                    samples = int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[:4], "little")
+                    padding[packet.stream.index] = Fraction(samples, rate)
+                if not rates:
+                    break
+    return tuple(
+        dataclasses.replace(stream, padding_seconds=padding.get(stream.index, Fraction(0)))
+        for stream in info.streams
+    )

@@ -30,6 +30,7 @@ class StreamInfo:
     disposition: tuple[str, ...] = ()  # such as "default", "forced", "attached_pic"
     detail: str = ""  # for people: "48000 Hz, stereo"
     sample_rate: int | None = None  # of sound, in samples per second; None: not known
+    padding_seconds: Fraction = Fraction(0)  # of sound that comes first and is not played; known of parts
     is_empty: bool = (
         False  # whether the file announces it, and holds nothing at its start that tells its form
     )

@@ -197,7 +197,14 @@ class VideoWriter(_Writer):
             source=source,
             kept=()
             if alone
-            else kept_streams(source, written.container, audio=audio, speed=speed, strict=strict),
+            else kept_streams(
+                source,
+                written.container,
+                audio=audio,
+                speed=speed,
+                frame_rate=frame_rate,
+                strict=strict,
+            ),
             speed=speed,
             colour=self._colour,
             clock=clock,
@@ -292,7 +299,9 @@ class PacketWriter(_Writer):
             format=written,
             encoding=encoding,
             source=source,
-            kept=kept_streams(source, written.container, audio=audio, speed=speed, strict=strict),
+            kept=kept_streams(
+                source, written.container, audio=audio, speed=speed, frame_rate=frame_rate, strict=strict
+            ),
             speed=speed,
             colour=written.colour(source, (template.width, template.height)),
             clock=clock,
