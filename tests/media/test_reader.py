@@ -110,7 +110,7 @@ def test_pictures_are_upright(
     make_clip: MakeClip, run_ffmpeg: RunFfmpeg, options: list[object], corner: tuple[int, int]
 ) -> None:
     red_corner = "format=gbrp,geq=r='255*lt(X,8)*lt(Y,8)':g=0:b=0"
-    clip = make_clip("in.mov", "-c:v", "png", "-pix_fmt", "rgb24", filters=red_corner, frames=1)
+    clip = make_clip("in.mov", "-c:v", "qtrle", "-pix_fmt", "rgb24", filters=red_corner, frames=1)
     turned = clip.with_name("turned.mov")
     run_ffmpeg(*options, "-i", clip, "-c", "copy", turned)
     (frame,) = read_frames(probe(turned))

@@ -259,7 +259,8 @@ def _carried(frame: av.VideoFrame, codec: str) -> Mapping[str, Any]:
     """Return what a frame carries beside its picture, as buffers by PyAV's names.
 
     PyAV gives none of it where there is some of a kind that it does not know, such as EXIF. Of a PNG's colour
-    profile it frees the name a second time (PyAV 18), which ends the process: such frames are not asked.
+    profile it frees the name a second time (PyAV 18), which ends the process: such frames are not asked, even
+    if their container may mirror them.
     """
     if codec in PROFILED:
         return {}
