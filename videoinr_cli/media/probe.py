@@ -158,10 +158,11 @@ def _described(
     carried = _carried(frame, stream.codec.canonical_name)
     rotation, mirrored = _exif_orientation(path) or _orientation(frame, carried)
     sideways = rotation in (90, 270)
-    crop = _crop(container, stream, frame)
+    told = _dump(container)
+    crop = _crop(told, stream, frame)
     width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    descriptions = _descriptions(container)
+    descriptions = _descriptions(told)
     others = [other for other in container.streams if other.index != stream.index]
     last: tuple[Fraction, Fraction] | None = None
     if can_seek and container.duration is not None:
@@ -269,17 +270,17 @@ def _carried(frame: av.VideoFrame, codec: str) -> Mapping[str, Any]:
     return {}
 
 
-def _descriptions(container: InputContainer) -> dict[int, str]:
-    """Return ffmpeg's own line about each stream, for what PyAV has no attribute of.
+def _descriptions(told: str) -> dict[int, str]:
+    """Return ffmpeg's own line about each stream from what `_dump` returns.
 
     Such as ``Stream #0:0[0x1](und): Video: h264 (High) yuv420p(tv, bt709, topleft), ...``,
     where the chroma's location appears only at a verbose level of ffmpeg's log.
     """
-    return {int(line[1]): line[0] for line in re.finditer(r"Stream #0:(\d+).*", _dump(container))}
+    return {int(line[1]): line[0] for line in re.finditer(r"Stream #0:(\d+).*", told)}
 
 
 def _dump(container: InputContainer) -> str:
-    """Return what ffmpeg says of a file, in many lines."""
+    """Return what ffmpeg says of a file, in many lines, for what PyAV has no attribute of."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.VERBOSE)
     av.logging.set_libav_level(av.logging.VERBOSE)
@@ -290,13 +291,13 @@ def _dump(container: InputContainer) -> str:
         av.logging.set_level(level)
 
 
-def _crop(container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Crop:
+def _crop(told: str, stream: VideoStream, frame: av.VideoFrame) -> Crop:
     """Return what Matroska's PixelCrop or mp4's clean aperture cut off, which ffmpeg's decoders leave there.
 
     One that leaves nothing of a picture smaller than the file says is none.
     """
     of_stream = rf"Stream #0:{stream.index}\b.*(?:\n(?! *Stream #).*)*"
-    lines = re.search(of_stream, _dump(container))
+    lines = re.search(of_stream, told)
     sides = re.search(r"\n +Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)", lines[0]) if lines else None
     if sides is None:
         return Crop()
