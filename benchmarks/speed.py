@@ -190,7 +190,7 @@ def measure_embedded(width: int, height: int, pairs: int) -> Cost:
     """Measure the whole pipeline with the embedded weights, twice the frame rate, file to file."""
     from videoinr_cli.media.ffmpeg import find_ffmpeg
     from videoinr_cli.options import TargetRate, UpscaleOptions
-    from videoinr_cli.pipeline import upscale_video
+    from videoinr_cli.render.pipeline import upscale_video
     from videoinr_cli.weights import load_model
 
     frames = max(96, 4 * pairs)  # enough that what an encoder still holds at the end is not most of it

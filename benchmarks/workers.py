@@ -19,7 +19,7 @@ import torch
 from videoinr_cli.jobs.run import run_job
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.options import JobOptions, TargetRate, UpscaleOptions
-from videoinr_cli.pipeline import Progress
+from videoinr_cli.render.pipeline import Progress
 
 THREADS = 2
 

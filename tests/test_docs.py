@@ -16,7 +16,7 @@ import pytest
 
 from tests.test_manual import load_manual
 from videoinr_cli.cli import cli
-from videoinr_cli.media.encoders import find_encoder
+from videoinr_cli.media.write.encoders import find_encoder
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("weights/*.md")])

@@ -21,7 +21,7 @@ from videoinr_cli import doctor
 from videoinr_cli.doctor import Job, measure
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.model import build
-from videoinr_cli.renderer import GivenFrame, Renderer
+from videoinr_cli.render.renderer import GivenFrame, Renderer
 
 SMALL = Job("small", (32, 24), (64, 48), 2)
 
@@ -200,7 +200,7 @@ def test_estimates_from_smaller_frames_where_whole_ones_take_too_long(
         def render(self, tau: Fraction) -> None:
             now[0] += self._size[0] * self._size[1] * 2e-3
 
-    monkeypatch.setattr("videoinr_cli.renderer.Renderer", Drawing)
+    monkeypatch.setattr("videoinr_cli.render.renderer.Renderer", Drawing)
     monkeypatch.setattr(doctor, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     job = Job("large", (160, 120), (320, 240), 2)
     whole_seconds = 160 * 120 * 3 * 1e-3 + 2 * 320 * 240 * 2e-3

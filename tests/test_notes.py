@@ -13,7 +13,7 @@ from tests.tiny import TINY
 from videoinr_cli.model import build
 from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
-from videoinr_cli.pipeline import upscale_video
+from videoinr_cli.render.pipeline import upscale_video
 
 MULTIPLES = "yuv420p takes widths that are multiples of 2 and heights that are multiples of 2"
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
 
     from videoinr_cli.model import AnyVideoInr
-    from videoinr_cli.renderer import GivenFrame
+    from videoinr_cli.render.renderer import GivenFrame
 
 LIBRARIES = ("torch", "av", "numpy", "PIL", "safetensors", "huggingface_hub")
 """Modules without which some command does not work."""
@@ -358,7 +358,7 @@ def _weights(problems: list[Problem]) -> Iterator[Weights]:
 
 def _memory() -> tuple[int | None, int | None]:
     """Return the bytes of memory that are free and in all, as far as the system tells."""
-    from videoinr_cli.memory import free_ram_bytes, total_ram_bytes
+    from videoinr_cli.render.memory import free_ram_bytes, total_ram_bytes
 
     return free_ram_bytes(), total_ram_bytes()
 
@@ -396,7 +396,7 @@ def _timed(model: AnyVideoInr, job: Job, share: float, seconds: float) -> tuple[
     """
     from fractions import Fraction
 
-    from videoinr_cli.renderer import Renderer
+    from videoinr_cli.render.renderer import Renderer
 
     def shrunk(size: Size) -> Size:
         return max(1, round(size[0] * share**0.5)), max(1, round(size[1] * share**0.5))
@@ -422,7 +422,7 @@ def _made_up(size: Size) -> list[GivenFrame]:
     """Return a few frames of coarse noise, none like the one before."""
     import numpy as np
 
-    from videoinr_cli.renderer import GivenFrame
+    from videoinr_cli.render.renderer import GivenFrame
 
     width, height = size
     cells = np.random.default_rng(0).integers(0, 256, (4, -(-height // 8), -(-width // 8), 3), np.uint8)

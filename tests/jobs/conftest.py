@@ -16,7 +16,7 @@ from tests.conftest import RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.jobs.run import run_job
 from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
-from videoinr_cli.pipeline import Summary
+from videoinr_cli.render.pipeline import Summary
 
 GRAIN = "noise=alls=12:allf=t"  # no two frames alike
 

@@ -22,8 +22,8 @@ from videoinr_cli.errors import VideoInrError
 from videoinr_cli.jobs import run as jobs_run
 from videoinr_cli.jobs.fingerprint import _ffmpeg_version
 from videoinr_cli.jobs.manifest import job_folder, remove_job
-from videoinr_cli.media.encoders import find_encoder
 from videoinr_cli.media.ffmpeg import takes_option
+from videoinr_cli.media.write.encoders import find_encoder
 from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
 
 HANG_SECONDS = 300.0

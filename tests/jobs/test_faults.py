@@ -26,7 +26,7 @@ from tests.oracle.blend import BlendFrame, BlendVideoInr
 from videoinr_cli.jobs import run as jobs_run
 from videoinr_cli.jobs.manifest import Manifest, job_folder
 from videoinr_cli.media import destination as destinations
-from videoinr_cli.pipeline import Progress
+from videoinr_cli.render.pipeline import Progress
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 

@@ -21,11 +21,11 @@ from videoinr_cli.jobs.plan import plan_parts, segment_seconds
 from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.run import SegmentDone, run_job
 from videoinr_cli.jobs.segment import SegmentRequest
-from videoinr_cli.media.probe import probe
+from videoinr_cli.media.read.probe import probe
 from videoinr_cli.model import build
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.parts import Part
-from videoinr_cli.pipeline import Plan, Progress
+from videoinr_cli.render.parts import Part
+from videoinr_cli.render.pipeline import Plan, Progress
 from videoinr_cli.weights import save_model
 
 

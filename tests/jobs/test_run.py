@@ -18,13 +18,13 @@ from videoinr_cli import pipeline
 from videoinr_cli.errors import FfmpegError, OutputError, VideoInrError
 from videoinr_cli.jobs.manifest import open_manifest
 from videoinr_cli.jobs.run import SegmentDone
-from videoinr_cli.media.containers import BY_SUFFIX, MP4
-from videoinr_cli.media.reader import SourceFrame, read_frames
+from videoinr_cli.media.read.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.writer import PacketWriter
+from videoinr_cli.media.write.containers import BY_SUFFIX, MP4
+from videoinr_cli.media.write.writer import PacketWriter
 from videoinr_cli.options import EncodeOptions, ReadOptions
-from videoinr_cli.parts import Part
-from videoinr_cli.pipeline import Progress
+from videoinr_cli.render.parts import Part
+from videoinr_cli.render.pipeline import Progress
 
 LOSSLESS = EncodeOptions(preset="ultrafast", crf=None, extra=(("qp", "0"),))
 WHOLE: dict[str, Any] = {"segment_seconds": 0}

@@ -14,8 +14,8 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.images import find_images
-from videoinr_cli.media.probe import probe
-from videoinr_cli.media.reader import read_frames
+from videoinr_cli.media.read.probe import probe
+from videoinr_cli.media.read.reader import read_frames
 
 MakeClip = Callable[..., Path]
 RunFfmpeg = Callable[..., None]
@@ -111,8 +111,8 @@ def test_a_missing_image_leaves_a_gap_and_a_damaged_one_is_said(
 
 
 READ_STANDARD_INPUT = """
-from videoinr_cli.media.probe import probe
-from videoinr_cli.media.reader import read_frames
+from videoinr_cli.media.read.probe import probe
+from videoinr_cli.media.read.reader import read_frames
 info = probe("-")
 frames = list(read_frames(info))
 print(info.container, info.width, info.height, info.frame_rate, len(frames), frames[0].rgb.mean().round(2))
@@ -176,6 +176,8 @@ def test_a_colour_profile_does_no_harm(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for number in range(2):
         Image.new("RGB", (64, 48), (200, 100, 50)).save(tmp_path / f"{number}.png", icc_profile=profile)
-    program = "import sys; from videoinr_cli.media.probe import probe; print(probe(sys.argv[1]).frame_count)"
+    program = (
+        "import sys; from videoinr_cli.media.read.probe import probe; print(probe(sys.argv[1]).frame_count)"
+    )
     told = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
     assert (told.returncode, told.stdout.strip()) == (0, "2"), told.stderr

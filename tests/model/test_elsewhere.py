@@ -16,10 +16,10 @@ from torch.utils._pytree import tree_leaves
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
 from tests.tiny import TINY
-from videoinr_cli.memory import is_out_of_memory, release_memory
 from videoinr_cli.model import AnyVideoInr, FastConfig, ModelConfig, PublishedConfig, Window, build
 from videoinr_cli.model.network import VideoInr
 from videoinr_cli.model.published import from_published_names, network
+from videoinr_cli.render.memory import is_out_of_memory, release_memory
 from videoinr_cli.training.loop import Schedule, Trainer, batch_loss
 from videoinr_cli.training.samples import Batch
 

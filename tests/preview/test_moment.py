@@ -19,7 +19,7 @@ from videoinr_cli.preview.moment import (
     play,
     render_moment,
 )
-from videoinr_cli.renderer import GivenFrame, Renderer
+from videoinr_cli.render.renderer import GivenFrame, Renderer
 
 SIZE = (320, 96)  # (width, height): wider than a region with its halo
 

@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from videoinr_cli.batch.events import Error, Plan, Skipped
+from videoinr_cli.batch.make_events import error_of, plan_of, skipped_of
 from videoinr_cli.batch.plan import Existing, Item, Refused
-from videoinr_cli.batch.telling import error_of, plan_of, skipped_of
 from videoinr_cli.evaluation.cost import PeakMemory
 from videoinr_cli.jobs.plan import devices_of, plan_parts, sharing
-from videoinr_cli.media.destination import is_image_pattern, is_standard_output
-from videoinr_cli.memory import Sizes
+from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.pipeline import Plan as VideoPlan
-from videoinr_cli.pipeline import Progress, render_whole
+from videoinr_cli.render.memory import Sizes
+from videoinr_cli.render.pipeline import Plan as VideoPlan
+from videoinr_cli.render.pipeline import Progress, render_whole
 from videoinr_cli.weights import load_model
 
 MEASURED_SECONDS = 4.0
@@ -107,7 +107,7 @@ def measure(plan: VideoPlan, model: AnyVideoInr) -> Cost:
     """Render a video for a few seconds, with all that belongs to it, and throw the result away.
 
     Raises:
-        VideoInrError: it cannot be rendered; see `pipeline.upscale_video`.
+        VideoInrError: it cannot be rendered; see `render.pipeline.upscale_video`.
     """
     sizes = plan.choose_sizes(model)
     started = time.monotonic()

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from videoinr_cli.batch.sources import Source
 from videoinr_cli.errors import OptionError, OutputError
-from videoinr_cli.media.containers import container_for
+from videoinr_cli.media.write.containers import container_for
 
 DEFAULT_NAME = "{stem}{ext}"
 

@@ -13,16 +13,16 @@ from pathlib import Path
 from videoinr_cli.batch.names import NamePattern
 from videoinr_cli.batch.sources import Source
 from videoinr_cli.errors import OptionError, OutputError
-from videoinr_cli.media.containers import kept_streams
-from videoinr_cli.media.destination import check_destination, is_image_pattern
-from videoinr_cli.media.formats import output_format
 from videoinr_cli.media.images import find_numbered
-from videoinr_cli.media.prepare import prepare
-from videoinr_cli.media.source import STANDARD_INPUT
+from videoinr_cli.media.read.prepare import prepare
+from videoinr_cli.media.read.source import STANDARD_INPUT
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.write.containers import kept_streams
+from videoinr_cli.media.write.destination import check_destination, is_image_pattern
+from videoinr_cli.media.write.formats import output_format
 from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import UpscaleOptions
-from videoinr_cli.pipeline import Plan
+from videoinr_cli.render.pipeline import Plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def plan_one(
     """Check one source and its output.
 
     Raises:
-        VideoInrError: it cannot be rendered; see `pipeline.upscale_video`.
+        VideoInrError: it cannot be rendered; see `render.pipeline.upscale_video`.
     """
     if skip_existing and _exists(destination):
         return Existing(source, destination)

@@ -15,7 +15,7 @@ from videoinr_cli.batch.names import DEFAULT_NAME, NamePattern
 from videoinr_cli.batch.plan import Folder, Item, Refused, plan_batch, plan_one
 from videoinr_cli.batch.sources import find_sources, is_folder
 from videoinr_cli.errors import OptionError, OutputError, VideoInrError
-from videoinr_cli.media.containers import container_for
+from videoinr_cli.media.write.containers import container_for
 from videoinr_cli.options import UpscaleOptions
 
 

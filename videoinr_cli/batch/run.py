@@ -11,8 +11,8 @@ from pathlib import Path
 
 from videoinr_cli import __version__
 from videoinr_cli.batch.events import SCHEMA_VERSION, Begin, End, Event
+from videoinr_cli.batch.make_events import done_of, error_of, progress_of, segment_of, skipped_of, start_of
 from videoinr_cli.batch.plan import Existing, Item, Refused, Task
-from videoinr_cli.batch.telling import done_of, error_of, progress_of, segment_of, skipped_of, start_of
 from videoinr_cli.batch.work import Work, total_of
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.plan import devices_of
@@ -20,8 +20,8 @@ from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.run import SegmentDone, run_job
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.pipeline import Progress as VideoProgress
-from videoinr_cli.pipeline import Summary
+from videoinr_cli.render.pipeline import Progress as VideoProgress
+from videoinr_cli.render.pipeline import Summary
 from videoinr_cli.weights import load_model
 
 Listener = Callable[[Event], None]

@@ -18,9 +18,9 @@ from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import UpscaleOptions, parse_size
 
 if TYPE_CHECKING:
-    from videoinr_cli.media.forecast import Forecast
+    from videoinr_cli.media.read.timing import Timing
     from videoinr_cli.media.streams import StreamInfo, VideoInfo
-    from videoinr_cli.media.timing import Timing
+    from videoinr_cli.media.write.forecast import Forecast
 
 SHOWN_OUTPUTS = ("out.mp4", "out.mkv", "out.mov", "out.webm")
 """Outputs whose formats are shown when the user names none."""
@@ -59,9 +59,9 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
         height=given["height"],
         read=as_read_options(given),
     )
-    from videoinr_cli.media.prepare import as_read
-    from videoinr_cli.media.probe import probe
-    from videoinr_cli.media.timing import measure_timing
+    from videoinr_cli.media.read.prepare import as_read
+    from videoinr_cli.media.read.probe import probe
+    from videoinr_cli.media.read.timing import measure_timing
 
     found = probe(source, rate=options.read.rate)
     timing = measure_timing(found)
@@ -79,7 +79,7 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
 
 
 def _forecast(name: str, taken: VideoInfo, options: UpscaleOptions) -> Forecast | VideoInrError:
-    from videoinr_cli.media.forecast import forecast
+    from videoinr_cli.media.write.forecast import forecast
 
     try:
         return forecast(name, taken, options)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from videoinr_cli.renderer import Picture
+from videoinr_cli.render.renderer import Picture
 
 QUALITIES = (95, 88, 80, 65, 50)
 """Of JPEG without chroma subsampling, tried in this order where lossless pictures take too much."""

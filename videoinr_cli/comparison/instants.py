@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from videoinr_cli.errors import OptionError
-from videoinr_cli.timeline import Timed
+from videoinr_cli.render.timeline import Timed
 
 TimedT = TypeVar("TimedT", bound=Timed)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
 from videoinr_cli.evaluation.resample import enlarge, reduce
-from videoinr_cli.renderer import Picture
+from videoinr_cli.render.renderer import Picture
 
 
 @dataclasses.dataclass(frozen=True)

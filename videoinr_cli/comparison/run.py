@@ -16,12 +16,12 @@ from videoinr_cli.comparison.instants import Instants, choose_instants, on_show
 from videoinr_cli.comparison.page import Comparison, Curve, ShownFrame, ShownVideo, render_page
 from videoinr_cli.comparison.quality import Likeness, likeness
 from videoinr_cli.errors import InputError, OptionError, OutputError
-from videoinr_cli.media.destination import check_destination
-from videoinr_cli.media.prepare import prepare
-from videoinr_cli.media.reader import SourceFrame, read_frames
+from videoinr_cli.media.read.prepare import prepare
+from videoinr_cli.media.read.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.options import CompareOptions, ReadOptions
-from videoinr_cli.renderer import Picture
+from videoinr_cli.render.renderer import Picture
 
 SEEK_SECONDS = 2
 """Distance of two instants from which on a file is entered anew instead of read on."""

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from videoinr_cli.errors import InputError, OutputError
-from videoinr_cli.media.probe import probe
-from videoinr_cli.media.reader import read_frames
+from videoinr_cli.media.read.probe import probe
+from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among, natural_key
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.jobs.manifest import Rendered
-from videoinr_cli.media.source import open_source
-from videoinr_cli.pipeline import Plan
+from videoinr_cli.media.read.source import open_source
+from videoinr_cli.render.pipeline import Plan
 
 
 def damaged(files: Sequence[tuple[Path, Rendered]]) -> list[int]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.fingerprint import Fingerprint, difference
 from videoinr_cli.locks import lock
-from videoinr_cli.parts import Part
+from videoinr_cli.render.parts import Part
 
 FOLDER_SUFFIX = ".videoinr"
 VERSION = 1

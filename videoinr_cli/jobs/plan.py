@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from videoinr_cli.media.containers import carrier_for
-from videoinr_cli.media.destination import is_image_pattern, is_standard_output
-from videoinr_cli.media.entry import entries_before
+from videoinr_cli.media.read.seeking import entries_before
+from videoinr_cli.media.write.containers import carrier_for
+from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.parts import LEAD_FRAMES, Part
-from videoinr_cli.pipeline import Plan
+from videoinr_cli.render.parts import LEAD_FRAMES, Part
+from videoinr_cli.render.pipeline import Plan
 
 SEGMENT_PIXELS = 500_000_000
 """Output pixels of a segment: at 1280x720 some 500 pictures, minutes of a small CPU's work and seconds of a

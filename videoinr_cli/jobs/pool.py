@@ -18,10 +18,10 @@ from typing import TypeAlias
 
 import torch
 
-from videoinr_cli.channel import WAKE_SECONDS
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.jobs.manifest import Rendered
 from videoinr_cli.jobs.segment import SegmentRequest, render_segment
+from videoinr_cli.render.channel import WAKE_SECONDS
 
 FramesCallback = Callable[[int, int], None]
 """Called with a segment's number and how many of its pictures are rendered."""

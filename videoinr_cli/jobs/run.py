@@ -21,14 +21,21 @@ from videoinr_cli.jobs.manifest import Manifest, Rendered, job_folder, open_mani
 from videoinr_cli.jobs.plan import can_be_cut, devices_of, plan_parts, sharing
 from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.segment import SegmentRequest, render_segment
-from videoinr_cli.media.containers import carrier_for
-from videoinr_cli.media.destination import check_destination, written_bytes
-from videoinr_cli.media.prepare import prepare
+from videoinr_cli.media.read.prepare import prepare
+from videoinr_cli.media.write.containers import carrier_for
+from videoinr_cli.media.write.destination import check_destination, written_bytes
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.devices import choose_device
 from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.pipeline import Plan, Progress, ProgressCallback, Summary, memory_errors, render_whole
+from videoinr_cli.render.pipeline import (
+    Plan,
+    Progress,
+    ProgressCallback,
+    Summary,
+    memory_errors,
+    render_whole,
+)
 from videoinr_cli.weights import load_model
 
 log = logging.getLogger(__name__)

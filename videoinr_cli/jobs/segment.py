@@ -11,8 +11,8 @@ from pathlib import Path
 
 from videoinr_cli.jobs.manifest import Rendered
 from videoinr_cli.model import AnyVideoInr
-from videoinr_cli.parts import Part
-from videoinr_cli.pipeline import Plan, ProgressCallback, run
+from videoinr_cli.render.parts import Part
+from videoinr_cli.render.pipeline import Plan, ProgressCallback, run
 from videoinr_cli.weights import load_model
 
 
@@ -46,7 +46,7 @@ def render_segment(
         progress: called after each picture, with the segment's own figures.
 
     Raises:
-        VideoInrError: see `pipeline.upscale_video`.
+        VideoInrError: see `render.pipeline.upscale_video`.
     """
     options = request.plan.options
     if model is None:

@@ -21,9 +21,9 @@ from torch import Tensor
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import Window
 from videoinr_cli.options import Region
-from videoinr_cli.parts import with_following
-from videoinr_cli.renderer import GivenFrame, Picture, Renderer
-from videoinr_cli.timeline import Timeline
+from videoinr_cli.render.parts import with_following
+from videoinr_cli.render.renderer import GivenFrame, Picture, Renderer
+from videoinr_cli.render.timeline import Timeline
 
 HALO_PX = 64
 """Pixels of the source around a region that the network sees as well; motion reaches about 40."""

@@ -14,15 +14,14 @@ from pathlib import Path
 import ffmpeg
 
 from videoinr_cli.errors import InputError, OptionError
-from videoinr_cli.media.arguments import arguments_of, utf8
-from videoinr_cli.media.destination import check_destination, destination_of
 from videoinr_cli.media.ffmpeg import LOG_LEVEL, FfmpegProcess
-from videoinr_cli.media.prepare import prepare
-from videoinr_cli.media.reader import read_frames
+from videoinr_cli.media.read.prepare import prepare
+from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.write.arguments import arguments_of, utf8
+from videoinr_cli.media.write.destination import check_destination, destination_of
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import PreviewOptions, Region
-from videoinr_cli.pipeline import compared
 from videoinr_cli.preview.interest import busiest_region
 from videoinr_cli.preview.moment import (
     CONTEXT_FRAMES,
@@ -34,7 +33,8 @@ from videoinr_cli.preview.moment import (
 )
 from videoinr_cli.preview.sheet import Caption, SideBySide, draw_sheet, save_png
 from videoinr_cli.quantities import roughly
-from videoinr_cli.renderer import GivenFrame, Picture
+from videoinr_cli.render.pipeline import compared
+from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.weights import load_model
 
 PANEL_PX = (640, 360)

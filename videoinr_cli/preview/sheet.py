@@ -16,7 +16,7 @@ from videoinr_cli.errors import OutputError
 from videoinr_cli.options import Region
 from videoinr_cli.preview.interest import busiest_region
 from videoinr_cli.preview.moment import STRIP_TAUS, Moment, Panels
-from videoinr_cli.renderer import Picture
+from videoinr_cli.render.renderer import Picture
 
 GAP_PX = 12
 LABEL_PX = 24

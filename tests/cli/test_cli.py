@@ -1,0 +1,362 @@
+"""The command line: what a person types, what they get, and the exit code a script sees."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+import av
+import pytest
+import torch
+
+from tests.command import check_one_line, run
+from tests.conftest import MakeClip, RunFfmpeg
+
+TIMEOUT_SECONDS = 120
+
+
+def start(*arguments: object, stdin: IO[bytes] | None = None) -> subprocess.Popen[str]:
+    """Start the command in a process of its own, as a shell does."""
+    command = [sys.executable, "-m", "videoinr_cli", *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdin=stdin, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if "out" in path.name)
+
+
+def test_upscales_a_video_with_its_sound(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mp4", size=(64, 48), frames=12, rate="24000/1001", audio=True)
+    output = tmp_path / "out.mp4"
+    process = start("upscale", source, "--scale", "2.5", "--fps", "2x", "-o", output)
+    _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, said
+    assert "160x120, 12 frames in, 24 out" in said
+    with av.open(str(output)) as container:
+        video = container.streams.video[0]
+        assert (video.width, video.height) == (160, 120)
+        assert video.average_rate == Fraction(48000, 1001)
+        seconds = [frame.time for frame in container.decode(video)]
+        assert len(seconds) == 24
+        assert seconds == pytest.approx([i * 1001 / 48000 for i in range(24)], abs=1e-4)
+    with av.open(str(source)) as before, av.open(str(output)) as after:
+        packets = [[bytes(packet) for packet in c.demux(audio=0) if packet.size] for c in (before, after)]
+        assert packets[0] == packets[1]
+    assert leftovers(tmp_path) == ["out.mp4"]
+
+
+def test_quiet_says_nothing(make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    source = make_clip("in.mp4", frames=3)
+    assert run("upscale", source, "--scale", 1.5, "-q", "-o", tmp_path / "out.mkv") == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_source_is_read_as_asked(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Images at the rate given; every field a picture, or not; the rate of a file is its own."""
+    make_clip("%02d.png", frames=3, size=(32, 24))
+    output = tmp_path / "out.mkv"
+    assert run("upscale", tmp_path / "%02d.png", "--scale", 1, "--input-fps", "29.97", "-o", output) == 0
+    with av.open(str(output)) as container:
+        assert container.streams.video[0].average_rate == Fraction(30000, 1001)
+    clip = make_clip("in.mkv", "-c:v", "ffv1", frames=3, size=(32, 24))
+    for mode, frames in {"on": 6, "auto": 3, "off": 3}.items():
+        assert run("upscale", clip, "--scale", 1, "--deinterlace", mode, "-y", "-o", output) == 0
+        with av.open(str(output)) as container:
+            assert len(list(container.decode(video=0))) == frames
+    capfd.readouterr()
+    assert run("upscale", clip, "--input-fps", "25", "-y", "-o", output) == 2
+    assert "in.mkv' has its own times" in capfd.readouterr().err
+
+
+def test_strict_ends_at_damage_and_at_what_is_left_out(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_clip("in.mkv", "-c:v", "png", frames=6, size=(32, 24))
+    content = bytearray(clip.read_bytes())
+    last = content.rindex(b"IDAT")
+    content[last : last + 100] = bytes(100)
+    clip.write_bytes(content)
+    assert run("upscale", clip, "--scale", 1, "-o", tmp_path / "out.mkv") == 0
+    assert "near 0.160 s: a packet is lost" in capfd.readouterr().err
+    assert run("upscale", clip, "--scale", 1, "--strict", "-y", "-o", tmp_path / "out2.mkv") == 1
+    assert "leave out --strict" in capfd.readouterr().err
+    sound = make_clip("sound.mkv", "-c:a", "flac", frames=3, size=(32, 24), audio=True)
+    assert run("upscale", sound, "--scale", 1, "--strict", "-o", tmp_path / "out3.gif") == 1
+    assert "gif cannot hold audio stream 1 (flac)" in capfd.readouterr().err
+    assert leftovers(tmp_path) == ["out.mkv"]
+
+
+def test_of_standard_input_only_the_pictures_are_kept(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path
+) -> None:
+    """Which is said of all else that was wanted, and an error if nothing may be left out."""
+    chapters = tmp_path / "chapters.txt"
+    chapters.write_text(";FFMETADATA1\ntitle=T\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=90\ntitle=One\n")
+    sound, clip = make_clip("sound.mkv", frames=3, size=(32, 24), audio=True), tmp_path / "in.mkv"
+    run_ffmpeg("-i", sound, "-i", chapters, "-c", "copy", "-map_metadata", 1, clip)
+
+    def piped(source: Path, *options: str) -> tuple[int, str]:
+        command = ["upscale", "-", "--scale", "1", "-y", "-o", tmp_path / "out.mkv", *options]
+        with source.open("rb") as file:
+            process = start(*command, stdin=file)
+            _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+        return process.returncode, said
+
+    code, said = piped(clip, "--strict")
+    assert code == 1
+    check_one_line(said, "only the pictures are read, not audio stream 1 (vorbis), chapters; name a file")
+    assert leftovers(tmp_path) == []
+    code, said = piped(clip)
+    assert code == 0
+    assert "not audio stream 1 (vorbis), chapters" in said
+    assert "not its tags title" in said
+    code, said = piped(clip, "--audio", "drop")
+    assert "not chapters" in said
+    code, said = piped(sound, "--audio", "drop", "--strict")
+    assert code == 0
+    assert "only the pictures" not in said
+
+
+def test_existing_output_needs_permission(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, output = make_clip("in.mp4", frames=3), tmp_path / "out.mp4"
+    output.write_text("precious")
+    assert run("upscale", source, "-o", output) == 1
+    assert "replace it with -y" in capfd.readouterr().err
+    assert output.read_text() == "precious"
+    assert run("upscale", source, "--scale", 1, "-y", "-o", output) == 0
+    assert output.stat().st_size > 100
+
+
+def make_bad_input(kind: str, make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path) -> Path:
+    path = tmp_path / "in.mp4"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("not a video\n" * 100)
+    elif kind == "audio":
+        run_ffmpeg("-f", "lavfi", "-i", "sine=duration=0.2", path)
+    elif kind == "truncated":
+        whole = make_clip("whole.mp4", frames=10).read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])  # mp4's index is at its end
+    elif kind == "empty":
+        path.touch()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "audio", "truncated", "empty"])
+def test_bad_input_gets_one_line(
+    kind: str,
+    make_clip: MakeClip,
+    run_ffmpeg: RunFfmpeg,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    path = make_bad_input(kind, make_clip, run_ffmpeg, tmp_path)
+    assert run("upscale", path, "-o", tmp_path / "out.mp4") == 1
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+    assert "in.mp4" in said.err
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("upscale", "{}", "-o", "out.mkv"),
+        ("upscale", "{}", "in.mkv", "-o", "out"),
+        ("info", "{}"),
+        ("preview", "{}", "-o", "out.png"),
+        ("compare", "in.mkv", "{}", "-o", "out.html"),
+    ],
+)
+def test_what_can_be_read_only_once_is_said_at_once(
+    command: tuple[str, ...],
+    make_clip: MakeClip,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody writes into either pipe: whoever opens it waits for ever."""
+    make_clip("in.mkv", frames=3)
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("fifo.mkv")
+    reading, writing = os.pipe()
+    for name in ("fifo.mkv", f"/dev/fd/{reading}"):  # the latter as a shell's <(...) has it
+        run(*(word.format(name) for word in command))
+        words = f"can be read only once; give it as standard input, by - < '{name}'"
+        assert words in capfd.readouterr().err
+    os.close(reading)
+    os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scale", "0.5"], "scale 0.5"),
+        (["--scale", "nan"], "scale nan"),
+        (["--scale", "three"], "'three'"),
+        (["--fps", "0"], "frame rate 0"),
+        (["--fps", "-5"], "-5"),
+        (["--fps", "fast"], "'fast'"),
+        (["--size", "12"], "'12'"),
+        (["--size", "32x24"], "32x24"),
+        (["--scale", "2", "--height", "96"], "--scale and --height"),
+        (["-e", "tune"], "'tune'"),
+        (["--precision", "int3"], "'int3'"),
+        (["--input-fps", "2x"], "'2x'"),
+        (["--input-fps", "2000"], "2000"),
+        (["--deinterlace", "maybe"], "'maybe'"),
+        (["--device", "abacus"], "'abacus'"),
+        (["--device", "cuda:99"], "'cuda:99'"),
+        (["--bogus"], "--bogus"),
+    ],
+)
+def test_wrong_usage_exits_2(
+    arguments: list[str],
+    words: str,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source = make_clip("in.mp4", frames=3)
+    assert run("upscale", source, "-o", tmp_path / "out.mp4", *arguments) == 2
+    check_one_line(capfd.readouterr().err, words)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["text", "pickle", "truncated", "missing"])
+def test_bad_weights_get_one_line(
+    kind: str, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source, weights = make_clip("in.mp4", frames=3), tmp_path / "bad.safetensors"
+    if kind == "text":
+        weights.write_text("weights")
+    elif kind == "pickle":
+        torch.save({"weight": torch.ones(3)}, weights)
+    elif kind == "truncated":
+        embedded = Path(__file__).parents[2] / "weights" / "videoinr-fast.safetensors"
+        weights.write_bytes(embedded.read_bytes()[:100_000])
+    assert run("upscale", source, "-o", tmp_path / "out.mp4", "--weights", weights) == 1
+    check_one_line(capfd.readouterr().err, "bad.safetensors")
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("nowhere/out.mp4", "there is no folder"),
+        ("out.xyz", "no video format"),
+        (".", "folder"),
+        (f"{'long' * 70}.mp4", "cannot be used: File name too long"),
+    ],
+)
+def test_unwritable_output_is_found_early(
+    output: str, words: str, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("upscale", make_clip("in.mp4", frames=3), "-o", tmp_path / output) == 1
+    assert words in capfd.readouterr().err
+    assert leftovers(tmp_path) == []
+
+
+def test_failed_encoder_leaves_nothing(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = make_clip("in.mp4", frames=3)
+    options = ["--codec", "libx264", "-e", "x264-params=qp=nonsense", "-e", "preset=warp"]
+    assert run("upscale", source, "-q", "-o", tmp_path / "out.mp4", *options) == 1
+    assert "error: " in capfd.readouterr().err
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for other processes")
+@pytest.mark.parametrize(
+    ("sent", "code", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
+)
+def test_signals_end_it_cleanly(
+    sent: signal.Signals, code: int, words: str, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    source = make_clip("in.mp4", size=(160, 120), frames=400)
+    process = start("upscale", source, "--fps", "4x", "-o", tmp_path / "out.mp4")
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while "out.mp4.part" not in leftovers(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert leftovers(tmp_path) == ["out.mp4.part", "out.mp4.part.lock"]
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == code, said
+    assert words in said
+    assert "Traceback" not in said
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", [["--help"], ["upscale", "--help"], ["weights", "list"]])
+def test_what_only_tells_imports_nothing_heavy(command: list[str]) -> None:
+    code = (
+        "import sys\nfrom videoinr_cli.cli import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit as left: assert left.code == 0\n"
+        "assert not {'torch', 'av', 'numpy', 'rich', 'huggingface_hub'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "videoinr" in done.stdout
+
+
+@pytest.mark.parametrize("group", [(), ("weights",)])
+def test_each_command_is_said_in_a_line(group: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(*group, "--help") == 0
+    listed = capfd.readouterr().out.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed
+
+
+@pytest.mark.parametrize("command", ["upscale", "evaluate", "train", "convert-weights"])
+def test_every_command_explains_itself(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(command, "--help") == 0
+    assert f"videoinr {command}" in capfd.readouterr().out
+
+
+def test_several_devices_are_offered_where_they_are_taken(capfd: pytest.CaptureFixture[str]) -> None:
+    for command in ("upscale", "preview", "doctor", "evaluate", "train"):
+        assert run(command, "--help") == 0
+        said = " ".join(capfd.readouterr().out.split())
+        assert "auto, cpu, cuda, cuda:1, mps" in said
+        assert ("several: cuda:0,cuda:1" in said) == (command == "upscale")
+
+
+def test_options_can_come_from_the_environment(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDEOINR_UPSCALE_HEIGHT", "96")
+    output = tmp_path / "out.mkv"
+    assert run("upscale", make_clip("in.mp4", size=(64, 48), frames=3), "-o", output) == 0
+    with av.open(str(output)) as container:
+        assert container.streams.video[0].height == 96
+
+
+def test_trains_and_uses_the_result(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    footage = tmp_path / "footage"
+    make_clip("footage/clip.mp4", size=(320, 240), frames=8)
+    weights = tmp_path / "mine.safetensors"
+    short = ["--batch-size", 1, "--patch", 16, "--steps", 2, "-q"]
+    assert run("train", "--data", footage, "-o", weights, *short) == 0
+    assert capfd.readouterr().err == ""
+    assert run("train", "--data", footage, "-o", weights, *short) == 1  # exists
+    assert run("train", "--data", footage, "-o", weights, *short, "--resume", "--steps", 3) == 0
+    source = make_clip("in.mp4", frames=3)
+    assert run("upscale", source, "--weights", weights, "--scale", 2, "-o", tmp_path / "out.mp4") == 0

@@ -1,0 +1,86 @@
+"""What encoders say of themselves, and which pixel format follows the source's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from videoinr_cli.errors import OutputError
+from videoinr_cli.media.planes import layout_of
+from videoinr_cli.media.write.encoders import find_encoder
+from videoinr_cli.options import EncodeOptions
+
+
+@pytest.mark.parametrize(
+    ("encoder", "source", "expected"),
+    [
+        ("libx264", "yuv420p", "yuv420p"),
+        ("libx264", "yuvj420p", "yuv420p"),
+        ("libx264", "nv12", "yuv420p"),
+        ("libx264", "yuv422p10le", "yuv422p10le"),
+        ("libx264", "yuv444p12le", "yuv444p10le"),  # as deep as it goes
+        ("libx264", "gray", "gray"),
+        ("libx264", "bgra", "yuv420p"),
+        ("libx264", "yuv411p", "yuv422p"),
+        ("libx265", "yuv420p12le", "yuv420p12le"),
+        ("libx265", "rgb24", "yuv420p"),
+        ("libvpx-vp9", "yuva420p", "yuva420p"),
+        ("libvpx-vp9", "yuva444p12le", "yuva420p"),  # all that is shown of transparency
+        ("libvpx-vp9", "gray", "yuv420p"),
+        ("ffv1", "rgb24", "bgr0"),
+        ("ffv1", "yuv422p9le", "yuv422p9le"),
+        ("ffv1", "gray12le", "gray12le"),
+        ("prores_ks", "yuv420p", "yuv422p10le"),
+        ("prores_ks", "yuva444p10le", "yuva444p10le"),
+        ("png", "yuv420p", "rgb24"),
+        ("png", "yuv420p10le", "rgb48be"),
+        ("png", "gray", "gray"),
+        ("mpeg4", "yuv444p", "yuv420p"),
+    ],
+)
+def test_the_format_follows_the_source_as_far_as_the_encoder_can(
+    encoder: str, source: str, expected: str
+) -> None:
+    assert find_encoder(encoder).closest_format(layout_of(source)) == expected
+
+
+def test_settings_are_those_that_an_encoder_knows() -> None:
+    options = EncodeOptions(crf=20, preset="medium", extra=(("tune", "film"),))
+    assert find_encoder("libx264").settings(options) == {"crf": "20", "preset": "medium", "tune": "film"}
+    vp9 = find_encoder("libvpx-vp9").settings(options)
+    assert vp9["crf"] == "20"
+    assert vp9["b:v"] == "0"
+    assert "preset" not in vp9
+    assert find_encoder("ffv1").settings(EncodeOptions()) == {}
+    assert find_encoder("mpeg4").settings(EncodeOptions()) == {"q:v": "2"}
+
+
+@pytest.mark.parametrize(
+    ("crf", "extra", "expected"),
+    [
+        ("auto", ("tune", "film"), {"crf": "18"}),
+        ("auto", ("b:a", "96k"), {"crf": "18"}),
+        ("auto", ("b:v", "20k"), {}),
+        ("auto", ("b", "20k"), {}),
+        ("auto", ("qp", "0"), {}),
+        ("auto", ("q:v", "3"), {}),
+        (20, ("b:v", "20k"), {"crf": "20"}),
+        (None, ("tune", "film"), {}),
+    ],
+)
+def test_a_rate_of_the_users_takes_the_place_of_the_default_quality(
+    crf: float | Literal["auto"] | None, extra: tuple[str, str], expected: dict[str, str]
+) -> None:
+    options = EncodeOptions(crf=crf, preset=None, extra=(extra,))
+    assert find_encoder("libx264").settings(options) == expected | dict([extra])
+
+
+def test_extra_options_win() -> None:
+    options = EncodeOptions(crf=18, extra=(("crf", "30"),))
+    assert find_encoder("libx264").settings(options)["crf"] == "30"
+
+
+def test_an_encoder_that_is_not_there_is_named() -> None:
+    with pytest.raises(OutputError, match="'libx999'; try --codec libx264"):
+        find_encoder("libx999")

@@ -1,0 +1,106 @@
+"""Parts of a video, rendered apart, are to the last bit what one run makes of the whole."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tests.tiny import TINY
+from videoinr_cli.model import build
+from videoinr_cli.render.parts import LEAD_FRAMES, Part, Tally, passages
+from videoinr_cli.render.renderer import GivenFrame, Renderer
+from videoinr_cli.render.timeline import Timeline
+
+Made = dict[int, bytes]  # pictures by their time
+
+TICK = Fraction(1, 1000)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def source_of(kinds: str, gaps: list[int]) -> list[GivenFrame]:
+    """Return frames, each n(ew), r(epeating the one before), or c(ut), the first of another scene."""
+    rng = np.random.default_rng(len(kinds))
+    frames: list[GivenFrame] = []
+    rgb: NDArray[Any] = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    pts = 500
+    for kind, gap in zip(kinds, itertools.cycle(gaps), strict=False):
+        if kind != "r":
+            rgb = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        is_first = not frames
+        frames.append(
+            GivenFrame(
+                rgb, pts, gap, is_repeat=kind == "r" and not is_first, is_cut=kind == "c" and not is_first
+            )
+        )
+        pts += gap
+    return frames
+
+
+def made_of(frames: list[GivenFrame], part: Part, rate: Fraction | None) -> tuple[Made, Tally]:
+    """Render a part as the pipeline does, from the frames that the reader gives for it."""
+    read = frames
+    if part.begin is not None:
+        place = next((n for n, frame in enumerate(frames) if frame.pts >= part.begin), len(frames))
+        first = max(0, place - LEAD_FRAMES)
+        lead = frames[first]
+        read = [GivenFrame(lead.rgb, lead.pts, lead.duration), *frames[first + 1 :]]
+    model = build(TINY)
+    torch.manual_seed(1)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    renderer = Renderer(model.eval().requires_grad_(False), (20, 15))
+    timeline = Timeline(TICK, rate, frames[0].pts)
+    tally = Tally()
+    made: Made = {}
+    for passage in passages(timeline.spans(iter(read), is_entered=True), part, tally):
+        span = passage.span
+        renderer.advance(span.first, span.second, passage.after)
+        if passage.is_wanted or (span.second is not None and span.second.is_cut):
+            for instant in span.instants:
+                picture = renderer.render(instant.tau)
+                if passage.is_wanted:
+                    made[instant.pts] = picture.rgb.tobytes()
+    return made, tally
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    kinds=st.text("nnnnrrc", min_size=1, max_size=14),
+    gaps=st.lists(st.integers(1, 90), min_size=1, max_size=5),
+    cuts=st.lists(st.integers(400, 1500), max_size=4, unique=True),
+    rate=st.sampled_from([None, Fraction(10), Fraction(24), Fraction(60)]),
+)
+def test_parts_make_the_whole(kinds: str, gaps: list[int], cuts: list[int], rate: Fraction | None) -> None:
+    frames = source_of(kinds, gaps)
+    whole, total = made_of(frames, Part(), rate)
+    made: Made = {}
+    count = cut_count = 0
+    closing = None
+    for place, (begin, end) in enumerate(itertools.pairwise([None, *sorted(cuts), None])):
+        some, tally = made_of(frames, Part(begin, end), rate)
+        assert not some.keys() & made.keys()
+        assert not some or not made or min(some) > max(made)
+        made |= some
+        count, cut_count = count + tally.frames, cut_count + tally.cuts
+        if place:
+            assert (tally.opening if tally.frames else tally.closing) == closing
+        closing = tally.closing
+    assert made == whole
+    assert (count, cut_count) == (total.frames, total.cuts)
+    assert closing is None

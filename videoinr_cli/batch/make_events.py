@@ -1,0 +1,133 @@
+"""Make the events of a batch out of its items and what becomes of them. Knows nothing of who listens."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from videoinr_cli.batch.events import Done, Error, Plan, Progress, Segment, Skipped, Start
+from videoinr_cli.batch.plan import Existing, Task
+from videoinr_cli.batch.work import Work
+from videoinr_cli.errors import one_line
+from videoinr_cli.jobs.run import SegmentDone
+from videoinr_cli.render.memory import Sizes
+from videoinr_cli.render.pipeline import Progress as VideoProgress
+from videoinr_cli.render.pipeline import Summary
+
+
+def start_of(index: int, count: int, task: Task) -> Start:
+    """Tell of a video that is begun."""
+    source, rate = task.plan.source, task.plan.timeline.rate
+    return Start(
+        index=index,
+        count=count,
+        source=task.source,
+        destination=task.destination,
+        source_size=(source.width, source.height),
+        size=task.plan.size,
+        source_fps=float(source.frame_rate),
+        fps=None if rate is None else float(rate),
+        frames=task.plan.total_frames,
+        seconds=task.plan.total_seconds,
+    )
+
+
+def plan_of(
+    index: int,
+    count: int,
+    task: Task,
+    *,
+    segments: int,
+    sizes: Sizes,
+    seconds: float | None,
+    peak_bytes: int | None,
+) -> Plan:
+    """Tell of a video that would be begun, and what it would take."""
+    start = start_of(index, count, task)
+    return Plan(
+        **dataclasses.asdict(start),
+        segments=segments,
+        tile_size=None if sizes.tile_px is None else (sizes.tile_px[1], sizes.tile_px[0]),
+        chunk_bytes=sizes.chunk_bytes,
+        notes=task.notes,
+        estimated_seconds=seconds,
+        peak_memory_bytes=peak_bytes,
+    )
+
+
+def progress_of(index: int, count: int, task: Task, progress: VideoProgress, work: Work) -> Progress:
+    """Tell how far a video is, and all of them."""
+    return Progress(
+        index=index,
+        count=count,
+        source=task.source,
+        frames=progress.frames,
+        frames_before=progress.frames_before,
+        total_frames=progress.total_frames,
+        seconds=progress.seconds,
+        total_seconds=progress.total_seconds,
+        elapsed_seconds=progress.elapsed_seconds,
+        left_seconds=_left_seconds(progress),
+        overall_fraction=work.fraction,
+        overall_left_seconds=work.left_seconds,
+    )
+
+
+def _left_seconds(progress: VideoProgress) -> float | None:
+    fresh = progress.frames - progress.frames_before
+    if progress.total_seconds is None or progress.seconds <= 0 or fresh <= 0:
+        return None
+    seconds = progress.seconds * fresh / progress.frames  # of the video, rendered by this run
+    return max(0.0, progress.total_seconds - progress.seconds) * progress.elapsed_seconds / seconds
+
+
+def segment_of(index: int, count: int, source: Path, done: SegmentDone) -> Segment:
+    """Tell of a segment that is kept."""
+    return Segment(
+        index=index,
+        count=count,
+        source=source,
+        segment=done.number,
+        segments=done.total,
+        frames=done.frames,
+        bytes=done.bytes,
+        was_done=done.was_done,
+    )
+
+
+def done_of(index: int, count: int, source: Path, summary: Summary) -> Done:
+    """Tell of a video that is complete."""
+    fresh = summary.frames_written - summary.frames_before
+    return Done(
+        index=index,
+        count=count,
+        source=source,
+        destination=summary.destination,
+        source_size=summary.source_size,
+        size=summary.size,
+        frames_read=summary.frames_read,
+        frames_written=summary.frames_written,
+        frames_before=summary.frames_before,
+        cuts=summary.cuts,
+        elapsed_seconds=summary.elapsed_seconds,
+        frames_per_second=fresh / max(summary.elapsed_seconds, 1e-6),
+        output_bytes=summary.output_bytes,
+        notes=summary.notes,
+    )
+
+
+def skipped_of(index: int, count: int, item: Existing) -> Skipped:
+    """Tell of a source that is left out."""
+    return Skipped(index=index, count=count, source=item.source, destination=item.destination)
+
+
+def error_of(index: int, count: int, source: Path, destination: Path | None, error: Exception) -> Error:
+    """Tell why a source is not rendered."""
+    return Error(
+        index=index,
+        count=count,
+        source=source,
+        destination=destination,
+        kind=type(error).__name__,
+        message=one_line(error),
+    )

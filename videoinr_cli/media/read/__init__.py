@@ -1,0 +1,1 @@
+"""Files into frames: what a source holds, and its pictures in turn."""

@@ -1,0 +1,98 @@
+"""Cut a range out of a source: which frames are in it, and where its clock begins.
+
+Knows nothing of what becomes of the range; the reader reads no more than it, the writer keeps the other
+streams within it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import math
+from fractions import Fraction
+
+import av
+
+from videoinr_cli.errors import OptionError
+from videoinr_cli.media.read.reader import read_frames
+from videoinr_cli.media.read.source import STANDARD_INPUT, open_source
+from videoinr_cli.media.streams import StreamInfo, VideoInfo
+
+HEAD_PACKETS = 1000
+"""In how many packets from the start of a file the first one of each sound is looked for."""
+
+
+def cut(info: VideoInfo, start: Fraction | None, end: Fraction | None) -> VideoInfo:
+    """Return the part of a source that begins with its first frame at or after a time.
+
+    Its clock starts with that frame, or at `start` itself where that is before the source's first frame.
+
+    Args:
+        info: the whole, with its fields taken apart if they are to be.
+        start: seconds from the start of the file; None: there.
+        end: seconds from the start of the file, to which no frame of the part is shown; None: the file's end.
+
+    Raises:
+        OptionError: no frame is in the range, or the source can be read only once and not from its start.
+        InputError: the source cannot be read.
+    """
+    if start is None and end is None:
+        return info
+    stop = None if end is None else math.ceil((info.origin + end) / info.time_base)
+    first = info.start_pts if start is None else _first(info, start)
+    if stop is not None and stop <= first:
+        raise OptionError(
+            f"{str(info.path)!r} has no frame before --end {float(end or 0):g}: "
+            f"the first one is at {float(first * info.time_base - info.origin):g} s"
+        )
+    ends = [pts for pts in (stop, info.end_pts) if pts is not None]
+    begins_late = first > info.start_pts
+    return dataclasses.replace(
+        info,
+        whole=info,
+        stop_pts=stop,
+        start_pts=first,
+        origin=first * info.time_base if begins_late else info.origin + (start or 0),
+        duration=None if info.end_pts is None else (min(ends) - first) * info.time_base,
+        last_pts=info.last_pts if stop is None else None,
+        frame_count=None,
+        streams=_with_padding(info),
+    )
+
+
+def _first(info: VideoInfo, start: Fraction) -> int:
+    """Return the timestamp of the first frame at or after a time."""
+    begin = math.ceil((info.origin + start) / info.time_base)
+    if begin <= info.start_pts:
+        return info.start_pts
+    if info.path == STANDARD_INPUT:
+        raise OptionError("standard input is read only once; without --start, or from a file, it can be cut")
+    frame = next(read_frames(info, begin=begin), None)
+    if frame is None:
+        raise OptionError(f"{str(info.path)!r} has no frame after --start {float(start):g}")
+    return frame.pts
+
+
+def _with_padding(info: VideoInfo) -> tuple[StreamInfo, ...]:
+    """Return a source's other streams, with how much of each sound comes first and is not played.
+
+    It is what encoders put in front, or what an edit list hides. Only the first packet tells it.
+    """
+    rates = {stream.index: stream.sample_rate for stream in info.streams if stream.sample_rate}
+    padding: dict[int, Fraction] = {}
+    if info.is_file and rates:
+        # Where the file is damaged, what is not found has none.
+        with open_source(info.path) as container, contextlib.suppress(av.FFmpegError):
+            for packet in itertools.islice(container.demux(), HEAD_PACKETS):
+                rate = rates.pop(packet.stream.index, None)
+                if rate and packet.has_sidedata("skip_samples"):
+                    # 32 bits of samples to leave out at the start, little-endian, then those at the end.
+                    samples = int.from_bytes(bytes(packet.get_sidedata("skip_samples"))[:4], "little")
+                    padding[packet.stream.index] = Fraction(samples, rate)
+                if not rates:
+                    break
+    return tuple(
+        dataclasses.replace(stream, padding_seconds=padding.get(stream.index, Fraction(0)))
+        for stream in info.streams
+    )

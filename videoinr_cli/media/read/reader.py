@@ -1,0 +1,296 @@
+"""Read a video's pictures: every frame of its decoder, cropped and upright, as R'G'B', each at its own time.
+
+Knows nothing of files' insides (`probe` has looked) nor of what the pictures are for.
+
+Timestamps are the decoder's, of packets that are on one clock where `probe` has found how to bring them onto
+one. Where they fall short these rules hold, and no frame is ever lost to them:
+
+- A frame without a timestamp gets its decoding timestamp, else the end of the frame before it; so does one
+  whose timestamp lies more than `CLOCK_JUMP_SECONDS` after the file's end.
+- A clock that still goes back by more than `DISORDER_FRAMES` frames was set anew: times go on from the end of
+  the frame before, until the former clock fits better again.
+- A frame whose timestamp still does not come after the one before it is shown one tick after that one.
+- The last frame lasts until the end that the file states, else as long as its packet says.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from videoinr_cli.errors import InputError
+from videoinr_cli.media.planes import Picture, to_rgb
+from videoinr_cli.media.read.seeking import frames_from
+from videoinr_cli.media.read.source import pulled, source_frames
+from videoinr_cli.media.streams import VideoInfo
+
+CLOCK_JUMP_SECONDS = 1
+"""How far from where a frame is expected another clock may put it, and how far after the file's end."""
+
+DISORDER_FRAMES = 3
+"""Frames by which a timestamp may go back in mere disorder, on the same clock; at least 0.1 s."""
+
+MISSING_SECONDS = Fraction(1, 2)
+"""How much earlier than stated a video may end: not every file counts the last frames alike."""
+
+MAX_REPORTS = 10
+"""Damaged places that are reported one by one; the rest is counted."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceFrame:
+    """One picture of the source and when it is shown."""
+
+    rgb: Picture  # (H, W, 3), full-range R'G'B': uint8, or uint16 of sources of more than 8 bits
+    pts: int  # in ticks of the source's time base
+    duration: int | None = None  # in ticks, when the source says it
+    alpha: Picture | None = None  # (H, W), of rgb's type, the maximum opaque; None when there is none
+
+
+def read_frames(
+    info: VideoInfo,
+    *,
+    strict: bool = False,
+    begin: int | None = None,
+    end: int | None = None,
+    lead: int = 0,
+) -> Generator[SourceFrame, None, None]:
+    """Yield the frames of the video, with strictly increasing timestamps from ``info.start_pts`` on.
+
+    A range of them is the same, to the last bit, as in the whole: it is entered at a keyframe where that is
+    safe, and else decoded from the start.
+
+    What cannot be decoded is left out, and said in the log with its time, as are frames that the decoder
+    patched up, and an end that comes too early. Damage that still decodes, if to nonsense, goes unnoticed.
+
+    Args:
+        info: what `probe` returned.
+        strict: whether damage is an error.
+        begin: leaves out the frames before this time, in ticks; None: none.
+        end: leaves out the frames at this time and after it, in ticks; None: none.
+        lead: how many frames before `begin` are given all the same, as far as there are any.
+
+    Raises:
+        InputError: the file has gone, or `strict` is set and something in it cannot be decoded.
+    """
+    file = info.whole or info
+    if info.is_cut:
+        begin = max(info.start_pts, begin or info.start_pts)
+    stop = min((pts for pts in (end, info.stop_pts) if pts is not None), default=None)
+    damage = _Damage(file, strict=strict, begin=begin)
+    held: SourceFrame | None = None
+    for frame in _from(begin, _as_fields(_timed(file, damage, begin, lead), file), lead):
+        assert frame.pts is not None
+        if frame.pts < info.start_pts:  # the lead of the first frames of a part
+            continue
+        if stop is not None and frame.pts >= stop:
+            if held is not None:
+                yield held if stop != info.stop_pts else _until(held, stop)
+            held = None
+            break
+        if held is not None:
+            yield held
+        rgb, alpha = to_rgb(frame, info.resolved_colour)
+        held = SourceFrame(
+            rgb=_upright(rgb, info),
+            pts=frame.pts,
+            duration=frame.duration or None,
+            alpha=None if alpha is None else _upright(alpha, info),
+        )
+    if held is not None:
+        damage.ended(held)
+        yield _until_end(held, info)
+    damage.summarise()
+
+
+def _from(begin: int | None, frames: Iterator[av.VideoFrame], lead: int) -> Iterator[av.VideoFrame]:
+    """Leave out the frames before a time but for the last of them."""
+    recent: collections.deque[av.VideoFrame] = collections.deque(maxlen=lead)
+    for frame in frames:
+        assert frame.pts is not None
+        if begin is not None and frame.pts < begin:
+            recent.append(frame)
+            continue
+        yield from recent
+        recent.clear()
+        yield frame
+    yield from recent
+
+
+def _timed(info: VideoInfo, damage: _Damage, begin: int | None, lead: int) -> Iterator[av.VideoFrame]:
+    """Yield the frames in one size and format, with timestamps that increase, in the decoder's ticks."""
+    if begin is None or begin <= info.start_pts:
+        frames = source_frames(info, damage.found)
+    else:
+        frames = frames_from(info, begin, damage.found, lead=lead)
+    clock = _Clock(info)
+    uniform = _Uniform(info, damage)
+    for frame in frames:
+        pts = clock.time_of(frame)
+        damage.reached(clock.seconds, is_corrupt=frame.is_corrupt)
+        same = uniform(frame)
+        same.pts = pts
+        yield same
+
+
+def _as_fields(frames: Iterator[av.VideoFrame], info: VideoInfo) -> Iterator[av.VideoFrame]:
+    """Yield a frame for every field when the video is read so; bwdif halves the tick as `info` does."""
+    if info.fields is None:
+        yield from frames
+        return
+    graph: av.filter.Graph | None = None
+    for frame in frames:
+        if graph is None:
+            graph = av.filter.Graph()
+            source = graph.add_buffer(
+                width=frame.width, height=frame.height, format=frame.format, time_base=2 * info.time_base
+            )
+            parity = "auto" if info.fields == "flagged" else info.fields
+            bwdif = graph.add("bwdif", f"mode=send_field:parity={parity}:deint=all")
+            graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+        frame.time_base = 2 * info.time_base
+        graph.vpush(frame)
+        yield from pulled(graph)
+    if graph is not None:
+        graph.vpush(None)
+        yield from pulled(graph)
+
+
+class _Clock:
+    """Gives every frame its time by the module's rules, in the decoder's ticks."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        fields = 1 if info.fields is None else 2  # a frame, and so a tick
+        self._time_base = info.time_base * fields
+        self._jump = round(CLOCK_JUMP_SECONDS / self._time_base)
+        self._step = max(1, round(fields / (info.frame_rate * self._time_base)))
+        self._disorder = max(DISORDER_FRAMES * self._step, round(Fraction(1, 10) / self._time_base))
+        self._start = info.start_pts // fields
+        self._latest = None if info.end_pts is None else info.end_pts // fields + self._jump
+        self._last: int | None = None  # time given to the frame before
+        self._next = self._start  # when that frame ends
+        self._shifts = (0, 0)  # from the file's clock to ours: the one in use, and the one before it
+
+    @property
+    def seconds(self) -> Fraction:
+        """Where the last frame lies within the video."""
+        return ((self._last or self._start) - self._start) * self._time_base
+
+    def time_of(self, frame: av.VideoFrame) -> int:
+        """Return the time of the next frame, in ticks."""
+        stated = frame.pts if frame.pts is not None else frame.dts
+        time = self._next if stated is None else self._by_clocks(stated)
+        if self._last is not None:
+            time = max(time, self._last + 1)
+        self._last, self._next = time, time + (frame.duration or self._step)
+        return time
+
+    def _by_clocks(self, stated: int) -> int:
+        """Return the time that a timestamp means, by the clock in use or another one."""
+        current, former = (stated + shift for shift in self._shifts)
+        if self._last is None:
+            return current
+        if abs(former - self._next) < min(abs(current - self._next), self._jump):
+            self._shifts = self._shifts[::-1]
+            return former
+        if current < self._last - self._disorder:
+            self._shifts = (self._next - stated, self._shifts[0])
+            return self._next
+        if self._latest is not None and current > self._latest:
+            return self._next
+        return current
+
+
+class _Damage:
+    """Says what of a file cannot be decoded, or refuses to go on."""
+
+    def __init__(self, info: VideoInfo, *, strict: bool, begin: int | None = None) -> None:
+        self._info = info
+        self._strict = strict
+        self._seconds = Fraction(0)
+        self._begin = Fraction(0) if begin is None else (begin - info.start_pts) * info.time_base
+        self._count = 0
+
+    def reached(self, seconds: Fraction, *, is_corrupt: bool) -> None:
+        """Take note of a frame that was decoded."""
+        self._seconds = seconds
+        if is_corrupt:
+            self.found("a frame is damaged")
+
+    def found(self, what: str) -> None:
+        """Report damage at the place that was reached, unless it lies before the range that is read.
+
+        Raises:
+            InputError: damage is not to be passed over.
+        """
+        if self._seconds < self._begin:
+            return
+        message = f"{str(self._info.path)!r} near {float(self._seconds):.3f} s: {what}"
+        if self._strict:
+            raise InputError(f"{message}; leave out --strict to go on without it")
+        self._count += 1
+        if self._count <= MAX_REPORTS:
+            log.warning(message)
+
+    def ended(self, last: SourceFrame) -> None:
+        """Take note of the last frame that the file holds."""
+        if self._info.end_pts is None:
+            return
+        step = last.duration or round(1 / (self._info.frame_rate * self._info.time_base))
+        missing = (self._info.end_pts - last.pts - step) * self._info.time_base
+        if missing > max(MISSING_SECONDS, DISORDER_FRAMES / self._info.frame_rate):
+            self.found(f"the video ends {float(missing):.3f} s before its stated end")
+
+    def summarise(self) -> None:
+        """Say how much more there was than was reported."""
+        if self._count > MAX_REPORTS:
+            log.warning(f"{str(self._info.path)!r}: {self._count - MAX_REPORTS} more damaged places")
+
+
+class _Uniform:
+    """Brings frames of another size or format, after a change within the file, to the first frame's."""
+
+    def __init__(self, info: VideoInfo, damage: _Damage) -> None:
+        self._format = info.pix_fmt
+        self._size = info.coded_size
+        self._damage = damage
+        self._reformatter = VideoReformatter()
+        self._seen: tuple[int, int, str] | None = None
+
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        kind = (frame.width, frame.height, frame.format.name)
+        if kind == (*self._size, self._format):
+            return frame
+        if kind != self._seen:
+            self._seen = kind
+            self._damage.found(f"the video changes to {frame.width}x{frame.height} {frame.format.name}")
+        return self._reformatter.reformat(
+            frame, *self._size, self._format, interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND
+        )
+
+
+def _upright(picture: Picture, info: VideoInfo) -> Picture:
+    """Crop and turn a coded picture as it is shown."""
+    crop, (height, width) = info.crop, picture.shape[:2]
+    picture = picture[crop.top : height - crop.bottom, crop.left : width - crop.right]
+    if info.mirrored:
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(np.rot90(picture, -(info.rotation // 90)))
+
+
+def _until_end(last: SourceFrame, info: VideoInfo) -> SourceFrame:
+    """Let the last frame last until the stated end of the video."""
+    return last if info.end_pts is None or info.end_pts <= last.pts else _until(last, info.end_pts)
+
+
+def _until(last: SourceFrame, end: int) -> SourceFrame:
+    return dataclasses.replace(last, duration=end - last.pts)

@@ -1,0 +1,44 @@
+"""What an output would be: its size, its format, and what becomes of the source's other streams in it.
+
+Knows nothing of doing it: no file is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.write.containers import Sorted, sort_streams
+from videoinr_cli.media.write.formats import OutputFormat, output_format
+from videoinr_cli.options import UpscaleOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What would be written."""
+
+    format: OutputFormat
+    size: tuple[int, int]  # (width, height), pixels
+    streams: Sorted
+
+
+def forecast(destination: str | os.PathLike[str], source: VideoInfo, options: UpscaleOptions) -> Forecast:
+    """Return what a destination would hold.
+
+    Args:
+        destination: its name, which says the container; it need not exist.
+        source: as it is to be read.
+        options: what is wanted.
+
+    Raises:
+        OutputError: the destination is of no known format, or the codec does not fit it.
+        OptionError: the size does not fit the source.
+        FfmpegError: there is no ffmpeg.
+    """
+    written = output_format(destination, source, options.encode)
+    return Forecast(
+        format=written,
+        size=options.output_size(source.width, source.height, multiple=written.size_multiple),
+        streams=sort_streams(source, written.container),
+    )

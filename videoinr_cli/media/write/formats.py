@@ -1,0 +1,90 @@
+"""How an output is written: container, encoder, pixel format and colour, from its name and the options.
+
+Knows nothing of running ffmpeg.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from videoinr_cli.errors import OutputError
+from videoinr_cli.media.colour import Colour
+from videoinr_cli.media.planes import layout_of, size_multiple
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.write.containers import Container, container_for
+from videoinr_cli.media.write.encoders import Encoder, find_encoder
+from videoinr_cli.options import EncodeOptions
+
+_FIXED_COLOURS: dict[str, dict[str, str]] = {
+    "mjpeg": {"matrix": "smpte170m", "range": "full", "chroma_location": "center"},
+    "libwebp": {"matrix": "smpte170m", "range": "limited", "chroma_location": "center"},
+}
+"""What the formats of some encoders prescribe, so that it is not written into the file."""
+
+_UNTAGGED = frozenset({"nut", "yuv4mpegpipe"})
+"""Muxers that have no place for the matrix, which raw pictures do not say either."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputFormat:
+    """In what a destination is written."""
+
+    container: Container
+    encoder: Encoder
+    pix_fmt: str  # what is encoded, by ffmpeg's name
+
+    def colour(self, source: VideoInfo, size: tuple[int, int]) -> Colour:
+        """Return how the output's numbers are to be read: as the source's, as far as the format can.
+
+        Args:
+            size: (width, height) of the output, by which readers guess the matrix where nothing says it.
+        """
+        colour = source.resolved_colour
+        if layout_of(self.pix_fmt).kind == "rgb":
+            return dataclasses.replace(colour, matrix="gbr", range="full", chroma_location=None)
+        if layout_of(source.pix_fmt).kind == "rgb":
+            colour = dataclasses.replace(colour, range="limited")
+        fixed = _FIXED_COLOURS.get(self.encoder.name, {})
+        if self.encoder.name == "rawvideo" and self.container.muxer in _UNTAGGED:
+            fixed = {"matrix": Colour().resolved(*size).matrix or ""}
+        return dataclasses.replace(colour, **fixed)
+
+    @property
+    def size_multiple(self) -> tuple[int, int]:
+        """What the output's width and height have to be multiples of."""
+        return size_multiple(self.pix_fmt)
+
+
+def output_format(
+    destination: str | os.PathLike[str], source: VideoInfo, encoding: EncodeOptions
+) -> OutputFormat:
+    """Return how a destination is written: by its extension, the user's wishes, and else after the source.
+
+    Raises:
+        OutputError: the extension, the codec or the pixel format is unknown, or they do not go together.
+        FfmpegError: there is no ffmpeg.
+    """
+    container = container_for(destination)
+    codec = container.video_encoder if encoding.codec == "auto" else encoding.codec
+    if container.video_encoders and not any(word in codec for word in container.video_encoders):
+        raise OutputError(
+            f"{container.muxer} cannot hold what {codec} makes; try --codec {container.video_encoder}, "
+            "or an output in .mkv"
+        )
+    encoder = find_encoder(codec)
+    if encoding.pix_fmt == "auto" and codec == "gif":
+        return OutputFormat(container, encoder, "pal8")
+    if encoding.pix_fmt == "auto":
+        chosen = encoder.closest_format(layout_of(source.pix_fmt), among=container.pix_fmts)
+        return OutputFormat(container, encoder, chosen)
+    try:
+        layout_of(encoding.pix_fmt)
+    except ValueError as error:
+        raise OutputError(f"there is no pixel format {encoding.pix_fmt!r}; try --pix-fmt auto") from error
+    if encoder.pix_fmts and encoding.pix_fmt not in encoder.pix_fmts:
+        raise OutputError(
+            f"{codec} does not take pixel format {encoding.pix_fmt}; try --pix-fmt auto, "
+            f"or one of {', '.join(encoder.pix_fmts)}"
+        )
+    return OutputFormat(container, encoder, encoding.pix_fmt)

@@ -1,0 +1,1 @@
+"""Frames into other frames: what becomes of a video, planned and carried out."""

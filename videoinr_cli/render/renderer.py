@@ -1,0 +1,405 @@
+"""Turn the frames of a video into pictures of its instants, computing nothing twice.
+
+Knows nothing of files or timestamps: it is led from one pair of frames to the next, shown the frame that
+follows, and asked for positions within the pair at hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from videoinr_cli.errors import MemoryLimitError
+from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model.network import PairEncoding, Place, Window
+from videoinr_cli.render.memory import DEFAULT_SIZES, Sizes, is_out_of_memory, release_memory
+from videoinr_cli.render.tiling import Tile
+
+Picture = NDArray[Any]  # of uint8 or uint16
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenFrame:
+    """A frame of the source, and how it relates to the one before it."""
+
+    rgb: Picture  # (H, W, 3), full range
+    pts: int  # in ticks of the source's time base
+    duration: int | None = None  # in the same ticks
+    alpha: Picture | None = None  # (H, W), of rgb's type, the maximum opaque
+    is_repeat: bool = False  # the same picture as the frame before, to the last bit
+    is_cut: bool = False  # another scene than the frame before
+
+
+@dataclasses.dataclass(frozen=True)
+class Rendering:
+    """A picture of one instant, not to be written into: it may be handed out again."""
+
+    rgb: Picture  # (Ho, Wo, 3), full range
+    alpha: Picture | None  # (Ho, Wo), of rgb's type; None where the source has none, or it is not wanted
+
+
+class _Still:
+    """One picture of the source, and how it looks enlarged."""
+
+    def __init__(self, frame: GivenFrame) -> None:
+        self.starts_scene = frame.is_cut
+        self.frame = frame
+        self.rendering: Rendering | None = None
+
+
+class _Context(NamedTuple):
+    """A pair, and the frames beside it as far as they show the same scene."""
+
+    before: _Still | None
+    first: _Still
+    second: _Still
+    after: _Still | None
+
+
+class _Shot(NamedTuple):
+    """A picture to be rendered: an instant of a pair, or a frame that was given."""
+
+    context: _Context
+    tau: Fraction
+    still: _Still | None  # the frame that is shown
+
+
+class Renderer:
+    """Renders positions within one pair of frames after the other.
+
+    A frame is encoded once, a pair only when a position within it is asked for, and the picture of a given
+    frame is rendered once, however long it lasts. No more than one pair's encoding is held; where that is too
+    much, a picture is rendered in tiles, one after the other. A picture depends on its pair and the two
+    frames beside that, whatever was asked for earlier; one of a frame that repeats depends on where it first
+    appeared.
+    """
+
+    def __init__(
+        self,
+        model: AnyVideoInr,
+        size: tuple[int, int],
+        *,
+        window: Window | None = None,
+        bit_depth: int = 8,
+        with_alpha: bool = False,
+        sizes: Sizes = DEFAULT_SIZES,
+    ) -> None:
+        """Prepare for pictures of one size.
+
+        Args:
+            model: the network, on the device to be used.
+            size: (width, height) of the pictures, in pixels.
+            window: the part of them that is rendered; the whole by default.
+            bit_depth: of the output; pictures are uint8 up to 8, else uint16.
+            with_alpha: whether transparency is enlarged too.
+            sizes: of the pieces in which pictures are rendered, to begin with: they are halved when memory
+                runs out.
+        """
+        self._model = model
+        self._device = model.device
+        self._size = (size[1], size[0])  # (Ho, Wo)
+        self._window = window or Window(0, 0, *self._size)
+        self._dtype: type[np.uint8 | np.uint16] = np.uint8 if bit_depth <= 8 else np.uint16
+        self._with_alpha = with_alpha
+        self._before: _Still | None = None
+        self._first: _Still | None = None
+        self._second: _Still | None = None
+        self._after: _Still | None = None
+        self._sizes = sizes
+        self._tiles: list[_TileEncoder] = []  # laid out when the first picture is encoded
+        self.has_shrunk = False  # and said so: memory ran out
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes of the pieces in which pictures are rendered now."""
+        return self._sizes
+
+    def advance(self, first: GivenFrame, second: GivenFrame | None, after: GivenFrame | None = None) -> None:
+        """Go on to the next pair.
+
+        Args:
+            first: the second frame of the pair before, if there was one.
+            second: the frame after it, or None after the last.
+            after: the frame after that, or None; the second one of the next pair.
+        """
+        self._before, self._first = self._first, self._second or _Still(first)
+        self._second = self._after or self._still(second, self._first)
+        self._after = None if self._second is None else self._still(after, self._second)
+
+    def _still(self, frame: GivenFrame | None, before: _Still) -> _Still | None:
+        if frame is None:
+            return None
+        return before if frame.is_repeat else _Still(frame)
+
+    @property
+    def _is_cut(self) -> bool:
+        return self._second is not self._first and self._second is not None and self._second.starts_scene
+
+    def render(self, tau: Fraction) -> Rendering:
+        """Render the instant at `tau` within the pair, 0 at its first frame and 1 at its second.
+
+        Up to a cut this is the first of the two frames, since the cut is where its sound is; after the last
+        frame, that frame.
+
+        Raises:
+            MemoryLimitError: memory ran out, and pieces cannot be made smaller.
+        """
+        return next(self.render_all([tau]))
+
+    def render_all(self, taus: Iterable[Fraction]) -> Iterator[Rendering]:
+        """Render several instants of the pair, one after the other.
+
+        Where pictures are rendered in tiles, `Sizes.together` of them share the encoding of each tile.
+
+        Args:
+            taus: see `render`.
+
+        Raises:
+            MemoryLimitError: as `render` does.
+        """
+        for _, shots in itertools.groupby(map(self._shot, taus), key=lambda shot: shot.context):
+            while batch := list(itertools.islice(shots, self._sizes.together)):
+                yield from self._pictures(batch)
+
+    def _shot(self, tau: Fraction) -> _Shot:
+        first, second = self._first, self._second
+        assert first is not None, "advance comes first"
+        if second is None or second is first or tau == 0 or (self._is_cut and tau < 1):
+            return self._shot_of(first)
+        if tau == 1:
+            return self._shot_of(second)
+        return _Shot(self._pair_at_hand(), tau, None)
+
+    def _shot_of(self, still: _Still) -> _Shot:
+        """Find a pair that holds a given frame, and its place there.
+
+        That is the pair at hand, so long as it is of one scene, else the pair before, else the frame with
+        itself.
+        """
+        pair = self._pair_at_hand()
+        if pair.second is not pair.first and not self._is_cut:
+            return _Shot(pair, Fraction(0 if still is pair.first else 1), still)
+        if still is pair.first and pair.before is not None:
+            return _Shot(_Context(None, pair.before, still, None), Fraction(1), still)
+        return _Shot(_Context(None, still, still, None), Fraction(0), still)
+
+    def _pair_at_hand(self) -> _Context:
+        first, second = self._first, self._second
+        assert first is not None
+        second = second or first
+        before = None if self._before is first or first.starts_scene else self._before
+        after = self._after
+        if after is second or (after is not None and after.starts_scene):
+            after = None
+        return _Context(before, first, second, after)
+
+    def _pictures(self, shots: list[_Shot]) -> list[Rendering]:
+        """Render shots of one context, unless that has been done."""
+        missing = [
+            shot for shot in dict.fromkeys(shots) if shot.still is None or shot.still.rendering is None
+        ]
+        renderings = dict(zip(missing, self._drawn(missing), strict=True)) if missing else {}
+        for shot in shots:
+            if shot.still is None:
+                continue
+            if shot.still.rendering is None:
+                shot.still.rendering = renderings[shot]
+            renderings[shot] = shot.still.rendering
+        return [renderings[shot] for shot in shots]
+
+    def _drawn(self, shots: list[_Shot]) -> list[Rendering]:
+        """Render shots of one context, in smaller pieces when memory runs out."""
+        while True:
+            try:
+                together = self._sizes.together
+                parts = [shots[start : start + together] for start in range(0, len(shots), together)]
+                return [rendering for part in parts for rendering in self._attempt(part)]
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                smaller = self._smaller()
+                if smaller is None:
+                    raise MemoryLimitError(self._too_little()) from error
+            # Only here is the error gone, and with it what its traceback holds: most of the memory.
+            self._shrink(smaller)
+
+    def _smaller(self) -> Sizes | None:
+        """Return the next smaller sizes, by what was being done when memory ran out."""
+        is_drawing = any(tile.pair is not None for tile in self._tiles)
+        smaller = self._sizes.with_smaller_chunks() if is_drawing else None
+        return smaller or self._sizes.with_smaller_tiles(self._lr_size)
+
+    def _shrink(self, smaller: Sizes) -> None:
+        self._tiles, self._sizes = [], smaller
+        release_memory(self._device)
+        if not self.has_shrunk:
+            self.has_shrunk = True
+            log.warning(
+                "%s ran out of memory: going on in smaller pieces, from the same frame (%s); "
+                "--max-memory or --tile makes them small from the start",
+                self._device,
+                smaller,
+            )
+
+    def _too_little(self) -> str:
+        (height, width), (rows, columns) = self._size, self._lr_size
+        return (
+            f"enlarging {columns}x{rows} to {width}x{height} needs more memory than {self._device} has free, "
+            "even in the smallest tiles; try a smaller --scale, or end other programs"
+        )
+
+    @property
+    def _lr_size(self) -> tuple[int, int]:
+        assert self._first is not None
+        rows, columns, _ = self._first.frame.rgb.shape
+        return rows, columns
+
+    @torch.inference_mode()
+    def _attempt(self, shots: list[_Shot]) -> list[Rendering]:
+        context = shots[0].context
+        if not self._tiles:
+            self._tiles = self._laid_out()
+        if len(self._tiles) == 1:
+            pair = self._tiles[0].encoded(self._model, context)
+            return [self._rendering(self._rendered(pair, shot.tau, self._window), shot) for shot in shots]
+        window = self._window
+        shape = (1, 3, window.height, window.width)
+        blends = [
+            torch.empty(shape, device=self._device, memory_format=torch.channels_last).zero_() for _ in shots
+        ]
+        for tile in self._tiles:
+            pair = tile.encoded(self._model, context)
+            part = tile.window
+            rows = slice(part.top - window.top, part.bottom - window.top)
+            columns = slice(part.left - window.left, part.right - window.left)
+            for blend, shot in zip(blends, shots, strict=True):
+                blend[:, :, rows, columns].add_(self._rendered(pair, shot.tau, part).mul_(tile.shares))
+            del pair
+            tile.let_go(keep=self._sizes.keeps)
+        return [self._rendering(blend, shot) for blend, shot in zip(blends, shots, strict=True)]
+
+    def _laid_out(self) -> list[_TileEncoder]:
+        """Cut the picture into tiles, leaving out those that the window does not show."""
+        sizes, lr_size = self._sizes, self._lr_size
+        found = sizes.tiles(self._model, lr_size, self._size)
+        encoders = [_TileEncoder(tile, lr_size, self._window, self._device) for tile in found]
+        return [encoder for encoder in encoders if encoder.window.height > 0 and encoder.window.width > 0]
+
+    def _rendered(self, pair: PairEncoding, tau: Fraction, window: Window) -> Tensor:
+        return self._model.render(
+            pair,
+            float(tau),
+            self._size,
+            window=window,
+            chunk_bytes=self._sizes.chunk_bytes,
+            instant_bytes=self._sizes.instant_bytes,
+        )
+
+    def _rendering(self, rgb: Tensor, shot: _Shot) -> Rendering:
+        alpha = self._alpha(shot)
+        return Rendering(self._to_host(rgb), None if alpha is None else self._to_host(alpha)[..., 0])
+
+    def _alpha(self, shot: _Shot) -> Tensor | None:
+        """Enlarge a shot's transparency, (1, 1, h, w), bicubically: the network knows colour only."""
+        stills = [shot.still] if shot.still else [shot.context.first, shot.context.second]
+        alphas = [still.frame.alpha for still in stills]
+        if not self._with_alpha or any(alpha is None for alpha in alphas):
+            return None
+        top, left, bottom, right = self._window
+        enlarged = [
+            F.interpolate(_to_device(alpha[..., None], self._device), self._size, mode="bicubic")
+            for alpha in alphas
+            if alpha is not None
+        ]
+        mixed = torch.lerp(enlarged[0], enlarged[-1], float(shot.tau))
+        return mixed[..., top:bottom, left:right]
+
+    def _to_host(self, picture: Tensor) -> Picture:
+        """Round (1, C, Ho, Wo) in [0, 1] to whole levels on the device and copy (Ho, Wo, C) to the host."""
+        top = float(np.iinfo(self._dtype).max)
+        # In place: `picture` is the renderer's own, and a fresh one would cost more than the arithmetic.
+        levels = picture.mul_(top).round_().clamp_(0, top).permute(0, 2, 3, 1)[0]
+        # Not every device converts to 16 bits without sign.
+        whole = levels.to(torch.uint8 if self._dtype is np.uint8 else torch.int32).cpu().numpy()
+        rounded: Picture = whole.astype(self._dtype, copy=False)
+        return rounded
+
+
+class _TileEncoder:
+    """Encodes one tile of the pairs, and keeps what the next pair can take over."""
+
+    def __init__(self, tile: Tile, lr_size: tuple[int, int], window: Window, device: torch.device) -> None:
+        rows, columns = tile.rows, tile.columns
+        self.window = Window(
+            max(window.top, rows.first),
+            max(window.left, columns.first),
+            min(window.bottom, rows.last),
+            min(window.right, columns.last),
+        )
+        self.pair: PairEncoding | None = None
+        self._context: _Context | None = None  # of the encoding at hand
+        self._frames: dict[_Still, Any] = {}
+        self._carry: Any = None
+        self._tile = tile
+        is_all = (rows.stop - rows.start, columns.stop - columns.start) == lr_size
+        self._place = None if is_all else Place(rows.start, columns.start, *lr_size)
+        self._device = device
+
+    @property
+    def shares(self) -> Tensor:
+        """What the tile counts for in each pixel of its window, (1, 1, h, w) float32."""
+        rows, columns = (
+            torch.from_numpy(span.weights[first - span.first : last - span.first]).to(self._device)
+            for span, first, last in (
+                (self._tile.rows, self.window.top, self.window.bottom),
+                (self._tile.columns, self.window.left, self.window.right),
+            )
+        )
+        return (rows[:, None] * columns)[None, None]
+
+    def encoded(self, model: AnyVideoInr, context: _Context) -> PairEncoding:
+        """Return the encoding of a pair, after letting go of the one before."""
+        if self.pair is None or self._context != context:
+            self.pair, self._context = None, context
+            frames = {}
+            for still in context:
+                if still is not None and still not in frames:
+                    known = self._frames.pop(still, None)
+                    frames[still] = known or model.encode_frame(self._pixels(still))
+            self._frames = frames
+            before, first, second, after = (None if still is None else frames[still] for still in context)
+            carry, self._carry = self._carry, None
+            pair = model.encode_pair(first, second, before=before, after=after, carry=carry)
+            self._carry = pair.carry
+            self.pair = dataclasses.replace(pair, place=self._place)
+        return self.pair
+
+    def let_go(self, *, keep: bool) -> None:
+        """Forget the pair, and unless told to keep it, what the next one could take over."""
+        self.pair = None
+        if not keep:
+            self._frames, self._carry = {}, None
+
+    def _pixels(self, still: _Still) -> Tensor:
+        rows, columns = self._tile.rows, self._tile.columns
+        return _to_device(still.frame.rgb[rows.start : rows.stop, columns.start : columns.stop], self._device)
+
+
+def _to_device(picture: Picture, device: torch.device) -> Tensor:
+    """Copy (H, W, C) of whole levels to the device as (1, C, H, W) float32 in [0, 1], channels_last."""
+    # Bytes travel as they are; not every device has 16-bit numbers without sign.
+    portable = picture if picture.dtype == np.uint8 else picture.astype(np.float32)
+    levels = torch.from_numpy(portable).to(device).permute(2, 0, 1)[None]
+    return levels.float() / float(np.iinfo(picture.dtype).max)
