@@ -25,7 +25,7 @@ from tests.jobs.lab import FAILED, Fault, Lab
 from tests.oracle.blend import BlendFrame, BlendVideoInr
 from videoinr_cli.jobs import run as jobs_run
 from videoinr_cli.jobs.manifest import Manifest, job_folder
-from videoinr_cli.media import destination as destinations
+from videoinr_cli.media.write import destination as destinations
 from videoinr_cli.render.pipeline import Progress
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")

@@ -14,7 +14,6 @@ import pytest
 
 from tests.conftest import MakeClip, RunFfmpeg
 from tests.jobs.conftest import GRAIN, RunJob, content_of
-from videoinr_cli import pipeline
 from videoinr_cli.errors import FfmpegError, OutputError, VideoInrError
 from videoinr_cli.jobs.manifest import open_manifest
 from videoinr_cli.jobs.run import SegmentDone
@@ -23,6 +22,7 @@ from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import BY_SUFFIX, MP4
 from videoinr_cli.media.write.writer import PacketWriter
 from videoinr_cli.options import EncodeOptions, ReadOptions
+from videoinr_cli.render import pipeline
 from videoinr_cli.render.parts import Part
 from videoinr_cli.render.pipeline import Progress
 

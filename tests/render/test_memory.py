@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from tests.oracle.blend import BlendFrame, BlendPair, BlendVideoInr
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
-from videoinr_cli import memory
 from videoinr_cli.errors import MemoryLimitError, OptionError
 from videoinr_cli.model import AnyVideoInr, FastConfig, PublishedConfig, Window, build
 from videoinr_cli.model.published import from_published_names
 from videoinr_cli.options import UpscaleOptions, parse_bytes, parse_tile
+from videoinr_cli.render import memory
 from videoinr_cli.render.memory import DEFAULT_SIZES, Sizes, choose_sizes, is_out_of_memory, needed_bytes
 from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.weights import load_model

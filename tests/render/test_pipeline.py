@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from tests.conftest import MakeClip, RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
-from videoinr_cli import pipeline
 from videoinr_cli.errors import FfmpegError, MemoryLimitError, OptionError, OutputError, VideoInrError
 from videoinr_cli.media import ffmpeg as media_ffmpeg
 from videoinr_cli.media.read.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions, TargetRate, UpscaleOptions
+from videoinr_cli.render import pipeline
 from videoinr_cli.render.pipeline import Progress, Summary, upscale_video
 from videoinr_cli.threads import Task, run_beside
 

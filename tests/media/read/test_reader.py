@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.media import reader, source
 from videoinr_cli.media.colour import Colour
+from videoinr_cli.media.read import reader, source
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo

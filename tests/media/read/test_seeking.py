@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import MakeClip
-from videoinr_cli.media import entry, reader
+from videoinr_cli.media.read import reader, seeking
 from videoinr_cli.media.read.interlacing import with_fields
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import SourceFrame, read_frames
@@ -102,7 +102,7 @@ def test_fields_are_the_same_in_a_range(make_clip: MakeClip) -> None:
 def decoded_of(info: VideoInfo, begin: int, monkeypatch: pytest.MonkeyPatch) -> int:
     """Return how many frames are decoded to reach the first one of a range."""
     count = 0
-    inner = entry.decoded
+    inner = seeking.decoded
 
     def counting(*arguments: Any) -> Iterator[av.VideoFrame]:
         nonlocal count
@@ -110,9 +110,9 @@ def decoded_of(info: VideoInfo, begin: int, monkeypatch: pytest.MonkeyPatch) -> 
             count += 1
             yield frame
 
-    monkeypatch.setattr(entry, "decoded", counting)
+    monkeypatch.setattr(seeking, "decoded", counting)
     monkeypatch.setattr(reader, "source_frames", None)
-    monkeypatch.setattr(entry, "source_frames", lambda *_: pytest.fail("decoded from the start"))
+    monkeypatch.setattr(seeking, "source_frames", lambda *_: pytest.fail("decoded from the start"))
     next(read_frames(info, begin=begin, lead=1))
     return count
 
@@ -136,7 +136,7 @@ def test_an_entry_is_where_a_keyframe_is_the_first_that_is_needed(
     name, options, settings = CLIPS[kind]
     info = probe(make_clip(name, *options, frames=60, **{"filters": GRAIN, **settings}))
     times = [frame.pts for frame in read_frames(info)]
-    (begin,) = entry.entries_before(info, [times[40]], lead=1)
+    (begin,) = seeking.entries_before(info, [times[40]], lead=1)
     assert begin is not None
     assert times[20] < begin <= times[40]
     if kind != "variable":  # where the frame rate does not say how far apart two frames are
@@ -149,7 +149,7 @@ def test_where_no_index_tells_of_a_keyframe_there_is_no_entry(kind: str, make_cl
     name, options, settings = CLIPS[kind]
     info = probe(make_clip(name, *options, frames=FRAMES, **{"filters": GRAIN, **settings}))
     start = info.start_pts
-    entries = entry.entries_before(info, [start, start + round(1 / info.time_base)], lead=1)
+    entries = seeking.entries_before(info, [start, start + round(1 / info.time_base)], lead=1)
     assert entries[0] is None
     assert entries[1] is None or (kind, entries[1]) == ("one-key", start + round(1 / (25 * info.time_base)))
 
