@@ -23,7 +23,7 @@ from tables import write_tables
 
 from videoinr_cli.evaluation.baselines import make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips
-from videoinr_cli.evaluation.measure import Result, evaluate
+from videoinr_cli.evaluation.measure import Result, measure_quality
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import DEFAULT_BASELINES, Protocol
 from videoinr_cli.evaluation.reach import SPEEDS_PX, measure_reach
@@ -77,7 +77,7 @@ def measure(methods: Sequence[Method], clips: Sequence[Clip], protocol: Protocol
     results = []
     for method in methods:
         print(f"space x{protocol.space:g}, time x{protocol.steps}: {method.name}", file=sys.stderr)
-        results.append(evaluate(method, clips, protocol))
+        results.append(measure_quality(method, clips, protocol))
     return results
 
 

@@ -90,7 +90,7 @@ OnFrame = Callable[[FrameScore, Tensor], None]
 """Called after each frame with its score and the picture, (1, 3, H, W)."""
 
 
-def evaluate(
+def measure_quality(
     method: Method,
     clips: Sequence[Clip],
     protocol: Protocol,

@@ -18,6 +18,21 @@ MAX_CLIP_COLUMNS = 6
 """Benchmarks with more clips show their means only."""
 
 
+def to_tables(results: Sequence[Result], steadiness: Sequence[Steadiness] = ()) -> str:
+    """Return all tables, with the protocol above them; nothing without a result."""
+    if not results:
+        return ""
+    first, clips = results[0], len(results[0].clips)
+    tables = [
+        f"{first.protocol}: {first.groups} groups of {clips} clip{'s' if clips > 1 else ''}",
+        clip_table(results),
+        summary_table(results),
+        f"s/frame and peak memory: torch on {first.threads} thread{'s' if first.threads > 1 else ''}",
+        *([steadiness_table(steadiness)] if steadiness else []),
+    ]
+    return "\n\n".join(tables)
+
+
 def clip_table(results: Sequence[Result]) -> str:
     """Return PSNR per clip and its mean over the clips, given / in-between frames, a row for each method."""
     clips = results[0].clips
