@@ -33,7 +33,7 @@ from videoinr_cli.preview.moment import (
 )
 from videoinr_cli.preview.sheet import Caption, SideBySide, draw_sheet, save_png
 from videoinr_cli.quantities import roughly
-from videoinr_cli.render.pipeline import compared
+from videoinr_cli.render.pictures import compared
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.weights import load_model
 

@@ -18,13 +18,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypedDict
 
-import numpy as np
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import MemoryLimitError, OptionError
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.prepare import prepare
-from videoinr_cli.media.read.reader import SourceFrame, read_frames
+from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.destination import check_destination, written_bytes
@@ -35,9 +34,9 @@ from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import Audio, UpscaleOptions
 from videoinr_cli.render.channel import WAKE_SECONDS, Channel
 from videoinr_cli.render.memory import Sizes, choose_sizes, is_out_of_memory
-from videoinr_cli.render.parts import LEAD_FRAMES, Part, Tally, passages
-from videoinr_cli.render.renderer import GivenFrame, Renderer, Rendering
-from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
+from videoinr_cli.render.parts import LEAD_FRAMES, Part, Tally
+from videoinr_cli.render.pictures import OutputFrame, compared, output_frames
+from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.render.timeline import Timeline
 from videoinr_cli.threads import Task, run_beside
 from videoinr_cli.weights import load_model
@@ -91,12 +90,6 @@ class Outcome:
     tally: Tally  # of source frames
     frames_written: int
     elapsed_seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class _OutputFrame:
-    picture: Rendering
-    pts: int  # in ticks of the output's time base
 
 
 class _FileSettings(TypedDict, total=False):
@@ -359,7 +352,7 @@ def run(plan: Plan, model: AnyVideoInr, report: ProgressCallback) -> Outcome:
     """
     started = time.monotonic()
     frames: Channel[GivenFrame] = Channel(QUEUED_FRAMES)
-    pictures: Channel[_OutputFrame] = Channel(QUEUED_FRAMES)
+    pictures: Channel[OutputFrame] = Channel(QUEUED_FRAMES)
     tally, written = Tally(), 0
     # on a CPU it would take turns with the network, whose threads wait for one another at every layer
     encoder = _Encoder(plan, pictures, low_priority=model.device.type == "cpu")
@@ -427,30 +420,20 @@ def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
 
 def _render(
     plan: Plan, model: AnyVideoInr, frames: Iterable[GivenFrame], tally: Tally
-) -> Iterator[_OutputFrame]:
+) -> Iterator[OutputFrame]:
     """Stage two: the output's frames, in the calling thread."""
     renderer = plan.make_renderer(model)
-    part = plan.part or Part()
     try:
-        yield from _pictures(plan, renderer, part, frames, tally)
+        yield from output_frames(
+            renderer,
+            plan.timeline,
+            frames,
+            source_rate=plan.source.frame_rate,
+            part=plan.part or Part(),
+            tally=tally,
+        )
     finally:
         plan.keep_sizes(model, renderer)
-
-
-def _pictures(
-    plan: Plan, renderer: Renderer, part: Part, frames: Iterable[GivenFrame], tally: Tally
-) -> Iterator[_OutputFrame]:
-    spans = plan.timeline.spans(frames, source_rate=plan.source.frame_rate, is_entered=part.begin is not None)
-    for passage in passages(spans, part, tally):
-        span = passage.span
-        renderer.advance(span.first, span.second, passage.after)
-        # On the way to a part, pictures are rendered only where they stay: of the scene after a cut.
-        if passage.is_wanted or (span.second is not None and span.second.is_cut):
-            instants, placed = itertools.tee(span.instants)
-            pictures = renderer.render_all(instant.tau for instant in placed)
-            for instant, picture in zip(instants, pictures, strict=True):
-                if passage.is_wanted:
-                    yield _OutputFrame(picture, instant.pts)
 
 
 class _Encoder:
@@ -459,7 +442,7 @@ class _Encoder:
     The writer lives in this stage's thread alone, where no Ctrl-C can hit it between two steps.
     """
 
-    def __init__(self, plan: Plan, pictures: Channel[_OutputFrame], *, low_priority: bool) -> None:
+    def __init__(self, plan: Plan, pictures: Channel[OutputFrame], *, low_priority: bool) -> None:
         self._plan = plan
         self._pictures = pictures
         self._low_priority = low_priority
@@ -483,34 +466,6 @@ class _Encoder:
         """End ffmpeg, which may be in no hurry to take a picture or to finish the file."""
         if self._writer is not None:
             self._writer.interrupt()
-
-
-def compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:
-    """Tell of each frame whether it repeats the one before it, or begins another scene.
-
-    Args:
-        frames: consecutive ones.
-        threshold: what `cut_score` exceeds at a cut.
-    """
-    before: SourceFrame | None = None
-    small_before: Thumbnail | None = None
-    for frame in frames:
-        small = thumbnail(frame.rgb)
-        is_repeat = before is not None and _is_same(before, frame)
-        is_cut = not is_repeat and small_before is not None and cut_score(small_before, small) > threshold
-        yield GivenFrame(
-            frame.rgb, frame.pts, frame.duration, frame.alpha, is_repeat=is_repeat, is_cut=is_cut
-        )
-        before, small_before = frame, small
-
-
-def _is_same(first: SourceFrame, second: SourceFrame) -> bool:
-    same_alpha = (
-        first.alpha is second.alpha
-        if first.alpha is None or second.alpha is None
-        else np.array_equal(first.alpha, second.alpha)
-    )
-    return same_alpha and np.array_equal(first.rgb, second.rgb)
 
 
 def _progress(plan: Plan, pts: int, frames: int, elapsed_seconds: float) -> Progress:
