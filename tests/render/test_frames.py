@@ -19,9 +19,9 @@ from torch import Tensor
 from tests.conftest import MakeClip, RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.errors import InputError, MemoryLimitError, OptionError, VideoInrError, WeightsError
+from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.options import EncodeOptions, TargetRate, UpscaleOptions
 from videoinr_cli.render.frames import UpscaledFrame, upscale_frames
-from videoinr_cli.render.pipeline import upscale_video
 from videoinr_cli.weights import load_model
 
 GRAIN = "noise=alls=12:allf=t"
