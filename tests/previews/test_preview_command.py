@@ -16,8 +16,8 @@ from tests.command import check_one_line, run
 from tests.conftest import MakeClip
 from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.options import PreviewOptions, Region, parse_time
-from videoinr_cli.preview import preview as preview_module
-from videoinr_cli.preview.sheet import GAP_PX
+from videoinr_cli.previews import preview as preview_module
+from videoinr_cli.previews.sheet import GAP_PX
 
 
 def decoded(path: Path) -> list[tuple[Fraction, NDArray[Any]]]:
