@@ -24,7 +24,7 @@ from torch import Tensor
 
 from videoinr_cli.evaluation.baselines import make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips
-from videoinr_cli.evaluation.measure import Result, measure_quality
+from videoinr_cli.evaluation.measure import MethodResult, measure_quality
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.report import markdown
@@ -38,7 +38,7 @@ CRFS = (28.0, 34.0)
 class Measured:
     """One method at one rate factor."""
 
-    result: Result
+    result: MethodResult
     vmaf: float  # mean of the clips
 
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from videoinr_cli import __version__
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
+from videoinr_cli.version import __version__
 
 if TYPE_CHECKING:
     import torch

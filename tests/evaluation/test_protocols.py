@@ -11,7 +11,7 @@ from torch import Tensor
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.evaluation.baselines import PerFrame, make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips, save_picture
-from videoinr_cli.evaluation.measure import FrameScore, Result, measure_quality
+from videoinr_cli.evaluation.measure import FrameScore, MethodResult, measure_quality
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
     CONTEXTS,
@@ -228,7 +228,7 @@ def score(clip: str, group: int, step: int, psnr: float) -> FrameScore:
 
 def test_center_and_average() -> None:
     scores = [score("a", 0, step, 20.0 + step) for step in range(8)]
-    result = Result("method", Protocol(steps=8), tuple(scores), 0.1, None)
+    result = MethodResult("method", Protocol(steps=8), tuple(scores), 0.1, None)
     assert result.center().psnr == 22.0  # of 20 and 24
     assert result.average().psnr == 23.5
     assert result.average().ssim == pytest.approx(0.235)
@@ -240,7 +240,7 @@ def test_averages_are_over_all_groups_not_over_clips() -> None:
     scores = [score("long", g, s, 30.0) for g in range(3) for s in range(2)] + [
         score("short", 0, s, 20.0) for s in range(2)
     ]
-    result = Result("method", Protocol(), tuple(scores), 0.1, None)
+    result = MethodResult("method", Protocol(), tuple(scores), 0.1, None)
     assert result.average().psnr == 27.5
     assert (result.given("long").psnr, result.between("short").psnr) == (30.0, 20.0)
     assert result.clips == ["long", "short"]

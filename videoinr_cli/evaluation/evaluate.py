@@ -15,7 +15,7 @@ from torch import Tensor
 from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.evaluation.baselines import make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips, make_folder, save_picture
-from videoinr_cli.evaluation.measure import FrameScore, Result, measure_quality
+from videoinr_cli.evaluation.measure import FrameScore, MethodResult, measure_quality
 from videoinr_cli.evaluation.methods import Method, ModelMethod
 from videoinr_cli.evaluation.options import EvaluateOptions
 from videoinr_cli.evaluation.protocols import (
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class Evaluation:
     """What was measured; ``str`` gives it as Markdown tables."""
 
-    results: tuple[Result, ...] = ()  # of each method
+    results: tuple[MethodResult, ...] = ()  # of each method
     steadiness: tuple[Steadiness, ...] = ()  # of each method, where asked for and able
 
     def __str__(self) -> str:
@@ -155,7 +155,7 @@ def _measured(
     protocol: Protocol,
     options: EvaluateOptions,
     progress: ProgressCallback,
-) -> Result:
+) -> MethodResult:
     total = sum(protocol.frames_of(clip.length()) for clip in clips)
     started, frames, mean = time.monotonic(), 0, 0.0
 

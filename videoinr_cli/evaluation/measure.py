@@ -44,7 +44,7 @@ class Quality:
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
+class MethodResult:
     """What one method reached on one set of clips."""
 
     method: str
@@ -96,7 +96,7 @@ def measure_quality(
     protocol: Protocol,
     *,
     on_frame: OnFrame = lambda score, picture: None,
-) -> Result:
+) -> MethodResult:
     """Measure a method on clips.
 
     Raises:
@@ -119,7 +119,7 @@ def measure_quality(
                     f"{protocol.steps + 1} frames"
                 )
     rendered = len(scores) * protocol.stride  # the frames between those asked for too
-    return Result(method.name, protocol, tuple(scores), stopwatch.seconds / rendered, memory.bytes)
+    return MethodResult(method.name, protocol, tuple(scores), stopwatch.seconds / rendered, memory.bytes)
 
 
 def _check_size(clip: Clip, protocol: Protocol) -> None:

@@ -11,14 +11,14 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from videoinr_cli.evaluation.measure import Quality, Result
+from videoinr_cli.evaluation.measure import MethodResult, Quality
 from videoinr_cli.evaluation.steadiness import Steadiness
 
 MAX_CLIP_COLUMNS = 6
 """Benchmarks with more clips show their means only."""
 
 
-def to_tables(results: Sequence[Result], steadiness: Sequence[Steadiness] = ()) -> str:
+def to_tables(results: Sequence[MethodResult], steadiness: Sequence[Steadiness] = ()) -> str:
     """Return all tables, with the protocol above them; nothing without a result."""
     if not results:
         return ""
@@ -33,7 +33,7 @@ def to_tables(results: Sequence[Result], steadiness: Sequence[Steadiness] = ()) 
     return "\n\n".join(tables)
 
 
-def clip_table(results: Sequence[Result]) -> str:
+def clip_table(results: Sequence[MethodResult]) -> str:
     """Return PSNR per clip and its mean over the clips, given / in-between frames, a row for each method."""
     clips = results[0].clips
     shown = clips if len(clips) <= MAX_CLIP_COLUMNS else []
@@ -46,7 +46,7 @@ def clip_table(results: Sequence[Result]) -> str:
     return markdown(rows)
 
 
-def summary_table(results: Sequence[Result]) -> str:
+def summary_table(results: Sequence[MethodResult]) -> str:
     """Return the papers' Center and Average over all groups, and the cost, a row for each method."""
     rows = [["over all groups", "Center", "SSIM", "Average", "SSIM", "s/frame", "peak memory"]]
     for result in results:
@@ -82,7 +82,7 @@ def steadiness_table(results: Sequence[Steadiness]) -> str:
     return markdown(rows)
 
 
-def to_json(results: Sequence[Result], steadiness: Sequence[Steadiness] = ()) -> str:
+def to_json(results: Sequence[MethodResult], steadiness: Sequence[Steadiness] = ()) -> str:
     """Return everything but the single frames; an infinite PSNR becomes null.
 
     Args:
@@ -107,7 +107,7 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _as_dict(result: Result) -> dict[str, object]:
+def _as_dict(result: MethodResult) -> dict[str, object]:
     return {
         "method": result.method,
         "protocol": dataclasses.asdict(result.protocol),
