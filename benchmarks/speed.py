@@ -188,9 +188,9 @@ def measure_embedded_network(width: int, height: int, pairs: int) -> Cost:
 
 def measure_embedded(width: int, height: int, pairs: int) -> Cost:
     """Measure the whole pipeline with the embedded weights, twice the frame rate, file to file."""
+    from videoinr_cli.jobs.upscale import upscale_video
     from videoinr_cli.media.ffmpeg import find_ffmpeg
     from videoinr_cli.options import TargetRate, UpscaleOptions
-    from videoinr_cli.render.pipeline import upscale_video
     from videoinr_cli.weights import load_model
 
     frames = max(96, 4 * pairs)  # enough that what an encoder still holds at the end is not most of it

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from videoinr_cli.jobs.run import run_job
+from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.options import JobOptions, TargetRate, UpscaleOptions
 from videoinr_cli.render.pipeline import Progress
@@ -70,11 +70,11 @@ def frames_per_second(source: Path, folder: Path, workers: int) -> float:
         nonlocal frames
         frames = progress.frames
 
-    run_job(
+    upscale_video(
         source,
         folder / f"{workers}.mp4",
         UpscaleOptions(scale=4.0, fps=TargetRate.parse("2x"), overwrite=True, device="cpu"),
-        JobOptions(workers=workers, segment_seconds=0.5),
+        job=JobOptions(workers=workers, segment_seconds=0.5),
         progress=count,
         on_segment=lambda done: moments.append((time.monotonic(), frames)),
     )

@@ -10,10 +10,10 @@ import pytest
 
 from tests.conftest import MakeClip
 from tests.tiny import TINY
+from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.model import build
-from videoinr_cli.notes import collected_notes
+from videoinr_cli.notes import Note, collected_notes
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
-from videoinr_cli.render.pipeline import upscale_video
 
 MULTIPLES = "yuv420p takes widths that are multiples of 2 and heights that are multiples of 2"
 
@@ -26,7 +26,7 @@ def test_each_message_is_kept_once_and_only_within_the_block() -> None:
             log.warning("%s frames are lost", 3)
         logging.getLogger("elsewhere").warning("of no interest")
     log.warning("after")
-    assert notes == ["3 frames are lost"]
+    assert notes == [Note(logging.WARNING, "3 frames are lost")]
 
 
 def test_a_summary_tells_what_was_converted_and_how_large_the_output_is(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from videoinr_cli.errors import VideoInrError
-    from videoinr_cli.render.pipeline import upscale_video
+    from videoinr_cli.jobs.upscale import upscale_video
     from videoinr_cli.weights import load_model
 
 __version__ = "0.1.0"
@@ -16,7 +16,7 @@ __all__ = ["VideoInrError", "__version__", "load_model", "upscale_video"]
 _HOMES = {
     "VideoInrError": "videoinr_cli.errors",
     "load_model": "videoinr_cli.weights",
-    "upscale_video": "videoinr_cli.render.pipeline",
+    "upscale_video": "videoinr_cli.jobs.upscale",
 }
 
 

@@ -12,24 +12,25 @@ from typing import Any
 import pytest
 
 from tests.conftest import MakeClip
-from videoinr_cli.batch import plan as batch_plan
-from videoinr_cli.batch import run
+from videoinr_cli.batch import batch as batch_module
+from videoinr_cli.batch import items as items_module
+from videoinr_cli.batch.batch import run_batch
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Segment, Skipped, Start
+from videoinr_cli.batch.items import Existing, Folder, Item, Pending, Refused, plan_batch
 from videoinr_cli.batch.make_events import start_of
 from videoinr_cli.batch.names import NamePattern
-from videoinr_cli.batch.plan import Existing, Folder, Item, Refused, Task, plan_batch
 from videoinr_cli.batch.request import Request
-from videoinr_cli.batch.run import run_batch
 from videoinr_cli.batch.sources import Source, find_sources, read_list
 from videoinr_cli.batch.work import Work
 from videoinr_cli.errors import FfmpegError, OptionError, OutputError
 from videoinr_cli.evaluation.clips import find_clips
-from videoinr_cli.jobs.run import SegmentDone
+from videoinr_cli.jobs.job import SegmentDone
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import EncodeOptions, JobOptions, ReadOptions, TargetRate, UpscaleOptions
+from videoinr_cli.render.pipeline import Engine, Summary
 from videoinr_cli.render.pipeline import Progress as VideoProgress
-from videoinr_cli.render.pipeline import Summary
+from videoinr_cli.render.plan import Plan
 from videoinr_cli.training.footage import load_shots
 
 OPTIONS = UpscaleOptions(scale=2)
@@ -207,8 +208,8 @@ class TestPlan:
         a, c, b = planned(
             tmp_path / "in", tmp_path / "out", name="{stem}_{width}x{height}.mp4", checked=counts.append
         )
-        assert isinstance(a, Task)
-        assert isinstance(b, Task)
+        assert isinstance(a, Pending)
+        assert isinstance(b, Pending)
         assert isinstance(c, Refused)
         assert a.destination == tmp_path / "out" / "a_128x96.mp4"
         assert b.destination == tmp_path / "out" / "sub" / "b_128x96.mp4"
@@ -266,7 +267,7 @@ class TestPlan:
         assert a == Existing(tmp_path / "a.mp4", tmp_path / "a_2x.mp4")
         assert large == Existing(tmp_path / "a_2x.mp4", tmp_path / "a_2x.mp4")
         assert larger == Existing(tmp_path / "a_2x_2x.mp4", tmp_path / "a_2x_2x.mp4")
-        assert isinstance(b, Task)
+        assert isinstance(b, Pending)
         assert b.destination == tmp_path / "b_2x.mp4"
 
     @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
@@ -297,11 +298,11 @@ class TestPlan:
                 raise ZeroDivisionError("by zero")
             return prepare(path, options)
 
-        monkeypatch.setattr(batch_plan, "prepare", fail_once)
+        monkeypatch.setattr(items_module, "prepare", fail_once)
         a, b = planned(tmp_path / "in", tmp_path / "out")
         assert isinstance(a, Refused)
         assert isinstance(a.error, ZeroDivisionError)
-        assert isinstance(b, Task)
+        assert isinstance(b, Pending)
 
     def test_standard_input_is_not_one_of_several(self, tmp_path: Path) -> None:
         (item,) = plan_batch([Source(Path("-"))], Folder(tmp_path, NamePattern()), OPTIONS)
@@ -315,8 +316,8 @@ class FakeRenderer:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, failing: dict[str, BaseException]) -> None:
         self.failing = failing
         self.models: list[object] = []
-        monkeypatch.setattr(run, "run_job", self.render)
-        monkeypatch.setattr(run, "load_model", self.load)
+        monkeypatch.setattr(batch_module, "run_job", self.render)
+        monkeypatch.setattr(batch_module, "load_model", self.load)
         self.loaded = 0
 
     def load(self, *_: object, **__: object) -> object:
@@ -325,25 +326,23 @@ class FakeRenderer:
 
     def render(
         self,
-        source: Path,
-        destination: Path,
-        options: UpscaleOptions,
+        plan: Plan,
         job: JobOptions,
         *,
-        model: object,
+        engine: Engine,
         workers: object,
         progress: Any,
         on_segment: Any,
     ) -> Summary:
         on_segment(SegmentDone(number=1, total=2, frames=2, bytes=500, was_done=True))
-        self.models.append(model)
+        self.models.append(engine.model)
         for frame in range(1, 5):
             progress(VideoProgress(frame, 4, frame / 4, 1.0, float(frame)))
-            if frame == 2 and source.name in self.failing:
-                raise self.failing[source.name]
-        destination.touch()
+            if frame == 2 and plan.source.path.name in self.failing:
+                raise self.failing[plan.source.path.name]
+        plan.destination.touch()
         return Summary(
-            destination,
+            plan.destination,
             (64, 48),
             (128, 96),
             4,
@@ -376,7 +375,7 @@ class TestRun:
     ) -> None:
         fake = FakeRenderer(monkeypatch, {"b.mp4": FfmpegError("ffmpeg died")})
         events: list[Event] = []
-        failures = run_batch(items, OPTIONS, events.append)
+        result = run_batch(items, OPTIONS, events.append)
         assert kinds(events) == [
             "Begin",
             "Error",
@@ -389,7 +388,7 @@ class TestRun:
             "Done",
             "End",
         ]
-        assert [str(failure) for failure in failures][1:] == ["ffmpeg died"]
+        assert [str(refused.error) for refused in result.failed][1:] == ["ffmpeg died"]
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mp4", "c.mp4", "done.mp4"]
         assert (fake.loaded, len(set(map(id, fake.models)))) == (1, 1), (
             "one model for all, whatever their size"
@@ -415,7 +414,7 @@ class TestRun:
     ) -> None:
         fake = FakeRenderer(monkeypatch, {})
         events: list[Event] = []
-        assert len(run_batch(items, OPTIONS, events.append, fail_fast=True)) == 1
+        assert len(run_batch(items, OPTIONS, events.append, fail_fast=True).failed) == 1
         assert kinds(events) == ["Begin", "Error", "Skipped", "End"]
         assert fake.loaded == 0
 
@@ -472,7 +471,7 @@ class TestRun:
         make_clip("in/a.mp4", frames=4, rate="4")
         options = UpscaleOptions(scale=2, speed=Fraction(1, 4))
         (item,) = planned(tmp_path / "in", tmp_path / "out", options)
-        assert isinstance(item, Task)
+        assert isinstance(item, Pending)
         start = start_of(1, 1, item)
         assert (start.frames, start.seconds) == (16, 4.0)
 
@@ -480,7 +479,7 @@ class TestRun:
 def test_work_of_unknown_length_has_no_end(make_clip: MakeClip, tmp_path: Path) -> None:
     clip = make_clip("in.mp4", frames=2)
     (item,) = plan_batch([Source(clip)], Folder(tmp_path / "out", NamePattern()), OPTIONS)
-    assert isinstance(item, Task)
+    assert isinstance(item, Pending)
     seconds = iter([0.0, 10.0])
     work = Work({1: item.plan}, now=lambda: next(seconds))
     with work.on(1):
@@ -496,7 +495,7 @@ def test_work_of_unknown_length_has_no_end(make_clip: MakeClip, tmp_path: Path) 
     assert (unknown.fraction, unknown.left_seconds) == (None, None)
 
 
-def _without_length(item: Task) -> Any:
+def _without_length(item: Pending) -> Any:
     class Unknown:
         total_frames = None
         size = item.plan.size

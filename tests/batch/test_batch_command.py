@@ -17,12 +17,13 @@ import torch
 
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
+from videoinr_cli.batch import batch as batch_module
 from videoinr_cli.batch import estimate, events
-from videoinr_cli.batch import run as batch_run
 from videoinr_cli.cli import json_lines
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
 from videoinr_cli.render.memory import DEFAULT_SIZES, _held_bytes, release_memory
-from videoinr_cli.render.pipeline import Plan, Summary
+from videoinr_cli.render.pipeline import Summary
+from videoinr_cli.render.plan import Plan
 from videoinr_cli.weights import load_model
 
 SEVERAL = ["--workers", 2, "--segment-seconds", 0.1]
@@ -37,14 +38,14 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[UpscaleOptions]:
     """What the options of every video are, which is not rendered."""
     seen: list[UpscaleOptions] = []
 
-    def render(source: Path, destination: Path, options: UpscaleOptions, *_: Any, **__: Any) -> Summary:
-        if source.stem == "interrupted":
+    def render(plan: Plan, *_: Any, **__: Any) -> Summary:
+        if plan.source.path.stem == "interrupted":
             raise KeyboardInterrupt
-        seen.append(options)
-        return Summary(destination, (64, 48), (64, 48), 2, 2, 0, 1.0, 100)
+        seen.append(plan.options)
+        return Summary(plan.destination, (64, 48), (64, 48), 2, 2, 0, 1.0, 100)
 
-    monkeypatch.setattr(batch_run, "run_job", render)
-    monkeypatch.setattr(batch_run, "load_model", lambda *_, **__: object())
+    monkeypatch.setattr(batch_module, "run_job", render)
+    monkeypatch.setattr(batch_module, "load_model", lambda *_, **__: object())
     return seen
 
 
@@ -70,7 +71,7 @@ def test_thirty_files_of_which_five_are_broken(
         (source / f"{name}.mkv").write_bytes(small.read_bytes()[: 40 * number])
     loaded: list[object] = []
     monkeypatch.setattr(
-        batch_run, "load_model", lambda *a, **k: loaded.append(model := load_model(*a, **k)) or model
+        batch_module, "load_model", lambda *a, **k: loaded.append(model := load_model(*a, **k)) or model
     )
 
     options = ["--scale", 1.5, "--weights", weights, "--codec", "ffv1", "--crf", 0, "--json"]

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
-from videoinr_cli.jobs.run import run_job
+from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
 from videoinr_cli.render.pipeline import Summary
 
@@ -83,7 +83,7 @@ def run() -> RunJob:
         model = arguments.pop("model", None) or BlendVideoInr()
         callbacks = {name: arguments.pop(name, None) for name in ("progress", "on_segment")}
         options, job = options_for(**arguments)
-        return run_job(source, destination, options, job, model=model, **callbacks)
+        return upscale_video(source, destination, options, job=job, model=model, **callbacks)
 
     return run
 

@@ -19,9 +19,10 @@ from typing import Any
 
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.errors import VideoInrError
-from videoinr_cli.jobs import run as jobs_run
+from videoinr_cli.jobs import job as job_module
 from videoinr_cli.jobs.fingerprint import _ffmpeg_version
 from videoinr_cli.jobs.manifest import job_folder, remove_job
+from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media.ffmpeg import takes_option
 from videoinr_cli.media.write.encoders import find_encoder
 from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
@@ -106,22 +107,22 @@ def _run(lab: Lab, fault: Fault | None, options: dict[str, Any]) -> None:
     """Work on the job; the main function of a process."""
     os.chdir(lab.output.parent)
     logging.basicConfig(filename=lab._warnings, format="%(message)s", level=logging.WARNING)
-    render = jobs_run.render_segment
+    render = job_module.render_segment
 
     def noting(request: Any, **arguments: Any) -> Any:
         with lab._starts.open("a") as file:
             file.write(f"{request.number}\n")
         return render(request, **arguments)
 
-    jobs_run.render_segment = noting
+    job_module.render_segment = noting
     job = JobOptions(segment_seconds=lab.segment_seconds, keep_temp=options.pop("keep_temp", False))
     settings = {"scale": 1.0, "fps": TargetRate.parse("2x"), "encode": EncodeOptions(preset="ultrafast")}
     try:
-        jobs_run.run_job(
+        upscale_video(
             lab.source,
             lab.output,
             UpscaleOptions(**{**settings, **options}),
-            job,
+            job=job,
             **{"model": BlendVideoInr(), **(fault() if fault is not None else {})},
         )
     except (VideoInrError, MemoryError, OSError, RuntimeError) as error:

@@ -23,7 +23,7 @@ from tests.conftest import MakeClip
 from tests.jobs.conftest import GRAIN, Content, content_of
 from tests.jobs.lab import FAILED, Fault, Lab
 from tests.oracle.blend import BlendFrame, BlendVideoInr
-from videoinr_cli.jobs import run as jobs_run
+from videoinr_cli.jobs import job as job_module
 from videoinr_cli.jobs.manifest import Manifest, job_folder
 from videoinr_cli.media.write import destination as destinations
 from videoinr_cli.render.pipeline import Progress
@@ -110,7 +110,7 @@ def die_joining() -> dict[str, Any]:
 
 
 def die_cleaning() -> dict[str, Any]:
-    jobs_run.remove_job = die
+    job_module.remove_job = die
     return {}
 
 

@@ -16,16 +16,18 @@ from tests.conftest import MakeClip
 from tests.jobs.conftest import content_of, options_for
 from tests.tiny import TINY
 from videoinr_cli.errors import OptionError, VideoInrError
-from videoinr_cli.jobs import plan as jobs_plan
-from videoinr_cli.jobs.plan import plan_parts, segment_seconds
+from videoinr_cli.jobs import partition
+from videoinr_cli.jobs.job import SegmentDone, run_job
+from videoinr_cli.jobs.partition import plan_parts, segment_seconds
 from videoinr_cli.jobs.pool import Workers
-from videoinr_cli.jobs.run import SegmentDone, run_job
 from videoinr_cli.jobs.segment import SegmentRequest
+from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.model import build
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.parts import Part
-from videoinr_cli.render.pipeline import Plan, Progress
+from videoinr_cli.render.pipeline import Progress
+from videoinr_cli.render.plan import Plan, plan_video
 from videoinr_cli.weights import save_model
 
 
@@ -40,7 +42,7 @@ def weights(tmp_path: Path) -> str:
 def test_processes_share_the_work(source: Path, tmp_path: Path, weights: str) -> None:
     wanted = {"weights": weights, "scale": 1.5, "device": "cpu", "precision": "fp32"}
     options, job = options_for(**wanted, segment_seconds=0.2)
-    run_job(source, tmp_path / "one.mkv", options, job)
+    upscale_video(source, tmp_path / "one.mkv", options, job=job)
     options, job = options_for(**wanted, segment_seconds=0.2, workers=2)
     done: list[SegmentDone] = []
     seen: list[Progress] = []
@@ -53,13 +55,13 @@ def test_processes_share_the_work(source: Path, tmp_path: Path, weights: str) ->
             os.kill(victim.pid, signal.SIGKILL)
 
     with pytest.raises(VideoInrError, match="--workers"):
-        run_job(source, tmp_path / "out.mkv", options, job, on_segment=kill_a_worker)
+        upscale_video(source, tmp_path / "out.mkv", options, job=job, on_segment=kill_a_worker)
     assert not multiprocessing.active_children()
     count = len(done)
     assert 1 <= count < done[0].total
     done.clear()
-    summary = run_job(
-        source, tmp_path / "out.mkv", options, job, progress=seen.append, on_segment=done.append
+    summary = upscale_video(
+        source, tmp_path / "out.mkv", options, job=job, progress=seen.append, on_segment=done.append
     )
     assert sum(event.was_done for event in done) == count
     assert content_of(tmp_path / "out.mkv") == content_of(tmp_path / "one.mkv")
@@ -76,11 +78,11 @@ def test_processes_are_kept_from_one_video_to_the_next(source: Path, tmp_path: P
 
     with Workers(["cpu", "cpu"]) as workers:
         for name in ("a.mkv", "b.mkv"):
-            run_job(source, tmp_path / name, options, job, workers=workers, on_segment=note)
+            run_job(plan_video(source, tmp_path / name, options), job, workers=workers, on_segment=note)
         victim = multiprocessing.active_children()[0]
         victim.kill()
         victim.join()
-        run_job(source, tmp_path / "c.mkv", options, job, workers=workers, on_segment=note)
+        run_job(plan_video(source, tmp_path / "c.mkv", options), job, workers=workers, on_segment=note)
     assert not multiprocessing.active_children()
     before, after = seen[0], seen[-1]
     assert (len(before), len(after), len(before & after)) == (2, 2, 1)
@@ -97,7 +99,7 @@ def test_a_short_video_is_cut_for_all_that_are_to_work_on_it(make_clip: MakeClip
 def test_a_segment_is_as_much_work_at_any_speed(
     make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs_plan, "SEGMENT_PIXELS", 64 * 48 * 12)
+    monkeypatch.setattr(partition, "SEGMENT_PIXELS", 64 * 48 * 12)
     source = probe(make_clip("in.mp4", frames=20, rate="1"))
     for speed, seconds in ((1, 12), (Fraction(1, 4), 3)):
         options = UpscaleOptions(scale=1, speed=Fraction(speed))
@@ -125,4 +127,4 @@ def test_a_request_can_go_anywhere(source: Path, tmp_path: Path) -> None:
 
 def test_every_device_is_checked(source: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="abacus"):
-        run_job(source, tmp_path / "out.mp4", UpscaleOptions(device="cpu,abacus"))
+        upscale_video(source, tmp_path / "out.mp4", UpscaleOptions(device="cpu,abacus"))

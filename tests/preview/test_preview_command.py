@@ -16,7 +16,7 @@ from tests.command import check_one_line, run
 from tests.conftest import MakeClip
 from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.options import PreviewOptions, Region, parse_time
-from videoinr_cli.preview import run as preview_run
+from videoinr_cli.preview import preview as preview_module
 from videoinr_cli.preview.sheet import GAP_PX
 
 
@@ -62,8 +62,8 @@ def test_a_clip_that_cannot_be_begun_leaves_nothing(tmp_path: Path, monkeypatch:
     def refuse(_: list[str]) -> None:
         raise FfmpegError("ffmpeg cannot be run")
 
-    monkeypatch.setattr(preview_run, "FfmpegProcess", refuse)
-    encoder = preview_run._encoder(tmp_path / "look.mp4", (64, 48), Fraction(25), overwrite=False)
+    monkeypatch.setattr(preview_module, "FfmpegProcess", refuse)
+    encoder = preview_module._encoder(tmp_path / "look.mp4", (64, 48), Fraction(25), overwrite=False)
     with pytest.raises(FfmpegError), encoder:
         pass
     assert list(tmp_path.iterdir()) == []

@@ -458,7 +458,7 @@ from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.render.memory import _kilobytes
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
-from videoinr_cli.render.pipeline import upscale_video
+from videoinr_cli.jobs.upscale import upscale_video
 
 class Forgetful(BlendVideoInr):  # what the network counts for other tests grows with length
     def render(self, *arguments, **options):

@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 from tests.conftest import MakeClip, RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.errors import FfmpegError, MemoryLimitError, OptionError, OutputError, VideoInrError
+from videoinr_cli.jobs import job as job_module
+from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media import ffmpeg as media_ffmpeg
 from videoinr_cli.media.read.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions, TargetRate, UpscaleOptions
 from videoinr_cli.render import pipeline
-from videoinr_cli.render.pipeline import Progress, Summary, upscale_video
+from videoinr_cli.render.pipeline import Progress, Summary
 from videoinr_cli.threads import Task, run_beside
 
 PATIENCE_SECONDS = 60
@@ -227,7 +229,7 @@ def test_what_cannot_be_done_is_said_before_the_weights_are_loaded(
     def load(*_: object, **__: object) -> None:
         raise AssertionError("too early")
 
-    monkeypatch.setattr(pipeline, "load_model", load)
+    monkeypatch.setattr(job_module, "load_model", load)
     source = make_clip("in.mkv", *LOSSLESS, frames=2)
     with pytest.raises(OptionError, match="smaller than the source"):
         upscale_video(source, tmp_path / "out.mkv", UpscaleOptions(height=20))

@@ -12,16 +12,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from videoinr_cli.batch.events import Error, Plan, Skipped
+from videoinr_cli.batch.items import Existing, Item, Refused
 from videoinr_cli.batch.make_events import error_of, plan_of, skipped_of
-from videoinr_cli.batch.plan import Existing, Item, Refused
 from videoinr_cli.evaluation.cost import PeakMemory
-from videoinr_cli.jobs.plan import devices_of, plan_parts, sharing
+from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
-from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.memory import Sizes
-from videoinr_cli.render.pipeline import Plan as VideoPlan
-from videoinr_cli.render.pipeline import Progress, render_whole
+from videoinr_cli.render.pipeline import Engine, Progress
+from videoinr_cli.render.plan import Plan as VideoPlan
 from videoinr_cli.weights import load_model
 
 MEASURED_SECONDS = 4.0
@@ -64,19 +63,19 @@ def estimate_batch(
         OptionError: there is no such device.
         WeightsError: the weights cannot be used.
     """
-    model: AnyVideoInr | None = None
+    engine: Engine | None = None
     costs: dict[object, Cost] = {}
     for index, item in enumerate(items, start=1):
         count = len(items)
         if isinstance(item, Refused):
             failures.append(item.error)
-            yield error_of(index, count, item.source, item.destination, item.error)
+            yield error_of(index, count, item)
         elif isinstance(item, Existing):
             yield skipped_of(index, count, item)
         else:
-            if model is None:
+            if engine is None:
                 device = options.device.split(",")[0]
-                model = load_model(options.weights, device=device, precision=options.precision)
+                engine = Engine(load_model(options.weights, device=device, precision=options.precision))
             devices = devices_of(options, job)
             segments = len(plan_parts(item.plan, job, workers=len(devices)))
             processes = sharing(devices) if segments > 1 else 1
@@ -85,10 +84,10 @@ def estimate_batch(
             kind = (plan.source.width, plan.source.height, plan.size, written, processes)
             try:
                 if kind not in costs:
-                    costs[kind] = measure(plan, model)
+                    costs[kind] = measure(plan, engine)
             except Exception as error:  # any: the other videos may have nothing to do with it
                 failures.append(error)
-                yield error_of(index, count, item.source, item.destination, error)
+                yield error_of(index, count, Refused(item.source, item.destination, error))
             else:
                 cost, frames = costs[kind], plan.total_frames
                 seconds = None if frames is None else cost.seconds(frames)
@@ -103,13 +102,13 @@ def estimate_batch(
                 )
 
 
-def measure(plan: VideoPlan, model: AnyVideoInr) -> Cost:
+def measure(plan: VideoPlan, engine: Engine) -> Cost:
     """Render a video for a few seconds, with all that belongs to it, and throw the result away.
 
     Raises:
-        VideoInrError: it cannot be rendered; see `render.pipeline.upscale_video`.
+        VideoInrError: it cannot be rendered; see `jobs.upscale.upscale_video`.
     """
-    sizes = plan.choose_sizes(model)
+    sizes = engine.choose_sizes(plan)
     started = time.monotonic()
     moments: list[float] = []
 
@@ -119,11 +118,10 @@ def measure(plan: VideoPlan, model: AnyVideoInr) -> Cost:
             raise _Enough
 
     with tempfile.TemporaryDirectory(prefix="videoinr-") as folder:
-        memory = PeakMemory(model.device)
+        memory = PeakMemory(engine.model.device)
         try:
             with memory:
-                stand_in = dataclasses.replace(plan, destination=_stand_in(plan.destination, folder))
-                render_whole(stand_in, model, report)
+                engine.render(plan.into(_stand_in(plan.destination, folder)), report)
         except _Enough:
             pass
     spent = moments[-1] - moments[0]

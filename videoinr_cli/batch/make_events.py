@@ -6,36 +6,36 @@ import dataclasses
 from pathlib import Path
 
 from videoinr_cli.batch.events import Done, Error, Plan, Progress, Segment, Skipped, Start
-from videoinr_cli.batch.plan import Existing, Task
+from videoinr_cli.batch.items import Existing, Pending, Refused
 from videoinr_cli.batch.work import Work
 from videoinr_cli.errors import one_line
-from videoinr_cli.jobs.run import SegmentDone
+from videoinr_cli.jobs.job import SegmentDone
 from videoinr_cli.render.memory import Sizes
 from videoinr_cli.render.pipeline import Progress as VideoProgress
 from videoinr_cli.render.pipeline import Summary
 
 
-def start_of(index: int, count: int, task: Task) -> Start:
+def start_of(index: int, count: int, item: Pending) -> Start:
     """Tell of a video that is begun."""
-    source, rate = task.plan.source, task.plan.timeline.rate
+    source, rate = item.plan.source, item.plan.timeline.rate
     return Start(
         index=index,
         count=count,
-        source=task.source,
-        destination=task.destination,
+        source=item.source,
+        destination=item.destination,
         source_size=(source.width, source.height),
-        size=task.plan.size,
+        size=item.plan.size,
         source_fps=float(source.frame_rate),
         fps=None if rate is None else float(rate),
-        frames=task.plan.total_frames,
-        seconds=task.plan.total_seconds,
+        frames=item.plan.total_frames,
+        seconds=item.plan.total_seconds,
     )
 
 
 def plan_of(
     index: int,
     count: int,
-    task: Task,
+    item: Pending,
     *,
     segments: int,
     sizes: Sizes,
@@ -43,24 +43,24 @@ def plan_of(
     peak_bytes: int | None,
 ) -> Plan:
     """Tell of a video that would be begun, and what it would take."""
-    start = start_of(index, count, task)
+    start = start_of(index, count, item)
     return Plan(
         **dataclasses.asdict(start),
         segments=segments,
         tile_size=None if sizes.tile_px is None else (sizes.tile_px[1], sizes.tile_px[0]),
         chunk_bytes=sizes.chunk_bytes,
-        notes=task.notes,
+        notes=tuple(note.text for note in item.plan.notes),
         estimated_seconds=seconds,
         peak_memory_bytes=peak_bytes,
     )
 
 
-def progress_of(index: int, count: int, task: Task, progress: VideoProgress, work: Work) -> Progress:
+def progress_of(index: int, count: int, item: Pending, progress: VideoProgress, work: Work) -> Progress:
     """Tell how far a video is, and all of them."""
     return Progress(
         index=index,
         count=count,
-        source=task.source,
+        source=item.source,
         frames=progress.frames,
         frames_before=progress.frames_before,
         total_frames=progress.total_frames,
@@ -121,13 +121,13 @@ def skipped_of(index: int, count: int, item: Existing) -> Skipped:
     return Skipped(index=index, count=count, source=item.source, destination=item.destination)
 
 
-def error_of(index: int, count: int, source: Path, destination: Path | None, error: Exception) -> Error:
-    """Tell why a source is not rendered."""
+def error_of(index: int, count: int, item: Refused) -> Error:
+    """Return the event of a source that cannot be rendered."""
     return Error(
         index=index,
         count=count,
-        source=source,
-        destination=destination,
-        kind=type(error).__name__,
-        message=one_line(error),
+        source=item.source,
+        destination=item.destination,
+        kind=type(item.error).__name__,
+        message=one_line(item.error),
     )

@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from videoinr_cli.batch.items import Folder, Item, Refused, plan_batch, plan_one
 from videoinr_cli.batch.names import DEFAULT_NAME, NamePattern
-from videoinr_cli.batch.plan import Folder, Item, Refused, plan_batch, plan_one
 from videoinr_cli.batch.sources import find_sources, is_folder
 from videoinr_cli.errors import OptionError, OutputError, VideoInrError
 from videoinr_cli.media.write.containers import container_for

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from videoinr_cli.render.pipeline import Plan
+from videoinr_cli.render.plan import Plan
 
 
 class Work:

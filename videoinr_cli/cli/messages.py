@@ -7,22 +7,32 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
-from videoinr_cli.notes import LOGGER
+from videoinr_cli.notes import LOGGER, Note
 
 
 class _Printer(logging.Handler):
     """Prints a line for each message, on whatever stderr is then."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = "warning" if record.levelno >= logging.WARNING else "note"
-        click.echo(f"{level}: {record.getMessage()}", err=True)
+        _print(record.levelno, record.getMessage())
+
+
+def _print(level: int, text: str) -> None:
+    click.echo(f"{'warning' if level >= logging.WARNING else 'note'}: {text}", err=True)
 
 
 _PRINTER = _Printer()
+
+
+def show_notes(notes: Iterable[Note]) -> None:
+    """Print what was logged inside `held_back`, as it would have been printed there."""
+    for note in notes:
+        if note.level >= _PRINTER.level:
+            _print(note.level, note.text)
 
 
 def show_messages(*, quiet: bool = False, notes: bool = True) -> None:

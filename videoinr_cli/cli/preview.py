@@ -67,7 +67,7 @@ def preview(
     )
     show_messages(quiet=quiet)
 
-    from videoinr_cli.preview.run import preview_video  # torch takes a second to import
+    from videoinr_cli.preview.preview import preview_video  # torch takes a second to import
     from videoinr_cli.progress import count_display
 
     picture = output or Path(f"{source.stem}-preview.png")

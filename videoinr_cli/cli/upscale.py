@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from videoinr_cli.cli.messages import held_back, show_messages
+from videoinr_cli.cli.messages import held_back, show_messages, show_notes
 from videoinr_cli.cli.parameters import (
     group,
     job_options,
@@ -22,7 +22,7 @@ from videoinr_cli.errors import OptionError
 
 if TYPE_CHECKING:
     from videoinr_cli.batch.events import Event
-    from videoinr_cli.batch.plan import Item
+    from videoinr_cli.batch.items import Item
     from videoinr_cli.batch.request import Request
     from videoinr_cli.options import JobOptions, UpscaleOptions
 
@@ -76,7 +76,9 @@ def upscale(
         raise OptionError("--json and a video cannot both go to standard output; name a file")
     show_messages(quiet=quiet)
 
-    from videoinr_cli.batch.run import run_batch  # torch takes a second to import
+    from videoinr_cli.batch.batch import run_batch  # torch takes a second to import
+    from videoinr_cli.batch.events import Start
+    from videoinr_cli.batch.items import Pending
     from videoinr_cli.cli.json_lines import JsonLines
     from videoinr_cli.progress import checking_display, videos_display
 
@@ -92,8 +94,13 @@ def upscale(
             def tell(event: Event) -> None:
                 for listener in listeners:
                     listener(event)
+                if isinstance(event, Start):
+                    item = items[event.index - 1]
+                    assert isinstance(item, Pending)
+                    show_notes(item.plan.notes)
 
-            failures = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
+            result = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
+            failures = [refused.error for refused in result.failed]
     if failures and not request.is_batch:
         raise failures[0]
     if failures:

@@ -12,7 +12,8 @@ from av.video.stream import VideoStream
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.jobs.manifest import Rendered
 from videoinr_cli.media.read.source import open_source
-from videoinr_cli.render.pipeline import Plan
+from videoinr_cli.media.write.writer import PacketWriter
+from videoinr_cli.render.plan import Plan
 
 
 def damaged(files: Sequence[tuple[Path, Rendered]]) -> list[int]:
@@ -53,7 +54,7 @@ def join(plan: Plan, paths: Sequence[Path]) -> None:
     decoding = _decoding_times(coded)
     with open_source(paths[0]) as first:
         template = first.streams.video[0]
-        with plan.open_packet_writer(template) as writer:
+        with PacketWriter(plan.output, template) as writer:
             times = zip(coded, decoding, strict=True)
             for packet, (pts, dts) in zip(_packets(paths, template), times, strict=True):
                 writer.write(packet, pts, dts)

@@ -10,9 +10,9 @@ import functools
 from pathlib import Path
 
 from videoinr_cli.jobs.manifest import Rendered
-from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.render.parts import Part
-from videoinr_cli.render.pipeline import Plan, ProgressCallback, run
+from videoinr_cli.render.pipeline import Engine, ProgressCallback
+from videoinr_cli.render.plan import Plan
 from videoinr_cli.weights import load_model
 
 
@@ -25,33 +25,28 @@ class SegmentRequest:
     part: Part
     path: Path  # of the segment's file, which is written whole or not at all
 
-    @property
-    def device(self) -> str:
-        return self.plan.options.device
-
     def on(self, device: str) -> SegmentRequest:
         """Return the request for another device."""
-        options = dataclasses.replace(self.plan.options, device=device)
-        return dataclasses.replace(self, plan=dataclasses.replace(self.plan, options=options))
+        return dataclasses.replace(self, plan=self.plan.on(device))
 
 
 def render_segment(
-    request: SegmentRequest, *, model: AnyVideoInr | None = None, progress: ProgressCallback | None = None
+    request: SegmentRequest, *, engine: Engine | None = None, progress: ProgressCallback | None = None
 ) -> Rendered:
     """Render a segment into its file.
 
     Args:
         request: what to render.
-        model: the network; loaded as the request's options say when None, and kept for the next request.
+        engine: what renders; made as the request's options say when None, and kept for the next request.
         progress: called after each picture, with the segment's own figures.
 
     Raises:
-        VideoInrError: see `render.pipeline.upscale_video`.
+        VideoInrError: see `jobs.upscale.upscale_video`.
     """
     options = request.plan.options
-    if model is None:
-        model = _kept_model(options.weights, options.device, options.precision)
-    outcome = run(request.plan.of_part(request.part, request.path), model, progress or (lambda _: None))
+    if engine is None:
+        engine = _kept_engine(options.weights, options.device, options.precision)
+    outcome = engine.render(request.plan.of_part(request.part, request.path), progress or (lambda _: None))
     return Rendered(
         frames_read=outcome.tally.frames,
         frames_written=outcome.frames_written,
@@ -63,5 +58,5 @@ def render_segment(
 
 
 @functools.lru_cache(maxsize=1)
-def _kept_model(weights: str, device: str, precision: str) -> AnyVideoInr:
-    return load_model(weights, device=device, precision=precision)
+def _kept_engine(weights: str, device: str, precision: str) -> Engine:
+    return Engine(load_model(weights, device=device, precision=precision))

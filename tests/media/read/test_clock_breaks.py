@@ -15,13 +15,13 @@ import pytest
 from tests.conftest import RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.errors import FfmpegError
+from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.read.clock_breaks import read_clock
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.read.timing import measure_timing
 from videoinr_cli.options import EncodeOptions, ReadOptions, UpscaleOptions
-from videoinr_cli.render.pipeline import upscale_video
 
 Record = Callable[..., Path]
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from tests.conftest import MakeClip, RunFfmpeg
+from tests.writing import open_writer
 from videoinr_cli.errors import OptionError
 from videoinr_cli.media.read.cutting import cut
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions, ReadOptions
 
 FAST = EncodeOptions(preset="ultrafast")
@@ -34,7 +34,7 @@ def decoded(path: Path) -> list[av.VideoFrame]:
 
 
 def write(info: VideoInfo, destination: Path, encoding: EncodeOptions = FAST) -> Path:
-    with VideoWriter(
+    with open_writer(
         destination, (info.width, info.height), info.time_base, info, encoding, end_pts=info.end_pts
     ) as writer:
         for frame in read_frames(info):

@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import pytest
 
+from tests.writing import open_writer
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
-from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions
 
 MakeClip = Callable[..., Path]
@@ -53,7 +53,7 @@ def pass_through(source: Path, destination: Path) -> None:
     info = probe(source)
     size = (info.width + info.width % 2, info.height + info.height % 2)
     encoding = EncodeOptions(preset="ultrafast", pix_fmt="yuv420p")
-    with VideoWriter(
+    with open_writer(
         destination, size, info.time_base, info, encoding, end_pts=info.end_pts, overwrite=True
     ) as writer:
         for number, frame in enumerate(read_frames(info)):

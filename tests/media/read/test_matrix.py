@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.writing import open_writer
 from videoinr_cli.media.read.interlacing import deinterlaced
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
-from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions
 
 RunFfmpeg = Callable[..., None]
@@ -473,7 +473,7 @@ def test_kind(name: str, tmp_path: Path, run_ffmpeg: RunFfmpeg) -> None:
     clip = kind.make(Workshop(tmp_path, run_ffmpeg))
     out = tmp_path / kind.out
     info = deinterlaced(probe(clip))
-    with VideoWriter(
+    with open_writer(
         out, (info.width, info.height), info.time_base, info, kind.encoding, end_pts=info.end_pts
     ) as writer:
         for frame in read_frames(info):

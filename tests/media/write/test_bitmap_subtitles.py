@@ -10,9 +10,9 @@ import av
 import pytest
 
 from tests.conftest import MakeClip, RunFfmpeg
+from tests.writing import open_writer
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.reader import read_frames
-from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions, ReadOptions
 
 SPANS = [(0.0, 0.4), (0.8, 1.2)]  # seconds
@@ -55,7 +55,7 @@ def upscale(source: Path, name: str, reading: ReadOptions | None = None) -> Path
     info = prepare(source, reading or ReadOptions())
     encoding = EncodeOptions(preset="ultrafast")
     destination = source.with_name(name)
-    with VideoWriter(destination, (64, 48), info.time_base, info, encoding, end_pts=info.end_pts) as writer:
+    with open_writer(destination, (64, 48), info.time_base, info, encoding, end_pts=info.end_pts) as writer:
         for frame in read_frames(info):
             writer.write(frame.rgb, frame.pts)
     return destination

@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.writing import open_writer
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
@@ -35,7 +36,7 @@ PLAIN = "format=yuv444p,lutyuv=y=60+val/2:u=96+val/4:v=96+val/4,format=yuv420p"
 def copy(source: Path, destination: Path, *, overwrite: bool = False) -> None:
     info = probe(source)
     size = (info.width, info.height)
-    with VideoWriter(
+    with open_writer(
         destination, size, info.time_base, info, EncodeOptions(), end_pts=info.end_pts, overwrite=overwrite
     ) as writer:
         for frame in read_frames(info):
@@ -70,7 +71,7 @@ def test_images_appear_together_or_not_at_all(make_clip: MakeClip, tmp_path: Pat
     pattern = tmp_path / "out" / "%03d.png"
 
     def write(count: int, *, overwrite: bool = False) -> None:
-        with VideoWriter(
+        with open_writer(
             pattern, (64, 48), source.time_base, source, EncodeOptions(), overwrite=overwrite
         ) as writer:
             for pts, frame in enumerate(read_frames(source)):
@@ -96,7 +97,7 @@ def test_one_run_alone_writes_an_output(make_clip: MakeClip, tmp_path: Path, nam
     output = tmp_path / name
 
     def writer() -> VideoWriter:
-        return VideoWriter(output, (64, 48), source.time_base, source, EncodeOptions(), overwrite=True)
+        return open_writer(output, (64, 48), source.time_base, source, EncodeOptions(), overwrite=True)
 
     with writer() as first:
         for frame in read_frames(source):
@@ -212,11 +213,11 @@ WRITE_STANDARD_OUTPUT = """
 import sys
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
-from videoinr_cli.media.write.writer import VideoWriter
+from tests.writing import open_writer
 from videoinr_cli.options import EncodeOptions
 info = probe(sys.argv[1])
 size = (info.width, info.height)
-with VideoWriter(sys.argv[2], size, info.time_base, info, EncodeOptions(), end_pts=info.end_pts) as writer:
+with open_writer(sys.argv[2], size, info.time_base, info, EncodeOptions(), end_pts=info.end_pts) as writer:
     for frame in read_frames(info):
         writer.write(frame.rgb, frame.pts)
 """

@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
+from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.options import EncodeOptions, TargetRate, UpscaleOptions
-from videoinr_cli.render.pipeline import upscale_video
 
 FRAMES = 60
 FLASHES = (1, 30, 58)  # frames that are white: near the start, in the middle, near the end

@@ -9,11 +9,11 @@ import av
 import pytest
 
 from tests.conftest import RunFfmpeg
+from tests.writing import open_writer
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.write.timecode import timecode
-from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions, ReadOptions
 
 
@@ -50,7 +50,7 @@ def test_the_timecode_follows_the_first_frame(
     def write(*, strict: bool) -> None:
         size, frame_rate = (part.width, part.height), Fraction(wanted) if wanted else None
         fast = EncodeOptions(preset="ultrafast")
-        with VideoWriter(
+        with open_writer(
             out, size, part.time_base, part, fast, frame_rate=frame_rate, overwrite=True, strict=strict
         ) as writer:
             for frame in read_frames(part):

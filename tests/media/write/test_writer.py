@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pytest
 from av.stream import Disposition
 
+from tests.writing import open_writer
 from videoinr_cli.errors import FfmpegError, OutputError
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.probe import probe
@@ -29,7 +30,6 @@ from videoinr_cli.media.read.timing import check_times_fit
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import BY_SUFFIX, container_for
 from videoinr_cli.media.write.formats import output_format
-from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions, ReadOptions
 
 MakeClip = Callable[..., Path]
@@ -48,7 +48,7 @@ def copy(source: Path, destination: Path, encoding: EncodeOptions = FAST, **sett
     """Pass a video through our reader and writer unchanged."""
     info = probe(source)
     size = (info.width, info.height)
-    with VideoWriter(
+    with open_writer(
         destination, size, info.time_base, info, encoding, end_pts=info.end_pts, **settings
     ) as writer:
         for frame in read_frames(info):
@@ -91,7 +91,7 @@ def test_times_are_exact_as_far_as_the_container_goes(
     source: VideoInfo, tmp_path: Path, name: str, time_base: Fraction, times: list[int], end: int
 ) -> None:
     path = tmp_path / name
-    with VideoWriter(path, (64, 48), time_base, source, EncodeOptions(), end_pts=end) as writer:
+    with open_writer(path, (64, 48), time_base, source, EncodeOptions(), end_pts=end) as writer:
         for picture, pts in zip(pictures(len(times)), times, strict=True):
             writer.write(picture, pts)
     expected = [pts * time_base for pts in times]
@@ -123,7 +123,7 @@ def test_the_last_picture_lasts_as_long_as_it_should(
     end: int,
 ) -> None:
     path = tmp_path / name
-    with VideoWriter(path, (64, 48), time_base, source, encoding, end_pts=end, last_pts=times[-1]) as writer:
+    with open_writer(path, (64, 48), time_base, source, encoding, end_pts=end, last_pts=times[-1]) as writer:
         for picture, pts in zip(pictures(len(times)), times, strict=True):
             writer.write(picture, pts)
     assert abs(video_end(path) - end * time_base) <= (Fraction(1, 1000) if path.suffix == ".mkv" else 0)
@@ -148,7 +148,7 @@ def test_an_uneven_track_lasts_as_long_as_its_pictures(
 ) -> None:
     path, time_base = tmp_path / "out.mp4", Fraction(1, 1000)
     *times, end = itertools.accumulate(gaps, initial=0)
-    with VideoWriter(path, (64, 48), time_base, source, encoding, end_pts=end, last_pts=times[-1]) as writer:
+    with open_writer(path, (64, 48), time_base, source, encoding, end_pts=end, last_pts=times[-1]) as writer:
         for picture, pts in zip(pictures(len(times)), times, strict=True):
             writer.write(picture, pts)
     assert shown_at(path) == [pts * time_base for pts in times]
@@ -324,7 +324,7 @@ def test_a_guessed_colour_is_said_and_written_since_the_size_changes(
     source = probe(make_clip("in.mkv", "-c:v", "ffv1", filters="format=yuv420p", frames=1))
     assert source.colour.matrix is None
     caplog.set_level(logging.INFO)
-    with VideoWriter(tmp_path / "out.mp4", (1280, 960), source.time_base, source, FAST) as writer:
+    with open_writer(tmp_path / "out.mp4", (1280, 960), source.time_base, source, FAST) as writer:
         writer.write(pictures(1, (1280, 960))[0], 0)
     (frame,) = decoded(tmp_path / "out.mp4")
     assert frame.colorspace == 6  # SMPTE 170M
@@ -348,7 +348,7 @@ def test_the_shape_of_the_picture_is_kept(
     picture = np.zeros((size[1], size[0], 3), np.uint8)
     source = probe(make_clip("in.mp4", filters=f"setsar={aspect}"))
     for name in ("out.mp4", "out.mkv"):
-        with VideoWriter(tmp_path / name, size, source.time_base, source, FAST) as writer:
+        with open_writer(tmp_path / name, size, source.time_base, source, FAST) as writer:
             writer.write(picture, 0)
         with av.open(str(tmp_path / name)) as container:
             assert container.streams.video[0].sample_aspect_ratio == expected
@@ -681,7 +681,7 @@ def test_a_small_sources_colours_stay_in_a_large_output(
     (frame,) = read_frames(source)
     large = frame.rgb.repeat(15, axis=0).repeat(20, axis=1)
     lossless = EncodeOptions(codec="auto" if name == "out.y4m" else "ffv1")
-    with VideoWriter(out, (1280, 720), source.time_base, source, lossless, frame_rate=Fraction(25)) as writer:
+    with open_writer(out, (1280, 720), source.time_base, source, lossless, frame_rate=Fraction(25)) as writer:
         writer.write(large, 0)
     (shown,) = read_frames(probe(out))
     assert np.abs(shown.rgb.astype(int) - large).mean() < 1.5
@@ -716,7 +716,7 @@ def test_times_that_are_lost_are_said_of_standard_input_too(
     size = (piped.width, piped.height)
 
     def write(name: str, *, strict: bool) -> None:
-        with VideoWriter(clip.with_name(name), size, piped.time_base, piped, FAST, strict=strict) as writer:
+        with open_writer(clip.with_name(name), size, piped.time_base, piped, FAST, strict=strict) as writer:
             for number, picture in enumerate(pictures(4, size)):
                 writer.write(picture, 40 * number + (late if number == 3 else 0))
 
@@ -767,7 +767,7 @@ def test_each_container_has_its_customary_encoder(
 
 def test_the_name_appears_only_when_the_file_is_complete(source: VideoInfo, tmp_path: Path) -> None:
     path, partial = tmp_path / "out.mp4", tmp_path / "out.mp4.part"
-    with VideoWriter(path, (64, 48), source.time_base, source, FAST) as writer:
+    with open_writer(path, (64, 48), source.time_base, source, FAST) as writer:
         for pts, picture in enumerate(pictures(3)):
             writer.write(picture, pts * 512)
         assert partial.exists()
@@ -784,7 +784,7 @@ def nothing_is_left(folder: Path) -> bool:
 
 def test_nothing_is_left_after_an_exception(source: VideoInfo, tmp_path: Path) -> None:
     def interrupted() -> None:
-        with VideoWriter(tmp_path / "out.mp4", (64, 48), source.time_base, source, FAST) as writer:
+        with open_writer(tmp_path / "out.mp4", (64, 48), source.time_base, source, FAST) as writer:
             writer.write(pictures(1)[0], 0)
             raise KeyboardInterrupt
 
@@ -797,7 +797,7 @@ def test_what_ffmpeg_refuses_is_said_and_nothing_is_left(source: VideoInfo, tmp_
     encoding = dataclasses.replace(FAST, extra=(("profile", "nosuch"),))
 
     def refused() -> None:
-        with VideoWriter(tmp_path / "out.mp4", (64, 48), source.time_base, source, encoding) as writer:
+        with open_writer(tmp_path / "out.mp4", (64, 48), source.time_base, source, encoding) as writer:
             for pts, picture in enumerate(itertools.islice(itertools.cycle(pictures(3)), 2000)):
                 writer.write(picture, pts * 512)
 
@@ -809,7 +809,7 @@ def test_what_ffmpeg_refuses_is_said_and_nothing_is_left(source: VideoInfo, tmp_
 
 def test_an_ffmpeg_that_dies_is_an_error_and_no_hang(source: VideoInfo, tmp_path: Path) -> None:
     def killed() -> None:
-        with VideoWriter(tmp_path / "out.mp4", (640, 480), source.time_base, source, FAST) as writer:
+        with open_writer(tmp_path / "out.mp4", (640, 480), source.time_base, source, FAST) as writer:
             for pts, picture in enumerate(itertools.islice(itertools.cycle(pictures(3, (640, 480))), 200)):
                 if pts == 5:
                     writer._process._process.kill()
@@ -824,13 +824,13 @@ def test_existing_files_are_replaced_only_on_demand(source: VideoInfo, tmp_path:
     path = tmp_path / "out.mp4"
     path.write_text("precious")
     with pytest.raises(OutputError, match="exists; choose another name, or replace it with -y"):
-        VideoWriter(path, (64, 48), source.time_base, source, FAST)
+        open_writer(path, (64, 48), source.time_base, source, FAST)
     assert path.read_text() == "precious"
     with pytest.raises(KeyboardInterrupt):  # noqa: SIM117
-        with VideoWriter(path, (64, 48), source.time_base, source, FAST, overwrite=True):
+        with open_writer(path, (64, 48), source.time_base, source, FAST, overwrite=True):
             raise KeyboardInterrupt
     assert path.read_text() == "precious"
-    with VideoWriter(path, (64, 48), source.time_base, source, FAST, overwrite=True) as writer:
+    with open_writer(path, (64, 48), source.time_base, source, FAST, overwrite=True) as writer:
         writer.write(pictures(1)[0], 0)
     assert len(decoded(path)) == 1
 
@@ -844,7 +844,7 @@ def test_places_that_cannot_be_written_are_named(source: VideoInfo, tmp_path: Pa
         (tmp_path / "out", "names no video format"),
     ]:
         with pytest.raises(OutputError, match=words):
-            VideoWriter(path, (64, 48), source.time_base, source, FAST, overwrite=True)
+            open_writer(path, (64, 48), source.time_base, source, FAST, overwrite=True)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
@@ -852,7 +852,7 @@ def test_a_folder_without_permission_is_named(source: VideoInfo, tmp_path: Path)
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     with pytest.raises(OutputError, match="may not be written to"):
-        VideoWriter(folder / "out.mp4", (64, 48), source.time_base, source, FAST)
+        open_writer(folder / "out.mp4", (64, 48), source.time_base, source, FAST)
 
 
 def test_names_that_ffmpeg_would_misread(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -13,10 +13,6 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
-import logging
-import os
-from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -27,16 +23,12 @@ from av.video.stream import VideoStream
 from videoinr_cli.errors import FfmpegError
 from videoinr_cli.media.ffmpeg import FfmpegProcess
 from videoinr_cli.media.planes import Picture, from_rgb, layout_of
-from videoinr_cli.media.read.timing import TimesWatch, check_times_fit
-from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.command import Clock, Job, ffmpeg_arguments, last_duration, pixel_aspect
-from videoinr_cli.media.write.containers import carrier_for, kept_streams, sort_streams
+from videoinr_cli.media.read.timing import TimesWatch
+from videoinr_cli.media.write.command import ffmpeg_arguments
+from videoinr_cli.media.write.containers import carrier_for
 from videoinr_cli.media.write.covers import attachments
-from videoinr_cli.media.write.destination import Destination, destination_of, is_standard_output
-from videoinr_cli.media.write.formats import OutputFormat, output_format
-from videoinr_cli.options import NORMAL_SPEED, Audio, EncodeOptions
-
-log = logging.getLogger(__name__)
+from videoinr_cli.media.write.destination import destination_of, is_standard_output
+from videoinr_cli.media.write.output import OutputSpec
 
 WriterT = TypeVar("WriterT", bound="_Writer")
 
@@ -48,20 +40,20 @@ class _Writer(abc.ABC):
     exception. All errors that ffmpeg meets are raised as `FfmpegError` by the call at hand.
     """
 
-    def __init__(
-        self, job: Job, destination: Destination, *, to_standard_output: bool, low_priority: bool = False
-    ) -> None:
-        """Start ffmpeg; the destination has been checked."""
+    def __init__(self, output: OutputSpec, *, carrier: str | None = None, low_priority: bool = False) -> None:
+        destination = destination_of(output.destination, overwrite=output.overwrite)
+        destination.check(output.source)
         self._destination = destination
-        self._clock = job.clock
+        self._clock = output.clock
         self._is_done = False
         self._attached = contextlib.ExitStack()
         destination.reserve()
         try:
-            attached = self._attached.enter_context(attachments(job.source, job.kept))
-            arguments = ffmpeg_arguments(job, destination.address, attached)
+            attached = self._attached.enter_context(attachments(output.source, output.kept))
             self._process = FfmpegProcess(
-                arguments, to_standard_output=to_standard_output, low_priority=low_priority
+                ffmpeg_arguments(output, destination.address, attached, carrier=carrier),
+                to_standard_output=is_standard_output(output.destination),
+                low_priority=low_priority,
             )
             try:
                 self._input = self._open_input(f"pipe:{self._process.stdin.fileno()}")
@@ -133,89 +125,24 @@ class _Writer(abc.ABC):
 class VideoWriter(_Writer):
     """Encodes pictures into a file, with the source's other streams, chapters and tags."""
 
-    def __init__(
-        self,
-        destination: str | os.PathLike[str],
-        size: tuple[int, int],
-        time_base: Fraction,
-        source: VideoInfo,
-        encoding: EncodeOptions,
-        *,
-        frame_rate: Fraction | None = None,
-        end_pts: int | None = None,
-        last_pts: int | None = None,
-        speed: Fraction = NORMAL_SPEED,
-        audio: Audio = "keep",
-        overwrite: bool = False,
-        strict: bool = False,
-        alone: bool = False,
-        low_priority: bool = False,
-    ) -> None:
+    def __init__(self, output: OutputSpec, *, low_priority: bool = False) -> None:
         """Start ffmpeg.
 
         Args:
-            destination: of the output; its extension names the container.
-            size: (width, height) in pixels, multiples of what `output_format` says.
-            time_base: seconds per tick of the timestamps, which are the source's over `speed`.
-            source: where all other streams come from, and how its colours and pixels are to be understood.
-            encoding: the user's wishes.
-            frame_rate: in frames per second, constant or average; the source's when None.
-            end_pts: where the last picture ends, in ticks; when None it lasts one frame.
-            last_pts: when the last picture is shown, in ticks, as far as is known; when None, as in the
-                source if it has neither another rate nor time base, else one frame before the end.
-            speed: how much faster than the source the output is played; what is beside the video follows it.
-            audio: whether there is to be any.
-            overwrite: whether an existing file may be replaced.
-            strict: whether a stream or times that the container cannot hold are an error.
-            alone: whether the file is to hold nothing but the pictures.
-            low_priority: whether whoever makes the pictures goes first where processors are short.
+            output: what is written.
+            low_priority: whether ffmpeg yields the processors to the program that makes the pictures.
 
         Raises:
-            OutputError: the destination cannot be written, or not in this format; `strict` is set and
-                something would be lost.
+            OutputError: the destination cannot be written.
             FfmpegError: ffmpeg is missing or cannot be run.
         """
-        target = destination_of(destination, overwrite=overwrite)
-        target.check(source)
-        written = output_format(destination, source, encoding)
-        self._colour = written.colour(source, size)
-        if not alone:
-            _say_changes(source, written)
+        self._output = output
+        self._colour = output.colour
+        self._raw_format = layout_of(output.format.pix_fmt).pix_fmt
         self._times: TimesWatch | None = None
-        if frame_rate is None:
-            check_times_fit(source, written.container, strict=strict)
-            self._times = TimesWatch(source, written.container, strict=strict)
-        self._raw_format = layout_of(written.pix_fmt).pix_fmt
-        self._size = size
-        if last_pts is None and frame_rate is None and time_base == source.time_base:
-            last_pts = source.last_pts
-        self._frame_rate = frame_rate or source.frame_rate
-        clock = Clock.of(time_base, source.origin / speed)
-        job = Job(
-            format=written,
-            encoding=encoding,
-            source=source,
-            kept=()
-            if alone
-            else kept_streams(
-                source,
-                written.container,
-                audio=audio,
-                speed=speed,
-                frame_rate=frame_rate,
-                strict=strict,
-            ),
-            speed=speed,
-            colour=self._colour,
-            clock=clock,
-            frame_rate=self._frame_rate,
-            pixel_aspect=pixel_aspect(source, size),
-            last_duration=last_duration(written.container, clock, self._frame_rate, end_pts, last_pts),
-            is_alone=alone,
-        )
-        super().__init__(
-            job, target, to_standard_output=is_standard_output(destination), low_priority=low_priority
-        )
+        if output.keeps_times:
+            self._times = TimesWatch(output.source, output.format.container, strict=output.strict)
+        super().__init__(output, low_priority=low_priority)
 
     def write(self, rgb: Picture, pts: int, *, alpha: Picture | None = None) -> None:
         """Encode one picture.
@@ -240,8 +167,8 @@ class VideoWriter(_Writer):
 
     def _open_input(self, address: str) -> OutputContainer:
         nut = av.open(address, "w", format="nut")
-        self._stream = nut.add_stream("rawvideo", rate=self._frame_rate)
-        self._stream.width, self._stream.height = self._size
+        self._stream = nut.add_stream("rawvideo", rate=self._output.frame_rate)
+        self._stream.width, self._stream.height = self._output.size
         self._stream.pix_fmt = self._raw_format
         self._stream.time_base = self._stream.codec_context.time_base = self._clock.tick
         return nut
@@ -250,67 +177,23 @@ class VideoWriter(_Writer):
 class PacketWriter(_Writer):
     """Puts encoded pictures into a file as they are, with the source's other streams, chapters and tags."""
 
-    def __init__(
-        self,
-        destination: str | os.PathLike[str],
-        template: VideoStream,
-        source: VideoInfo,
-        encoding: EncodeOptions,
-        *,
-        time_base: Fraction,
-        frame_rate: Fraction,
-        end_pts: int | None = None,
-        last_pts: int | None = None,
-        speed: Fraction = NORMAL_SPEED,
-        audio: Audio = "keep",
-        overwrite: bool = False,
-        strict: bool = False,
-    ) -> None:
+    def __init__(self, output: OutputSpec, template: VideoStream) -> None:
         """Start ffmpeg, for an encoder of which `carrier_for` knows a carrier.
 
         Args:
-            destination: of the output; its extension names the container.
-            template: a stream of an open file of `VideoWriter`'s, made with the same arguments and `alone`;
-                the packets are of its codec parameters and its time base.
-            source: where all other streams come from.
-            encoding: the user's wishes, that the packets were encoded by.
-            time_base: as in `VideoWriter`.
-            frame_rate: as in `VideoWriter`.
-            end_pts: as in `VideoWriter`.
-            last_pts: as in `VideoWriter`.
-            speed: as in `VideoWriter`.
-            audio: as in `VideoWriter`.
-            overwrite: whether an existing file may be replaced.
-            strict: whether a stream that the container cannot hold is an error.
+            output: what is written.
+            template: a stream of an open file that `VideoWriter` wrote by ``output.of_segment``; the packets
+                have its codec parameters and its time base.
 
         Raises:
-            OutputError: the destination cannot be written, or not in this format.
+            OutputError: the destination cannot be written.
             FfmpegError: ffmpeg is missing or cannot be run.
         """
-        target = destination_of(destination, overwrite=overwrite)
-        target.check(source)
-        written = output_format(destination, source, encoding)
-        self._template, self._carrier = template, carrier_for(written.encoder.name)
+        self._template, self._carrier = template, carrier_for(output.format.encoder.name)
         assert self._carrier is not None
-        _say_changes(source, written)
         assert template.time_base is not None
-        clock = dataclasses.replace(Clock.of(time_base, source.origin / speed), tick=template.time_base)
-        job = Job(
-            format=written,
-            encoding=encoding,
-            source=source,
-            kept=kept_streams(
-                source, written.container, audio=audio, speed=speed, frame_rate=frame_rate, strict=strict
-            ),
-            speed=speed,
-            colour=written.colour(source, (template.width, template.height)),
-            clock=clock,
-            frame_rate=frame_rate,
-            pixel_aspect=pixel_aspect(source, (template.width, template.height)),
-            last_duration=last_duration(written.container, clock, frame_rate, end_pts, last_pts),
-            carrier=self._carrier,
-        )
-        super().__init__(job, target, to_standard_output=False)
+        clock = dataclasses.replace(output.clock, tick=template.time_base)
+        super().__init__(dataclasses.replace(output, clock=clock), carrier=self._carrier)
 
     def write(self, packet: av.Packet[VideoStream], pts: int, dts: int) -> None:
         """Append one picture.
@@ -347,83 +230,30 @@ class PacketWriter(_Writer):
         return carrier
 
 
-def check_streams_fit(
-    path: Path,
-    size: tuple[int, int],
-    time_base: Fraction,
-    source: VideoInfo,
-    encoding: EncodeOptions,
-    *,
-    frame_rate: Fraction,
-    speed: Fraction = NORMAL_SPEED,
-    audio: Audio = "keep",
-) -> None:
-    """Write the head of an output, with one grey picture, and throw it away.
+def check_streams_fit(output: OutputSpec) -> None:
+    """Write the head of an output, with one grey picture, and remove it.
 
-    Not all that a muxer refuses can be known in advance, and pictures may be rendered for hours before it is
+    Not everything that a muxer refuses can be known in advance, and rendering may take hours before it is
     asked.
 
     Args:
-        path: of a file that does not exist, named as the output ends.
-        size: as in `VideoWriter`, as are all that follow.
-        time_base: as in `VideoWriter`.
-        source: as in `VideoWriter`.
-        encoding: as in `VideoWriter`.
-        frame_rate: as in `VideoWriter`.
-        speed: as in `VideoWriter`.
-        audio: as in `VideoWriter`.
+        output: what is written; a file that does not exist.
 
     Raises:
         FfmpegError: ffmpeg fails; the message says what it printed.
     """
-    written = output_format(path, source, encoding)
-    kept = sort_streams(source, written.container, audio=audio, speed=speed).kept
-    if not kept:
+    if not output.kept:
         return
-    job = Job(
-        format=written,
-        encoding=encoding,
-        source=source,
-        kept=kept,
-        speed=speed,
-        colour=written.colour(source, size),
-        clock=Clock.of(time_base, source.origin / speed),
-        frame_rate=frame_rate,
-        pixel_aspect=pixel_aspect(source, size),
-        last_duration=None,
-        trial_size=size,
-    )
+    width, height = output.size
     try:
-        with attachments(source, kept) as attached:
-            process = FfmpegProcess(ffmpeg_arguments(job, f"file:{path}", attached))
+        with attachments(output.source, output.kept) as attached:
+            address = f"file:{output.destination}"
+            process = FfmpegProcess(ffmpeg_arguments(output, address, attached, is_trial=True))
             try:
                 with contextlib.suppress(BrokenPipeError):  # its exit code tells
-                    process.stdin.write(bytes(size[0] * size[1]))
+                    process.stdin.write(bytes(width * height))
                 process.finish()
             finally:
                 process.stop()
     finally:
-        path.unlink(missing_ok=True)
-
-
-def _say_changes(source: VideoInfo, written: OutputFormat) -> None:
-    """Say what colours were taken for, if the file does not, that transparency is lost, and times changed.
-
-    Where the guess is wrong, colours shift.
-    """
-    if source.clock_shifts:
-        log.info(
-            f"the clock of {str(source.path)!r} breaks (times: {len(source.clock_shifts)}), as where "
-            "recordings were joined: what comes after follows at once"
-        )
-    if source.has_alpha and not layout_of(written.pix_fmt).has_alpha and written.pix_fmt != "pal8":
-        log.info(
-            f"{written.encoder.name} holds no transparency of {str(source.path)!r}: it is left out; "
-            "webm, gif, images and prores_ks in .mov hold it"
-        )
-    unknown = [name for name in source.colour.unknown if name != "chroma_location"]
-    if layout_of(source.pix_fmt).kind == "yuv" and "matrix" in unknown:
-        guess = ", ".join(f"{name} {getattr(source.resolved_colour, name)}" for name in unknown)
-        log.info(
-            f"{str(source.path)!r} does not say its colours: taken for {guess}, as is usual for its size"
-        )
+        output.destination.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from videoinr_cli.media.write.containers import carrier_for
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.parts import LEAD_FRAMES, Part
-from videoinr_cli.render.pipeline import Plan
+from videoinr_cli.render.plan import Plan
 
 SEGMENT_PIXELS = 500_000_000
 """Output pixels of a segment: at 1280x720 some 500 pictures, minutes of a small CPU's work and seconds of a

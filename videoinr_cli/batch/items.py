@@ -1,7 +1,4 @@
-"""What is to become of each of several sources, all of them checked before the first frame is rendered.
-
-Reads the beginning of every file and writes nothing.
-"""
+"""What will become of each of several sources: all of them are planned before the first frame is rendered."""
 
 from __future__ import annotations
 
@@ -17,22 +14,24 @@ from videoinr_cli.media.images import find_numbered
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.source import STANDARD_INPUT
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.containers import kept_streams
 from videoinr_cli.media.write.destination import check_destination, is_image_pattern
 from videoinr_cli.media.write.formats import output_format
 from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import UpscaleOptions
-from videoinr_cli.render.pipeline import Plan
+from videoinr_cli.render.plan import Plan, plan_video
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-    """A source that is to be rendered."""
+class Pending:
+    """A source that will be rendered."""
 
-    source: Path
-    destination: Path
+    source: Path  # as it was named
     plan: Plan
-    notes: tuple[str, ...]  # what will be converted, guessed or left out
+
+    @property
+    def destination(self) -> Path:
+        """Where the output goes."""
+        return self.plan.destination
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Refused:
     error: Exception
 
 
-Item = Task | Existing | Refused
+Item = Pending | Existing | Refused
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,18 +64,15 @@ class Folder:
 
 def plan_one(
     source: Path, destination: Path, options: UpscaleOptions, *, skip_existing: bool = False
-) -> Task | Existing:
-    """Check one source and its output.
+) -> Pending | Existing:
+    """Plan one source.
 
     Raises:
-        VideoInrError: it cannot be rendered; see `render.pipeline.upscale_video`.
+        VideoInrError: it cannot be rendered; see `jobs.upscale.upscale_video`.
     """
     if skip_existing and _exists(destination):
         return Existing(source, destination)
-    with collected_notes() as notes:
-        info = prepare(source, options.read)
-        check_destination(destination, info, overwrite=options.overwrite)
-        return _task(source, info, destination, options, notes)
+    return Pending(source, plan_video(source, destination, options))
 
 
 def plan_batch(
@@ -131,7 +127,8 @@ def _plan(source: Source, index: int, folder: Folder, options: UpscaleOptions, s
             if skip_existing and _exists(destination):
                 return Existing(source.path, destination)
             _check_place(destination, info, options)
-            return _task(source.path, info, destination, options, notes)
+            plan = Plan.make(info, destination, options)
+        return Pending(source.path, dataclasses.replace(plan, notes=tuple(notes)))
     except Exception as error:  # any: the other sources may have nothing to do with it
         return Refused(source.path, destination, error)
 
@@ -142,22 +139,6 @@ def _name(source: Source, info: VideoInfo, index: int, pattern: NamePattern, opt
     written = output_format(nameless, info, options.encode)
     size = options.output_size(info.width, info.height, multiple=written.size_multiple)
     return pattern.name(source, size, options.rate_of(info.frame_rate) or info.frame_rate, index)
-
-
-def _task(
-    source: Path, info: VideoInfo, destination: Path, options: UpscaleOptions, notes: list[str]
-) -> Task:
-    plan = Plan.make(info, destination, options)
-    # Says what is not simply copied.
-    kept_streams(
-        info,
-        plan.format.container,
-        audio=options.audio,
-        speed=options.speed,
-        frame_rate=plan.timeline.rate,
-        strict=options.strict,
-    )
-    return Task(source, destination, plan, tuple(notes))
 
 
 def _check_place(destination: Path, info: VideoInfo, options: UpscaleOptions) -> None:

@@ -1,6 +1,6 @@
-"""Upscale a video so that nothing rendered is ever lost: plan, render what is missing, join.
+"""Carry out the plan of a video so that nothing rendered is ever lost: render what is missing, and join.
 
-Short videos, pipes, and formats that cannot be joined are rendered in one go, as `pipeline` does it.
+Short videos, pipes, and formats that cannot be joined are rendered in one go.
 """
 
 from __future__ import annotations
@@ -8,34 +8,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.fingerprint import fingerprint
 from videoinr_cli.jobs.interrupts import Interrupts
 from videoinr_cli.jobs.join import damaged, join, misfits
 from videoinr_cli.jobs.manifest import Manifest, Rendered, job_folder, open_manifest, remove_job
-from videoinr_cli.jobs.plan import can_be_cut, devices_of, plan_parts, sharing
+from videoinr_cli.jobs.partition import can_be_cut, devices_of, plan_parts, sharing
 from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.segment import SegmentRequest, render_segment
-from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.write.containers import carrier_for
 from videoinr_cli.media.write.destination import check_destination, written_bytes
-from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.media.write.writer import check_streams_fit
 from videoinr_cli.model.devices import choose_device
 from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.render.pipeline import (
-    Plan,
-    Progress,
-    ProgressCallback,
-    Summary,
-    memory_errors,
-    render_whole,
-)
+from videoinr_cli.render.pipeline import Engine, Progress, ProgressCallback, Summary, memory_errors
+from videoinr_cli.render.plan import Plan
 from videoinr_cli.weights import load_model
 
 log = logging.getLogger(__name__)
@@ -56,85 +47,84 @@ SegmentCallback = Callable[[SegmentDone], None]
 
 
 def run_job(
-    source: str | os.PathLike[str],
-    destination: str | os.PathLike[str],
-    options: UpscaleOptions | None = None,
+    plan: Plan,
     job: JobOptions | None = None,
     *,
-    model: AnyVideoInr | None = None,
+    engine: Engine | None = None,
     workers: Workers | None = None,
     progress: ProgressCallback | None = None,
     on_segment: SegmentCallback | None = None,
 ) -> Summary:
-    """Render a video as `upscale_video` does, in segments if it is long; go on with what an earlier run left.
+    """Carry out a plan, in segments if the video is long, and go on with what an earlier run left.
 
     With several processes the calling program's main module must be importable without side effects, as
     `multiprocessing` asks. A first Ctrl-C lets the segments under way be finished.
 
     Args:
-        source: a video file.
-        destination: the output's name; it exists only once it is complete.
-        options: what is wanted; ``device`` may name several, separated by commas.
-        job: how it is to be worked off.
-        model: the network, for several videos in a row; not used by several processes.
+        plan: of a whole video; its options' ``device`` may name several, separated by commas.
+        job: how the video is divided and shared out.
+        engine: what renders in this process, for several videos in a row; made as the plan says when None.
         workers: the processes, for several videos in a row; started and ended here when None.
         progress: called in this thread after each output frame.
         on_segment: called in this thread when a segment is done.
 
     Raises:
         KeyboardInterrupt: what is rendered is kept, and the next run goes on from there.
-        VideoInrError: see `upscale_video`; an `OutputError` also when what an earlier run left was made of
-            something else, or when another run is at work on it.
+        VideoInrError: see `upscale_video`; an `InputError` also when the source has changed since it was
+            planned, an `OutputError` when another run is at work on the output, or when what an earlier run
+            left was made of something else.
     """
-    options, job = options or UpscaleOptions(), job or JobOptions()
-    devices = devices_of(options, job)
+    job = job or JobOptions()
+    plan.check_unchanged()
+    path = plan.destination
+    check_destination(path, plan.source, overwrite=plan.options.overwrite)
+    devices = devices_of(plan.options, job)
     for device in devices:
         choose_device(device)
-    options = dataclasses.replace(options, device=devices[0])
-    path = Path(destination)
+    plan = plan.on(devices[0])
     with collected_notes() as notes:
-        info = prepare(source, options.read)
-        check_destination(path, info, overwrite=options.overwrite)
-        plan = Plan.make(info, path, options)
         parts = plan_parts(plan, job, workers=len(devices))
         is_begun = job_folder(path).exists() and can_be_cut(plan)
         if len(parts) > 1 or (is_begun and job.resume):
             with (
                 memory_errors(plan),
-                open_manifest(path, fingerprint(info, options), parts, resume=job.resume) as manifest,
+                open_manifest(
+                    path, fingerprint(plan.source, plan.options), parts, resume=job.resume
+                ) as manifest,
                 Workers(devices) if workers is None else contextlib.nullcontext(workers) as crew,
             ):
                 plan = dataclasses.replace(plan, processes=sharing(devices))
-                summary = _Job(plan, manifest, crew, model, progress, on_segment).run()
+                summary = _Segments(plan, manifest, crew, engine, progress, on_segment).upscale()
             if not job.keep_temp:
                 remove_job(path)
         else:
-            remove_job(path)  # what an earlier run left, if that is not to be gone on with
+            remove_job(path)  # what an earlier run left, if it is not continued
             if len(devices) > 1:
                 log.info("the video is rendered by one process: it is short, or cannot be cut and joined")
             if workers is not None:
-                workers.end()  # the memory is this process's now
-            summary = render_whole(plan, model or _loaded(options), progress)
-    return dataclasses.replace(summary, notes=tuple(notes))
+                workers.end()  # this process needs their memory
+            summary = (engine or _loaded(plan.options)).upscale(plan, progress)
+    texts = dict.fromkeys(note.text for note in (*plan.notes, *notes))
+    return dataclasses.replace(summary, notes=tuple(texts))
 
 
-def _loaded(options: UpscaleOptions) -> AnyVideoInr:
-    return load_model(options.weights, device=options.device, precision=options.precision)
+def _loaded(options: UpscaleOptions) -> Engine:
+    return Engine(load_model(options.weights, device=options.device, precision=options.precision))
 
 
-class _Job:
-    """The work on one video, from whatever is done of it to the end."""
+class _Segments:
+    """One video's segments, from those that an earlier run has rendered to the joined output."""
 
     def __init__(
         self,
         plan: Plan,
         manifest: Manifest,
         workers: Workers,
-        model: AnyVideoInr | None,
+        engine: Engine | None,
         progress: ProgressCallback | None,
         on_segment: SegmentCallback | None,
     ) -> None:
-        self._plan, self._manifest, self._workers, self._model = plan, manifest, workers, model
+        self._plan, self._manifest, self._workers, self._engine = plan, manifest, workers, engine
         self._progress = progress or (lambda _: None)
         self._on_segment = on_segment or (lambda _: None)
         carrier = carrier_for(plan.format.encoder.name)
@@ -143,7 +133,8 @@ class _Job:
         self._under_way: dict[int, int] = {}  # pictures rendered of segments that are not done
         self._started = time.monotonic()
 
-    def run(self) -> Summary:
+    def upscale(self) -> Summary:
+        """Render what is missing, and join all."""
         self._forget_damaged()
         self._frames_before = sum(done.frames_written for done in self._manifest.rendered.values())
         self._announce_resumption()
@@ -153,8 +144,8 @@ class _Job:
             for number in wrong:
                 self._manifest.record(number, None)
             raise OutputError(
-                f"{str(self._plan.source.path)!r} does not give the same frames when it is entered in its "
-                "midst; render it in one go, with --segment-seconds 0 --no-resume"
+                f"seeking into {str(self._plan.source.path)!r} does not reproduce a straight decode; render "
+                "it in one go, with --segment-seconds 0 --no-resume"
             )
         join(self._plan, [path for path, done in zip(self._paths, rendered, strict=True) if done.bytes])
         source = self._plan.source
@@ -195,7 +186,8 @@ class _Job:
             if number not in self._manifest.rendered
         ]
         if requests:
-            self._plan.check_streams_fit(self._manifest.folder / f"trial{self._plan.destination.suffix}")
+            trial = self._manifest.folder / f"trial{self._plan.destination.suffix}"
+            check_streams_fit(self._plan.output.into(trial))
         with Interrupts() as interrupts:
             for number, done in self._rendered(requests, interrupts):
                 self._under_way.pop(number, None)
@@ -217,8 +209,8 @@ class _Job:
                 progress=self._advanced,
             )
             return
-        if requests and self._model is None:
-            self._model = _loaded(self._plan.options)
+        if requests and self._engine is None:
+            self._engine = _loaded(self._plan.options)
         for request in requests:
             if interrupts.is_asked_to_stop:
                 return
@@ -226,7 +218,7 @@ class _Job:
             def advanced(made: Progress, number: int = request.number) -> None:
                 self._advanced(number, made.frames)
 
-            yield request.number, render_segment(request, model=self._model, progress=advanced)
+            yield request.number, render_segment(request, engine=self._engine, progress=advanced)
 
     def _advanced(self, number: int, frames: int) -> None:
         """Report how far the whole video is."""

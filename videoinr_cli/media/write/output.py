@@ -1,0 +1,127 @@
+"""How an output is written: everything that the writers need to know besides its pictures.
+
+It is decided once, before the first picture is rendered. The writers only follow it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from fractions import Fraction
+from pathlib import Path
+
+from videoinr_cli.media.colour import Colour
+from videoinr_cli.media.planes import layout_of
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.write.containers import KeptStream, container_for
+from videoinr_cli.media.write.formats import OutputFormat
+from videoinr_cli.options import NORMAL_SPEED, EncodeOptions
+
+log = logging.getLogger(__name__)
+
+MAX_TIMESCALE = 2**31 - 1
+"""Ticks per second that mp4 and H.264 can express; a finer time base is rounded to `FALLBACK_TICK`."""
+
+FALLBACK_TICK = Fraction(1, 1_000_000)
+
+MAX_ASPECT = 65535
+"""Largest width or height of a pixel that H.264 can express."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputClock:
+    """Converts timestamps to the output's clock, which starts where the source's first stream does."""
+
+    time_base: Fraction  # of the timestamps given, in seconds per tick
+    origin: Fraction  # in seconds
+    tick: Fraction  # of the timestamps returned, in seconds
+
+    @classmethod
+    def of(cls, time_base: Fraction, origin: Fraction) -> OutputClock:
+        """Choose the coarsest tick that holds every timestamp exactly."""
+        tick = Fraction(
+            math.gcd(time_base.numerator * origin.denominator, origin.numerator * time_base.denominator),
+            time_base.denominator * origin.denominator,
+        )
+        return cls(time_base, origin, tick if tick.denominator <= MAX_TIMESCALE else FALLBACK_TICK)
+
+    def ticks(self, pts: int) -> int:
+        """Return the timestamp `pts` in ticks of the output."""
+        return round((pts * self.time_base - self.origin) / self.tick)
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputSpec:
+    """How one output is written."""
+
+    destination: Path  # a file, a pattern of images, or standard output
+    source: VideoInfo  # where the other streams, tags and chapters come from, and the meaning of colours
+    format: OutputFormat
+    encoding: EncodeOptions
+    size: tuple[int, int]  # (width, height), pixels: multiples of `format.size_multiple`
+    pixel_aspect: Fraction  # width over height of a pixel
+    clock: OutputClock
+    frame_rate: Fraction  # frames per second, constant or average
+    kept: tuple[KeptStream, ...] = ()  # the source's other streams that go into the output
+    speed: Fraction = NORMAL_SPEED  # how much faster than the source it is played
+    end_pts: int | None = None  # where the last picture ends, before `clock`; None: it lasts one frame
+    last_pts: int | None = None  # of the last picture, likewise; None: not known
+    keeps_times: bool = False  # whether the pictures have the times of the source's frames
+    pictures_only: bool = False  # whether nothing is taken from the source's file
+    overwrite: bool = False  # whether an existing output may be replaced
+    strict: bool = False  # whether it is an error to lose the frames' times
+
+    @property
+    def colour(self) -> Colour:
+        """What the output's samples mean."""
+        return self.format.colour(self.source, self.size)
+
+    def into(self, path: Path) -> OutputSpec:
+        """Return the same output under another name with the same extension; an existing file is replaced."""
+        return dataclasses.replace(self, destination=path, overwrite=True)
+
+    def of_segment(self, path: Path) -> OutputSpec:
+        """Return how the pictures of a segment are written: encoded likewise, in a file of their own."""
+        return dataclasses.replace(
+            self,
+            destination=path,
+            format=dataclasses.replace(self.format, container=container_for(path)),
+            kept=(),
+            end_pts=None,
+            last_pts=None,
+            pictures_only=True,
+            overwrite=True,
+        )
+
+
+def pixel_aspect(source: VideoInfo, size: tuple[int, int]) -> Fraction:
+    """Return width over height of an output pixel, so that the picture is shown in the source's shape.
+
+    Rounding a size to whole pixels changes the shape by less than anyone sees, and is ignored.
+    """
+    width, height = size
+    if abs(Fraction(width * source.height, source.width) - height) <= 2:
+        return source.sample_aspect_ratio
+    shape = source.sample_aspect_ratio * Fraction(source.width, source.height)
+    return (shape * Fraction(height, width)).limit_denominator(MAX_ASPECT)
+
+
+def log_guesses(source: VideoInfo, written: OutputFormat) -> None:
+    """Log a broken clock, lost transparency, and the colours that were guessed for an untagged source."""
+    if source.clock_shifts:
+        log.info(
+            f"the clock of {str(source.path)!r} breaks (times: {len(source.clock_shifts)}), as where "
+            "recordings were joined: what comes after follows at once"
+        )
+    if source.has_alpha and not layout_of(written.pix_fmt).has_alpha and written.pix_fmt != "pal8":
+        log.info(
+            f"{written.encoder.name} holds no transparency of {str(source.path)!r}: it is left out; "
+            "webm, gif, images and prores_ks in .mov hold it"
+        )
+    unknown = [name for name in source.colour.unknown if name != "chroma_location"]
+    if layout_of(source.pix_fmt).kind == "yuv" and "matrix" in unknown:
+        guess = ", ".join(f"{name} {getattr(source.resolved_colour, name)}" for name in unknown)
+        log.info(
+            f"{str(source.path)!r} does not say its colours: taken for {guess}, as is usual for its size"
+        )
