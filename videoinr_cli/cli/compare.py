@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from videoinr_cli.cli.messages import show_messages
+from videoinr_cli.cli.values import parse_time
 from videoinr_cli.errors import OptionError
-from videoinr_cli.options import CompareOptions, parse_time
+from videoinr_cli.options import CompareOptions
 
 DEFAULTS = CompareOptions()
 MEGABYTE = 1_000_000

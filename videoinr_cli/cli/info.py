@@ -14,8 +14,9 @@ import click
 from videoinr_cli.cli.json_lines import path_text
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import as_read_options, read_options, size_options, without_outranked
+from videoinr_cli.cli.values import parse_size
 from videoinr_cli.errors import VideoInrError
-from videoinr_cli.options import UpscaleOptions, parse_size
+from videoinr_cli.options import UpscaleOptions
 
 if TYPE_CHECKING:
     from videoinr_cli.media.read.timing import Timing

@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from videoinr_cli.errors import OptionError
+from videoinr_cli.cli.values import (
+    parse_bytes,
+    parse_rate,
+    parse_setting,
+    parse_size,
+    parse_speed,
+    parse_tile,
+    parse_time,
+)
 from videoinr_cli.options import (
     AUDIO,
     DEFAULT_CRF,
@@ -26,12 +34,6 @@ from videoinr_cli.options import (
     ReadOptions,
     TargetRate,
     UpscaleOptions,
-    parse_bytes,
-    parse_rate,
-    parse_size,
-    parse_speed,
-    parse_tile,
-    parse_time,
     sets_quality,
 )
 
@@ -300,7 +302,7 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
             crf="auto" if given["crf"] is None else given["crf"],
             preset=given["preset"],
             pix_fmt=given["pix_fmt"],
-            extra=tuple(map(_key_value, given["encoder_option"])),
+            extra=tuple(map(parse_setting, given["encoder_option"])),
         ),
     )
 
@@ -352,10 +354,3 @@ def as_read_options(given: Mapping[str, Any]) -> ReadOptions:
         start=None if start is None else parse_time(start),
         end=None if end is None else parse_time(end),
     )
-
-
-def _key_value(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise OptionError(f"encoder option {text!r} is not key=value; try -e tune=film")
-    return key, value

@@ -17,7 +17,8 @@ from videoinr_cli.cli.parameters import (
     time_options,
     without_outranked,
 )
-from videoinr_cli.options import PreviewOptions, Region, parse_time
+from videoinr_cli.cli.values import parse_region, parse_time
+from videoinr_cli.options import PreviewOptions
 from videoinr_cli.quantities import roughly
 
 
@@ -61,7 +62,7 @@ def preview(
     options = PreviewOptions(
         at_seconds=None if at is None else parse_time(at),
         seconds=Fraction(0) if seconds is None else parse_time(seconds),
-        region=None if region is None else Region.parse(region),
+        region=None if region is None else parse_region(region),
         strip=strip,
         upscale=read_picture_options(without_outranked(given), overwrite=overwrite),
     )
