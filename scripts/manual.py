@@ -1,6 +1,6 @@
-"""Man pages and shell completions, made from the commands themselves; knows nothing of files and packaging.
+"""Man pages and shell completions, generated from the commands.
 
-The wheel carries them (see hatch_build.py), where ``man`` and shells look; ``python scripts/manual.py DIR``
+The wheel contains them where ``man`` and shells look (see hatch_build.py); ``python scripts/manual.py DIR``
 writes them to a folder.
 """
 
@@ -15,6 +15,8 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
+from videoinr_cli.cli.sections import help_sections
+
 PROGRAM = "videoinr"
 
 COMPLETIONS = {
@@ -26,10 +28,10 @@ COMPLETIONS = {
 
 EXIT_STATUS = {
     "0": "Done.",
-    "1": "Failed; one line on standard error says what, which value, and what to do.",
+    "1": "Failed; one line on standard error says what failed, the value, and what to do.",
     "2": "Wrong usage: an unknown option, or a value that makes no sense.",
     "130": "Interrupted by Ctrl-C.",
-    "143": "Told to end by SIGTERM.",
+    "143": "Terminated by SIGTERM.",
 }
 
 
@@ -55,12 +57,12 @@ def contexts(
 
 
 def completion(root: click.Command, shell: str) -> str:
-    """Return the script that asks the program itself for completions, for bash, zsh or fish."""
+    """Return the completion script for bash, zsh or fish, which calls the program itself."""
     kind = get_completion_class(shell)
     if kind is None:
         raise ValueError(f"click knows no completion for {shell!r}")
     script = kind(root, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE")
-    # Not source(): for bash, that first starts one to ask for its version, and there may be none.
+    # Not source(): for bash, it starts a shell to ask for its version, and there may be none.
     return script.source_template % script.source_vars()
 
 
@@ -71,7 +73,7 @@ def man_page(context: click.Context, version: str) -> str:
     lines += [".SH NAME", f"{_escape(name)} \\- {_escape(_summary(context.command))}"]
     lines += [".SH SYNOPSIS", rf"\fB{_escape(context.command_path)}\fP {_escape(_usage(context))}"]
     lines += [".SH DESCRIPTION", *_description(context.command)]
-    lines += list(_section("OPTIONS", _options(context)))
+    lines += list(_options(context))
     commands = {f"{name}-{each}(1)": _summary(below) for each, below in _commands(context).items()}
     lines += list(_section("COMMANDS", commands))
     lines += list(_section("ENVIRONMENT", _environment(context)))
@@ -100,7 +102,7 @@ def _usage(context: click.Context) -> str:
 
 
 def _description(command: click.Command) -> Iterator[str]:
-    """Yield a docstring's paragraphs; those that click is told to leave alone are examples."""
+    """Yield a docstring's paragraphs; those that click does not rewrap are examples."""
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         if paragraph.startswith("\b"):
             yield from (".PP", ".RS 4", ".nf")
@@ -111,29 +113,34 @@ def _description(command: click.Command) -> Iterator[str]:
             yield from map(_escape, textwrap.wrap(paragraph, 100))
 
 
-def _options(context: click.Context) -> dict[str, str]:
-    """Return what the screen says of each option, too; arguments of which it says nothing are left out."""
-    records = [parameter.get_help_record(context) for parameter in context.command.get_params(context)]
-    return {names: text for names, text in filter(None, records) if text}
+def _options(context: click.Context) -> Iterator[str]:
+    """Yield the options in the sections of ``--help``."""
+    sections = help_sections(context)
+    for title, options in sections.items():
+        heading = f".SS {title}" if len(sections) > 1 else f".SH {title.upper()}"
+        yield from (heading, *_entries(options))
 
 
 def _environment(context: click.Context) -> dict[str, str]:
-    """Return the variables that stand for options: of those that click derives, one shows how."""
+    """Return the environment variables of options; of those that click derives, one as an example."""
     options = [
         each for each in context.command.params if isinstance(each, click.Option) and not each.is_eager
     ]
-    named = {str(each.envvar): f"Stands for {max(each.opts, key=len)}." for each in options if each.envvar}
+    named = {str(each.envvar): f"Same as {max(each.opts, key=len)}." for each in options if each.envvar}
     derived = next((each for each in options if not each.envvar and not each.is_flag), None)
     if derived is None:
         return named
     prefix = context.command_path.replace(" ", "_").replace("-", "_").upper()
-    text = f"Stands for {max(derived.opts, key=len)}; any other option has a variable of this form, too."
+    text = f"Same as {max(derived.opts, key=len)}; every option has a variable of this form."
     return {f"{prefix}_{(derived.name or '').upper()}": text, **named}
 
 
 def _section(title: str, entries: dict[str, str]) -> Iterator[str]:
     if entries:
-        yield f".SH {title}"
+        yield from (f".SH {title}", *_entries(entries))
+
+
+def _entries(entries: dict[str, str]) -> Iterator[str]:
     for term, text in entries.items():
         yield ".TP"
         yield rf"\fB{_escape(term)}\fP"
@@ -141,7 +148,7 @@ def _section(title: str, entries: dict[str, str]) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    """Return text that roff takes as it is: no escapes, real hyphens, no requests at a line's start."""
+    """Escape a text for roff: backslashes, hyphens, and requests at the start of a line."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-")
     return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
 

@@ -146,20 +146,22 @@ def test_what_was_fetched_is_mended_by_fetching_it_again(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("VIDEOINR_WEIGHTS_DIR", str(tmp_path))
-    assert run("download-weights", "mine", "--from", weights, "-q") == 0
+    assert run("weights", "download", "mine", "--from", weights, "-q") == 0
     (tmp_path / "mine.safetensors").write_bytes(b"nothing of use")
     assert run("doctor", "--weights", weights) == 0, "nothing else needs them"
     said = capfd.readouterr().err
-    check_one_line(said, f"delete it and fetch it again: videoinr download-weights mine --from {weights}\n")
+    check_one_line(
+        said, f"delete it and download it again: videoinr weights download mine --from {weights}\n"
+    )
     assert said.startswith("warning: ")
     (tmp_path / "mine.record.json").write_text("{}")
     assert run("doctor", "--weights", weights) == 0
     said = capfd.readouterr()
     assert "videoinr-fast" in said.out
     record = f"the record '{tmp_path / 'mine.record.json'}' is damaged"
-    check_one_line(said.err, f"warning: {record}; delete it and fetch the weights again\n")
+    check_one_line(said.err, f"warning: {record}; delete it and download the weights again\n")
     assert run("doctor", "--weights", "mine") == 1, "they are asked for"
-    check_one_line(capfd.readouterr().err, f"error: {record}; delete it and fetch the weights again\n")
+    check_one_line(capfd.readouterr().err, f"error: {record}; delete it and download the weights again\n")
 
 
 def test_works_without_torch() -> None:

@@ -16,8 +16,6 @@ from videoinr_cli.options import (
     EncodeOptions,
     TargetRate,
     UpscaleOptions,
-    parse_size,
-    parse_speed,
 )
 
 
@@ -123,6 +121,8 @@ def test_sizes_that_do_not_fit_the_source(options: dict[str, Any], words: str) -
         ({"height": 480, "size": (640, 480)}, "--size and --height exclude"),
         ({"scene_threshold": 0.0}, "scene threshold 0"),
         ({"precision": "fp8"}, "'fp8'"),
+        ({"tile": 16}, "--tile"),
+        ({"max_memory_bytes": 0}, "--max-memory"),
         ({"speed": Fraction(101)}, r"speed 101 is not within 1/100 and 100"),
         ({"speed": Fraction(10**400)}, r"speed 1\.00000e\+400 is not within 1/100 and 100"),
         ({"speed": Fraction(1, 10**400)}, r"speed 1e-400 is not within 1/100 and 100"),
@@ -146,18 +146,6 @@ def test_options_that_make_no_sense(options: dict[str, Any], words: str) -> None
 def test_encoder_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         EncodeOptions(**options)
-
-
-def test_sizes_are_read_from_words() -> None:
-    assert parse_size("1920x1080") == parse_size(" 1920X1080 ") == (1920, 1080)
-    for text in ("1920", "x", "axb", "1x2x3", "-1x5", "1.5x2"):
-        with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
-            parse_size(text)
-
-
-def test_a_speed_of_countless_digits_is_refused_at_once() -> None:
-    with pytest.raises(OptionError, match="speed 1e99999999 is not within"):
-        parse_speed("1e99999999")
 
 
 def test_architectures_are_those_that_can_be_built() -> None:

@@ -248,7 +248,9 @@ class UpscaleOptions:
             if not 1 <= side <= MAX_SIDE_PX:
                 raise OptionError(f"an output side of {side} px is not within 1 and {MAX_SIDE_PX} px")
         if not Fraction(1, MAX_SPEED) <= self.speed <= MAX_SPEED:
-            raise _no_such_speed(_shown(self.speed))
+            raise OptionError(
+                f"speed {_shown(self.speed)} is not within 1/{MAX_SPEED} and {MAX_SPEED}; try --speed 0.25"
+            )
         if self.audio not in AUDIO:
             raise OptionError(f"audio {self.audio!r} is none of {', '.join(AUDIO)}")
         if not 0 < self.scene_threshold <= 1:
@@ -309,18 +311,6 @@ class UpscaleOptions:
         return width in (None, size[0]) and height in (None, size[1])
 
 
-def parse_rate(text: str) -> Fraction:
-    """Read frames per second: ``25``, ``30000/1001``, or ``29.97``, which means the same.
-
-    Raises:
-        OptionError: the text is none of these, or its value is out of range.
-    """
-    rate = TargetRate.parse(text)
-    if rate.relative:
-        raise OptionError(f"frame rate {text!r} is a multiple of nothing; try --input-fps 25")
-    return rate.value
-
-
 @dataclasses.dataclass(frozen=True)
 class JobOptions:
     """How a long video is worked off; nothing of it changes the pictures.
@@ -344,78 +334,9 @@ class JobOptions:
             raise OptionError(f"{self.workers} workers are not within 1 and {MAX_WORKERS}; try --workers 2")
 
 
-def parse_speed(text: str) -> Fraction:
-    """Read a factor: ``0.25``, ``1/4``, ``2`` or ``2x``.
-
-    Raises:
-        OptionError: the text is none of these, or beyond any number of use.
-    """
-    if re.search(r"[eE][+-]?\d{5}", text):  # its digits alone would take minutes and all memory
-        raise _no_such_speed(text.strip())
-    try:
-        return Fraction(text.strip().rstrip("xX"))
-    except (ValueError, ZeroDivisionError):
-        raise OptionError(f"speed {text!r} is not a number; try --speed 0.25") from None
-
-
-def _no_such_speed(shown: str) -> OptionError:
-    return OptionError(f"speed {shown} is not within 1/{MAX_SPEED} and {MAX_SPEED}; try --speed 0.25")
-
-
 def _shown(value: Fraction) -> str:
     """Return a number for people, be it beyond what a float holds."""
     return f"{decimal.Decimal(value.numerator) / value.denominator:.6g}"
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Read ``1920x1080`` as (width, height).
-
-    Raises:
-        OptionError: the text is not of that form.
-    """
-    match = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
-    if match is None:
-        raise OptionError(f"size {text!r} is not of the form WIDTHxHEIGHT; try --size 1920x1080")
-    return int(match[1]), int(match[2])
-
-
-def parse_tile(text: str) -> int | None:
-    """Read ``auto`` as None, or a number of pixels.
-
-    Raises:
-        OptionError: the text is neither.
-    """
-    if text.strip().lower() == "auto":
-        return None
-    if not text.strip().isdecimal():
-        raise OptionError(f"tile {text!r} is not a number of pixels; try --tile auto or --tile 256")
-    return int(text)
-
-
-def parse_bytes(text: str) -> int:
-    """Read ``800M``, ``4G``, ``1.5GiB`` or a number of bytes; a K is 1024 bytes.
-
-    Raises:
-        OptionError: the text is none of these.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:([KMGT])(?:i?B)?|B)?\s*", text, re.IGNORECASE)
-    if match is None:
-        raise OptionError(f"memory {text!r} is not a size; try --max-memory 4G or 800M")
-    power = " KMGT".index((match[2] or " ").upper())
-    return int(Fraction(match[1]) * 1024**power)
-
-
-def parse_time(text: str) -> Fraction:
-    """Read ``70``, ``70.5``, ``1:10`` or ``00:01:10.5`` as seconds.
-
-    Raises:
-        OptionError: the text is none of these.
-    """
-    match = re.fullmatch(r"\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)\s*", text)
-    if match is None:
-        raise OptionError(f"time {text!r} is not seconds or H:MM:SS; try 70, 1:10 or 00:01:10.5")
-    hours, minutes, seconds = (Fraction(part or 0) for part in match.groups())
-    return 3600 * hours + 60 * minutes + seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -437,18 +358,6 @@ class Region:
 
     def __str__(self) -> str:
         return f"{self.x},{self.y},{self.width},{self.height}"
-
-    @classmethod
-    def parse(cls, text: str) -> Region:
-        """Read ``x,y,width,height``.
-
-        Raises:
-            OptionError: the text is not of that form.
-        """
-        match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*", text)
-        if match is None:
-            raise OptionError(f"region {text!r} is not x,y,width,height; try --region 0,0,160,90")
-        return cls(*map(int, match.groups()))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -284,7 +285,7 @@ def test_failed_encoder_leaves_nothing(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for other processes")
 @pytest.mark.parametrize(
-    ("sent", "code", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "told to end")]
+    ("sent", "code", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 def test_signals_end_it_cleanly(
     sent: signal.Signals, code: int, words: str, make_clip: MakeClip, tmp_path: Path
@@ -315,6 +316,22 @@ def test_what_only_tells_imports_nothing_heavy(command: list[str]) -> None:
     assert "videoinr" in done.stdout
 
 
+def test_options_are_shown_in_sections(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("upscale", "--help") == 0
+    shown = capfd.readouterr().out
+    titles = re.findall(r"^(\S.*):$", shown, re.MULTILINE)
+    assert titles == ["Files", "Picture", "Time", "Colour and streams", "Encoding", "Running"]
+    for command, option, section in (
+        ("upscale", "--pix-fmt", "Colour and streams"),
+        ("upscale", "--help", "Running"),
+        ("info", "--scale", "Options"),
+    ):
+        assert run(command, "--help") == 0
+        before, found, _ = capfd.readouterr().out.rpartition(f"{option} ")
+        assert found
+        assert re.findall(r"^(\S.*):$", before, re.MULTILINE)[-1] == section
+
+
 @pytest.mark.parametrize("group", [(), ("weights",)])
 def test_each_command_is_said_in_a_line(group: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
     assert run(*group, "--help") == 0
@@ -323,7 +340,7 @@ def test_each_command_is_said_in_a_line(group: tuple[str, ...], capfd: pytest.Ca
     assert "..." not in listed
 
 
-@pytest.mark.parametrize("command", ["upscale", "evaluate", "train", "convert-weights"])
+@pytest.mark.parametrize("command", ["upscale", "evaluate", "train", "doctor"])
 def test_every_command_explains_itself(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(command, "--help") == 0
     assert f"videoinr {command}" in capfd.readouterr().out

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from tests.tiny import TINY
 from videoinr_cli.model import Window
-from videoinr_cli.model.fast.network import FastFrame, FastMotion, FastPair, FastVideoInr
+from videoinr_cli.model.fast import FastVideoInr
+from videoinr_cli.model.fast.encoder import FastFrame, FastMotion
+from videoinr_cli.model.fast.fields import FastPair
 
 ROUNDING = 2e-5
 """Another order of float32 operations moves an output by up to 1e-5."""

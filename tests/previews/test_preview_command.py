@@ -15,7 +15,7 @@ from PIL import Image
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
 from videoinr_cli.errors import FfmpegError, OptionError
-from videoinr_cli.options import PreviewOptions, Region, parse_time
+from videoinr_cli.options import Region
 from videoinr_cli.previews import preview as preview_module
 from videoinr_cli.previews.sheet import GAP_PX
 
@@ -102,21 +102,6 @@ def test_a_size_on_the_command_line_replaces_one_of_the_environment(
     check_one_line(capfd.readouterr().err, "missing.mp4")
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("70", 70), ("1:10", 70), ("00:01:10", 70), ("1:02:03.5", Fraction(7447, 2)), (".25", Fraction(1, 4))],
-)
-def test_reads_times(text: str, seconds: Fraction) -> None:
-    assert parse_time(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "-1", "1:", "1:2:3:4", "1m", "1,5"])
-def test_refuses_what_is_no_time(text: str) -> None:
-    with pytest.raises(OptionError, match="is not seconds"):
-        parse_time(text)
-
-
 def test_regions_have_an_area() -> None:
     with pytest.raises(OptionError, match="no area"):
         Region(0, 0, 0, 5)
-    assert PreviewOptions(region=Region.parse(" 1, 2,3 ,4")).region == Region(1, 2, 3, 4)

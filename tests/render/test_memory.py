@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 from tests.oracle.blend import BlendFrame, BlendPair, BlendVideoInr
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
-from videoinr_cli.errors import MemoryLimitError, OptionError
+from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.model import AnyVideoInr, FastConfig, PublishedConfig, Window, build
 from videoinr_cli.model.published import from_published_names
-from videoinr_cli.options import UpscaleOptions, parse_bytes, parse_tile
 from videoinr_cli.render import memory
 from videoinr_cli.render.memory import DEFAULT_SIZES, Sizes, choose_sizes, is_out_of_memory, needed_bytes
 from videoinr_cli.render.renderer import GivenFrame, Renderer
@@ -336,38 +335,6 @@ def test_control_groups_are_heeded(tmp_path: Path) -> None:
     write("fs/memory/old/memory.usage_in_bytes", "30")
     write("fs/memory/old/memory.stat", "cache 9\ntotal_inactive_file 5\n")
     assert memory._free_in_groups(tmp_path / "fs", own) == 75, "the older kind"
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("800M", 800 << 20),
-        ("4G", 4 * GIB),
-        ("1.5GiB", 3 * GIB // 2),
-        ("2 gb", 2 * GIB),
-        ("123", 123),
-        ("5B", 5),
-    ],
-)
-def test_sizes_of_memory_are_read(text: str, size: int) -> None:
-    assert parse_bytes(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "G", "-4G", "4X", "1e3", "4 G G"])
-def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match="--max-memory"):
-        parse_bytes(text)
-
-
-def test_tiles_are_read() -> None:
-    assert (parse_tile("auto"), parse_tile("256")) == (None, 256)
-    for text in ("many", "-64", "1.5"):
-        with pytest.raises(OptionError, match="--tile"):
-            parse_tile(text)
-    with pytest.raises(OptionError, match="--tile"):
-        UpscaleOptions(tile=16)
-    with pytest.raises(OptionError, match="--max-memory"):
-        UpscaleOptions(max_memory_bytes=0)
 
 
 # Real memory, in processes of their own

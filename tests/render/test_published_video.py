@@ -29,7 +29,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shapes = {name: tuple(tensor.shape) for name, tensor in PlainVideoInr().state_dict().items()}
     torch.save(golden_state_dict(shapes), folder / "latest_G.pth")
     converted = folder / "videoinr.safetensors"
-    invoke("convert-weights", folder / "latest_G.pth", converted)
+    invoke("weights", "convert", folder / "latest_G.pth", converted)
     return converted
 
 

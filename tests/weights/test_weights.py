@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
-from videoinr_cli.cli.convert_weights import convert_weights
+from videoinr_cli.cli.weights import convert_command
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.model import AnyVideoInr, FastConfig, PublishedConfig, build
 from videoinr_cli.weights import (
@@ -109,7 +109,7 @@ def test_published_checkpoint_converts(
     )
     output = tmp_path / "videoinr.safetensors"
     arguments = [str(tmp_path / "latest_G.pth"), str(output), "--enlargement", "4"]
-    result = CliRunner().invoke(convert_weights, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(convert_command, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     model = load_model(output, device="cpu")
     assert model.config == PublishedConfig(rgb_enlargement=4)
@@ -126,10 +126,10 @@ def test_conversion_replaces_nothing_unasked(tmp_path: Path, checkpoint: dict[st
     torch.save(checkpoint, source)
     output.write_bytes(b"precious")
     with pytest.raises(OutputError, match="-y"):
-        CliRunner().invoke(convert_weights, [str(source), str(output)], catch_exceptions=False)
+        CliRunner().invoke(convert_command, [str(source), str(output)], catch_exceptions=False)
     assert output.read_bytes() == b"precious"
     with pytest.raises(OptionError, match=r"\.safetensors"):
-        CliRunner().invoke(convert_weights, [str(source), "out.pth"], catch_exceptions=False)
+        CliRunner().invoke(convert_command, [str(source), "out.pth"], catch_exceptions=False)
 
 
 class Payload:
@@ -166,9 +166,9 @@ def not_tensors(state: dict[str, Tensor]) -> object:
     ("damage", "named"),
     [
         (missing, "'encoder.fusion.weight' is missing"),
-        (misshapen, r"\(64, 6, 3, 3\), should be \(64, 3, 3, 3\)"),
+        (misshapen, r"\(64, 6, 3, 3\) and should be \(64, 3, 3, 3\)"),
         (foreign, "extra.weight"),
-        (no_state, "no state_dict but a list"),
+        (no_state, "a list instead of a state_dict"),
         (not_tensors, "'epoch' is not a float tensor"),
     ],
 )
@@ -210,7 +210,7 @@ def test_checkpoint_that_claims_more_than_it_holds_is_refused(tmp_path: Path) ->
     with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(path, "w") as bomb:
         for member in plain.namelist():  # 4 MB of zeros in 4 KB
             bomb.writestr(member, plain.read(member), zipfile.ZIP_DEFLATED)
-    with pytest.raises(WeightsError, match="claims to hold more"):
+    with pytest.raises(WeightsError, match="claims more bytes"):
         convert_checkpoint(path, tmp_path / "out.safetensors")
 
 

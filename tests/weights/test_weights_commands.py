@@ -1,4 +1,4 @@
-"""What a person types about weights, and what is said: lists, descriptions, checks, and trade by file."""
+"""``videoinr weights``: lists, descriptions, downloads from files, and checks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from tests.command import check_one_line, run
 from tests.tiny import TINY
+from videoinr_cli.cli import cli
 from videoinr_cli.cli.parameters import model_options
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.model import build
@@ -65,15 +68,13 @@ def test_the_quality_of_earlier_weights_is_not_taken(update: ModuleType) -> None
 def test_list_names_what_is_here_and_what_could_be(
     mine: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("download-weights", mine) == 0
+    assert run("weights", "download", mine) == 0
     capsys.readouterr()
     assert run("weights", "list") == 0
     said = capsys.readouterr().out
     assert "videoinr-fast" in said
     assert f"mine                0.1 MB, {mine}" in said
-    assert "videoinr-published  not here; videoinr download-weights videoinr-published" in said
-    assert run("download-weights", "--list") == 0
-    assert capsys.readouterr().out == said
+    assert "videoinr-published  not here; videoinr weights download videoinr-published" in said
     assert run("weights", "list", "--json") == 0
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert listed["mine"]["path"] == str(folder / "mine.safetensors")
@@ -101,7 +102,7 @@ def test_info_repeats_nothing_that_a_terminal_obeys(mine: Path, capsys: pytest.C
     assert run("weights", "info", mine) == 0
     said = capsys.readouterr().out
     assert "\x1b" not in said
-    assert "expected      nothing is known" in said
+    assert "expected      unknown" in said
     assert "CC0" in said
 
 
@@ -113,13 +114,13 @@ def test_weights_are_traded_by_file_and_hash(
     assert digest in capsys.readouterr().out
     assert run("weights", "verify", mine, "--sha256", "0" * 64) == 1
     assert f"its sha256 is {digest}, not {'0' * 64}" in capsys.readouterr().err
-    assert run("download-weights", "theirs", "--from", mine) == 0
+    assert run("weights", "download", "theirs", "--from", mine) == 0
     mine.unlink()
     assert run("weights", "verify", "theirs") == 0
     assert run("weights", "verify") == 0
     said = capsys.readouterr().out
     assert "videoinr-fast: sound" in said
-    assert f"theirs: sound, sha256 {digest}, as it should be" in said
+    assert f"theirs: sound, sha256 {digest}, as expected" in said
     folder.rename(folder.with_name("moved"))
     with pytest.MonkeyPatch.context() as elsewhere:
         elsewhere.setenv("VIDEOINR_WEIGHTS_DIR", str(folder.with_name("moved")))
@@ -127,11 +128,11 @@ def test_weights_are_traded_by_file_and_hash(
 
 
 def test_changed_file_is_noticed(mine: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("download-weights", mine, "-q") == 0
+    assert run("weights", "download", mine, "-q") == 0
     stored = folder / "mine.safetensors"
     stored.write_bytes(stored.read_bytes()[:-4] + b"\0\0\0\0")
-    assert run("download-weights", "--verify", "mine") == 1
-    again = f"delete it and fetch it again: videoinr download-weights mine --from {mine}\n"
+    assert run("weights", "verify", "mine") == 1
+    again = f"delete it and download it again: videoinr weights download mine --from {mine}\n"
     check_one_line(capsys.readouterr().err, f"not {sha256_of(mine)}; {again}")
     assert run("weights", "info", "mine") == 0
     assert f"expected      {sha256_of(mine)}" in capsys.readouterr().out
@@ -139,22 +140,24 @@ def test_changed_file_is_noticed(mine: Path, folder: Path, capsys: pytest.Captur
 
 def test_wrong_hash_is_not_the_fault_of_embedded_weights(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("weights", "verify", "clean", "--sha256", "abc") == 1
-    check_one_line(capsys.readouterr().err, "not abc; the file is as it came, so check the hash")
+    check_one_line(
+        capsys.readouterr().err, "not abc; the file has not changed since it arrived, so check the hash"
+    )
 
 
 def test_weights_trained_further_are_taken_again_from_the_same_file(mine: Path, folder: Path) -> None:
-    assert run("download-weights", mine, "-q") == 0
+    assert run("weights", "download", mine, "-q") == 0
     save_model(build(TINY), mine, {"training": "more"})
-    assert run("download-weights", mine, "-q") == 0
+    assert run("weights", "download", mine, "-q") == 0
     assert (folder / "mine.safetensors").read_bytes() == mine.read_bytes()
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ([], 2, "which weights"),
+        ([], 2, "no weights named"),
         (["a", "b", "--from", "hf:me/anime"], 2, "2 names"),
-        (["nothing"], 1, "no weights 'nothing' are known"),
+        (["nothing"], 1, "no weights are known as 'nothing'"),
         (["x", "--from", "hf:me"], 2, "hf:owner/repository/file"),
         (["x", "--from", "ftp://host/f"], 2, "ftp://host/f"),
         (["x", "--from", "http:///f"], 2, "no host"),
@@ -168,12 +171,12 @@ def test_weights_trained_further_are_taken_again_from_the_same_file(mine: Path, 
 def test_wrong_request_is_one_line(
     arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("download-weights", *arguments) == code
+    assert run("weights", "download", *arguments) == code
     check_one_line(capsys.readouterr().err, words)
 
 
 def test_damaged_record_is_named(mine: Path, folder: Path) -> None:
-    assert run("download-weights", mine, "-q") == 0
+    assert run("weights", "download", mine, "-q") == 0
     (folder / "mine.record.json").write_text('{"name": 3}')
     with pytest.raises(WeightsError, match=r"mine\.record\.json' is damaged; delete it"):
         find_weights("mine")
@@ -181,25 +184,44 @@ def test_damaged_record_is_named(mine: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["download-weights", "weights", "weights list", "weights info", "weights verify", "weights convert"],
+    [
+        "download-weights",
+        "weights",
+        "weights list",
+        "weights info",
+        "weights download",
+        "weights convert",
+        "weights verify",
+    ],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*command.split(), "--help") == 0
     assert f"Usage: videoinr {command}" in capsys.readouterr().out
 
 
+def test_one_command_has_two_names() -> None:
+    context = click.Context(cli)
+    group = cli.get_command(context, "weights")
+    assert isinstance(group, click.Group)
+    download = cli.get_command(context, "download-weights")
+    assert download is not None
+    assert download is group.get_command(context, "download")
+
+
+def test_a_former_command_names_its_successor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert-weights", "latest_G.pth", "mine.safetensors") == 2
+    check_one_line(capsys.readouterr().err, "convert-weights is now videoinr weights convert")
+
+
 def test_embedded_weights_are_not_fetched(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("download-weights", "videoinr-fast") == 0
-    assert "comes with the package" in capsys.readouterr().err
+    assert run("weights", "download", "videoinr-fast") == 0
+    assert "embedded in the package" in capsys.readouterr().err
     for name, file in MODELS.items():
-        assert run("download-weights", name) == 0
+        assert run("weights", "download", name) == 0
         check_one_line(capsys.readouterr().err, f"{file}.safetensors)")
 
 
 def test_variable_names_the_weights_of_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    import click
-    from click.testing import CliRunner
-
     @click.command()
     @model_options
     def show(**given: object) -> None:

@@ -154,7 +154,7 @@ def test_download_arrives_in_the_hubs_cache_and_is_recorded(
     hub: Hub, machine: Machine, weights: Path
 ) -> None:
     hub.files[FILE] = weights.read_bytes()
-    done = machine.run("download-weights", FILE)
+    done = machine.run("weights", "download", FILE)
     assert done.code == 0, done.stderr
     (path,) = machine.cached()
     assert path.read_bytes() == weights.read_bytes()
@@ -178,7 +178,7 @@ def test_weights_are_fetched_when_a_command_needs_them_and_used_offline_later(
     hub.files[FILE] = weights.read_bytes()
     done = machine.run("weights", "info", SOURCE)
     assert done.code == 0, done.stderr
-    assert f"note: fetching {SOURCE} from {hub.url}" in done.stderr
+    assert f"note: downloading {SOURCE} from {hub.url}" in done.stderr
     assert "licence       CC0" in done.stdout
 
     asked = len(hub.asked)
@@ -207,7 +207,7 @@ def test_offline_without_a_copy_is_one_line_with_every_way_on(
 def test_interrupted_download_goes_on_where_it_stopped(hub: Hub, machine: Machine, weights: Path) -> None:
     hub.files[FILE] = weights.read_bytes()
     hub.cut_bytes, hub.cuts = 2 * PIECE_BYTES + 100, 1
-    done = machine.run("download-weights", SOURCE)
+    done = machine.run("weights", "download", SOURCE)
     assert done.code == 0, done.stderr
     assert "Error while downloading" not in done.stderr
     assert hub.ranges() == [None, f"bytes={2 * PIECE_BYTES}-"]
@@ -217,13 +217,13 @@ def test_interrupted_download_goes_on_where_it_stopped(hub: Hub, machine: Machin
 def test_wrong_bytes_are_refused_and_not_kept(hub: Hub, machine: Machine, weights: Path) -> None:
     hub.files[FILE] = weights.read_bytes()
     hub.corrupt = True
-    said = one_line(machine.run("download-weights", SOURCE))
+    said = one_line(machine.run("weights", "download", SOURCE))
     assert f"not {sha256_of(weights)}" in said
     assert machine.cached() == []
     assert not machine.folder.exists()
 
     hub.corrupt = False
-    assert machine.run("download-weights", SOURCE).code == 0
+    assert machine.run("weights", "download", SOURCE).code == 0
     assert [path.read_bytes() for path in machine.cached()] == [weights.read_bytes()]
 
 
@@ -237,26 +237,26 @@ def test_wrong_bytes_are_refused_and_not_kept(hub: Hub, machine: Machine, weight
         ("hf:me/empty", "no weights file"),
         ("hf:nobody/nothing", "no repository"),
         ("hf:me/a--name--/f.safetensors", "check the name"),
-        ("hf:me/anime/../../../f.safetensors", "cannot fetch"),
+        ("hf:me/anime/../../../f.safetensors", "cannot download"),
     ],
 )
 def test_what_is_not_there_is_named(hub: Hub, machine: Machine, source: str, words: str) -> None:
     hub.files.update({FILE: b"x", "me/anime/second.safetensors": b"y", "me/empty/README.md": b"z"})
-    assert words in one_line(machine.run("download-weights", source))
+    assert words in one_line(machine.run("weights", "download", source))
 
 
 def test_private_repository_wants_a_token(hub: Hub, machine: Machine, weights: Path) -> None:
     hub.files[FILE] = weights.read_bytes()
     hub.private = frozenset({"me/anime"})
-    assert "HF_TOKEN" in one_line(machine.run("download-weights", SOURCE))
-    assert "HF_TOKEN" in one_line(machine.run("download-weights", SOURCE, HF_TOKEN="hf_wrong"))
-    done = machine.run("download-weights", "me/anime", HF_TOKEN=TOKEN)
+    assert "HF_TOKEN" in one_line(machine.run("weights", "download", SOURCE))
+    assert "HF_TOKEN" in one_line(machine.run("weights", "download", SOURCE, HF_TOKEN="hf_wrong"))
+    done = machine.run("weights", "download", "me/anime", HF_TOKEN=TOKEN)
     assert done.code == 0, done.stderr
 
 
 def test_files_that_are_no_weights_are_refused(hub: Hub, machine: Machine) -> None:
     hub.files[FILE] = b"not weights at all\n" * 9
-    said = one_line(machine.run("download-weights", SOURCE))
+    said = one_line(machine.run("weights", "download", SOURCE))
     assert SOURCE in said
     assert "not a weights file" in said
 
@@ -268,7 +268,9 @@ def test_published_checkpoint_on_a_hub_is_converted_on_arrival(
         shapes = {name: tuple(tensor.shape) for name, tensor in PlainVideoInr().state_dict().items()}
     torch.save(golden_state_dict(shapes), tmp_path / "latest_G.pth")
     hub.files["mirror/videoinr/latest_G.pth"] = (tmp_path / "latest_G.pth").read_bytes()
-    done = machine.run("download-weights", "videoinr-published", "--from", "hf:mirror/videoinr/latest_G.pth")
+    done = machine.run(
+        "weights", "download", "videoinr-published", "--from", "hf:mirror/videoinr/latest_G.pth"
+    )
     assert done.code == 0, done.stderr
     assert done.stderr.count("state no licence") == 1
     assert (machine.folder / "videoinr-published.safetensors").is_file()
@@ -285,7 +287,9 @@ def test_published_checkpoint_on_a_hub_is_converted_on_arrival(
 def test_folder_and_revision_are_as_asked(hub: Hub, machine: Machine, weights: Path, tmp_path: Path) -> None:
     hub.files[FILE] = weights.read_bytes()
     folder = tmp_path / "mine"
-    done = machine.run("download-weights", "anime", "--from", SOURCE, "--revision", COMMIT, "--dir", folder)
+    done = machine.run(
+        "weights", "download", "anime", "--from", SOURCE, "--revision", COMMIT, "--dir", folder
+    )
     assert done.code == 0, done.stderr
     assert (folder / "anime.safetensors").read_bytes() == weights.read_bytes()
     assert ("HEAD", f"me/anime/resolve/{COMMIT}/model.safetensors", None) in hub.asked

@@ -61,7 +61,7 @@ def test_broken_connection_goes_on_by_itself(server: Hub, tmp_path: Path) -> Non
 def test_next_run_goes_on_where_the_last_gave_up(server: Hub, tmp_path: Path) -> None:
     server.files[NAME] = CONTENT
     server.cut_bytes, server.cuts = 10_000, ATTEMPTS
-    with pytest.raises(WeightsError, match=r"0\.1 MB are kept, run it again"):
+    with pytest.raises(WeightsError, match=r"0\.1 MB are kept; run the command again"):
         download(WebFile(f"{server.url}/{NAME}"), tmp_path / "f")
     assert not (tmp_path / "f").exists()
     download(WebFile(f"{server.url}/{NAME}"), tmp_path / "f")
@@ -127,13 +127,13 @@ def test_fetched_weights_have_a_name_and_are_fetched_once(server: Hub, weights: 
 def test_other_weights_do_not_take_a_name_that_is_taken(server: Hub, weights: Path) -> None:
     server.files[NAME] = server.files["files/other.safetensors"] = weights.read_bytes()
     fetch_weights(parse_source(f"{server.url}/{NAME}"))
-    with pytest.raises(OutputError, match=r"'anime' came to .* from http.*NAME --from"):
+    with pytest.raises(OutputError, match=r"'anime' is taken by .* from http.*NAME --from"):
         fetch_weights(parse_source(f"{server.url}/files/other.safetensors"), "anime")
 
 
 def test_unusable_file_is_not_kept(server: Hub, tmp_path: Path) -> None:
     server.files[NAME] = CONTENT
-    with pytest.raises(WeightsError, match=r"what came from http.* cannot be used"):
+    with pytest.raises(WeightsError, match=r"the file from http.* cannot be used"):
         fetch_weights(parse_source(f"{server.url}/{NAME}"))
     assert list((tmp_path / "weights").iterdir()) == []
 

@@ -1,12 +1,12 @@
-"""The command line: the only code that imports click, and where an error becomes an exit code.
+"""The command line: the only code that imports click, and where errors become exit codes.
 
     0    done
-    1    failed: one line on stderr says what, which value, and what to do
+    1    failed: one line on stderr says what failed, the value, and what to do
     2    wrong usage
     130  interrupted
-    143  told to end (SIGTERM)
+    143  terminated (SIGTERM)
 
-Commands are imported when they are called, so that ``--help`` waits for nothing heavy.
+A command's module is imported when the command is called, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -36,21 +36,26 @@ COMMANDS = {
     "evaluate": "evaluate:evaluate",
     "train": "train:train",
     "weights": "weights:weights",
-    "download-weights": "download_weights:download_weights",
+    "download-weights": "weights:download_command",  # the same command as `weights download`
     "doctor": "doctor:doctor",
-    "convert-weights": "convert_weights:convert_weights",
 }
+MOVED = {"convert-weights": "weights convert"}
+"""Former commands and their new names."""
 DEBUG_VARIABLE = "VIDEOINR_DEBUG"
+HELP_COLUMNS = 100
+"""Widest help: longer lines are hard to read."""
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for."""
+    """A group that imports a command's module when the command is looked up."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in MOVED:
+            ctx.fail(f"{cmd_name} is now videoinr {MOVED[cmd_name]}")
         if cmd_name not in COMMANDS:
             return None
         module, name = COMMANDS[cmd_name].split(":")
@@ -58,7 +63,9 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": HELP_COLUMNS}
+)
 @click.version_option(__version__, prog_name="videoinr")
 def cli() -> None:
     """Upscale any video to any resolution and any frame rate, with one space-time model.
@@ -68,18 +75,18 @@ def cli() -> None:
     videoinr upscale in.mp4 --scale 2 -o out.mp4            twice the size
     videoinr upscale in.mp4 --scale 2 --fps 60 -o out.mp4   and 60 frames a second
 
-    videoinr COMMAND --help says more of each. Every option can also be set by a variable:
-    VIDEOINR_UPSCALE_CRF=20 stands for upscale --crf 20.
+    See videoinr COMMAND --help for each command. Every option can also be set by an environment variable:
+    VIDEOINR_UPSCALE_CRF=20 is the same as upscale --crf 20.
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and leave with its exit code."""
+    """Run a command and exit with its exit code."""
     show_messages()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files are printed byte for byte
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names are printed byte for byte
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(
             list(arguments) if arguments is not None else None,
@@ -98,27 +105,30 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
         code = INTERRUPTED
-    except _ToldToEnd:
-        _say("told to end")
+    except _Terminated:
+        _say("terminated")
         code = TERMINATED
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        code = _report(error)
+        code = _exit_code(error)
     sys.exit(code or 0)
 
 
-class _ToldToEnd(BaseException):
-    """Unwinds everything, so that nothing unfinished is left."""
+class _Terminated(BaseException):
+    """SIGTERM: unwinds the stack, so that unfinished files are removed."""
 
 
-def _end(number: int, frame: FrameType | None) -> None:
-    """Answer SIGTERM, which the first process of a container would not even feel otherwise."""
-    raise _ToldToEnd
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """Handle SIGTERM, which the first process of a container would ignore by default."""
+    raise _Terminated
 
 
-def _report(error: Exception) -> int:
-    hint = "" if is_expected(error) else f"; set {DEBUG_VARIABLE}=1 to see where, and report it"
+def _exit_code(error: Exception) -> int:
+    """Print an error and return its exit code."""
+    hint = (
+        "" if is_expected(error) else f"; please report it, with the traceback that {DEBUG_VARIABLE}=1 shows"
+    )
     _say(one_line(error) + hint)
     return USAGE if isinstance(error, OptionError) else FAILED
 

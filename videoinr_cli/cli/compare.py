@@ -1,4 +1,4 @@
-"""``videoinr compare``: two videos in one page, to look at and to measure."""
+"""``videoinr compare``: a page that shows two videos side by side and measures them."""
 
 from __future__ import annotations
 
@@ -8,36 +8,37 @@ from pathlib import Path
 import click
 
 from videoinr_cli.cli.messages import show_messages
+from videoinr_cli.cli.values import parse_time
 from videoinr_cli.errors import OptionError
-from videoinr_cli.options import CompareOptions, parse_time
+from videoinr_cli.options import CompareOptions
 
 DEFAULTS = CompareOptions()
 MEGABYTE = 1_000_000
 
 
-@click.command("compare", short_help="Write a page to compare two videos in a browser.")
+@click.command("compare", short_help="Write a page that compares two videos in a browser.")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The page, .html.")
-@click.option("--reference", type=click.Path(path_type=Path), help="What both are measured against.")
-@click.option("--at", metavar="TIME", default="0", help="Where to begin: 70, 1:10 or 00:01:10.5.")
-@click.option("--seconds", metavar="TIME", help="How much to compare.  [default: all]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Output page, .html.")
+@click.option("--reference", type=click.Path(path_type=Path), help="Video to measure both against.")
+@click.option("--at", metavar="TIME", default="0", help="Where to start: 70, 1:10 or 00:01:10.5.")
+@click.option("--seconds", metavar="TIME", help="How long a part to compare.  [default: all]")
 @click.option(
     "--frames",
     type=int,
     default=DEFAULTS.max_frames,
     show_default=True,
-    help="At most so many; of more, they are taken evenly.",
+    help="Most frames in the page; if there are more, they are picked evenly.",
 )
 @click.option(
     "--max-mb",
     type=float,
     default=DEFAULTS.max_bytes / MEGABYTE,
     show_default=True,
-    help="Largest size of the page's pictures; smaller means more compressed.",
+    help="Most megabytes of pictures in the page; less means stronger compression.",
 )
 @click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def compare(
     a: Path,
     b: Path,
@@ -52,7 +53,7 @@ def compare(
 ) -> None:
     """Write a page that shows A and B at the same instants: split, difference, zoom, PSNR and SSIM.
 
-    The page is one file that opens in any browser, without a network.
+    The page is a single file that opens in any browser, offline.
 
     \b
     videoinr compare in.mp4 out.mp4 -o compare.html
@@ -75,7 +76,11 @@ def compare(
     if quiet:
         return
     which = "every frame" if made.stride == 1 else f"one in {made.stride}"
-    short = "; the size is used up: try --max-mb or fewer --frames" if made.is_cut_short else ""
+    short = (
+        "; it has reached its size limit: try a higher --max-mb or fewer --frames"
+        if made.is_cut_short
+        else ""
+    )
     click.echo(
         f"{made.path}: {made.frames} frames ({which}), {made.bytes / MEGABYTE:.1f} MB{short}", err=True
     )
@@ -86,5 +91,5 @@ def compare(
 
 def _bytes(megabytes: float) -> int:
     if not math.isfinite(megabytes * MEGABYTE):  # click's floats may be nan and inf
-        raise OptionError(f"--max-mb {megabytes:g} is not the size of a page; try --max-mb 32")
+        raise OptionError(f"--max-mb {megabytes:g} is not a size; try --max-mb 32")
     return round(megabytes * MEGABYTE)

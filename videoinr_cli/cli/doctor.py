@@ -1,4 +1,4 @@
-"""``videoinr doctor``: what this machine has, lacks and can do."""
+"""``videoinr doctor``: print a diagnosis of this machine."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 LABEL_COLUMNS = 24
 
 
-@click.command("doctor", short_help="Say what this machine has, lacks and can do.")
+@click.command("doctor", short_help="Check this machine: what works, what is missing, how fast.")
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.pass_context
 def doctor(context: click.Context, weights: str, device: str, precision: Precision, as_json: bool) -> None:
-    """Say whether everything needed is there, and how fast common jobs go on this machine.
+    """Check that everything needed is installed, and measure how fast common jobs run on this machine.
 
-    Exits with 1 when something essential is missing, and says what to do about it.
+    Exits with 1 if something essential is missing, and prints what to do about it.
     """
     from videoinr_cli.doctor import diagnose
 
     if sys.stderr.isatty():
-        click.echo("looking around and measuring, for some ten seconds ...", err=True)
+        click.echo("checking this machine for about ten seconds ...", err=True)
     found = diagnose(weights, device=device, precision=precision)
     if as_json:
         click.echo(json.dumps({"is_well": found.is_well, **dataclasses.asdict(found)}, indent=2))
@@ -50,7 +50,7 @@ def _lines(found: Diagnosis) -> Iterator[tuple[str, str]]:
     for device in found.devices:
         memory = "" if device.memory_bytes is None else f", {_gib(device.memory_bytes)}"
         others = ", ".join(name for name in device.precisions if name != device.automatic)
-        precisions = f"{device.automatic} by itself" + (f", {others} if asked for" if others else "")
+        precisions = f"{device.automatic} by default" + (f", {others} on request" if others else "")
         yield f"device {device.name}", f"{device.description}{memory}; {precisions}"
     if found.ffmpeg is not None:
         yield "ffmpeg", f"{found.ffmpeg.version}, {found.ffmpeg.path}"
@@ -58,7 +58,7 @@ def _lines(found: Diagnosis) -> Iterator[tuple[str, str]]:
     if found.memory_total_bytes is not None:
         free = "" if found.memory_free_bytes is None else f"{_gib(found.memory_free_bytes)} free of "
         yield "memory", f"{free}{_gib(found.memory_total_bytes)}"
-    yield "disk", f"{_gib(found.disk_free_bytes)} free here"
+    yield "disk", f"{_gib(found.disk_free_bytes)} free in this folder"
     for weights in found.weights:
         size = f"{weights.parameters / 1e6:.1f} M parameters"
         yield "weights", f"{weights.name} ({weights.architecture}, {size}) {weights.path}"

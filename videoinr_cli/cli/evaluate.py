@@ -1,4 +1,4 @@
-"""``videoinr evaluate``: quality and cost of weights and baselines, by the papers' protocols."""
+"""``videoinr evaluate``: measure quality and cost of weights and baselines by the papers' protocols."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
+from videoinr_cli.cli.sections import SectionedCommand, SectionedOption, in_section
 from videoinr_cli.evaluation.options import EvaluateOptions
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
@@ -29,79 +30,95 @@ from videoinr_cli.evaluation.protocols import (
 from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
 
 
-class _WeightsOption(click.Option):
-    """May be repeated; VIDEOINR_WEIGHTS is one of them, as in all commands, with any spaces in its path."""
+class _WeightsOption(SectionedOption):
+    """--weights, repeatable; VIDEOINR_WEIGHTS is one path, which may contain spaces, as in all commands."""
 
     def value_from_envvar(self, ctx: click.Context) -> Any:
         one = os.environ.get(WEIGHTS_VARIABLE)
         return (one,) if one else super().value_from_envvar(ctx)
 
 
-@click.command("evaluate", short_help="Measure quality and speed where the truth is known.")
+footage_option = in_section("Footage")
+methods_option = in_section("Methods")
+results_option = in_section("Results")
+
+
+@click.command("evaluate", cls=SectionedCommand, short_help="Measure quality and speed against ground truth.")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option(
+@footage_option(
     "--dataset",
     type=click.Choice(DATASETS),
     default="video",
     show_default=True,
-    help="Benchmark whose rate increase is the default; 'frames' and 'video' are any footage of yours.",
+    help="Benchmark, which decides the default of --time; 'frames' and 'video' are your own footage.",
 )
-@click.option("--space", type=float, default=4.0, show_default=True, help="Enlargement, any number >= 1.")
-@click.option(
+@footage_option(
+    "--space", type=float, default=4.0, show_default=True, help="Enlargement factor, any number >= 1."
+)
+@footage_option(
     "--time",
     metavar="RATE",
-    help="Frames out per frame in, such as 2, 2.5 or 7/3; default: what the papers report.",
+    help="Output frames per given frame: 2, 2.5 or 7/3.  [default: the papers' for the dataset]",
 )
-@click.option(
+@footage_option(
     "--protocol",
     "context",
     type=click.Choice(CONTEXTS),
     default="video",
     show_default=True,
-    help="What a method sees: the clip's given frames as they come; each pair alone, as in the papers.",
+    help="What a method sees: all given frames of a clip, or only one pair at a time, as in the papers.",
 )
-@click.option(
+@footage_option(
     "--downsample",
     "downsampler",
     type=click.Choice(DOWNSAMPLERS),
     default="torch",
     show_default=True,
-    help="Bicubic kernel that makes the given frames.",
+    help="Bicubic kernel that reduces the given frames.",
 )
-@click.option("--crf", type=float, help="Encode the given frames by x264 at this rate factor first.")
-@click.option(
+@footage_option("--crf", type=float, help="First encode the given frames with x264 at this rate factor.")
+@methods_option(
     "--weights",
     "--model",
     "weights",
+    metavar="NAME",
     cls=_WeightsOption,
     multiple=True,
     default=(DEFAULT_WEIGHTS,),
     show_default=True,
     envvar=WEIGHTS_VARIABLE,
-    help="Name, file, or hf:OWNER/REPO/FILE; repeat it to compare several.",
+    help="Name, file, or hf:OWNER/REPO/FILE; may be repeated.",
 )
-@click.option(
+@methods_option(
     "--baseline",
     "baselines",
     type=click.Choice([*BASELINES, "none"]),
     multiple=True,
     default=DEFAULT_BASELINES,
     show_default=True,
-    help="What to measure beside the weights; repeat it for several.",
+    help="Method to compare with; may be repeated.",
 )
-@click.option(
+@results_option(
     "--steadiness",
     is_flag=True,
-    help="Also measure flicker, warping error, pulsing and the border, on the first clip's first picture.",
+    help="Also measure flicker, warping error, pulsing and borders, on the first picture of the first clip.",
 )
-@click.option("--max-frames", type=click.IntRange(min=2), help="Use the first frames of each clip only.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default="auto", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@footage_option("--max-frames", type=click.IntRange(min=2), help="Use only this many frames of each clip.")
 @click.option(
-    "--save-frames", type=click.Path(path_type=Path), help="Folder for every rendered frame, as PNG."
+    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, cuda:1, mps."
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but the results, unless it fails.")
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="Floating-point precision of the networks.",
+)
+@results_option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@results_option(
+    "--save-frames", type=click.Path(path_type=Path), help="Folder to write every rendered frame to, as PNG."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
 @click.pass_context
 def evaluate(
     ctx: click.Context,
@@ -124,10 +141,10 @@ def evaluate(
 ) -> None:
     """Measure quality and cost at PATH: a video, a folder of pictures, or a folder of such clips.
 
-    Every N-th frame is reduced and given (--time N), and every frame is asked for; with --time 5/2, every
-    fifth is given and every second asked for. Vid4, GoPro and Adobe240 are laid out as they come: PATH holds
-    one folder of pictures, or one video, for each clip. PSNR and SSIM are of luma, on unrounded values,
-    without leaving out a border. docs/evaluation.md says all of it.
+    With --time N, methods are given every N-th frame, reduced, and render all frames; with --time 5/2, they
+    are given every fifth and render every second. Vid4, GoPro and Adobe240 are read as published: PATH has
+    one folder of pictures, or one video, per clip. PSNR and SSIM are measured on luma, on unrounded values,
+    including the borders. See docs/evaluation.md for details.
 
     \b
     videoinr evaluate holiday.mp4 --max-frames 50

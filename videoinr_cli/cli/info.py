@@ -1,4 +1,4 @@
-"""``videoinr info``: what a file holds, and what ``upscale`` would make of it."""
+"""``videoinr info``: what a video contains, and what ``upscale`` would make of it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import click
 from videoinr_cli.cli.json_lines import path_text
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import as_read_options, read_options, size_options, without_outranked
+from videoinr_cli.cli.values import parse_size
 from videoinr_cli.errors import VideoInrError
-from videoinr_cli.options import UpscaleOptions, parse_size
+from videoinr_cli.options import UpscaleOptions
 
 if TYPE_CHECKING:
     from videoinr_cli.media.inspection import Inspection
@@ -29,20 +30,21 @@ Lines = Iterator[tuple[str, str]]
 Forecasts = Mapping[str, "Forecast | VideoInrError"]
 
 
-@click.command("info", short_help="Say what is in a video, and what it would become.")
+@click.command("info", short_help="Show what a video contains, and what it would become.")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
     "outputs",
+    metavar="NAME",
     multiple=True,
-    help="A name; say what would be written there.  [default: several]",
+    help="Name of an output to describe; may be repeated.  [default: one of each common format]",
 )
 @size_options
 @read_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> None:
-    """Say what SOURCE holds, and what upscale would make of it.
+    """Show what SOURCE contains, and what upscale would make of it.
 
     \b
     videoinr info in.mkv

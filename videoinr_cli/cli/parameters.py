@@ -1,7 +1,4 @@
-"""The options of rendering, in groups that commands put together, and how they become records.
-
-Knows nothing of what a command does with them.
-"""
+"""The options of rendering: groups that several commands share, and how their values become records."""
 
 from __future__ import annotations
 
@@ -12,7 +9,22 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from videoinr_cli.errors import OptionError
+from videoinr_cli.cli.sections import (
+    encoding_option,
+    picture_option,
+    running_option,
+    stream_option,
+    time_option,
+)
+from videoinr_cli.cli.values import (
+    parse_bytes,
+    parse_rate,
+    parse_setting,
+    parse_size,
+    parse_speed,
+    parse_tile,
+    parse_time,
+)
 from videoinr_cli.options import (
     AUDIO,
     DEFAULT_CRF,
@@ -26,12 +38,6 @@ from videoinr_cli.options import (
     ReadOptions,
     TargetRate,
     UpscaleOptions,
-    parse_bytes,
-    parse_rate,
-    parse_size,
-    parse_speed,
-    parse_tile,
-    parse_time,
     sets_quality,
 )
 
@@ -39,15 +45,15 @@ CommandT = TypeVar("CommandT", bound=Callable[..., object])
 Decorator = Callable[[CommandT], CommandT]
 
 WEIGHTS_VARIABLE = "VIDEOINR_WEIGHTS"
-"""Names the weights of every command."""
+"""Sets --weights of every command."""
 
 EXCLUSIVE = (
     ("scale", "size", "height"),
     ("skip_existing", "overwrite"),
-    ("crf", "encoder_option"),  # of these, the rates and qualities
+    ("crf", "encoder_option"),  # only -e that sets a rate or a quality
     ("steps", "minutes"),
 )
-"""Options of which one takes the place of the others, by the names of their values."""
+"""Options that exclude each other, by their parameter names."""
 
 LAYERS = (
     ParameterSource.COMMANDLINE,
@@ -55,14 +61,14 @@ LAYERS = (
     ParameterSource.DEFAULT_MAP,  # the preset file
     ParameterSource.DEFAULT,
 )
-"""Where a value can come from, what counts most first. click's own order differs between its versions."""
+"""Where a value can come from, in order of precedence. click's own order differs between its versions."""
 
 _ENCODING = EncodeOptions()
 _JOB = JobOptions()
 
 
 def group(*options: Decorator[Any]) -> Decorator[CommandT]:
-    """Return a decorator that gives a command all of these options, shown in this order."""
+    """Return a decorator that adds these options to a command, in this order."""
 
     def apply(command: CommandT) -> CommandT:
         for option in reversed(options):
@@ -73,187 +79,203 @@ def group(*options: Decorator[Any]) -> Decorator[CommandT]:
 
 
 size_options: Decorator[Any] = group(
-    click.option("--scale", type=float, help=f"Enlargement, any number >= 1.  [default: {DEFAULT_SCALE:g}]"),
-    click.option("--size", metavar="WxH", help="Size of the output, instead of --scale."),
-    click.option("--height", type=int, help="Height of the output, the width follows, instead of --scale."),
+    picture_option(
+        "--scale", type=float, help=f"Enlargement factor, any number >= 1.  [default: {DEFAULT_SCALE:g}]"
+    ),
+    picture_option("--size", metavar="WxH", help="Output size, instead of --scale."),
+    picture_option("--height", type=int, help="Output height, instead of --scale; the width follows."),
 )
 
 time_options: Decorator[Any] = group(
-    click.option(
+    time_option(
         "--fps",
         metavar="RATE",
-        help="Frame rate: 60, 60000/1001, 59.94, or 2x.  [default: the source's times]",
+        help="Frame rate: 60, 60000/1001, 59.94, or 2x.  [default: the source's timestamps]",
     ),
-    click.option(
+    time_option(
         "--scene-threshold",
         type=float,
         default=DEFAULT_SCENE_THRESHOLD,
         show_default=True,
-        help="How different frames must be to count as a cut; 1: none ever does.",
+        help="How different two frames must be to count as a scene cut; 1 finds no cuts.",
     ),
 )
 
 read_options: Decorator[Any] = group(
-    click.option(
-        "--input-fps", metavar="RATE", help="Rate of images and raw streams, which say none.  [default: 25]"
+    time_option(
+        "--input-fps",
+        metavar="RATE",
+        help="Frame rate of images and raw streams, which have no timestamps.  [default: 25]",
     ),
-    click.option(
+    time_option(
         "--deinterlace",
         type=click.Choice(DEINTERLACE),
         default="auto",
         show_default=True,
-        help="Make a frame of every field; auto: where the file says that it is interlaced, or shows it.",
+        help="Turn each field into a frame; auto: if the source is marked as interlaced, or looks it.",
     ),
 )
 
-part_options: Decorator[Any] = group(
-    click.option("--start", metavar="TIME", help="Leave out what is before: seconds, or HH:MM:SS.mmm."),
-    click.option("--end", metavar="TIME", help="Leave out what is after: seconds, or HH:MM:SS.mmm."),
-    click.option(
+range_options: Decorator[Any] = group(
+    time_option("--start", metavar="TIME", help="Leave out all before this time: seconds, or HH:MM:SS.mmm."),
+    time_option("--end", metavar="TIME", help="Leave out all from this time on: seconds, or HH:MM:SS.mmm."),
+    time_option(
         "--speed",
+        metavar="FACTOR",
         default="1",
         show_default=True,
-        help="How fast it plays; 0.25: four times as long, at the source's frame rate.",
+        help="Playback speed; 0.25 lasts four times as long, at the source's frame rate.",
     ),
-    click.option(
+)
+
+stream_options: Decorator[Any] = group(
+    stream_option(
         "--audio",
         type=click.Choice(AUDIO),
         default="keep",
         show_default=True,
-        help="Sound: kept as it is, stretched if --speed asks for it; or left out.",
+        help="keep: copy the sound, or stretch it to --speed; drop: leave it out.",
+    ),
+    stream_option(
+        "--pix-fmt",
+        metavar="FORMAT",
+        default=_ENCODING.pix_fmt,
+        show_default=True,
+        help="Pixel format; auto: the source's, if the encoder supports it.",
+    ),
+    stream_option(
+        "--strict",
+        is_flag=True,
+        help="Fail if the source is damaged, or if the output cannot hold all streams and timestamps.",
     ),
 )
 
 encoder_options: Decorator[Any] = group(
-    click.option(
+    encoding_option(
         "--codec",
+        metavar="NAME",
         default=_ENCODING.codec,
         show_default=True,
-        help="Video encoder, any of ffmpeg's; auto: what suits OUTPUT.",
+        help="Any video encoder of ffmpeg; auto: the usual one for OUTPUT's format.",
     ),
-    click.option(
+    encoding_option(
         "--crf",
         type=float,
-        help=f"Quality, smaller is better.  [default: {DEFAULT_CRF}, unless -e sets a rate or a quality]",
+        help=f"Quality; smaller is better.  [default: {DEFAULT_CRF}, unless -e sets a rate or a quality]",
     ),
-    click.option(
-        "--preset", default=_ENCODING.preset, show_default=True, help="The encoder's speed setting."
-    ),
-    click.option(
-        "--pix-fmt",
-        default=_ENCODING.pix_fmt,
+    encoding_option(
+        "--preset",
+        metavar="NAME",
+        default=_ENCODING.preset,
         show_default=True,
-        help="Pixel format; auto: the source's, if it can be.",
+        help="The encoder's speed setting.",
     ),
-    click.option(
+    encoding_option(
         "-e",
         "--encoder-option",
         metavar="KEY=VALUE",
         multiple=True,
-        help="Any other option of the encoder; repeat it for several.",
+        help="Any other option of the encoder; may be repeated.",
     ),
 )
 
 
 def _device_option(more: str = "") -> Decorator[Any]:
     """Return --device, whose help names `more` than single devices."""
-    return click.option(
+    return running_option(
         "--device",
+        metavar="NAME",
         default="auto",
         show_default=True,
         help=f"Where to compute: auto, cpu, cuda, cuda:1, mps{more}.",
     )
 
 
-_weights_option: Decorator[Any] = click.option(
+_weights_option: Decorator[Any] = picture_option(
     "--model",
     "--weights",
     "weights",
+    metavar="NAME",
     default=DEFAULT_WEIGHTS,
     show_default=True,
     envvar=WEIGHTS_VARIABLE,
-    help="The model: clean, or real for compressed and noisy footage; a name of videoinr weights list, "
+    help="The model: clean, or real for compressed and noisy footage; a name from videoinr weights list, "
     "a file, or hf:OWNER/REPO/FILE.",
 )
 
-_precision_option: Decorator[Any] = click.option(
+_precision_option: Decorator[Any] = running_option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="auto",
     show_default=True,
-    help="Of the network's numbers; auto: what suits the device.",
+    help="Floating-point precision of the network; auto: what suits the device.",
 )
 
 model_options: Decorator[Any] = group(_weights_option, _device_option(), _precision_option)
 """For commands that work on a single device."""
 
 memory_options: Decorator[Any] = group(
-    click.option(
+    running_option(
         "--tile",
         metavar="PX",
         default="auto",
         show_default=True,
-        help="Largest part of a frame to encode at once, in pixels of the source; auto: what fits in memory.",
+        help="Largest part of a frame to encode at once, in source pixels; auto: as memory allows.",
     ),
-    click.option(
+    running_option(
         "--max-memory",
         metavar="SIZE",
-        help="Most memory to use, of the GPU or else the process: 800M, 4G.  [default: 80% of what is free]",
+        help="Memory limit, of the GPU or else the process: 800M, 4G.  [default: 80% of what is free]",
     ),
-)
-
-strict_option: Decorator[Any] = click.option(
-    "--strict",
-    is_flag=True,
-    help="Fail at damage in the source, and at a stream or times that the output cannot hold.",
 )
 
 job_options: Decorator[Any] = group(
-    click.option(
-        "--resume/--no-resume",
-        default=_JOB.resume,
-        show_default=True,
-        help="Go on with what an earlier run left in OUTPUT.videoinr, or throw it away.",
-    ),
-    click.option("--keep-temp", is_flag=True, help="Keep that folder when the output is done."),
-    click.option(
+    running_option(
         "--workers",
         type=int,
         default=_JOB.workers,
         show_default=True,
-        help="Processes that share a long video; at least one for each of --device.",
+        help="Processes that share a long video; at least one per device.",
     ),
-    click.option(
+    running_option(
         "--segment-seconds",
         type=float,
-        help="Length of what a crash may cost; 0: render in one go.  [default: by the output's size]",
+        help="Segment length: the most work a crash can lose; 0 disables segments.  "
+        "[default: by the output's size]",
     ),
+    running_option(
+        "--resume/--no-resume",
+        default=_JOB.resume,
+        show_default=True,
+        help="Continue an earlier run from OUTPUT.videoinr, or discard it.",
+    ),
+    running_option("--keep-temp", is_flag=True, help="Keep OUTPUT.videoinr when the output is complete."),
 )
-"""Those whose values `read_job_options` takes."""
+"""The options that `read_job_options` reads."""
 
 upscale_options: Decorator[Any] = group(
     size_options,
-    time_options,
-    part_options,
-    read_options,
-    encoder_options,
     _weights_option,
+    time_options,
+    range_options,
+    read_options,
+    stream_options,
+    encoder_options,
     _device_option("; several: cuda:0,cuda:1"),
     _precision_option,
     memory_options,
-    strict_option,
 )
-"""All of the groups whose values `read_upscale_options` takes."""
+"""The options that `read_upscale_options` reads."""
 
 
 def without_outranked(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a command's values less those that exclude one from a higher layer.
+    """Return a command's values without those that a value from a higher layer excludes.
 
-    With ``height`` in a preset file, ``--scale 2`` is all that was meant. Two of the same layer both stay,
-    for the options' records to refuse.
+    ``--scale 2`` on the command line overrides ``height`` in a preset file. Two from the same layer both
+    stay, for the options' records to refuse.
 
     Args:
-        given: values of the command that is running, by the options' names, with underscores.
+        given: values of the running command, by parameter name.
     """
     context = click.get_current_context()
 
@@ -271,21 +293,21 @@ def without_outranked(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unasked(value: object) -> object:
-    """Return what is left of an option's value when it asks for nothing that excludes another option."""
+    """Return an option's value without the part that excludes another option."""
     if isinstance(value, tuple):  # of -e
         return tuple(text for text in value if not sets_quality(text.partition("=")[0]))
     return False if isinstance(value, bool) else None
 
 
 def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -> UpscaleOptions:
-    """Return what the values of `upscale_options` ask for.
+    """Return the record for the values of `upscale_options`.
 
     Args:
-        given: by the options' names, with underscores, as click hands them to a command.
+        given: values by parameter name, as click passes them to a command.
         overwrite: whether an existing output may be replaced.
 
     Raises:
-        OptionError: a value makes no sense, or two of them exclude each other.
+        OptionError: a value makes no sense, or two values exclude each other.
     """
     max_memory = given["max_memory"]
     return dataclasses.replace(
@@ -300,15 +322,15 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
             crf="auto" if given["crf"] is None else given["crf"],
             preset=given["preset"],
             pix_fmt=given["pix_fmt"],
-            extra=tuple(map(_key_value, given["encoder_option"])),
+            extra=tuple(map(parse_setting, given["encoder_option"])),
         ),
     )
 
 
 def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -> UpscaleOptions:
-    """Return what the values of the options for size, time, reading and the model ask for, and no others.
+    """Return the record for the values of the size, time, read and model options only.
 
-    For the arguments and errors see `read_upscale_options`.
+    Arguments and errors are those of `read_upscale_options`.
     """
     size, fps = given["size"], given["fps"]
     return UpscaleOptions(
@@ -326,7 +348,7 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
 
 
 def read_job_options(given: Mapping[str, Any]) -> JobOptions:
-    """Return what the values of `job_options` ask for.
+    """Return the record for the values of `job_options`.
 
     Raises:
         OptionError: a value makes no sense.
@@ -340,7 +362,7 @@ def read_job_options(given: Mapping[str, Any]) -> JobOptions:
 
 
 def as_read_options(given: Mapping[str, Any]) -> ReadOptions:
-    """Return what the values of `read_options`, and of `part_options` where a command has them, ask for.
+    """Return the record for the values of `read_options`, and of --start and --end if the command has them.
 
     Raises:
         OptionError: a value makes no sense.
@@ -352,10 +374,3 @@ def as_read_options(given: Mapping[str, Any]) -> ReadOptions:
         start=None if start is None else parse_time(start),
         end=None if end is None else parse_time(end),
     )
-
-
-def _key_value(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise OptionError(f"encoder option {text!r} is not key=value; try -e tune=film")
-    return key, value

@@ -1,4 +1,4 @@
-"""``--preset-file``: options in TOML, for where neither the command line nor the environment has any."""
+"""``--preset-file``: options in TOML, below the command line and the environment."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ else:
 
 
 def read_preset_file(path: Path, command: click.Command) -> dict[str, Any]:
-    """Return a command's options from a file: ``height = 1080``, by their long names.
+    """Return a command's values from a file, in which options have their long names: ``height = 1080``.
 
     Raises:
-        OptionError: it cannot be read, is no TOML, or holds what is no option of the command, or no value for
-            it.
+        OptionError: the file cannot be read, is not TOML, names an option that the command does not have, or
+            gives one a value of the wrong type.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OptionError(f"preset file {str(path)!r} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise OptionError(f"preset file {str(path)!r} is no TOML: {error}") from error
+        raise OptionError(f"preset file {str(path)!r} is not TOML: {error}") from error
     options = _options_by_name(command)
     values = {}
     for key, value in content.items():
@@ -37,17 +37,17 @@ def read_preset_file(path: Path, command: click.Command) -> dict[str, Any]:
         if name not in options:
             near = difflib.get_close_matches(name, options, n=1)
             advice = f"did you mean {near[0]}?" if near else f"see {command.name} --help"
-            raise OptionError(f"preset file {str(path)!r}: there is no option {key!r}; {advice}")
+            raise OptionError(f"preset file {str(path)!r}: no option {key!r}; {advice}")
         option = options[name]
         if not _suits(value, option):
-            raise OptionError(f"preset file {str(path)!r}: {key} = {value!r} is no value for --{name}")
+            raise OptionError(f"preset file {str(path)!r}: {key} = {value!r} is not a value for --{name}")
         assert option.name is not None
         values[option.name] = value
     return values
 
 
 def _options_by_name(command: click.Command) -> dict[str, click.Option]:
-    """Return the options that a file may hold, by their long names without dashes."""
+    """Return the options that a file may set, by their long names without dashes."""
     return {
         name.removeprefix("--"): option
         for option in command.params
@@ -58,7 +58,7 @@ def _options_by_name(command: click.Command) -> dict[str, click.Option]:
 
 
 def _suits(value: object, option: click.Option) -> bool:
-    """Whether a value is of a kind that the option can be given; its own type checks the rest."""
+    """Whether a value has a type that the option accepts; the option itself checks the rest."""
     if option.is_flag:
         return isinstance(value, bool)
     if option.multiple:
@@ -75,8 +75,8 @@ def _use(context: click.Context, _: click.Parameter, path: Path | None) -> None:
 preset_file_option = click.option(
     "--preset-file",
     type=click.Path(path_type=Path),
-    is_eager=True,  # the others' defaults are in it
+    is_eager=True,  # it provides the other options' defaults
     expose_value=False,
     callback=_use,
-    help="Options in TOML, such as height = 1080; the command line and VIDEOINR_UPSCALE_* come first.",
+    help="TOML file of options, such as height = 1080; the command line and VIDEOINR_UPSCALE_* override it.",
 )

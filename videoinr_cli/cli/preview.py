@@ -1,4 +1,4 @@
-"""``videoinr preview``: a moment of a video in seconds, for a person to judge."""
+"""``videoinr preview``: render a part of one moment of a video, in seconds."""
 
 from __future__ import annotations
 
@@ -17,30 +17,32 @@ from videoinr_cli.cli.parameters import (
     time_options,
     without_outranked,
 )
-from videoinr_cli.options import PreviewOptions, Region, parse_time
+from videoinr_cli.cli.sections import SectionedCommand, files_option, picture_option, time_option
+from videoinr_cli.cli.values import parse_region, parse_time
+from videoinr_cli.options import PreviewOptions
 from videoinr_cli.quantities import roughly
 
 
-@click.command("preview", short_help="Show a moment of a video enlarged three ways.")
+@click.command("preview", cls=SectionedCommand, short_help="Show one moment of a video, enlarged three ways.")
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option(
+@files_option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The picture's file, .png.  [default: SOURCE's name with -preview.png, in this folder]",
+    help="Picture file, .png.  [default: SOURCE's name with -preview.png, in this folder]",
 )
-@click.option("--at", metavar="TIME", help="Moment: 70, 1:10 or 00:01:10.5.  [default: the middle]")
-@click.option("--seconds", metavar="TIME", help="Also write a clip of this length, beside the picture.")
-@click.option(
-    "--region", metavar="X,Y,W,H", help="Part of the source, in its pixels.  [default: the busiest one]"
+@files_option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+@picture_option(
+    "--region", metavar="X,Y,W,H", help="Part to show, in source pixels.  [default: the most detailed part]"
 )
-@click.option("--strip", is_flag=True, help="Also show the instants between two frames.")
 @size_options
+@time_option("--at", metavar="TIME", help="Moment: 70, 1:10 or 00:01:10.5.  [default: the middle]")
+@time_option("--seconds", metavar="TIME", help="Also write a clip of this length next to the picture.")
+@time_option("--strip", is_flag=True, help="Also show instants between two frames.")
 @time_options
 @read_options
 @model_options
-@click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def preview(
     source: Path,
     output: Path | None,
@@ -52,7 +54,7 @@ def preview(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Show a part of SOURCE as it is, enlarged as usual, and by the model, in seconds.
+    """Show a part of SOURCE as it is, enlarged bicubically, and enlarged by the model.
 
     \b
     videoinr preview in.mp4 --at 00:01:10 --strip
@@ -61,7 +63,7 @@ def preview(
     options = PreviewOptions(
         at_seconds=None if at is None else parse_time(at),
         seconds=Fraction(0) if seconds is None else parse_time(seconds),
-        region=None if region is None else Region.parse(region),
+        region=None if region is None else parse_region(region),
         strip=strip,
         upscale=read_picture_options(without_outranked(given), overwrite=overwrite),
     )

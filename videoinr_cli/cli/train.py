@@ -1,4 +1,4 @@
-"""``videoinr train``: fit a network to footage of one's own."""
+"""``videoinr train``: train a network on your own footage."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import without_outranked
+from videoinr_cli.cli.sections import SectionedCommand, files_option, in_section
 from videoinr_cli.options import ARCHITECTURES
 from videoinr_cli.training.options import (
     DEFAULT_RECIPE,
@@ -21,67 +22,85 @@ from videoinr_cli.training.options import (
     TrainOptions,
 )
 
+data_option = in_section("Data")
+network_option = in_section("Network")
+schedule_option = in_section("Schedule")
 
-@click.command("train", short_help="Train weights on your own videos and photographs.")
-@click.option(
+
+@click.command("train", cls=SectionedCommand, short_help="Train weights on your own videos and photographs.")
+@files_option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Output weights, .safetensors."
+)
+@files_option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT and the checkpoint of an earlier run.")
+@data_option(
     "--data",
     type=click.Path(),
     multiple=True,
-    help="Folder of videos and photographs; repeat it for several.  [required, but with --resume]",
+    help="Folder of videos and photographs; may be repeated.  [required without --resume]",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="Weights file, .safetensors."
-)
-@click.option(
+@schedule_option(
     "--recipe",
     type=click.Choice(RECIPE_NAMES),
     default=DEFAULT_RECIPE,
     show_default=True,
-    help="What the options below leave open: ours, for little compute, or the paper's, for a cluster.",
+    help="Defaults for the other options: own (small budget) or paper (cluster).",
 )
-@click.option("--config", type=click.Choice(ARCHITECTURES), help="The network.  [default: the recipe's]")
-@click.option("--init", metavar="WEIGHTS", help="Name or file to start from, not random values.")
-@click.option("--resume", is_flag=True, help="Continue the run that was to write OUTPUT, with its options.")
-@click.option("--steps", type=click.IntRange(min=1), help="Length of the schedule.  [default: the recipe's]")
-@click.option(
+@network_option(
+    "--config", type=click.Choice(ARCHITECTURES), help="Network architecture.  [default: the recipe's]"
+)
+@network_option(
+    "--init", metavar="WEIGHTS", help="Weights to start from, by name or file, instead of random values."
+)
+@click.option("--resume", is_flag=True, help="Continue an earlier run for OUTPUT, with its options.")
+@schedule_option(
+    "--steps", type=click.IntRange(min=1), help="Length of the schedule in steps.  [default: the recipe's]"
+)
+@schedule_option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Length of the schedule by the clock, over all resumed runs, instead of --steps.",
+    help="Length of the schedule in minutes, instead of --steps; counts all resumed runs.",
 )
-@click.option(
+@schedule_option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
-    help="The highest.  [default: the recipe's]",
+    help="Highest learning rate.  [default: the recipe's]",
 )
-@click.option(
-    "--batch-size", type=click.IntRange(min=1), help="Of all processes together.  [default: the recipe's]"
+@schedule_option(
+    "--batch-size", type=click.IntRange(min=1), help="Batch size over all processes.  [default: the recipe's]"
 )
-@click.option(
+@data_option(
     "--patch",
     type=click.IntRange(min=MIN_PATCH_PX),
-    help="Side of the LR patches, px.  [default: the recipe's]",
+    help="Side of the low-resolution patches, px.  [default: the recipe's]",
 )
-@click.option(
+@data_option(
     "--degrade",
     is_flag=True,
-    help="Spoil what the network sees by blur, noise and real encoders: for footage that is not clean.",
+    help="Degrade the inputs with blur, noise and real encoders, for models of unclean footage.",
 )
-@click.option(
+@data_option(
     "--hold-out",
     metavar="PATTERN",
     multiple=True,
-    help="Keep files of this name from training and validate on them; repeat it for several.",
+    help="Validate on files with this name instead of training on them; may be repeated.",
 )
-@click.option(
+@data_option(
     "--cache",
     type=click.Path(path_type=Path),
     help="Folder for decoded frames, about 1 MB each.  [default: OUTPUT.frames]",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--precision", type=click.Choice(TRAINING_PRECISIONS), default="auto", show_default=True)
-@click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT and an earlier run's checkpoint.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+@schedule_option("--seed", type=int, default=0, show_default=True, help="Seed of all random choices.")
+@click.option(
+    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, cuda:1, mps."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(TRAINING_PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="Floating-point precision of the network.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def train(
     output: Path,
     resume: bool,
@@ -92,16 +111,16 @@ def train(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Train a network on videos and photographs and write its weights to OUTPUT.
+    """Train a network on videos and photographs, and write its weights to OUTPUT.
 
-    Videos give real motion, photographs are set in motion. A checkpoint stands beside OUTPUT
-    (OUTPUT.training) from the first minutes on, and --resume goes on from it exactly. On several GPUs:
+    Videos provide real motion; photographs are moved synthetically. From the first minutes on there is a
+    checkpoint, OUTPUT.training, from which --resume continues exactly. On several GPUs:
 
     \b
     torchrun --nproc-per-node 8 -m videoinr_cli train --data adobe240 --recipe paper -o mine.safetensors
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     show_messages(quiet=quiet)
-    options = TrainOptions(**_typed(without_outranked(given)))
+    options = TrainOptions(**_given(without_outranked(given)))
 
     from videoinr_cli.progress import training_display
     from videoinr_cli.training.distributed import Team  # torch takes a second to import
@@ -124,7 +143,7 @@ def train(
         click.echo(f"{made.path}: {made.steps} steps in {made.seconds / 60:.0f} minutes", err=True)
 
 
-def _typed(given: Mapping[str, Any]) -> dict[str, Any]:
+def _given(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that are given, by any means, without the defaults: a resumed run has others."""
     context = click.get_current_context()
     return {

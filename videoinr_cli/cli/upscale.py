@@ -1,4 +1,4 @@
-"""``videoinr upscale``: one video in, one video out; or several into a folder."""
+"""``videoinr upscale``: render one video, or several into a folder."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from videoinr_cli.cli.parameters import (
     without_outranked,
 )
 from videoinr_cli.cli.preset_file import preset_file_option
+from videoinr_cli.cli.sections import SectionedCommand, files_option
 from videoinr_cli.errors import OptionError
 
 if TYPE_CHECKING:
@@ -29,44 +30,47 @@ if TYPE_CHECKING:
 FAILED = 1
 
 batch_options = group(
-    click.option("--name", metavar="PATTERN", help="Outputs' names in a folder.  [default: {stem}{ext}]"),
-    click.option("-r", "--recursive", is_flag=True, help="Search folders within folders too."),
-    click.option(
+    files_option("--name", metavar="PATTERN", help="Output names in a folder.  [default: {stem}{ext}]"),
+    files_option("-r", "--recursive", is_flag=True, help="Search subfolders of a SOURCE folder too."),
+    files_option(
         "--input-list",
         type=click.File("r", encoding="utf-8", errors="surrogateescape"),
-        help="A text file with a SOURCE on each line; -: on standard input.",
+        help="Text file with one SOURCE per line; - reads standard input.",
     ),
-    click.option("--skip-existing", is_flag=True, help="Leave out a SOURCE whose output exists."),
-    click.option("--fail-fast", is_flag=True, help="Stop at the first failure, not after the last SOURCE."),
+    files_option("--skip-existing", is_flag=True, help="Skip each SOURCE whose output exists."),
+    click.option(
+        "--fail-fast", is_flag=True, help="Stop at the first failure instead of after the last SOURCE."
+    ),
 )
 
 
-@click.command("upscale", short_help="Render videos at another size and frame rate.")
+@click.command("upscale", cls=SectionedCommand, short_help="Upscale videos to any size and frame rate.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, type=click.Path(readable=False, path_type=Path))
-@click.option("-o", "--output", type=click.Path(), required=True, help="The new video's file, or a folder.")
+@files_option("-o", "--output", type=click.Path(), required=True, help="Output file, or a folder.")
+@files_option("-y", "--overwrite", is_flag=True, help="Replace existing outputs.")
 @upscale_options
 @job_options
 @batch_options
 @preset_file_option
-@click.option("-y", "--overwrite", is_flag=True, help="Replace an output that exists.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and roughly what it would take.")
-@click.option("--json", is_flag=True, help="Tell on standard output what happens, a JSON object a line.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing unless it fails.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and an estimate of time and memory.")
+@click.option("--json", is_flag=True, help="Print events as JSON Lines on standard output.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def upscale(
     sources: Sequence[Path], output: str, dry_run: bool, json: bool, quiet: bool, **given: Any
 ) -> None:
-    """Render each SOURCE at another size and frame rate; sound, subtitles, chapters and metadata are kept.
+    """Upscale each SOURCE to any size and frame rate, keeping sound, subtitles, chapters and metadata.
 
     \b
     videoinr upscale in.mp4 --scale 3.5 --fps 120 -o out.mp4
     videoinr upscale in.mkv --height 1080 --codec libx265 --crf 20 -o out.mkv
     videoinr upscale holiday/ more.mov -o big/ --name "{stem}_{height}p{ext}" --skip-existing
 
-    Several sources, and the videos of a folder, go into a folder, which is made if need be. One that fails
-    does not stop the others.
+    Several sources, or the videos in a folder, are written to a folder, which is created if necessary. If one
+    fails, the others are still rendered.
 
-    A long video is rendered in segments, which are kept in OUTPUT.videoinr until OUTPUT is done: the same
-    command goes on where a stopped one left off. Ctrl-C finishes the segment under way, twice stops at once.
+    A long video is rendered in segments, which are kept in OUTPUT.videoinr until OUTPUT is complete: run the
+    same command again to continue after an interruption. Ctrl-C finishes the current segment first; press it
+    twice to stop at once.
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     given = without_outranked(given)
     options, job = read_upscale_options(given, overwrite=given["overwrite"]), read_job_options(given)
@@ -83,7 +87,10 @@ def upscale(
     from videoinr_cli.progress import checking_display, videos_display
 
     request = _request(sources, output, given)
-    with checking_display(quiet=quiet or json) as checked, held_back():  # a note is said when it takes effect
+    with (
+        checking_display(quiet=quiet or json) as checked,
+        held_back(),
+    ):  # notes are printed when they take effect
         items = request.plan(options, checked)
     if dry_run:
         failures: Sequence[Exception] = _show_plan(items, options, job, as_json=json)
@@ -110,7 +117,7 @@ def upscale(
 def _show_plan(
     items: Sequence[Item], options: UpscaleOptions, job: JobOptions, *, as_json: bool
 ) -> Sequence[Exception]:
-    """Print what would be done, and return why sources could not be rendered."""
+    """Print what would be done, and return the errors of sources that cannot be rendered."""
     from videoinr_cli.batch.estimate import estimate_batch
     from videoinr_cli.cli.dry_run import plan_lines
     from videoinr_cli.cli.json_lines import JsonLines
@@ -134,7 +141,7 @@ def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> 
 
     listed = [] if given["input_list"] is None else read_list(given["input_list"])
     if not sources and not listed:
-        raise click.UsageError("no SOURCE is given, nor a list of some with --input-list")
+        raise click.UsageError("no SOURCE and no --input-list is given")
     return Request(
         paths=(*sources, *listed),
         output=output,

@@ -1,165 +1,140 @@
-"""``videoinr weights``: what weights there are, what they say of themselves, and whether they are sound."""
+"""``videoinr weights``: list, describe, download, convert and verify weights."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import shutil
-import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import click
 
-from videoinr_cli.cli.convert_weights import convert_weights
-
-if TYPE_CHECKING:
-    from videoinr_cli.weights import Weights
-
-LABEL_COLUMNS = 14
-MIN_COLUMNS = 80
-"""Room for a SHA-256 on one line."""
-MAX_CHARACTERS = 400
-"""How much of one text is shown: lists of training data can be long."""
+from videoinr_cli.errors import OptionError, OutputError
 
 
 @click.group("weights")
 def weights() -> None:
-    """List, describe, convert and verify weights."""
+    """List, describe, download, convert and verify weights."""
 
 
-weights.add_command(convert_weights, "convert")
-
-
-@weights.command("list", short_help="Say which weights there are, and which are here.")
+@weights.command("list", short_help="List known weights and where they are.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_command(as_json: bool) -> None:
-    """Say which weights there are: embedded, fetched, or known and still to be fetched."""
-    show_list(as_json=as_json)
+    """List all weights: embedded, downloaded, and those that can be downloaded by name."""
+    from videoinr_cli.cli.weights_text import listing, summary
+    from videoinr_cli.weights import all_weights
+
+    entries = all_weights()
+    click.echo(json.dumps([summary(entry) for entry in entries], indent=2) if as_json else listing(entries))
 
 
 @weights.command("info", short_help="Describe weights: network, hash, licence, quality.")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def info_command(name: str, as_json: bool) -> None:
-    """Describe the weights NAME: a known name, a file, or hf:OWNER/REPO/FILE."""
+    """Describe the weights NAME: a listed name, a file, or hf:OWNER/REPO/FILE."""
+    from videoinr_cli.cli.weights_text import description, facts
     from videoinr_cli.weights import look_up
 
-    facts = _facts(look_up(name))
-    click.echo(json.dumps(facts, indent=2) if as_json else _text(facts))
+    found = facts(look_up(name))
+    click.echo(json.dumps(found, indent=2) if as_json else description(found))
+
+
+@weights.command("download", short_help="Download weights from a hub, a URL or a file.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--from", "source", metavar="SOURCE", help="Where from: hf:OWNER/REPO/FILE, a URL, or a file.")
+@click.option("--revision", help="Branch, tag or commit on the hub.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder for the files.  [default: VIDEOINR_WEIGHTS_DIR, or the hub's cache and our own]",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def download_command(
+    names: Sequence[str], source: str | None, revision: str | None, folder: Path | None, quiet: bool
+) -> None:
+    """Download weights by NAME: a listed name, OWNER/REPO[/FILE] on the hub, or a URL.
+
+    With --from, NAME is what to call the weights from SOURCE.
+
+    Each file is checked against its SHA-256 if that is known; otherwise the SHA-256 is recorded. PyTorch
+    checkpoints of the published VideoINR are converted on arrival, without executing anything in them.
+    HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are respected.
+
+    \b
+    videoinr weights download videoinr-published
+    videoinr weights download owner/repository/model.safetensors
+    videoinr weights download mine --from https://example.org/model.safetensors
+    """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    if not names and source is None:
+        raise OptionError("no weights named; give a NAME, see: videoinr weights list")
+    if source is not None and len(names) > 1:
+        raise OptionError(f"--from {source} is one file and cannot have {len(names)} names; give one NAME")
+    for name in names or (None,):
+        _download(name, source, folder, revision, quiet=quiet)
+
+
+@weights.command("convert", short_help="Convert a checkpoint of the published VideoINR.")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option(
+    "--enlargement",
+    type=click.IntRange(min=1, max=16),
+    default=1,
+    show_default=True,
+    help="Enlarge RGB by this factor before sampling it: 1 as in training, 4 as in the authors' demo.",
+)
+@click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
+def convert_command(checkpoint: Path, output: Path, enlargement: int, overwrite: bool) -> None:
+    """Convert CHECKPOINT, a published state_dict of VideoINR (latest_G.pth), to OUTPUT (.safetensors).
+
+    Nothing in the checkpoint is executed. Use the result with --weights OUTPUT.
+    """
+    from videoinr_cli.weights import SUFFIX, convert_checkpoint  # torch takes a second to import
+
+    if output.suffix != SUFFIX:
+        raise OptionError(f"weights are written as {SUFFIX}, not {output.suffix or 'without a suffix'!r}")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output} exists; use -y to replace it")
+    info = convert_checkpoint(checkpoint, output, rgb_enlargement=enlargement)
+    click.echo(f"{output}: {info.config.architecture}, {info.parameters / 1e6:.1f} M parameters", err=True)
 
 
 @weights.command("verify", short_help="Check that weights are sound and unchanged.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--sha256", metavar="HEX", help="What the hash of the one NAME should be.")
+@click.option("--sha256", metavar="HEX", help="Expected hash of the one NAME.")
 def verify_command(names: Sequence[str], sha256: str | None) -> None:
-    """Check that weights are sound, and the very bytes they should be; without NAME, all that are here."""
-    if sha256 is not None and len(names) != 1:
-        raise click.UsageError("--sha256 is the hash of one file; give one NAME")
-    verify_all(names, sha256=sha256)
-
-
-def show_list(*, as_json: bool = False) -> None:
-    """Print a table of the weights there are."""
-    from videoinr_cli.weights import all_weights
-
-    entries = all_weights()
-    if as_json:
-        click.echo(json.dumps([_summary(entry) for entry in entries], indent=2))
-        return
-    width = max(len(entry.name) for entry in entries)
-    for entry in entries:
-        if entry.path is None:
-            state = f"not here; videoinr download-weights {entry.name}"
-        else:
-            state = f"{entry.path.stat().st_size / 1e6:.1f} MB, {_printable(entry.origin)}"
-        about = f"\n{'':{width}}  {entry.known.about}" if entry.known is not None else ""
-        click.echo(f"{entry.name:{width}}  {state}{about}")
-
-
-def verify_all(names: Sequence[str], *, sha256: str | None = None) -> None:
-    """Check weights, or all of this machine, and print the hash of each.
-
-    Raises:
-        WeightsError: one of them is not what it should be.
-    """
+    """Check that weights are sound and have the expected hash; without NAME, all on this machine."""
     from videoinr_cli.weights import all_weights, look_up, verify
 
+    if sha256 is not None and len(names) != 1:
+        raise click.UsageError("--sha256 is the hash of one file; give one NAME")
     entries = [look_up(name) for name in names] or [each for each in all_weights() if each.path is not None]
     for entry in entries:
         found = verify(entry, sha256=sha256)
-        basis = "as it should be" if sha256 or entry.expected_sha256 else "of which nothing is known"
+        basis = "as expected" if sha256 or entry.expected_sha256 else "but no expected hash is known"
         click.echo(f"{entry.name}: sound, sha256 {found}, {basis}")
 
 
-def _summary(entry: Weights) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "path": None if entry.path is None else str(entry.path),
-        "origin": entry.origin,
-        "sha256": entry.expected_sha256,
-        "licence": None if entry.known is None else entry.known.licence,
-    }
+def _download(
+    name: str | None, source: str | None, folder: Path | None, revision: str | None, *, quiet: bool
+) -> None:
+    from videoinr_cli.options import MODELS
+    from videoinr_cli.progress import download_display
+    from videoinr_cli.weights import embedded_file, fetch_weights, locate, parse_source
 
-
-def _facts(entry: Weights) -> dict[str, Any]:
-    """Return what is known of weights: from their file first, then from the manifest."""
-    from videoinr_cli.weights import inspect_weights
-    from videoinr_cli.weights.manifest import sha256_of
-
-    assert entry.path is not None, "weights that were looked up are here"
-    info = inspect_weights(entry.path)
-    manifest = {} if entry.known is None else dataclasses.asdict(entry.known)
-    told = {key: manifest[key] for key in ("licence", "training_data", "measured") if manifest.get(key)}
-    return {
-        "name": entry.name,
-        "path": str(entry.path),
-        "size_bytes": entry.path.stat().st_size,
-        "origin": entry.origin,
-        "revision": None if entry.record is None else entry.record.revision,
-        "sha256": sha256_of(entry.path),
-        "expected_sha256": entry.expected_sha256,
-        "architecture": info.config.architecture,
-        "configuration": dataclasses.asdict(info.config),
-        "parameters": info.parameters,
-        "metadata": {**told, **info.metadata},
-    }
-
-
-def _text(facts: dict[str, Any]) -> str:
-    metadata = dict(facts["metadata"])
-    expected = {None: "nothing is known", facts["sha256"]: "the same"}
-    lines = [
-        ("file", f"{facts['path']} ({facts['size_bytes'] / 1e6:.1f} MB)"),
-        ("from", facts["origin"] + (f", commit {facts['revision']}" if facts["revision"] else "")),
-        ("sha256", facts["sha256"]),
-        ("expected", expected.get(facts["expected_sha256"], facts["expected_sha256"])),
-        ("architecture", f"{facts['architecture']}, {facts['parameters']} parameters"),
-        ("configuration", ", ".join(f"{name} {value}" for name, value in facts["configuration"].items())),
-        ("licence", metadata.pop("licence", "none stated")),
-        ("training", metadata.pop("training", "nothing known")),
-        ("training data", metadata.pop("training_data", "nothing known")),
-        ("measured", metadata.pop("measured", "nothing known")),
-        *metadata.items(),
-    ]
-    return "\n".join([_printable(facts["name"]), *(_row(label, value) for label, value in lines)])
-
-
-def _row(label: str, value: str) -> str:
-    if len(value) > MAX_CHARACTERS:
-        value = f"{value[:MAX_CHARACTERS]} … ({len(value)} characters; --json prints them all)"
-    return textwrap.fill(
-        _printable(value),
-        max(MIN_COLUMNS, shutil.get_terminal_size().columns),
-        initial_indent=f"  {_printable(label):{LABEL_COLUMNS}}",
-        subsequent_indent=" " * (2 + LABEL_COLUMNS),
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-
-
-def _printable(text: str) -> str:
-    """Return a text from a file without what a terminal would obey."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )
+    if source is None and name is not None:
+        embedded = embedded_file(MODELS.get(name, name))
+        if embedded is not None:
+            if not quiet:
+                click.echo(f"{name}: embedded in the package, nothing to download ({embedded})", err=True)
+            return
+    if source is not None:
+        origin = parse_source(source, revision)
+    else:
+        origin, name = locate(name or "", revision)
+    with download_display(name or str(origin), quiet=quiet) as progress:
+        record = fetch_weights(origin, name, folder=folder, progress=progress)
+    if not quiet:
+        use = record.name if folder is None else record.path
+        click.echo(f"{record.path}: sha256 {record.sha256}; use it with --weights {use}", err=True)

@@ -17,7 +17,7 @@ def build(config: ModelConfig) -> AnyVideoInr:
 
         return PublishedVideoInr(config)
     if isinstance(config, FastConfig):
-        from videoinr_cli.model.fast.network import FastVideoInr
+        from videoinr_cli.model.fast import FastVideoInr
 
         return FastVideoInr(config)
     raise TypeError(f"no network for {type(config).__name__}")

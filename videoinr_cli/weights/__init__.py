@@ -1,11 +1,10 @@
-"""Weights: a name, a path or an address becomes a network, a network becomes a file.
+"""Weights: from a name, a path or a URL to a network, and from a network to a file.
 
-    sources ─▶ hub, web ─▶ fetching ─▶ catalogue ─▶ loading     from what a person says to a network
-    manifest, records                                           what is known, and how files came
+    sources ─▶ hub, web ─▶ fetching ─▶ catalogue ─▶ loading     from the user's text to a network
+    manifest, records                                           weights known by name, and downloaded ones
     checkpoints ─▶ files                                        PyTorch's format, and ours
 
-Knows nothing of videos or of the command line. Names are imported when they are first used (PEP 562): a list
-of weights needs no torch.
+Names are imported when they are first used (PEP 562), so that listing weights needs no torch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The weights that this machine has or could have: listed, found by what a person calls them, and verified.
-
-Knows nothing of tensors beyond asking whether a file is sound.
-"""
+"""The weights that this machine has or can download: list them, find them by name, verify them."""
 
 from __future__ import annotations
 
@@ -27,16 +24,16 @@ from videoinr_cli.weights.sources import HUB_FILE, HUB_PREFIX, Source, parse_sou
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """Weights that are on this machine, or that the manifest says where to fetch."""
+    """Weights on this machine, or that the manifest says where to download."""
 
     name: str
     path: Path | None  # None: not on this machine
-    known: Known | None = None  # what the manifest says
-    record: Record | None = None  # how they came, if they were fetched
+    known: Known | None = None  # their entry in the manifest
+    record: Record | None = None  # of their download
 
     @property
     def origin(self) -> str:
-        """Where they are from, in a word or an address."""
+        """Where they come from: a source, "embedded" or "a file"."""
         if self.record is not None:
             return self.record.source
         if self.known is not None and self.known.source is not None:
@@ -45,20 +42,18 @@ class Weights:
 
     @property
     def expected_sha256(self) -> str | None:
-        """The hash that the file must have, if anything is known of it."""
+        """The SHA-256 that the file must have, if it is known."""
         if self.record is not None:
             return self.record.sha256
         return None if self.known is None else self.known.sha256
 
     @property
     def remedy(self) -> str:
-        """What to do where the file is damaged, or is not what came."""
+        """What to do if the file is damaged or was changed."""
         if self.record is not None:
             source = shlex.quote(self.record.source)
-            return f"delete it and fetch it again: videoinr download-weights {self.name} --from {source}"
-        return (
-            "install videoinr again" if self.origin == "embedded" else "get it again from where it was made"
-        )
+            return f"delete it and download it again: videoinr weights download {self.name} --from {source}"
+        return "reinstall videoinr" if self.origin == "embedded" else "get a new copy from its author"
 
 
 def embedded_weights() -> list[Weights]:
@@ -68,10 +63,10 @@ def embedded_weights() -> list[Weights]:
 
 
 def all_weights() -> list[Weights]:
-    """Return the embedded weights, then what was fetched, then what the manifest names besides.
+    """Return the embedded weights, then the downloaded ones, then the others of the manifest.
 
     Raises:
-        WeightsError: the record of fetched weights is damaged.
+        WeightsError: the record of downloaded weights is damaged.
     """
     known = known_by_name()
     embedded = embedded_weights()
@@ -84,13 +79,13 @@ def all_weights() -> list[Weights]:
 
 
 def find_weights(text: str | os.PathLike[str]) -> Path:
-    """Turn a name, a path or ``hf:owner/repository/file[@revision]`` into the path of a file that is here.
+    """Return the local file for a name, a path or ``hf:owner/repository/file[@revision]``.
 
-    ``clean`` and ``real`` are names too: what the embedded models are for, see `MODELS`.
-    What is on a hub, or known by name only, is fetched unless it has been.
+    ``clean`` and ``real`` are names too, see `MODELS`. Weights on a hub, or in the manifest only, are
+    downloaded the first time.
 
     Raises:
-        WeightsError: none of these, or it cannot be fetched; the message says what there is instead.
+        WeightsError: the text is none of these, or the download failed; the message lists the known names.
     """
     text = os.fspath(text)
     text = MODELS.get(text, text)
@@ -110,24 +105,24 @@ def find_weights(text: str | os.PathLike[str]) -> Path:
     if known is not None and known.source is not None:
         return fetch_weights(parse_source(known.source), text).path
     if text.startswith(("http://", "https://")):
-        raise WeightsError(
-            f"weights {text!r} are not here; fetch them first: videoinr download-weights {text}"
-        )
+        raise WeightsError(f"weights {text!r} are not downloaded yet; run: videoinr weights download {text}")
     names = ", ".join(weights.name for weights in all_weights())
-    raise WeightsError(f"no weights {text!r}: not a file, and the names known are: {names or 'none'}")
+    raise WeightsError(
+        f"no weights {text!r}: there is no such file, and the known names are: {names or 'none'}"
+    )
 
 
 def locate(text: str, revision: str | None = None) -> tuple[Source, str | None]:
-    """Return where weights are to be fetched from that a person names, and what to call them here.
+    """Return where to download weights from, and the name to record them under.
 
     Args:
-        text: a name of the manifest, a source as `parse_source` takes it, or a hub's
-            ``owner/repository[/file][@revision]``.
+        text: a name in the manifest, a source as `parse_source` takes it, or
+            ``owner/repository[/file][@revision]`` on the hub.
         revision: branch, tag or commit on the hub.
 
     Raises:
-        WeightsError: nothing of the kind is known.
-        OptionError: a revision of something that has none.
+        WeightsError: the text is none of these.
+        OptionError: a revision is given for a source that has none.
     """
     known = known_by_name().get(text)
     if known is not None and known.source is not None:
@@ -138,13 +133,13 @@ def locate(text: str, revision: str | None = None) -> tuple[Source, str | None]:
     if HUB_FILE.fullmatch(text):
         return parse_source(HUB_PREFIX + text, revision), None
     raise WeightsError(
-        f"no weights {text!r} are known; videoinr download-weights --list names those that are, "
-        "and others come from hf:OWNER/REPOSITORY/FILE, an address or a file"
+        f"no weights are known as {text!r}; give a name of videoinr weights list, "
+        "hf:OWNER/REPOSITORY/FILE, a URL or a file"
     )
 
 
 def look_up(text: str) -> Weights:
-    """Return what is known of the weights that a person names as `find_weights` takes them.
+    """Return what is known about weights, named as for `find_weights`.
 
     Raises:
         WeightsError: see `find_weights`.
@@ -157,31 +152,33 @@ def look_up(text: str) -> Weights:
 
 
 def verify(weights: Weights, *, sha256: str | None = None) -> str:
-    """Check that a file is sound weights, and the very bytes that it should be.
+    """Check that a weights file is sound and has the expected hash.
 
     Args:
-        weights: on this machine.
-        sha256: what its hash should be, besides what is known of it.
+        weights: weights on this machine.
+        sha256: an expected hash, checked in addition to the one that is known.
 
     Returns:
         Its SHA-256.
 
     Raises:
-        WeightsError: it is not; the message says what was expected.
+        WeightsError: the file is damaged, or its hash is another one; the message says which was expected.
     """
     from videoinr_cli.weights.files import inspect_file, read_tensors  # torch takes seconds to import
 
     if weights.path is None:
-        raise WeightsError(f"weights {weights.name!r} are not here: videoinr download-weights {weights.name}")
+        raise WeightsError(
+            f"weights {weights.name!r} are not downloaded yet; run: videoinr weights download {weights.name}"
+        )
     inspect_file(weights.path)
     read_tensors(weights.path)
     found = sha256_of(weights.path)
     known = weights.expected_sha256
-    sound = "the file is as it came, so check the hash that was given"
+    sound = "the file has not changed since it arrived, so check the hash that you gave"
     for expected, remedy in ((known, weights.remedy), (sha256, sound if known else weights.remedy)):
         if expected is not None and found != expected.lower():
             raise WeightsError(
-                f"{str(weights.path)!r} is not what it should be: its sha256 is {found}, not {expected}; "
+                f"{str(weights.path)!r} is not the expected file: its sha256 is {found}, not {expected}; "
                 f"{remedy}"
             )
     return found

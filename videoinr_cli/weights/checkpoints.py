@@ -1,6 +1,6 @@
-"""Checkpoints of PyTorch that were published for VideoINR, and their way into weights files of ours.
+"""Convert published PyTorch checkpoints of VideoINR into our weights files.
 
-A checkpoint is a pickle: it is read by torch's restricted unpickler, which builds tensors and plain
+A checkpoint is a pickle. It is read by torch's restricted unpickler, which builds tensors and plain
 containers and runs nothing else, and only if its table of contents claims no more bytes than the file has.
 """
 
@@ -36,16 +36,16 @@ def convert_checkpoint(
     rgb_enlargement: int = 1,
     metadata: Mapping[str, str] | None = None,
 ) -> WeightsInfo:
-    """Turn a published PyTorch checkpoint of VideoINR into a weights file of ours.
+    """Convert a published PyTorch checkpoint of VideoINR into a weights file.
 
     Args:
-        source: the state_dict's file; it may lie under ``state_dict`` or ``params``, its keys under
-            ``module.``. Loaded without executing anything in it.
+        source: file of the state_dict, which may be nested under ``state_dict`` or ``params``, with keys
+            that start with ``module.``. Nothing in it is executed.
         rgb_enlargement: 1 decodes as the network was trained, 4 as its authors' demo does.
-        metadata: free-form texts to keep in the new file, such as its licence.
+        metadata: texts to store in the new file, such as its licence.
 
     Raises:
-        WeightsError: not a state_dict, or not of this network: the first difference is named.
+        WeightsError: the file is not a state_dict of this network; the message names the first difference.
         OutputError: the destination cannot be written.
     """
     from videoinr_cli.model.published import from_published_names
@@ -54,7 +54,7 @@ def convert_checkpoint(
     config = PublishedConfig(rgb_enlargement=rgb_enlargement)
     tensors = from_published_names(_read_state(path))
     expected = expected_shapes(config, path)
-    # Before anything is copied: a tensor of zero strides is as large as it says only when it is written out.
+    # Check before copying: a tensor with zero strides takes its full size only when it is written out.
     check_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()}, expected, path)
     plain = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
     save_tensors(
@@ -66,13 +66,15 @@ def convert_checkpoint(
 def _read_state(path: Path) -> dict[str, Tensor]:
     """Read a published state_dict with torch's restricted unpickler."""
     if not path.is_file():
-        raise WeightsError(f"no checkpoint {str(path)!r}: {'a folder' if path.is_dir() else 'no such file'}")
+        raise WeightsError(
+            f"no checkpoint {str(path)!r}: {'it is a folder' if path.is_dir() else 'no such file'}"
+        )
     content = _unpickle(path)
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     if not isinstance(content, dict) or not content:
-        raise WeightsError(f"{str(path)!r} holds no state_dict but a {type(content).__name__}")
+        raise WeightsError(f"{str(path)!r} holds a {type(content).__name__} instead of a state_dict")
     state: dict[str, Tensor] = {}
     for name, tensor in content.items():
         if not isinstance(name, str) or not _is_plain(tensor):
@@ -91,25 +93,25 @@ def _is_plain(value: object) -> bool:
 
 
 def _unpickle(path: Path) -> object:
-    damaged = f"cannot read checkpoint {str(path)!r}, which is damaged or truncated"
+    damaged = f"cannot read checkpoint {str(path)!r}: it is damaged or truncated"
     try:
         if zipfile.is_zipfile(path) and _unpacked_bytes(path) > path.stat().st_size:
-            raise WeightsError(f"{damaged}: it claims to hold more than it does")
-        with warnings.catch_warnings():  # what torch warns of is either fine or fails below
+            raise WeightsError(f"{damaged} (it claims more bytes than it has)")
+        with warnings.catch_warnings():  # whatever torch warns about is either harmless or fails below
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
     except pickle.UnpicklingError as error:
         raise WeightsError(
-            f"{str(path)!r} is not a plain PyTorch state_dict: it holds other objects, or is damaged; "
+            f"{str(path)!r} is not a plain PyTorch state_dict: it holds other objects or is damaged; "
             "nothing in it was executed"
         ) from error
-    except Exception as error:  # an unpickler fails in as many ways as a file can be damaged
+    except Exception as error:  # a damaged file can raise nearly anything in an unpickler
         raise WeightsError(damaged) from error
 
 
 def _unpacked_bytes(path: Path) -> int:
-    """Return how many bytes an archive's members have together; torch writes them uncompressed."""
+    """Return the total size of an archive's members; torch writes them uncompressed."""
     with zipfile.ZipFile(path) as archive:
         return sum(member.file_size for member in archive.infolist())

@@ -1,8 +1,6 @@
-"""Weights files as safetensors: a network becomes a file, a file becomes a network.
+"""Write and read weights files, which are safetensors with the network's configuration in their metadata.
 
-A file carries its network's configuration in its metadata, so it says itself what it is, and nothing in it
-can be executed. Whatever else a file claims is doubted before memory or time is spent on it. Knows nothing of
-names, of where files come from, or of the command line.
+Nothing in such a file can be executed, and what it claims is checked before memory or time is spent on it.
 """
 
 from __future__ import annotations
@@ -31,33 +29,35 @@ from videoinr_cli.weights.manifest import SUFFIX
 
 CONFIG_KEY = "config"
 MAX_HEADER_BYTES = 4 << 20
-"""Headers of ours take 10 to 60 KB; a file that claims more than this is damaged or hostile."""
+"""Our headers take 10 to 60 KB; a file that claims more than this is damaged or hostile."""
 MAX_SETTING = 4096
 """No width or depth of a network exceeds this; a file that claims more is damaged or hostile."""
 SPARE_TENSORS = 1000
-"""How many tensors more than its file a network may have before its building is given up: enough to name the
-one that is missing, few enough that a hostile depth costs no time."""
+"""How many more tensors than its file a network may have before building it is abandoned: enough to name the
+missing one, few enough that a hostile depth costs no time."""
 FLOAT_TYPES = ("F32", "F16", "BF16")
 PICKLE_STARTS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 SHOWN_CHARACTERS = 80
-"""How much of a name or a value from a file a message repeats."""
+"""How much of a name or a value from a file is repeated in a message."""
 
 
 @dataclasses.dataclass(frozen=True)
 class WeightsInfo:
-    """What a weights file says about itself, its tensors' shapes checked against its configuration."""
+    """Configuration and metadata of a weights file whose tensors have the right shapes."""
 
     path: Path
     config: ModelConfig
-    metadata: dict[str, str]  # free-form: licence, training data, measured quality ...
+    metadata: dict[str, str]  # any texts: licence, training data, measured quality ...
     parameters: int
 
 
 def save_model(model: AnyVideoInr, path: str | Path, metadata: Mapping[str, str]) -> None:
-    """Write a network's weights and configuration; the file appears under its name only when complete.
+    """Write a network's weights and configuration; the file appears under its name only when it is complete.
 
     Args:
-        metadata: free-form texts (licence, training data, measured quality), kept beside the configuration.
+        model: the network.
+        path: where to write it.
+        metadata: texts such as licence, training data and measured quality, stored beside the configuration.
 
     Raises:
         OutputError: the file cannot be written.
@@ -69,14 +69,14 @@ def save_model(model: AnyVideoInr, path: str | Path, metadata: Mapping[str, str]
 def save_tensors(
     tensors: Mapping[str, Tensor], config: ModelConfig, path: Path, metadata: Mapping[str, str]
 ) -> None:
-    """Write tensors, contiguous and on the CPU, as a weights file of the network `config` describes.
+    """Write tensors, contiguous and on the CPU, as a weights file for the network that `config` describes.
 
     Raises:
         OutputError: the file cannot be written.
     """
     partial = path.with_name(path.name + ".part")
     try:
-        # save_file would leave a temporary file's permissions, which nobody else can read by
+        # save_file would leave the permissions of a temporary file, which others cannot read
         partial.write_bytes(save(dict(tensors), metadata={**metadata, CONFIG_KEY: config.to_json()}))
         partial.replace(path)
     except (SafetensorError, OSError) as error:
@@ -85,10 +85,10 @@ def save_tensors(
 
 
 def inspect_file(path: Path) -> WeightsInfo:
-    """Read what a weights file says about itself, without loading its tensors.
+    """Read the configuration and metadata of a weights file, without loading its tensors.
 
     Raises:
-        WeightsError: not a file of ours, or its tensors do not fit its configuration.
+        WeightsError: the file is not a weights file, or its tensors do not fit its configuration.
     """
     config, metadata, shapes = _read_header(path)
     expected = expected_shapes(config, path, at_most=len(shapes) + SPARE_TENSORS)
@@ -97,7 +97,7 @@ def inspect_file(path: Path) -> WeightsInfo:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file that `inspect_file` has found right, float32, on the CPU.
+    """Return the tensors of a file that `inspect_file` has accepted, float32, on the CPU.
 
     Raises:
         WeightsError: the file cannot be read, or a value in it is not a finite number.
@@ -114,7 +114,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_model(path: Path, *, device: str | torch.device, precision: str) -> AnyVideoInr:
-    """Build the network that a file describes, ready for inference.
+    """Load a weights file and return its network, ready for inference.
 
     Args:
         device: ``auto`` or torch's name of a device.
@@ -122,7 +122,7 @@ def read_model(path: Path, *, device: str | torch.device, precision: str) -> Any
 
     Raises:
         WeightsError: see `inspect_file` and `read_tensors`.
-        OptionError: no such device or precision.
+        OptionError: there is no such device or precision.
     """
     chosen = choose_device(device)
     dtype = choose_dtype(precision, chosen)
@@ -143,18 +143,19 @@ def expected_shapes(
     """Return the shape of every tensor of a network, without allocating any.
 
     Args:
+        config: of the network.
         path: the file to name in an error.
-        at_most: how many parameters to build before giving up.
+        at_most: abandon a network with more parameters than this.
 
     Raises:
-        WeightsError: no such network can be built, or it has more parameters than `at_most`.
+        WeightsError: the network cannot be built, or has more parameters than `at_most`.
     """
     try:
         with torch.device("meta"), _parameters_at_most(at_most):
             model = build(config)
     except (ValueError, RuntimeError, ZeroDivisionError, TypeError, OverflowError) as error:
         raise WeightsError(
-            f"{str(path)!r} cannot be used: no network that fits it can be built as {_shown(config)}"
+            f"{str(path)!r} cannot be used: no network that fits its tensors can be built as {_shown(config)}"
         ) from error
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
@@ -162,25 +163,25 @@ def expected_shapes(
 def check_shapes(
     found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], path: Path
 ) -> None:
-    """Check that a file's tensors are those of its network.
+    """Check that a file has exactly the tensors of its network.
 
     Raises:
-        WeightsError: they are not; the first difference is named.
+        WeightsError: it does not; the message names the first difference.
     """
     for name, shape in expected.items():
         if name not in found:
             raise WeightsError(f"{str(path)!r} does not fit the network: {name!r} is missing")
         if found[name] != shape:
             raise WeightsError(
-                f"{str(path)!r} does not fit the network: {name!r} is {found[name]}, should be {shape}"
+                f"{str(path)!r} does not fit the network: {name!r} is {found[name]} and should be {shape}"
             )
     for name in found:
         if name not in expected:
-            raise WeightsError(f"{str(path)!r} does not fit the network: it has no tensor {_shown(name)}")
+            raise WeightsError(f"{str(path)!r} does not fit the network, which has no tensor {_shown(name)}")
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Return whether a file looks like one of PyTorch's, by its first bytes.
+    """Return whether a file looks like a PyTorch checkpoint, by its first bytes.
 
     Raises:
         OSError: the file cannot be read.
@@ -192,7 +193,7 @@ def is_checkpoint(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _parameters_at_most(count: int | None) -> Iterator[None]:
-    """Let the building of a network fail when this thread has made more parameters than `count`."""
+    """Make building a network fail when this thread has created more parameters than `count`."""
     made, thread = itertools.count(1), threading.get_ident()
 
     def give_up(*_: Any) -> None:
@@ -207,7 +208,7 @@ def _parameters_at_most(count: int | None) -> Iterator[None]:
 
 
 def _read_header(path: Path) -> tuple[ModelConfig, dict[str, str], dict[str, tuple[int, ...]]]:
-    """Return configuration, other metadata and the shapes of a file's tensors."""
+    """Return a file's configuration, its other metadata and the shapes of its tensors."""
     try:
         with path.open("rb") as start:
             header_bytes = int.from_bytes(start.read(8), "little")
@@ -222,7 +223,7 @@ def _read_header(path: Path) -> tuple[ModelConfig, dict[str, str], dict[str, tup
         raise _not_ours(path, error) from error
     if CONFIG_KEY not in metadata:
         raise WeightsError(
-            f"{str(path)!r} does not say which network it is for; write it with videoinr weights convert"
+            f"{str(path)!r} does not state its network; convert its checkpoint with videoinr weights convert"
         )
     for name, dtype in types.items():
         if dtype not in FLOAT_TYPES:
@@ -248,25 +249,25 @@ def _read_config(text: str, path: Path) -> ModelConfig:
 
 
 def _not_ours(path: Path, error: Exception) -> WeightsError:
-    """Say what a file is that safetensors cannot read, and what to do about it."""
+    """Return an error that says why safetensors cannot read a file, and what to do about it."""
     try:
         if path.stat().st_size == 0:
-            return WeightsError(f"weights {str(path)!r} is empty; copy or download it again")
+            return WeightsError(f"weights file {str(path)!r} is empty; copy or download it again")
         checkpoint = is_checkpoint(path)
     except OSError as unreadable:
         return WeightsError(f"cannot read weights {str(path)!r}: {unreadable.strerror or unreadable}")
     if checkpoint:
         return WeightsError(
-            f"{str(path)!r} is a PyTorch checkpoint; turn it into our format first: videoinr weights convert"
+            f"{str(path)!r} is a PyTorch checkpoint; convert it first: videoinr weights convert"
         )
     reason = str(error).removeprefix("Error while deserializing header: ")
     return WeightsError(
-        f"{str(path)!r} is not a weights file, or is damaged ({reason[:SHOWN_CHARACTERS]}); "
+        f"{str(path)!r} is not a weights file or is damaged ({reason[:SHOWN_CHARACTERS]}); "
         f"copy or download it again (it should be a {SUFFIX} file)"
     )
 
 
 def _shown(value: object) -> str:
-    """Return a file's name or value as a message may repeat it: short, without control characters."""
+    """Return a name or value from a file for a message: short, without control characters."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

@@ -1,4 +1,4 @@
-"""From whatever a person calls weights to a network, and to what a file says about itself."""
+"""Load or inspect weights by name, path or hub address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def load_model(
     device: str | torch.device = "auto",
     precision: str = "auto",
 ) -> AnyVideoInr:
-    """Build the network that a weights file describes, ready for inference.
+    """Load weights and return their network, ready for inference.
 
     Args:
         name_or_path: a known name, a path, or ``hf:owner/repository/file[@revision]``.
@@ -26,16 +26,16 @@ def load_model(
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``: the type convolutions run in.
 
     Raises:
-        WeightsError: no such weights, not a file of ours, or its tensors do not fit its configuration.
-        OptionError: no such device or precision.
+        WeightsError: no such weights; not a weights file; or its tensors do not fit its configuration.
+        OptionError: there is no such device or precision.
     """
     return read_model(find_weights(name_or_path), device=device, precision=precision)
 
 
 def inspect_weights(name_or_path: str | os.PathLike[str]) -> WeightsInfo:
-    """Read what a weights file says about itself, without loading its tensors.
+    """Read the configuration and metadata of weights, without loading their tensors.
 
     Raises:
-        WeightsError: no such weights, not a file of ours, or its tensors do not fit its configuration.
+        WeightsError: no such weights; not a weights file; or its tensors do not fit its configuration.
     """
     return inspect_file(find_weights(name_or_path))

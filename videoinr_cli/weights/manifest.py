@@ -1,7 +1,4 @@
-"""What is known of weights by name: the manifest that ships beside the embedded files.
-
-Knows nothing of networks, nor how anything is fetched.
-"""
+"""The manifest of weights known by name, which ships with the embedded files."""
 
 from __future__ import annotations
 
@@ -18,31 +15,28 @@ MANIFEST = "manifest.json"
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """Weights that the manifest names."""
+    """An entry of the manifest."""
 
     name: str
-    about: str  # one line for a person
-    source: str | None = None  # where they come from; None: they are embedded
-    page: str | None = None  # where a person finds them, should the source fail
-    size_bytes: int | None = None  # of the embedded file, or of what the source gives
-    sha256: str | None = None  # likewise; None: nobody who wrote the manifest has seen the file
-    licence: str | None = None  # None: their authors state none
+    about: str  # one line, for people
+    source: str | None = None  # where to download them; None: they are embedded
+    page: str | None = None  # the authors' page, for a download by hand
+    size_bytes: int | None = None  # of the embedded file, or of the source's
+    sha256: str | None = None  # likewise; None: unknown
+    licence: str | None = None  # None: the authors state none
     training_data: str | None = None
     measured: str | None = None  # quality, and on what
 
 
 def embedded_folder() -> Path:
-    """Return the folder of the weights that come with the package.
-
-    It lies inside an installed package, and at the top of a source checkout.
-    """
+    """Return the folder of the embedded weights: in an installed package, or at the top of a source tree."""
     package = Path(str(importlib.resources.files("videoinr_cli")))
     installed = package / "embedded"
     return installed if installed.is_dir() else package.parent / "weights"
 
 
 def embedded_file(name: str) -> Path | None:
-    """Return the file of embedded weights, or None if there are none of that name."""
+    """Return the file of embedded weights, or None if no embedded weights have that name."""
     files = {path.stem: path for path in embedded_folder().glob(f"*{SUFFIX}")}
     return files.get(name)
 

@@ -1,7 +1,4 @@
-"""What a web page says that came in the place of a file.
-
-Knows nothing of how pages and files are fetched.
-"""
+"""Read a web page that came instead of a file, such as Google Drive's question before a large download."""
 
 from __future__ import annotations
 
@@ -10,26 +7,26 @@ import html.parser
 import urllib.parse
 
 CONFIRMATION = "download-form"
-"""Id of the form by which Google Drive asks whether a file is wanted that it did not scan for viruses. Its
-hidden fields change with the page: no address that can be made up does without it for sure."""
+"""Id of the form with which Google Drive asks whether to download a file that it did not scan for viruses.
+The form's hidden fields change from page to page, so no fixed URL reliably avoids it."""
 
 MOST_TITLE_CHARACTERS = 80
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """What matters of a page."""
+    """The relevant parts of a page."""
 
-    title: str  # fit for one line; empty where there is none
-    download_url: str | None  # where its form for downloading leads
+    title: str  # on one line; may be empty
+    download_url: str | None  # target of its download form
 
 
 def read_page(text: str, url: str) -> Page:
-    """Read a page, whatever it is.
+    """Parse a page.
 
     Args:
-        text: of the page, in HTML.
-        url: where it came from: a form that leads to another server counts for nothing.
+        text: the page's HTML.
+        url: the page's own URL; a form that leads to another server is ignored.
     """
     reader = _Reader()
     reader.feed(text)

@@ -1,7 +1,6 @@
-"""The folder of fetched weights, and the record that lies there for each: its source and its SHA-256.
+"""The folder of downloaded weights, and a record for each of them: its source and its SHA-256.
 
-With a record a file can be checked later even where no manifest knows it. Knows nothing of tensors, nor how
-anything is fetched.
+The record makes it possible to verify a file later even if the manifest does not know it.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ RECORD_SUFFIX = ".record.json"
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """How weights that were fetched came here."""
+    """Where downloaded weights came from."""
 
     name: str
     source: str
     path: Path
     sha256: str  # of the file at `path`
-    fetched_sha256: str  # of what the source gave: another, if that was converted
+    fetched_sha256: str  # of the source's file; differs from `sha256` if that was converted
     revision: str | None = None  # the hub's commit
 
 
 def weights_folder() -> Path:
-    """Return the folder of fetched weights: VIDEOINR_WEIGHTS_DIR, or one in the user's cache."""
+    """Return the folder of downloaded weights: VIDEOINR_WEIGHTS_DIR, or one in the user's cache."""
     if chosen := os.environ.get(FOLDER_VARIABLE):
         return Path(chosen).expanduser()
     if sys.platform == "win32":
@@ -56,20 +55,20 @@ def find_record(folder: Path, name: str) -> Record | None:
     """Return the record of the weights called `name`, or None if there is none.
 
     Raises:
-        WeightsError: it is damaged.
+        WeightsError: the record is damaged.
     """
     path = folder / f"{name}{RECORD_SUFFIX}"
     return _read(path) if PLAIN_NAME.fullmatch(name) and path.is_file() else None
 
 
 def write_record(folder: Path, record: Record) -> None:
-    """Keep a record; it appears only when complete.
+    """Write a record; its file appears only when it is complete.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     path = folder / f"{record.name}{RECORD_SUFFIX}"
-    # A folder that is moved as a whole keeps its weights: those in it are written down without it.
+    # Paths inside the folder are stored relative to it, so that the folder can be moved as a whole.
     inside = record.path.parent == folder
     where = record.path.name if inside else str(record.path.absolute())
     fields = {**dataclasses.asdict(record), "path": where}
@@ -83,7 +82,7 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def _read(path: Path) -> Record:
-    damaged = WeightsError(f"the record {str(path)!r} is damaged; delete it and fetch the weights again")
+    damaged = WeightsError(f"the record {str(path)!r} is damaged; delete it and download the weights again")
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         record = Record(**{**fields, "path": path.parent / fields["path"]})

@@ -1,13 +1,11 @@
-"""Where weights come from, as a person writes it: a file on a hub, an address on the web, a path.
-
-Knows nothing of how they are fetched.
-"""
+"""Sources of weights as the user writes them: a file on the hub, a URL, or a path."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError
@@ -18,12 +16,12 @@ HUB_FILE = re.compile(
 )
 DRIVE_FILE = re.compile(r"https://drive\.google\.com/(?:file/d/|(?:open|uc)\?(?:.*&)?id=)([\w-]+)", re.ASCII)
 DRIVE_DOWNLOAD = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
-"""Answers with the file itself, or with a page that asks whether to skip the virus scan: see `pages`."""
+"""Answers with the file, or with a page that asks whether to skip the virus scan; see `pages`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class HubFile:
-    """A file in a repository on Hugging Face's hub, or on one like it (HF_ENDPOINT)."""
+    """A file in a repository on Hugging Face's hub or a mirror of it (HF_ENDPOINT)."""
 
     repository: str  # owner/name
     file: str | None = None  # None: the only weights file in it
@@ -37,7 +35,7 @@ class HubFile:
 
 @dataclasses.dataclass(frozen=True)
 class WebFile:
-    """A file at an address of its own."""
+    """A file at a URL."""
 
     url: str
 
@@ -46,45 +44,48 @@ class WebFile:
 
     @property
     def direct_url(self) -> str:
-        """The address that gives the file itself, which on Google Drive is not the one people share."""
+        """The URL of the file itself; for Google Drive, it differs from the link that people share."""
         drive = DRIVE_FILE.match(self.url)
         return self.url if drive is None else DRIVE_DOWNLOAD.format(drive[1])
 
 
 Source = HubFile | WebFile | Path
 
+TransferProgress = Callable[[int, "int | None"], None]
+"""Called during a transfer with the bytes received so far, and the total if it is known."""
+
 
 def parse_source(text: str, revision: str | None = None) -> Source:
     """Read ``hf:owner/repository[/file][@revision]``, ``https://…``, or else a path.
 
     Args:
-        revision: branch, tag or commit on the hub, as an option of its own.
+        revision: branch, tag or commit on the hub, if it was given separately.
 
     Raises:
-        OptionError: not of such a form, or a revision of something that has none.
+        OptionError: the text has none of these forms, or a revision is given for a source that has none.
     """
     if text.startswith(HUB_PREFIX):
         match = HUB_FILE.fullmatch(text.removeprefix(HUB_PREFIX))
         if match is None:
             raise OptionError(f"weights {text!r} are not of the form hf:owner/repository/file[@revision]")
         if revision is not None and match["revision"] is not None:
-            raise OptionError(f"weights {text!r} name a revision already; leave out --revision {revision}")
+            raise OptionError(f"weights {text!r} already name a revision; leave out --revision {revision}")
         return HubFile(match["repository"], match["file"], revision or match["revision"])
     if revision is not None:
         raise OptionError(f"--revision {revision} is for files on a hub (hf:owner/repository), not {text!r}")
     if text.startswith(("http://", "https://")):
         if not urllib.parse.urlsplit(text).hostname:
-            raise OptionError(f"address {text!r} names no host")
+            raise OptionError(f"URL {text!r} names no host; check it")
         return WebFile(text)
     if re.match(r"\w+://", text):
         raise OptionError(
-            f"address {text!r} is not http:// or https://; give a path or hf:owner/repository/file"
+            f"URL {text!r} is not http:// or https://; give one that is, a path, or hf:owner/repository/file"
         )
     return Path(text).expanduser()
 
 
 def default_name(source: Source) -> str:
-    """Return what weights from a source are called unless a person names them."""
+    """Return the name of weights from a source if the user gives none."""
     if isinstance(source, HubFile):
         parts = (source.repository, Path(source.file or "").stem, source.revision)
         return re.sub(r"[^\w.-]+", "--", "/".join(filter(None, parts)))

@@ -1,8 +1,7 @@
-"""Files at plain addresses: downloaded piece by piece, and gone on with where a connection broke.
+"""Download files from plain URLs, and resume downloads that broke off.
 
-Until it is complete a download lies beside its destination as ``.part``, with the server's mark of its
-version (``.part.tag``), so that the next run goes on only with the same bytes. Knows nothing of what is in a
-file.
+An incomplete download is kept beside its destination as ``.part``, with the server's version tag in
+``.part.tag``, so that the next run resumes it only if the server still has the same file.
 """
 
 from __future__ import annotations
@@ -12,36 +11,33 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from videoinr_cli.errors import OutputError, WeightsError
 from videoinr_cli.weights.pages import read_page
-from videoinr_cli.weights.sources import WebFile
+from videoinr_cli.weights.sources import TransferProgress, WebFile
 
 ATTEMPTS = 5
 RETRY_SECONDS = 1.0
 TIMEOUT_SECONDS = 30.0
-"""How long a server may say nothing."""
+"""How long a server may stay silent."""
 PIECE_BYTES = 1 << 18
 MOST_PAGES = 2
-"""Asked for until there must be a file: one may ask whether it is really wanted."""
+"""Pages to load before expecting a file: the first may be Google Drive's question."""
 TEMPORARY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 RANGE_NOT_SATISFIABLE = 416
 
-Report = Callable[[int, "int | None"], None]
-"""Called with how many bytes have come, and how many there are in all, as far as that is known."""
-
 
 class _BrokenError(Exception):
-    """A transfer ended early; another attempt may go on with it."""
+    """A transfer ended early; another attempt may resume it."""
 
 
-def download(source: WebFile, destination: Path, report: Report | None = None) -> None:
-    """Download a file; it appears under its name only when complete.
+def download(source: WebFile, destination: Path, progress: TransferProgress | None = None) -> None:
+    """Download a file; it appears under its name only when it is complete.
 
     Raises:
-        WeightsError: the server refuses, answers with a web page, or cannot be reached `ATTEMPTS` times.
+        WeightsError: the server refuses, answers with a web page, or fails `ATTEMPTS` times.
         OutputError: the file cannot be written.
     """
     partial = destination.with_name(destination.name + ".part")
@@ -50,47 +46,51 @@ def download(source: WebFile, destination: Path, report: Report | None = None) -
         destination.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _go_on(source, partial, tag, report)
+            _resume(source, partial, tag, progress)
             break
         except _BrokenError as error:
             if attempt == ATTEMPTS:
                 kept = partial.stat().st_size if partial.exists() else 0
-                again = f"{kept / 1e6:.1f} MB are kept, run it again to go on" if kept else "try again later"
-                raise WeightsError(f"cannot fetch {source}: {error}; {again}") from error
+                again = (
+                    f"{kept / 1e6:.1f} MB are kept; run the command again to resume"
+                    if kept
+                    else "try again later"
+                )
+                raise WeightsError(f"cannot download {source}: {error}; {again}") from error
             time.sleep(RETRY_SECONDS)
     with _writing(destination):
         partial.replace(destination)
         tag.unlink(missing_ok=True)
 
 
-def _go_on(source: WebFile, partial: Path, tag: Path, report: Report | None) -> None:
-    """Fetch what of a file is not here yet, or all of it if the server's file has changed."""
+def _resume(source: WebFile, partial: Path, tag: Path, progress: TransferProgress | None) -> None:
+    """Download the missing rest of a file, or all of it if the server's file has changed."""
     here = partial.stat().st_size if partial.exists() and tag.exists() else 0
     headers = {"User-Agent": "videoinr"}
     if here:
         headers |= {"Range": f"bytes={here}-", "If-Range": tag.read_text(encoding="utf-8")}
     with _file(source, headers, partial) as response:
-        goes_on = response.status == http.client.PARTIAL_CONTENT
-        here = here if goes_on else 0
+        resumes = response.status == http.client.PARTIAL_CONTENT
+        here = here if resumes else 0
         length = response.headers.get("Content-Length", "")
         total = here + int(length) if length.isdecimal() else None
         with _writing(partial):
             _keep_tag(response, tag)
-            file = partial.open("ab" if goes_on else "wb")
+            file = partial.open("ab" if resumes else "wb")
         with file:
             while piece := _piece(response):
                 with _writing(partial):
                     file.write(piece)
                 here += len(piece)
-                if report is not None:
-                    report(here, total)
+                if progress is not None:
+                    progress(here, total)
     if total is not None and here != total:
         raise _BrokenError(f"the connection ended after {here} of {total} bytes")
 
 
 @contextlib.contextmanager
 def _file(source: WebFile, headers: dict[str, str], partial: Path) -> Iterator[http.client.HTTPResponse]:
-    """Ask for a file; of a page that asks whether it is really wanted, say yes."""
+    """Request a file; confirm the download if a page asks for it."""
     url = source.direct_url
     for _ in range(MOST_PAGES):
         with _answer(source, urllib.request.Request(url, headers=headers), partial) as response:
@@ -103,13 +103,13 @@ def _file(source: WebFile, headers: dict[str, str], partial: Path) -> Iterator[h
         url = page.download_url
     named = f" ({page.title!r})" if page.title else ""
     raise WeightsError(
-        f"{source} answered with a web page{named} instead of a file: it is gone, wants a sign-in, or was "
-        "fetched too often today"
+        f"{source} answered with a web page{named} instead of a file: the file is gone, needs a sign-in, "
+        "or was downloaded too often today"
     )
 
 
 def _keep_tag(response: http.client.HTTPResponse, tag: Path) -> None:
-    """Keep what tells this version of the server's file from others; without it, nothing can go on."""
+    """Store the version tag of the server's file; without one, the download cannot be resumed."""
     etag = response.headers.get("ETag", "")
     version = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
     if version:
@@ -128,7 +128,7 @@ def _answer(
         error.close()
         if error.code == RANGE_NOT_SATISFIABLE:
             partial.unlink(missing_ok=True)
-            raise _BrokenError("the file has changed since its download was begun") from error
+            raise _BrokenError("the file has changed since the download began") from error
         if error.code in TEMPORARY_STATUSES:
             raise _BrokenError(f"the server answered with status {error.code}") from error
         raise WeightsError(f"{source} answered with status {error.code}; check the address") from error
@@ -148,7 +148,7 @@ def _piece(response: http.client.HTTPResponse) -> bytes:
 
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Tell a disk's error from the net's, which Python calls by the same name."""
+    """Turn an OSError of the disk into an OutputError; the network raises OSError too."""
     try:
         yield
     except OSError as error:

@@ -115,7 +115,7 @@ class Scene:
         return pixels, (self.positions(start, stop, axis) - pixels) * 2
 
 
-class Decoder(nn.Module):
+class PublishedDecoder(nn.Module):
     """The spatial, temporal and RGB implicit networks (the paper's equations 2 to 5, as published)."""
 
     def __init__(self, config: PublishedConfig) -> None:

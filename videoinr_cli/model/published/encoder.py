@@ -39,7 +39,7 @@ class FrameFeatures(NamedTuple):
     state: State  # the recurrence's, started at this frame
 
 
-class Encoder(nn.Module):
+class PublishedEncoder(nn.Module):
     """Features of the first frame, of the time between, and of the second frame."""
 
     def __init__(self, config: PublishedConfig) -> None:

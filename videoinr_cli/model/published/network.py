@@ -17,15 +17,15 @@ from videoinr_cli.model.network import Encoding, Footprint, PairEncoding, VideoI
 from videoinr_cli.model.published.decoder import (
     FLOW,
     QUERY_BYTES,
-    Decoder,
     FoldedNetworks,
     PairTables,
+    PublishedDecoder,
     Scene,
     WarpedPoints,
     reached,
     warp,
 )
-from videoinr_cli.model.published.encoder import Encoder, FrameFeatures
+from videoinr_cli.model.published.encoder import FrameFeatures, PublishedEncoder
 
 SIZE_MULTIPLE = 4  # the alignment pyramid halves twice
 
@@ -69,8 +69,8 @@ class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant
     def __init__(self, config: PublishedConfig) -> None:
         super().__init__()
         self.config: PublishedConfig = config
-        self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
+        self.encoder = PublishedEncoder(config)
+        self.decoder = PublishedDecoder(config)
 
     def encode_frame(self, frame: Tensor) -> PublishedFrame:
         """See `VideoInr.encode_frame`; padded with zeros at the bottom and right, as the original does."""

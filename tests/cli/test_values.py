@@ -1,0 +1,78 @@
+"""Texts on the command line: what each means, and which are refused."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from videoinr_cli.cli.values import (
+    parse_bytes,
+    parse_region,
+    parse_size,
+    parse_speed,
+    parse_tile,
+    parse_time,
+)
+from videoinr_cli.errors import OptionError
+from videoinr_cli.options import Region
+
+GIB = 1 << 30
+
+
+def test_sizes() -> None:
+    assert parse_size("1920x1080") == parse_size(" 1920X1080 ") == (1920, 1080)
+    for text in ("1920", "x", "axb", "1x2x3", "-1x5", "1.5x2"):
+        with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
+            parse_size(text)
+
+
+def test_a_speed_of_countless_digits_is_refused_at_once() -> None:
+    with pytest.raises(OptionError, match="speed 1e99999999 is not within"):
+        parse_speed("1e99999999")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("800M", 800 << 20),
+        ("4G", 4 * GIB),
+        ("1.5GiB", 3 * GIB // 2),
+        ("2 gb", 2 * GIB),
+        ("123", 123),
+        ("5B", 5),
+    ],
+)
+def test_sizes_of_memory(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "-4G", "4X", "1e3", "4 G G"])
+def test_what_is_no_size_of_memory_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="--max-memory"):
+        parse_bytes(text)
+
+
+def test_tiles() -> None:
+    assert (parse_tile("auto"), parse_tile("256")) == (None, 256)
+    for text in ("many", "-64", "1.5"):
+        with pytest.raises(OptionError, match="--tile"):
+            parse_tile(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("70", 70), ("1:10", 70), ("00:01:10", 70), ("1:02:03.5", Fraction(7447, 2)), (".25", Fraction(1, 4))],
+)
+def test_times(text: str, seconds: Fraction) -> None:
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1:", "1:2:3:4", "1m", "1,5"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="is not seconds"):
+        parse_time(text)
+
+
+def test_regions() -> None:
+    assert parse_region(" 1, 2,3 ,4") == Region(1, 2, 3, 4)

@@ -1,0 +1,133 @@
+"""The spatial field, a feature at any point of a frame, and the temporal field, flows at any instant.
+
+Equations 2 and 3 of the paper. Both are computed at LR, or at twice its size, and interpolated between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from videoinr_cli.model.config import FastConfig
+from videoinr_cli.model.fast.encoder import FastFrame
+from videoinr_cli.model.fast.layers import RGB, concatenate, start_small
+from videoinr_cli.model.flow import warp
+from videoinr_cli.model.network import PairEncoding
+
+MOTION = 5
+"""Two flows of (dx, dy) and the logit of the blend."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FastView:
+    """A frame fused with its neighbours in time: the spatial field, u samples per LR pixel."""
+
+    frame: FastFrame
+    neighbours: tuple[FastFrame, ...]  # one or two
+    field: Tensor  # (B, F, u H, u W), RGB first
+    rgb: Tensor  # (B, u H, u W, 4), float32: the field's RGB, exactly, and a channel of zeros
+    features: Tensor  # (B, C, H, W)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FastPair(PairEncoding):
+    """Two views as the decoder reads them; the first B of a batch of 2B belong to the first frame.
+
+    ``carry`` is a `FastCarry`.
+    """
+
+    field: Tensor  # (2B, u H, u W, D): the spatial field as the decoder sums it up, see `FastDecoder`
+    rgb: Tensor  # (2B, u H, u W, 4), float32: RGB and a channel of zeros
+    flow: Tensor  # (2B, 2, H / 2, W / 2), float32: see `FastMotion`
+    coarse_flows: tuple[Tensor, ...]  # likewise
+    coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant
+    fine_motion: Tensor  # (2B, M / 2, H, W): the same at full LR resolution
+
+
+class SpatialField(nn.Module):
+    """A feature at any point of one frame: bilinear in a table finer than the frame (eq. 2 of the paper).
+
+    Bilinear interpolation makes the field continuous, so that no grid shows at any scale; its first three
+    channels are RGB, a residual over bicubic enlargement.
+    """
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        self.upsample = config.field_upsample
+        self.layer = start_small(
+            nn.Conv2d(config.channels, config.field_channels * self.upsample**2, 3, padding=1)
+        )
+
+    def forward(self, features: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the field's table for (B, C, H, W) features and (B, 3, H, W) RGB.
+
+        Returns:
+            The (B, F, u H, u W) table in the type convolutions run in, and its RGB in float32,
+            (B, u H, u W, 4): four floats are read as fast as three.
+        """
+        table = F.pixel_shuffle(self.layer(features), self.upsample)
+        # antialias only selects the kernel with a = -0.5 here (a = -0.75 without): enlarging needs no filter
+        enlarged = F.interpolate(rgb, scale_factor=self.upsample, mode="bicubic", antialias=True)
+        exact = table[:, :RGB].float() + enlarged
+        table[:, :RGB] = exact
+        return table, F.pad(exact.permute(0, 2, 3, 1), (0, 1))
+
+
+class TemporalField(nn.Module):
+    """The flows from any instant back to both frames (eq. 3 of the paper), computed at LR.
+
+    A first guess comes from the flows between the frames under constant velocity (Super SloMo, Jiang et al.
+    2018, eq. 4), and is refined twice along itself. The flow to the first frame is a multiple of tau and that
+    to the second one of 1 - tau, so a given frame is never displaced.
+    """
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        levels, coarse, fine = config.pyramid_channels, config.motion_channels, config.motion_channels // 2
+        self.coarse_features = nn.Conv2d(2 * levels, coarse, 1)
+        self.fine_features = nn.Conv2d(config.channels, fine, 1)
+        self.coarse = nn.Sequential(
+            nn.Conv2d(2 * coarse + MOTION + 1, levels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(levels, levels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(levels, levels, 3, padding=1),
+            nn.ReLU(),
+            start_small(nn.Conv2d(levels, MOTION, 3, padding=1)),
+        )
+        self.fine = nn.Sequential(
+            nn.Conv2d(2 * fine + MOTION + 1, coarse, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(coarse, coarse, 3, padding=1),
+            nn.ReLU(),
+            start_small(nn.Conv2d(coarse, MOTION, 3, padding=1)),
+        )
+
+    def forward(self, pair: FastPair, tau: Tensor) -> Tensor:
+        """Return (B, 5, H, W) float32: flows to both frames in LR pixels and the blend's logit."""
+        forward_flow, backward_flow = pair.flow.chunk(2)
+        velocity0 = tau * backward_flow - (1 - tau) * forward_flow
+        velocity1 = (1 - tau) * forward_flow - tau * backward_flow
+        motion = torch.cat([velocity0, velocity1, torch.zeros_like(velocity0[:, :1])], dim=1)
+        motion = self._refine(self.coarse, pair.coarse_motion, motion, tau)
+        motion = F.interpolate(motion, scale_factor=2, mode="bilinear", align_corners=False)
+        motion = motion * motion.new_tensor([2, 2, 2, 2, 1]).view(1, MOTION, 1, 1)  # velocities in LR pixels
+        motion = self._refine(self.fine, pair.fine_motion, motion, tau)
+        return _along(motion, tau)
+
+    @staticmethod
+    def _refine(layers: nn.Module, features: Tensor, motion: Tensor, tau: Tensor) -> Tensor:
+        """Add what `layers` read from both sides' features, warped to the instant along `motion`."""
+        first, second = features.chunk(2)
+        flow = _along(motion, tau)
+        warped = [warp(first, flow[:, 0:2]), warp(second, flow[:, 2:4])]
+        correction: Tensor = layers(concatenate(*warped, motion, tau.expand_as(motion[:, :1])))
+        return motion + correction.float()
+
+
+def _along(motion: Tensor, tau: Tensor) -> Tensor:
+    """Turn velocities (per unit of time) into flows from the instant: times tau, and times 1 - tau."""
+    return torch.cat([motion[:, :2] * tau, motion[:, 2:4] * (1 - tau), motion[:, 4:]], dim=1)
