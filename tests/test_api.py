@@ -20,6 +20,8 @@ from PIL import Image
 import videoinr_cli as videoinr
 from tests.command import run
 from tests.conftest import MakeClip
+from tests.oracle.golden_weights import golden_state_dict
+from tests.oracle.plain_port import PlainVideoInr
 from tests.training.test_footage import scene, write_video
 from videoinr_cli import doctor
 
@@ -248,13 +250,51 @@ def test_weights_are_trained_as_by_the_command(weights: Path, tmp_path: Path) ->
     assert all(torch.equal(learnt[name], tensor) for name, tensor in wanted.items())
 
 
-def test_weights_are_described_as_by_the_command(weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run("weights", "info", weights, "--json") == 0
-    told = json.loads(capfd.readouterr().out)
-    found = videoinr.inspect_weights(weights)
-    assert found.parameters == told["parameters"]
-    assert found.config.architecture == told["architecture"]
-    assert str(videoinr.find_weights(weights)) == told["path"]
+def test_weights_are_managed_as_by_the_command(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def told(*arguments: object) -> Any:
+        assert run("weights", *arguments) == 0
+        return capfd.readouterr().out
+
+    monkeypatch.setenv("VIDEOINR_WEIGHTS_DIR", str(tmp_path / "command"))
+    assert run("weights", "download", "mine", "--from", weights, "-q") == 0
+    listed = json.loads(told("list", "--json"))
+    described = json.loads(told("info", "mine", "--json"))
+    verified = told("verify", "mine")
+
+    monkeypatch.setenv("VIDEOINR_WEIGHTS_DIR", str(tmp_path / "python"))
+    made = videoinr.download_weights("mine", source=str(weights))
+    assert made in videoinr.all_weights()
+    assert [entry.name for entry in videoinr.all_weights()] == [entry["name"] for entry in listed]
+    assert made == videoinr.look_up_weights("mine")
+    assert made.path == videoinr.find_weights("mine") == tmp_path / "python" / "mine.safetensors"
+    found = videoinr.inspect_weights("mine")
+    assert (found.parameters, found.config.architecture) == (
+        described["parameters"],
+        described["architecture"],
+    )
+    assert videoinr.verify_weights(made) == described["sha256"]
+    assert described["sha256"] in verified
+
+    embedded = videoinr.download_weights("clean")
+    assert (embedded.path, embedded.record) == (videoinr.find_weights("videoinr-fast"), None)
+    with pytest.raises(videoinr.OptionError, match="no weights named"):
+        videoinr.download_weights()
+
+
+def test_a_checkpoint_is_converted_as_by_the_command(tmp_path: Path) -> None:
+    checkpoint, command, python = tmp_path / "G.pth", tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    with torch.device("meta"):
+        shapes = {name: tuple(tensor.shape) for name, tensor in PlainVideoInr().state_dict().items()}
+    torch.save(golden_state_dict(shapes), checkpoint)
+    assert run("weights", "convert", checkpoint, command, "--enlargement", 4) == 0
+    info = videoinr.convert_checkpoint(checkpoint, python, rgb_enlargement=4)
+    assert info.config == videoinr.inspect_weights(command).config
+    assert info.metadata == videoinr.inspect_weights(command).metadata
+    with pytest.raises(videoinr.OutputError, match="exists"):
+        videoinr.convert_checkpoint(checkpoint, python)
+    videoinr.convert_checkpoint(checkpoint, python, overwrite=True)
 
 
 def test_a_machine_is_diagnosed_as_by_the_command(

@@ -60,12 +60,17 @@ if TYPE_CHECKING:
     from videoinr_cli.training.options import TrainOptions
     from videoinr_cli.training.train import Trained, train
     from videoinr_cli.weights import (
+        Weights,
         WeightsInfo,
+        all_weights,
         convert_checkpoint,
+        download_weights,
         find_weights,
         inspect_weights,
         load_model,
+        look_up_weights,
         save_model,
+        verify_weights,
     )
 
 __all__ = [
@@ -113,19 +118,23 @@ __all__ = [
     "VideoInfo",
     "VideoInr",
     "VideoInrError",
+    "Weights",
     "WeightsError",
     "WeightsInfo",
     "Window",
     "__version__",
+    "all_weights",
     "compare",
     "convert_checkpoint",
     "diagnose",
+    "download_weights",
     "evaluate",
     "events",
     "find_weights",
     "inspect_video",
     "inspect_weights",
     "load_model",
+    "look_up_weights",
     "preview",
     "probe",
     "save_model",
@@ -133,6 +142,7 @@ __all__ = [
     "upscale_batch",
     "upscale_frames",
     "upscale_video",
+    "verify_weights",
 ]
 
 _HOMES = {
@@ -183,12 +193,17 @@ _HOMES = {
     "training.options": ("TrainOptions",),
     "training.train": ("Trained", "train"),
     "weights": (
+        "Weights",
         "WeightsInfo",
+        "all_weights",
         "convert_checkpoint",
+        "download_weights",
         "find_weights",
         "inspect_weights",
         "load_model",
+        "look_up_weights",
         "save_model",
+        "verify_weights",
     ),
 }
 """Modules of this package, and the public names in each."""
