@@ -14,7 +14,7 @@ from videoinr_cli import __version__
 from videoinr_cli.batch.events import SCHEMA_VERSION, Begin, End, Event
 from videoinr_cli.batch.items import Existing, Item, Pending, Refused
 from videoinr_cli.batch.make_events import done_of, error_of, progress_of, segment_of, skipped_of, start_of
-from videoinr_cli.batch.work import Work, total_of
+from videoinr_cli.batch.overall import OverallProgress, sum_known
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.job import SegmentDone, run_job
 from videoinr_cli.jobs.partition import devices_of
@@ -92,7 +92,7 @@ class _Run:
         self.failed: list[Refused] = []
         self._done: list[Summary] = []
         self._skipped: list[Existing] = []
-        self._work = Work({index: item.plan for index, item in self.left})
+        self._overall = OverallProgress({index: item.plan for index, item in self.left})
 
     def announce(self) -> None:
         """Tell how much there is to do, and of the items that need no rendering."""
@@ -103,7 +103,7 @@ class _Run:
                 version=__version__,
                 count=count,
                 to_render=len(self.left),
-                frames=total_of(item.plan.total_frames for _, item in self.left),
+                frames=sum_known(item.plan.total_frames for _, item in self.left),
             )
         )
         for index, item in enumerate(self._items, start=1):
@@ -122,13 +122,13 @@ class _Run:
         def report(progress: VideoProgress) -> None:
             if progress.total_seconds:
                 share = progress.seconds / progress.total_seconds
-                self._work.reach(share, given=progress.frames_before / max(1, progress.frames))
-            self._listener(progress_of(index, count, item, progress, self._work))
+                self._overall.update(share, share_before=progress.frames_before / max(1, progress.frames))
+            self._listener(progress_of(index, count, item, progress, self._overall))
 
         def report_segment(done: SegmentDone) -> None:
             self._listener(segment_of(index, count, item.source, done))
 
-        with self._work.on(index):
+        with self._overall.on(index):
             try:
                 _make_folder(item.destination.parent)
                 summary = run_job(

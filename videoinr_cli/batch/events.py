@@ -1,6 +1,6 @@
 """What happens while videos are rendered, as records: what a display shows and a script reads.
 
-Knows nothing of either. The records' names and fields are the schema of ``--json``, described in
+The events' names and fields are the schema of ``--json``, described in
 ``docs/json.md``: to rename one breaks the scripts of others.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 SCHEMA_VERSION = 1
-"""Rises when an event or a field is renamed, removed or changes its meaning; not when one is added."""
+"""Rises when an event or a field is renamed, removed or changes its meaning, not when one is added."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Begin:
 
 
 @dataclasses.dataclass(frozen=True)
-class OfVideo:
-    """One source of several."""
+class VideoEvent:
+    """An event of one source among several."""
 
     index: int  # of the source, from 1
     count: int  # of sources
@@ -36,7 +36,7 @@ class OfVideo:
 
 
 @dataclasses.dataclass(frozen=True)
-class Planned(OfVideo):
+class Planned(VideoEvent):
     """What a video will become, as far as can be said before its first frame."""
 
     destination: Path
@@ -49,8 +49,8 @@ class Planned(OfVideo):
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan(Planned):
-    """What would be done (of a dry run)."""
+class Estimate(Planned):
+    """What a dry run says of a video: what would be done, and what it would take."""
 
     event: ClassVar[str] = "plan"
     segments: int  # in which it is rendered; 1: in one go
@@ -69,7 +69,7 @@ class Start(Planned):
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress(OfVideo):
+class Progress(VideoEvent):
     """Another frame is rendered."""
 
     event: ClassVar[str] = "progress"
@@ -85,7 +85,7 @@ class Progress(OfVideo):
 
 
 @dataclasses.dataclass(frozen=True)
-class Segment(OfVideo):
+class Segment(VideoEvent):
     """A part of a long video is on the disk, and lost to no crash."""
 
     event: ClassVar[str] = "segment"
@@ -97,7 +97,7 @@ class Segment(OfVideo):
 
 
 @dataclasses.dataclass(frozen=True)
-class Done(OfVideo):
+class Done(VideoEvent):
     """A video is complete."""
 
     event: ClassVar[str] = "done"
@@ -115,7 +115,7 @@ class Done(OfVideo):
 
 
 @dataclasses.dataclass(frozen=True)
-class Skipped(OfVideo):
+class Skipped(VideoEvent):
     """A video is not rendered, since its output exists."""
 
     event: ClassVar[str] = "skipped"
@@ -123,7 +123,7 @@ class Skipped(OfVideo):
 
 
 @dataclasses.dataclass(frozen=True)
-class Error(OfVideo):
+class Error(VideoEvent):
     """A video cannot be rendered."""
 
     event: ClassVar[str] = "error"
@@ -147,4 +147,4 @@ class End:
     elapsed_seconds: float
 
 
-Event = Begin | Plan | Start | Progress | Segment | Done | Skipped | Error | End
+Event = Begin | Estimate | Start | Progress | Segment | Done | Skipped | Error | End

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from videoinr_cli.batch.events import Error, Plan, Skipped
+from videoinr_cli.batch.events import Error, Estimate, Skipped
 from videoinr_cli.quantities import clock, roughly, size_of
 
 
-def plan_lines(events: Iterable[Plan | Error | Skipped]) -> Iterator[str]:
+def plan_lines(events: Iterable[Estimate | Error | Skipped]) -> Iterator[str]:
     """Yield what would be done, video by video, and of several what it would take in all."""
     seconds: list[float | None] = []
     for event in events:
@@ -25,7 +25,7 @@ def plan_lines(events: Iterable[Plan | Error | Skipped]) -> Iterator[str]:
         yield f"{len(seconds)} videos: about {roughly(sum(known))}{rest}"
 
 
-def _video(plan: Plan) -> Iterator[str]:
+def _video(plan: Estimate) -> Iterator[str]:
     yield f"{plan.source} -> {plan.destination}"
     rate = "each frame at its own time" if plan.fps is None else f"{plan.fps:g} frames per second"
     yield (
