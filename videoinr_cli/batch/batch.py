@@ -26,6 +26,7 @@ from videoinr_cli.render.pipeline import Progress as VideoProgress
 from videoinr_cli.weights import load_model
 
 Listener = Callable[[Event], None]
+"""Called with every event of a batch."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ def run_batch(
     Raises:
         OptionError: there is no such device.
         WeightsError: the weights cannot be used.
-        KeyboardInterrupt: it was interrupted, which the listener has been told.
+        KeyboardInterrupt: it was interrupted; the listener has received an `End`.
     """
     run = _Run(items, job, listener)
     devices = devices_of(options, job or JobOptions())
@@ -81,7 +82,7 @@ def run_batch(
 
 
 class _Run:
-    """A batch under way: what has become of its items so far."""
+    """A batch, and what has become of its items so far."""
 
     def __init__(self, items: Sequence[Item], job: JobOptions | None, listener: Listener) -> None:
         self._items = items
@@ -95,7 +96,7 @@ class _Run:
         self._overall = OverallProgress({index: item.plan for index, item in self.left})
 
     def announce(self) -> None:
-        """Tell how much there is to do, and of the items that need no rendering."""
+        """Send what there is to do, and the items that need no rendering."""
         count = len(self._items)
         self._listener(
             Begin(
@@ -114,7 +115,7 @@ class _Run:
                 self._listener(skipped_of(index, count, item))
 
     def render_next(self, engine: Engine, workers: Workers) -> None:
-        """Render the next video; a failure is told, not raised."""
+        """Render the next video; a failure becomes an event, and is not raised."""
         index, item = self.left[0]
         count = len(self._items)
         self._listener(start_of(index, count, item))
@@ -147,7 +148,7 @@ class _Run:
         del self.left[0]
 
     def end(self, *, interrupted: bool = False) -> None:
-        """Tell what became of all."""
+        """Send the summary of all."""
         self._listener(
             End(
                 done=len(self._done),

@@ -16,13 +16,13 @@ SCHEMA_VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Begin:
-    """All sources are checked, and the first is about to be rendered."""
+    """All sources are checked, and rendering begins."""
 
     event: ClassVar[str] = "begin"
     schema: int  # `SCHEMA_VERSION`
     version: str  # of the program
     count: int  # of sources
-    to_render: int  # of them; the others have failed already, or are skipped
+    to_render: int  # sources to be rendered; the others have failed already, or are skipped
     frames: int | None  # to render, of all; None where a source does not say how long it is
 
 
@@ -37,7 +37,7 @@ class VideoEvent:
 
 @dataclasses.dataclass(frozen=True)
 class Planned(VideoEvent):
-    """What a video will become, as far as can be said before its first frame."""
+    """What a video will become, as far as is known before its first frame."""
 
     destination: Path
     source_size: tuple[int, int]  # (width, height), pixels
@@ -45,7 +45,7 @@ class Planned(VideoEvent):
     source_fps: float  # average
     fps: float | None  # None: every frame keeps its own time
     frames: int | None  # of the output; None when the source does not say how long it is
-    seconds: float | None  # that the output lasts; None likewise
+    seconds: float | None  # duration of the output; None likewise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +57,13 @@ class Estimate(Planned):
     tile_size: tuple[int, int] | None  # (width, height) of tiles, source pixels; None: whole frames
     chunk_bytes: int  # of the chunks in which they are drawn
     notes: tuple[str, ...]  # what would be converted, guessed or left out
-    estimated_seconds: float | None  # that rendering takes on this machine; None where frames is
+    estimated_seconds: float | None  # for rendering on this machine; None where `frames` is
     peak_memory_bytes: int | None  # of the GPU if there is one, else of RAM; None where it is not known
 
 
 @dataclasses.dataclass(frozen=True)
 class Start(Planned):
-    """A video is begun."""
+    """A video begins."""
 
     event: ClassVar[str] = "start"
 
@@ -78,7 +78,7 @@ class Progress(VideoEvent):
     total_frames: int | None  # None when the source does not say how long it is
     seconds: float  # of the video, rendered
     total_seconds: float | None
-    elapsed_seconds: float  # since the video was begun
+    elapsed_seconds: float  # since the video began
     left_seconds: float | None  # until it is done, at the rate so far; None when that is not known
     overall_fraction: float | None  # of all videos, by pixels of output; None when that is not known
     overall_left_seconds: float | None  # until all are done, at the rate so far
@@ -86,7 +86,7 @@ class Progress(VideoEvent):
 
 @dataclasses.dataclass(frozen=True)
 class Segment(VideoEvent):
-    """A part of a long video is on the disk, and lost to no crash."""
+    """A segment of a long video is complete on the disk."""
 
     event: ClassVar[str] = "segment"
     segment: int  # from 1, in the order of the video
@@ -116,7 +116,7 @@ class Done(VideoEvent):
 
 @dataclasses.dataclass(frozen=True)
 class Skipped(VideoEvent):
-    """A video is not rendered, since its output exists."""
+    """A video is not rendered, as its output exists."""
 
     event: ClassVar[str] = "skipped"
     destination: Path
@@ -134,13 +134,13 @@ class Error(VideoEvent):
 
 @dataclasses.dataclass(frozen=True)
 class End:
-    """No video is left, or no more are begun."""
+    """All videos are done, or no further one begins."""
 
     event: ClassVar[str] = "end"
     done: int  # videos
     skipped: int
     failed: int
-    left: tuple[Path, ...]  # not rendered to their end: interrupted, or after a failure with --fail-fast
+    left: tuple[Path, ...]  # not rendered: after an interruption, or a failure with --fail-fast
     interrupted: bool
     frames_written: int  # of the videos that are done
     output_bytes: int

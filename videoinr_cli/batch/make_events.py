@@ -17,7 +17,7 @@ from videoinr_cli.render.speed import remaining_seconds
 
 
 def start_of(index: int, count: int, item: Pending) -> Start:
-    """Return the event of a video that is begun."""
+    """Return the event of a video that begins."""
     source, rate = item.plan.source, item.plan.timeline.rate
     return Start(
         index=index,

@@ -36,7 +36,7 @@ from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_model
 
 PANEL_PX = (640, 360)
-"""(width, height) of a panel when the region is left to us: three beside each other fit on a screen."""
+"""(width, height) of a panel when no region is named: three side by side fit on a screen."""
 
 PICTURE_SUFFIX, CLIP_SUFFIX = ".png", ".mp4"
 
@@ -46,14 +46,14 @@ CLIP_CRF = 14
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """What was made of a moment, and what the whole would cost."""
+    """The files of a preview, and how long the whole video would take."""
 
     picture: Path
     clip: Path | None
     at_seconds: Fraction  # where the frame that is shown lies, from the start of the video
     region: Region
     size: tuple[int, int]  # (width, height) of the whole output, in pixels
-    whole_seconds: float | None  # that rendering all of the video would take; None: its length is not known
+    whole_seconds: float | None  # for rendering the whole video; None: its length is not known
 
 
 def preview_video(
@@ -64,14 +64,14 @@ def preview_video(
     model: AnyVideoInr | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Preview:
-    """Render a region of a video at one moment and write it beside what usual enlargement gives.
+    """Render a region of a video at one moment, and write it beside a bicubic enlargement.
 
     Args:
         source: a video file.
-        picture: the PNG's name; the clip, if one is asked for, gets the same with .mp4.
+        picture: the PNG's name; the clip, if there is one, has the same name with .mp4.
         options: what is wanted; `PreviewOptions()` by default.
         model: the network; loaded as the options say when None.
-        progress: called with the pictures of the clip so far and in all.
+        progress: called with the number of pictures written to the clip, and the total.
 
     Raises:
         InputError: the source cannot be read.
@@ -121,7 +121,7 @@ def preview_video(
 def _read(
     info: VideoInfo, at_seconds: Fraction, scene_threshold: float
 ) -> tuple[list[GivenFrame], int, Iterator[GivenFrame]]:
-    """Return the frames around an instant, the index of the one on show then, and the frames after them."""
+    """Return the frames around an instant, the index of the one shown then, and the frames after them."""
     pts = info.start_pts + round(at_seconds / info.time_base)
     source_frames = read_frames(info, begin=pts, lead=CONTEXT_FRAMES + 1)
     until, following = frames_around(compared(source_frames, scene_threshold), pts)
@@ -145,13 +145,13 @@ def _moment_seconds(options: PreviewOptions, info: VideoInfo) -> Fraction:
 def _check_region(region: Region, info: VideoInfo) -> None:
     if region.x + region.width > info.width or region.y + region.height > info.height:
         raise OptionError(
-            f"region {region} reaches out of the source's {info.width}x{info.height} pixels; "
+            f"region {region} reaches beyond the source's {info.width}x{info.height} pixels; "
             f"try --region 0,0,{min(160, info.width)},{min(90, info.height)}"
         )
 
 
 def _chosen_region(frames: list[GivenFrame], info: VideoInfo, size: tuple[int, int]) -> Region:
-    """Return the region of a panel's size in which there is most to see."""
+    """Return the region of a panel's size with the most to see."""
     width = max(1, round(PANEL_PX[0] * Fraction(info.width, size[0])))
     height = max(1, round(PANEL_PX[1] * Fraction(info.height, size[1])))
     second = frames[1].rgb if len(frames) > 1 and not frames[1].is_cut else None

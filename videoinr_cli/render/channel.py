@@ -16,8 +16,8 @@ WAKE_SECONDS = 0.2
 class Channel(Generic[ItemT]):
     """Hands items from one thread to another, and holds at most `capacity` of them.
 
-    The producer calls `put` and at last `finish`; the consumer iterates. Either may call `fail`: then the other
-    side's next call, or the one that is waiting, raises that error.
+    The producer calls `put` and at last `finish`; the consumer iterates. Either may call `fail`: then the
+    other side's next call, or the one that is waiting, raises that error.
     """
 
     def __init__(self, capacity: int) -> None:

@@ -80,8 +80,8 @@ class Sizes:
     def with_smaller_tiles(self, lr_size: tuple[int, int]) -> Sizes | None:
         """Return the sizes with tiles half as large; None when they cannot be halved.
 
-        Tiles that are small already first stop keeping encodings for the next pair: then only one tile is held
-        at a time, however large the picture is.
+        Tiles that are small already first stop keeping encodings for the next pair: then only one tile is
+        held at a time, however large the picture is.
 
         Args:
             lr_size: (H, W) of the whole picture.
@@ -152,8 +152,8 @@ def choose_sizes(
         lr_size: (H, W) of the source.
         size: (Ho, Wo) of the output.
         tile: longest side of a tile in LR pixels; None to choose it too.
-        limit_bytes: the most memory that all processes hold, on a CPU in total, else on the device; None: most
-            of what is free.
+        limit_bytes: the most memory that all processes hold, on a CPU in total, else on the device; None:
+            most of what is free.
         processes: how many processes share the memory.
 
     Raises:
@@ -226,7 +226,7 @@ def _free_bytes(device: torch.device) -> int | None:
 
 
 def free_ram_bytes() -> int | None:
-    """Return how much this process can still allocate, within its limits; None where the system does not say."""
+    """Return how much this process can still allocate; None where the system does not say."""
     rooms = _kilobytes(Path("/proc/meminfo"), "MemAvailable:"), _free_in_groups(), _free_addresses()
     return min((room for room in rooms if room is not None), default=None)
 
@@ -254,7 +254,7 @@ def _free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc
         else:
             continue
         group = base / path.strip("/")
-        # A container sees its own group as the root, under the host's path: the groups above it count as well.
+        # A container sees its own group as the root, under the host's path: those above count as well.
         for folder in (group, *group.parents):
             room = _room(folder, limit, used, cache)
             if room is not None:

@@ -1,7 +1,7 @@
 """Parts of a video that are rendered separately, with the same result as rendering the whole in one go.
 
-A picture depends on its pair of frames, on one more frame on either side, and, if it repeats, on where it first
-appeared. So parts meet where a new picture begins, and each part reads one more frame on either side.
+A picture depends on its pair of frames, on one more frame on either side, and, if it repeats, on where it
+first appeared. So parts meet where a new picture begins, and each part reads one more frame on either side.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class Renderer:
             window: the part of them that is rendered; the whole by default.
             bit_depth: of the output; pictures are uint8 up to 8, else uint16.
             with_alpha: whether transparency is enlarged too.
-            sizes: of the pieces in which pictures are rendered at first; they are halved when memory runs out.
+            sizes: of the pieces in which pictures are rendered at first; halved when memory runs out.
         """
         self._model = model
         self._device = model.device
