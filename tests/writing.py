@@ -10,6 +10,7 @@ from typing import Any
 from videoinr_cli.media.read.timing import check_times_fit
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import kept_streams
+from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.media.write.formats import output_format
 from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses, pixel_aspect
 from videoinr_cli.media.write.writer import VideoWriter
@@ -41,6 +42,7 @@ def open_writer(
         strict: whether a loss is an error.
         settings: ``audio``, and other fields of `OutputSpec`.
     """
+    check_destination(destination, source, overwrite=settings.get("overwrite", False))
     written = output_format(destination, source, encoding)
     speed, audio = settings.get("speed", Fraction(1)), settings.pop("audio", "keep")
     keeps_times = frame_rate is None
