@@ -72,13 +72,13 @@ class TestSources:
 
     def test_folders_within_are_searched_when_asked_for(self, tmp_path: Path) -> None:
         touch(tmp_path, "b.mp4", "a/c.mov", "a/.trash/d.mp4", "out/b.mp4", "b.mp4.videoinr/0.mkv")
-        found = find_sources([tmp_path], recursive=True, beside=tmp_path / "out")
+        found = find_sources([tmp_path], recursive=True, outputs=tmp_path / "out")
         assert names_of(found, tmp_path) == ["a/c.mov", "b.mp4"]
         assert [source.folder for source in found] == [Path("a"), Path()]
 
     def test_outputs_may_go_beside_the_sources(self, tmp_path: Path) -> None:
         touch(tmp_path, "a.mp4")
-        assert names_of(find_sources([tmp_path], recursive=True, beside=tmp_path), tmp_path) == ["a.mp4"]
+        assert names_of(find_sources([tmp_path], recursive=True, outputs=tmp_path), tmp_path) == ["a.mp4"]
 
     def test_a_video_is_meant_once(self, tmp_path: Path) -> None:
         touch(tmp_path, "a.mp4", "b.mp4")
@@ -192,7 +192,7 @@ class TestRequest:
 
 def planned(folder: Path, output: Path, options: UpscaleOptions = OPTIONS, **given: Any) -> list[Item]:
     pattern = NamePattern(given.pop("name", "{stem}{ext}"))
-    sources = find_sources([folder], recursive=True, beside=output)
+    sources = find_sources([folder], recursive=True, outputs=output)
     return plan_batch(sources, Folder(output, pattern), options, **given)
 
 

@@ -119,14 +119,14 @@ class Engine:
         pictures: Channel[_OutputFrame] = Channel(QUEUED_FRAMES)
         tally, written = Tally(), 0
         # On a CPU, ffmpeg would take cores from the network, whose threads wait for one another at a layer.
-        encoder = _Encoder(plan, pictures, low_priority=self.model.device.type == "cpu")
+        writing = _WriteStage(plan, pictures, low_priority=self.model.device.type == "cpu")
 
         def stop(error: BaseException) -> None:
             frames.fail(error)
             pictures.fail(error)
-            encoder.interrupt()
+            writing.interrupt()
 
-        with memory_errors(plan), _concurrently([lambda: _decode(plan, frames), encoder.run], stop):
+        with memory_errors(plan), _concurrently([lambda: _decode(plan, frames), writing.run], stop):
             for output in self._rendered(plan, frames, tally):
                 pictures.put(output)
                 written += 1
@@ -236,7 +236,7 @@ def _pictures(
                     yield _OutputFrame(picture, instant.pts)
 
 
-class _Encoder:
+class _WriteStage:
     """Stage three: write the output frames into a file.
 
     The writer is used by this stage's thread only, where no Ctrl-C can interrupt it between two steps.

@@ -20,7 +20,7 @@ BLEND_PX = 8
 and few, as both tiles are rendered there."""
 
 
-class Span(NamedTuple):
+class AxisTile(NamedTuple):
     """A tile along one axis."""
 
     start: int  # first LR pixel that is encoded, the halo included
@@ -38,8 +38,8 @@ class Span(NamedTuple):
 class Tile:
     """A part of the picture that is encoded separately."""
 
-    rows: Span
-    columns: Span
+    rows: AxisTile
+    columns: AxisTile
 
 
 def tiles(
@@ -53,17 +53,19 @@ def tiles(
         tile_px: the most LR rows and columns of a tile, without its halo.
         halo_px: LR pixels encoded around each tile, as far as the picture has them.
     """
-    rows, columns = (spans(*lengths, halo_px=halo_px) for lengths in zip(lr_size, size, tile_px, strict=True))
+    rows, columns = (
+        tile_axis(*lengths, halo_px=halo_px) for lengths in zip(lr_size, size, tile_px, strict=True)
+    )
     return [Tile(row, column) for row in rows for column in columns]
 
 
-def spans(length: int, output_length: int, tile_px: int, *, halo_px: int) -> list[Span]:
-    """Cut one axis into spans whose weights sum up to 1 at every output pixel.
+def tile_axis(length: int, output_length: int, tile_px: int, *, halo_px: int) -> list[AxisTile]:
+    """Cut one axis into tiles whose weights sum up to 1 at every output pixel.
 
     Args:
         length: of the axis, in LR pixels.
         output_length: in output pixels.
-        tile_px: longest span, without its halo; rounded down to a multiple of `ALIGNMENT_PX`, but not below
+        tile_px: longest tile, without its halo; rounded down to a multiple of `ALIGNMENT_PX`, but not below
             `MIN_TILE_PX`.
         halo_px: see `tiles`; at least `BLEND_PX`, within which the blending happens.
     """
@@ -83,7 +85,9 @@ def spans(length: int, output_length: int, tile_px: int, *, halo_px: int) -> lis
         weights = passed[index] - passed[index + 1]  # at most one of the two is neither 0 nor 1
         (shares,) = np.nonzero(weights)
         first, last = int(shares[0]), int(shares[-1]) + 1
-        found.append(Span(max(0, start - halo_px), min(length, stop + halo_px), first, weights[first:last]))
+        found.append(
+            AxisTile(max(0, start - halo_px), min(length, stop + halo_px), first, weights[first:last])
+        )
     return found
 
 
