@@ -27,8 +27,10 @@ import torch
 
 from videoinr_cli.model import AnyVideoInr, ModelConfig, build
 from videoinr_cli.training.footage import Frames, Shot, load_shots
-from videoinr_cli.training.loop import Schedule, Trainer, TrainingProgress, train
-from videoinr_cli.training.samples import Sampler, SampleRecipe
+from videoinr_cli.training.loop import TrainingProgress, train
+from videoinr_cli.training.recipes import SampleRecipe, Schedule
+from videoinr_cli.training.samples import Sampler
+from videoinr_cli.training.trainer import Trainer
 
 RUN_FRAMES = 13
 """Frames of a run: four frames of context and pair, three steps of four apart."""
