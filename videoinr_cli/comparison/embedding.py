@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from videoinr_cli.render.renderer import Picture
+from videoinr_cli.media.planes import Picture, eight_bits
 
 QUALITIES = (95, 88, 80, 65, 50)
 """Of JPEG without chroma subsampling, tried in this order where lossless pictures take too much."""
@@ -43,7 +43,7 @@ class Embedder:
             pictures: (H, W, 3) uint8 or uint16 each.
         """
         remaining = max(1, self._instants - len(self.qualities))
-        images = [Image.fromarray(np.ascontiguousarray(_eight_bits(picture))) for picture in pictures]
+        images = [Image.fromarray(np.ascontiguousarray(eight_bits(picture))) for picture in pictures]
         share = self._left_bytes // remaining
         for quality in (None, *QUALITIES):
             if (
@@ -69,8 +69,3 @@ def _address(image: Image.Image, quality: int | None) -> str:
         image.save(buffer, "JPEG", quality=quality, subsampling=0, optimize=True)
     kind = "webp" if quality is None else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-
-
-def _eight_bits(picture: Picture) -> Picture:
-    narrow: Picture = picture if picture.dtype == np.uint8 else (picture >> 8).astype(np.uint8)
-    return narrow
