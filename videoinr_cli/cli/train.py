@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from videoinr_cli.model import AnyVideoInr
     from videoinr_cli.training.distributed import Team
     from videoinr_cli.training.footage import Shot
-    from videoinr_cli.training.loop import Trainer
-    from videoinr_cli.training.recipes import Recipe
-    from videoinr_cli.training.samples import SampleRecipe
+    from videoinr_cli.training.recipes import Recipe, SampleRecipe
+    from videoinr_cli.training.trainer import Trainer
 
 RECIPES = ("own", "paper")
 MAY_CHANGE = frozenset({"directories", "steps", "minutes"})
@@ -178,7 +177,7 @@ def train(
     options = RunOptions(**without_outranked(given))
     begun_with: dict[str, Any] = {}
     if resume:
-        from videoinr_cli.training.loop import read_begun_with
+        from videoinr_cli.training.trainer import read_begun_with
 
         begun_with = read_begun_with(checkpoint)
         options = _as_begun(options, RunOptions(**begun_with["options"]))
@@ -190,10 +189,10 @@ def train(
     from videoinr_cli.progress import training_display
     from videoinr_cli.training.distributed import Team
     from videoinr_cli.training.footage import load_shots
-    from videoinr_cli.training.loop import Trainer
     from videoinr_cli.training.loop import train as run
     from videoinr_cli.training.recipes import RECIPES as KNOWN
     from videoinr_cli.training.samples import Sampler
+    from videoinr_cli.training.trainer import Trainer
     from videoinr_cli.weights import save_model
 
     team = Team.from_environment()
@@ -356,7 +355,7 @@ def _check_destination(output: Path, checkpoint: Path, *, resume: bool, overwrit
 
 def _split(shots: Sequence[Shot], hold_out: Sequence[str]) -> tuple[list[Shot], list[Shot]]:
     """Separate what is trained on from what is measured on, by whole files."""
-    from videoinr_cli.training.loop import VALIDATION_FRAMES
+    from videoinr_cli.training.validation import VALIDATION_FRAMES
 
     sources = {shot.source for shot in shots}
     held: set[str] = set()

@@ -261,6 +261,12 @@ def from_rgb(rgb: Picture, pix_fmt: str, colour: Colour, *, alpha: Picture | Non
     return frame
 
 
+def eight_bits(picture: Picture) -> npt.NDArray[np.uint8]:
+    """Return a full-range picture of any depth in 8 bits."""
+    narrow: npt.NDArray[np.uint8] = picture if picture.dtype == np.uint8 else (picture >> 8).astype(np.uint8)
+    return narrow
+
+
 def _shuffled(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
     """Move samples to another arrangement by swscale, keeping their values."""
     return VideoReformatter().reformat(
