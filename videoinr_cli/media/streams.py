@@ -31,9 +31,7 @@ class StreamInfo:
     detail: str = ""  # for people: "48000 Hz, stereo"
     sample_rate: int | None = None  # of sound, in samples per second; None: not known
     padding_seconds: Fraction = Fraction(0)  # of sound that comes first and is not played; known of parts
-    is_empty: bool = (
-        False  # whether the file announces it, and holds nothing at its start that tells its form
-    )
+    is_empty: bool = False  # announced by the file, but no packet at its start tells its form
 
     @property
     def is_cover(self) -> bool:
@@ -107,16 +105,14 @@ class VideoInfo:
     frame_count: int | None = None  # as the file says, often absent and sometimes wrong
     mastering_display: str | None = None  # of HDR10, for encoders: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"
     content_light: str | None = None  # of HDR10: "MaxCLL,MaxFALL" in cd/m2
-    riders: tuple[str, ...] = ()  # what its frames carry beside their pictures and no output keeps
+    lost_side_data: tuple[str, ...] = ()  # of its frames, such as "closed captions": no output keeps it
     disposition: tuple[str, ...] = ()  # of the video, such as "default"
     tags: tuple[tuple[str, str], ...] = ()  # of the video
     file_tags: tuple[tuple[str, str], ...] = ()  # of the whole file
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
     chapters: tuple[Chapter, ...] = ()
     clock_shifts: tuple[ClockShift, ...] = ()  # by place, where the file's clock breaks
-    images: tuple[
-        tuple[int, Path], ...
-    ] = ()  # of numbered images: when each is shown, in ticks, and its file
+    images: tuple[tuple[int, Path], ...] = ()  # numbered images: when each is shown, in ticks, and its file
 
     whole: VideoInfo | None = None  # of a part, what it was cut out of
     stop_pts: int | None = None  # of a part, where it ends, in ticks; None: with the file

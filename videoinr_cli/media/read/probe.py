@@ -47,7 +47,7 @@ FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
 WITHOUT_TIMES = 0x80
 """ffmpeg's AVFMT_NOTIMESTAMPS: the flag of raw streams."""
 
-RIDERS = {
+LOST_SIDE_DATA = {
     "A53_CC": "closed captions",
     "DYNAMIC_HDR_PLUS": "HDR10+ metadata",
     "DOVI_METADATA": "Dolby Vision metadata",
@@ -55,7 +55,7 @@ RIDERS = {
     "SPHERICAL": "360° metadata",
     "STEREO3D": "stereoscopic 3D metadata",
 }
-"""What frames may carry beside their pictures that is lost when they are rendered, by PyAV's names."""
+"""Side data of frames that rendering loses, by PyAV's names."""
 
 PROFILED = frozenset({"png", "apng"})
 """Codecs whose frames may carry a colour profile under a name."""
@@ -200,7 +200,7 @@ def _described(
         frame_count=stream.frames or None,
         mastering_display=_mastering_display(carried),
         content_light=_content_light(carried),
-        riders=tuple(what for name, what in RIDERS.items() if carried.get(name) is not None),
+        lost_side_data=tuple(what for name, what in LOST_SIDE_DATA.items() if carried.get(name) is not None),
         disposition=_dispositions(stream),
         tags=tuple(stream.metadata.items()),
         file_tags=tuple(container.metadata.items()),

@@ -12,9 +12,9 @@ from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RAN
 from videoinr_cli.media.ffmpeg import LOG_LEVEL, check_filters_input, takes_option
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.arguments import arguments_of, utf8
-from videoinr_cli.media.write.containers import renamed_tags
 from videoinr_cli.media.write.other_streams import beside
 from videoinr_cli.media.write.output import MAX_ASPECT, OutputSpec
+from videoinr_cli.media.write.tags import renamed_tags
 from videoinr_cli.media.write.timecode import moved_timecode
 
 Stream: TypeAlias = ffmpeg.nodes.FilterableStream

@@ -1,27 +1,14 @@
-"""What each output container holds, and what becomes of a source's other streams in it.
-
-A stream is copied where the container takes it, converted where there is a customary way, else left out; the
-latter two are said. Knows nothing of encoding pictures or of running ffmpeg.
-"""
+"""Output containers: what each one holds, and which file name asks for it."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
-import re
-from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.images import has_several_numbers
-from videoinr_cli.media.streams import StreamInfo, VideoInfo
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
-from videoinr_cli.media.write.timecode import moved_timecode, timecode
-from videoinr_cli.options import NORMAL_SPEED, Audio
-
-log = logging.getLogger(__name__)
 
 TEXT_SUBTITLES = frozenset({"ass", "ssa", "subrip", "mov_text", "webvtt", "text", "ttml"})
 """Subtitles made of text, which ffmpeg converts to one another."""
@@ -30,19 +17,6 @@ PCM_PREFIX = "pcm_"
 
 _DISC_PCM = frozenset({"pcm_bluray", "pcm_dvd"})
 """PCM in packets of their own form, which hardly any muxer takes."""
-
-SOUND_ENCODERS = {
-    "aac": "aac",
-    "ac3": "ac3",
-    "alac": "alac",
-    "eac3": "eac3",
-    "flac": "flac",
-    "mp2": "mp2",
-    "mp3": "libmp3lame",
-    "opus": "libopus",
-    "vorbis": "libvorbis",
-}
-"""Encoders of the codecs in which sound can be stretched without becoming another."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,18 +51,6 @@ class Container:
     timecode: bool = False  # whether it says the number of its first frame
     says_padding: bool = False  # whether it says of sound how much of its start is not played
 
-
-_MADE_ANEW = frozenset(
-    {"major_brand", "minor_version", "compatible_brands", "creation_time", "duration", "encoder", "timecode"}
-)
-"""Tags of a file that tell of its form, or that the muxer writes by other ways than as tags."""
-
-_LANGUAGE = re.compile(r"-[a-z]{3}$")
-"""With what the name of a tag ends that is there in several languages."""
-
-_QUICKTIME = "com.apple.quicktime."
-_QUICKTIME_NAMES = {"location.ISO6709": "location", "creationdate": "date"}
-"""What iPhones call otherwise than all others do, beside what only has that in front of its name."""
 
 # QuickTime's keys would hold any tag (use_metadata_tags). But ffmpeg then puts all of them there, where
 # players look for no titles, and the time of creation twice.
@@ -363,215 +325,3 @@ def carrier_for(encoder: str) -> str | None:
     None when no such muxer is known.
     """
     return next((muxer for word, muxer in CARRIERS.items() if word in encoder), None)
-
-
-@dataclasses.dataclass(frozen=True)
-class KeptStream:
-    """A stream of the source that goes into the output."""
-
-    stream: StreamInfo
-    encoder: str = "copy"  # or the one that converts it
-    is_attached: bool = False  # whether it becomes an attached file
-
-    @property
-    def becomes(self) -> str:
-        """What it is afterwards, for people."""
-        return self.stream.codec if self.encoder == "copy" else self.encoder.removeprefix("lib")
-
-
-@dataclasses.dataclass(frozen=True)
-class Sorted:
-    """What becomes of a source's streams beside its video; those the muxer makes anew are in neither."""
-
-    kept: tuple[KeptStream, ...]
-    lost: tuple[StreamInfo, ...]
-
-
-def sort_streams(
-    info: VideoInfo, container: Container, *, audio: Audio = "keep", speed: Fraction = NORMAL_SPEED
-) -> Sorted:
-    """Decide what becomes of every stream beside the video.
-
-    Args:
-        info: the source; beside its pictures, nothing is kept of what cannot be opened again.
-        container: where the streams go.
-        audio: whether sound is wanted; what is not wanted is not lost either.
-        speed: of the output against the source; sound is coded anew at any but 1.
-    """
-    wanted = [stream for stream in info.streams if audio == "keep" or stream.kind != "audio"]
-    if not info.is_file:
-        return Sorted(kept=(), lost=tuple(wanted))
-    encoders = [(stream, _encoder_for(stream, container, speed)) for stream in wanted]
-    return Sorted(
-        kept=tuple(
-            KeptStream(stream, encoder, is_attached=stream.is_cover and container.attaches_covers)
-            for stream, encoder in encoders
-            if encoder is not None
-        ),
-        lost=tuple(stream for stream, encoder in encoders if encoder is None and not _is_made_anew(stream)),
-    )
-
-
-def kept_streams(
-    info: VideoInfo,
-    container: Container,
-    *,
-    audio: Audio = "keep",
-    speed: Fraction = NORMAL_SPEED,
-    frame_rate: Fraction | None = None,
-    strict: bool = False,
-) -> tuple[KeptStream, ...]:
-    """Decide what becomes of every stream beside the video, and say in the log what is not simply copied.
-
-    What rides in the frames themselves is not kept by any container, chapters and some tags not by every one,
-    which is said too.
-
-    Args:
-        info: the source.
-        container: where the streams go.
-        audio: whether sound is wanted.
-        speed: of the output against the source.
-        frame_rate: of the output, in frames per second; the source's when None.
-        strict: whether leaving one out is an error.
-
-    Raises:
-        OutputError: `strict` is set and a stream, the chapters, the timecode, or what rides in the frames,
-            cannot be kept.
-    """
-    for rider in info.riders:
-        message = f"the {rider} within the frames of {str(info.path)!r} cannot be kept"
-        if strict:
-            raise OutputError(f"{message}; leave out --strict to go on without")
-        log.warning(message)
-    streams = sort_streams(info, container, audio=audio, speed=speed)
-    if not info.is_file:
-        _say_unread(info, streams.lost, strict=strict)
-        return ()
-    for stream in streams.lost:
-        if stream.is_empty:
-            _leave_out(f"nothing of {stream.name} is in the file's first seconds", strict=strict)
-        else:
-            _leave_out(f"{container.muxer} cannot hold {stream.name}", strict=strict, remedy=_ROOMY)
-    if info.chapters and not container.chapters:
-        _leave_out(f"{container.muxer} cannot hold a list of chapters", strict=strict, remedy=_ROOMY)
-    said = timecode(info)
-    rate = frame_rate or info.frame_rate
-    if said and container.timecode and moved_timecode(info, rate) is None:
-        _leave_out(
-            f"the timecode {said} of {str(info.path)!r} has no number for the output's first frame at "
-            f"{float(rate):g} frames per second",
-            strict=strict,
-        )
-    for kept in streams.kept:
-        if kept.stream.kind == "audio" and speed != 1:
-            log.info(
-                f"{kept.stream.name} is played at {float(speed):g} of its speed: it becomes {kept.becomes}"
-            )
-        elif kept.encoder != "copy":
-            log.info(f"{container.muxer} cannot hold {kept.stream.name}: it becomes {kept.becomes}")
-    if lost := lost_tags(info, container):
-        log.info(
-            f"{container.muxer} has no place for tags of {str(info.path)!r}: {', '.join(lost)} are left out; "
-            "an output in .mkv holds any"
-        )
-    return streams.kept
-
-
-_ROOMY = "try an output in .mkv, or "
-
-
-def _leave_out(message: str, *, strict: bool, remedy: str = "") -> None:
-    """Say that something is left out, and why.
-
-    Raises:
-        OutputError: `strict` is set.
-    """
-    if strict:
-        raise OutputError(f"{message}; {remedy}leave out --strict")
-    log.warning(f"{message}: it is left out")
-
-
-def _say_unread(info: VideoInfo, lost: Sequence[StreamInfo], *, strict: bool) -> None:
-    """Say what a source that is read only once holds beside its pictures.
-
-    Raises:
-        OutputError: `strict` is set and there is any, but for tags of the file.
-    """
-    names = [stream.name for stream in lost] + (["chapters"] if info.chapters else [])
-    if names:
-        message = (
-            f"of standard input only the pictures are read, not {', '.join(names)}; name a file to keep all"
-        )
-        if strict:
-            raise OutputError(f"{message}, or leave out --strict")
-        log.warning(message)
-    if tags := [name for name, _ in info.file_tags if name.lower() not in _MADE_ANEW]:
-        log.info(f"of standard input only the pictures are read, not its tags {', '.join(tags)}")
-
-
-def renamed_tags(info: VideoInfo, container: Container) -> dict[str, str]:
-    """Return those of a file's tags that a container holds under another name, by that name."""
-    present = {name.lower() for name, _ in info.file_tags}
-    common = {_common_name(name): said for name, said in info.file_tags}
-    return {
-        name: said for name, said in common.items() if name in (container.tags or ()) and name not in present
-    }
-
-
-def lost_tags(info: VideoInfo, container: Container) -> list[str]:
-    """Return the names of a file's tags that a container has no place for, by whatever name."""
-    if container.tags is None or not info.is_file:
-        return []
-    held = container.tags | _MADE_ANEW
-    return [name for name, _ in info.file_tags if _LANGUAGE.sub("", _common_name(name).lower()) not in held]
-
-
-def _common_name(tag: str) -> str:
-    """Return the name under which others than QuickTime have what a tag says."""
-    name = tag.removeprefix(_QUICKTIME)
-    return tag if name == tag else _QUICKTIME_NAMES.get(name, name)
-
-
-def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> str | None:
-    """Return "copy", the encoder that makes the stream fit, or None when nothing does."""
-    codec = stream.codec
-    if stream.is_empty:  # no muxer takes what it cannot describe
-        return None
-    if stream.kind == "audio":
-        if codec and _takes_sound(container, stream):
-            return "copy" if speed == 1 else _same_sound(stream.codec) or container.audio_encoder
-        return container.audio_encoder if codec else None
-    if stream.kind == "subtitle":
-        if codec in container.subtitles:
-            return "copy"
-        return container.subtitle_encoder if codec in TEXT_SUBTITLES else None
-    if stream.kind == "video":
-        fits = codec in container.covers if stream.is_cover else _takes_video(container, codec)
-        return "copy" if fits else None
-    if stream.kind == "attachment":
-        return "copy" if container.attachments else None
-    return "copy" if container.data and codec else None
-
-
-def _takes_sound(container: Container, stream: StreamInfo) -> bool:
-    codec = stream.codec
-    if codec == "mp3" and stream.sample_rate is not None and stream.sample_rate < container.min_mp3_rate:
-        return False
-    family = "pcm" if codec.startswith(PCM_PREFIX) else codec
-    is_known = container.any_audio or codec in container.audio or family in container.audio
-    return is_known and codec not in container.foreign_audio
-
-
-def _takes_video(container: Container, codec: str) -> bool:
-    is_known = (container.any_video and codec != "") or codec in container.videos
-    return is_known and codec not in container.foreign_video
-
-
-def _same_sound(codec: str) -> str | None:
-    """Return the encoder that makes again what a stream was, if it is one of every ffmpeg's."""
-    return codec if codec.startswith(PCM_PREFIX) else SOUND_ENCODERS.get(codec)
-
-
-def _is_made_anew(stream: StreamInfo) -> bool:
-    """Whether the muxer writes this stream itself: QuickTime's chapters and time codes, from the metadata."""
-    return stream.kind == "data" and stream.tag in ("tmcd", "text")

@@ -15,7 +15,7 @@ from videoinr_cli.errors import OutputError
 from videoinr_cli.media.images import SUFFIXES
 from videoinr_cli.media.read.source import open_source
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
-from videoinr_cli.media.write.containers import KeptStream
+from videoinr_cli.media.write.kept_streams import KeptStream
 
 _TYPES = {"mjpeg": "jpeg"}  # of others, the codec's name
 

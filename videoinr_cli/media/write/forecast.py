@@ -9,8 +9,8 @@ import dataclasses
 import os
 
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.containers import Sorted, sort_streams
 from videoinr_cli.media.write.formats import OutputFormat, output_format
+from videoinr_cli.media.write.kept_streams import OutputStreams, decide_streams
 from videoinr_cli.options import UpscaleOptions
 
 
@@ -20,7 +20,7 @@ class Forecast:
 
     format: OutputFormat
     size: tuple[int, int]  # (width, height), pixels
-    streams: Sorted
+    streams: OutputStreams
 
 
 def forecast(destination: str | os.PathLike[str], source: VideoInfo, options: UpscaleOptions) -> Forecast:
@@ -40,5 +40,5 @@ def forecast(destination: str | os.PathLike[str], source: VideoInfo, options: Up
     return Forecast(
         format=written,
         size=options.output_size(source.width, source.height, multiple=written.size_multiple),
-        streams=sort_streams(source, written.container),
+        streams=decide_streams(source, written.container),
     )

@@ -16,7 +16,8 @@ import ffmpeg
 
 from videoinr_cli.media.streams import ClockShift, VideoInfo
 from videoinr_cli.media.write.arguments import utf8
-from videoinr_cli.media.write.containers import Container, KeptStream
+from videoinr_cli.media.write.containers import Container
+from videoinr_cli.media.write.kept_streams import KeptStream
 
 SEEK_MARGIN_SECONDS = 30
 """How long before a cut the file is entered: subtitles that are still shown may have begun there."""
