@@ -7,11 +7,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from videoinr_cli.media.read.timing import check_times_fit
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.formats import output_format
 from videoinr_cli.media.write.kept_streams import kept_streams
 from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses, pixel_aspect
+from videoinr_cli.media.write.times_fit import check_times_fit
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.prepare import prepare
-from videoinr_cli.media.read.timing import check_times_fit
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.media.write.formats import OutputFormat, output_format
 from videoinr_cli.media.write.kept_streams import kept_streams
 from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses, pixel_aspect
+from videoinr_cli.media.write.times_fit import check_times_fit
 from videoinr_cli.notes import Note, collected_notes
 from videoinr_cli.options import UpscaleOptions
 from videoinr_cli.render.parts import Part

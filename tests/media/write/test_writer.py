@@ -26,10 +26,10 @@ from videoinr_cli.errors import FfmpegError, OutputError
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
-from videoinr_cli.media.read.timing import check_times_fit
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import BY_SUFFIX, container_for
 from videoinr_cli.media.write.formats import output_format
+from videoinr_cli.media.write.times_fit import check_times_fit
 from videoinr_cli.options import EncodeOptions, ReadOptions
 
 MakeClip = Callable[..., Path]

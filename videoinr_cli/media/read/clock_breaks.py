@@ -42,17 +42,15 @@ class _Run:
     shown: tuple[int, int] | None = None  # when the packet begins and ends that is shown last
 
 
-class Clock(NamedTuple):
-    """What the packets of a file tell of its clock."""
+class ClockScan(NamedTuple):
+    """What the packets of a file tell about its clock."""
 
     shifts: tuple[ClockShift, ...]
-    end: (
-        tuple[Fraction, Fraction] | None
-    )  # when the video's last packet is shown and when it ends, in seconds
-    streams: frozenset[int]  # sound and video of which there is any
+    end: tuple[Fraction, Fraction] | None  # when the video's last packet is shown and ends, in seconds
+    streams: frozenset[int]  # indices of the sounds and videos that have packets
 
 
-def read_clock(container: InputContainer, video: int) -> Clock:
+def scan_clock(container: InputContainer, video: int) -> ClockScan:
     """Read a file to its end, and return how to bring all of it onto the clock that it begins with.
 
     The clock breaks where no sound or video goes on by it: a hole in one of them alone stays one. What comes
@@ -79,10 +77,10 @@ def read_clock(container: InputContainer, video: int) -> Clock:
     streams = frozenset(run.stream for run in runs)
     last = next((run for run in reversed(runs) if run.stream == video), None)
     if last is None or last.shown is None:
-        return Clock(tuple(shifts), None, streams)
+        return ClockScan(tuple(shifts), None, streams)
     seconds = shift_at(shifts, last.first)
     shown, end = (tick * TICK_SECONDS + seconds for tick in last.shown)
-    return Clock(tuple(shifts), (shown, end), streams)
+    return ClockScan(tuple(shifts), (shown, end), streams)
 
 
 def _runs_of(container: InputContainer) -> list[_Run]:
