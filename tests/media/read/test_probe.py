@@ -169,28 +169,6 @@ def test_full_range_is_found_by_tag_and_by_pixel_format(make_clip: MakeClip) -> 
     assert probe(make_clip("in.mov", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p")).colour.range == "full"
 
 
-@pytest.mark.parametrize(
-    ("options", "rotation", "mirrored"),
-    [
-        (["-display_rotation", 90], 270, False),
-        (["-display_rotation", -90], 90, False),
-        (["-display_rotation", 180], 180, False),
-        (["-display_hflip"], 0, True),
-        (["-display_vflip"], 180, True),
-        (["-display_rotation", 90, "-display_hflip"], 90, True),
-    ],
-)
-def test_rotation(
-    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, options: list[object], rotation: int, mirrored: bool
-) -> None:
-    clip = make_clip("in.mp4")
-    turned = clip.with_name("turned.mp4")
-    run_ffmpeg(*options, "-i", clip, "-c", "copy", turned)
-    info = probe(turned)
-    assert (info.rotation, info.mirrored) == (rotation, mirrored)
-    assert (info.width, info.height) == ((48, 64) if rotation in (90, 270) else (64, 48))
-
-
 def test_the_shape_of_pixels_turns_with_the_picture(make_clip: MakeClip, run_ffmpeg: RunFfmpeg) -> None:
     clip = make_clip("in.mp4", filters="setsar=16/11")
     assert probe(clip).sample_aspect_ratio == Fraction(16, 11)
