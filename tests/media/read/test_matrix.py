@@ -546,7 +546,7 @@ each recording may have a clock of its own. Such a file is read through first; w
 or more than 10 s ahead, pictures, sound and subtitles go on together right after what came before. A hole
 of less, or in one stream alone, stays one, as with ffmpeg itself. This needs ffmpeg 7 or newer, such as
 the one that comes along; an older one is said before anything is rendered.
-`tests/media/test_clocks.py` joins such files, with sound.
+`tests/media/read/test_clock_breaks.py` joins such files, with sound.
 """
 
 
@@ -560,8 +560,8 @@ def table() -> str:
     lines = [
         "# Inputs that are tested",
         "",
-        f"`tests/media/test_matrix.py` makes a clip of each of these {len(KINDS)} kinds, passes it through",
-        "and compares what comes out: streams, sizes, pixel formats, times and pictures.",
+        f"`tests/media/read/test_matrix.py` makes a clip of each of these {len(KINDS)} kinds, passes it",
+        "through and compares what comes out: streams, sizes, pixel formats, times and pictures.",
         "",
         "| kind | what it is |",
         "| --- | --- |",
