@@ -253,8 +253,8 @@ INFO = VideoInfo(
 
 
 def clocked(stamps: list[int | None], info: VideoInfo = INFO) -> list[int]:
-    clock = reader._Clock(info)
-    return [clock.time_of(SimpleNamespace(pts=stamp, dts=None, duration=40)) for stamp in stamps]  # type: ignore[arg-type]
+    times = reader._FrameTimes(info)
+    return [times.time_of(SimpleNamespace(pts=stamp, dts=None, duration=40)) for stamp in stamps]  # type: ignore[arg-type]
 
 
 @given(st.lists(st.none() | st.integers(-(10**7), 10**7), max_size=50))

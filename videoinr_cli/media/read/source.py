@@ -1,7 +1,7 @@
-"""Open a source and decode its video, over whatever damage there is: what probing and reading share.
+"""Open a source and decode its video, skipping what is damaged: shared by probing and reading.
 
-A source is a file, standard input, or numbered images. Knows nothing of colour, rotation or timing rules:
-what comes out is what the decoder gave.
+A source is a file, standard input, or numbered images. Frames come out as the decoder gives them: neither
+turned upright nor with their times mended.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ from videoinr_cli.errors import InputError
 from videoinr_cli.media.streams import ClockShift, VideoInfo, shift_at
 
 STANDARD_INPUT = Path("-")
-"""The name by which standard input is a source."""
+"""The name of standard input as a source."""
 
 TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
-"""Demuxers by which ffmpeg shows any text as a video of a terminal."""
+"""Demuxers that turn any text into a video of a terminal."""
 
 MAX_READ_FAILURES = 32
 """Failed reads in a row after which the rest of a damaged file is given up."""
 
-
 CONCEALING = frozenset({"hevc", "vp9", "ffv1"})
-"""Codecs whose decoders put something in the place of what is damaged, flag nothing, and only log it."""
+"""Codecs whose decoders conceal damage without flagging the frame; they only log it."""
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""Decoders of codecs whose transparency lies beside the pictures, where ffmpeg's own do not look."""
+"""Decoders for transparency in a second stream of pictures, which ffmpeg's own decoders ignore."""
 
 
 def open_source(path: str | os.PathLike[str]) -> InputContainer:
@@ -48,7 +47,7 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
         InputError: it is missing, a folder, unreadable, no media file, or can be read only once.
     """
     name = os.fspath(path)
-    if _is_read_once(path):  # a source is opened several times: to look into it, for pictures, for sound
+    if _is_read_once(path):  # it is opened several times: to probe it, for pictures, for sound
         raise InputError(
             f"{name!r} is a pipe or a device, which can be read only once; give it as standard input, "
             f"by - < {name!r}, or write it to a file first"
@@ -60,7 +59,7 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
 def _is_read_once(path: str | os.PathLike[str]) -> bool:
     try:
         mode = Path(path).stat().st_mode
-    except (OSError, ValueError):  # what is wrong with it is said where it is opened
+    except (OSError, ValueError):  # opening it will report the reason
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
@@ -79,7 +78,7 @@ def _opened(address: str, name: str) -> InputContainer:
         raise InputError(f"{name!r} cannot be read as a video: {reason}; is it a complete file?") from error
     if container.format.name in TEXT_FORMATS:
         container.close()
-        raise InputError(f"{name!r} cannot be read as a video: it is a text; name a video file")
+        raise InputError(f"{name!r} cannot be read as a video: it is a text file; name a video file")
     return container
 
 
@@ -102,13 +101,13 @@ def video_stream(container: InputContainer) -> VideoStream:
         decodable,
         key=lambda video: (bool(video.disposition & Disposition.default), video.width * video.height),
     )
-    # Not one frame per thread: errors would come frames later, and of the last frames not at all.
+    # Not threads of whole frames: they report errors some frames late, and those of the last frames never.
     chosen.thread_type = "SLICE"
     return chosen
 
 
 class StandardInput:
-    """A video on standard input, which can be read only once: `probe` begins, the reader goes on."""
+    """A video on standard input: it can be read only once, so `probe` begins and the reader goes on."""
 
     def __init__(self) -> None:
         """Open it and decode its first frame, if it has one.
@@ -131,7 +130,7 @@ class StandardInput:
 
 @functools.cache
 def standard_input() -> StandardInput:
-    """Return what is on standard input, opened the first time.
+    """Return the video on standard input; the first call opens it.
 
     Raises:
         InputError: it holds no video that can be read.
@@ -140,11 +139,11 @@ def standard_input() -> StandardInput:
 
 
 def source_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
-    """Yield every frame of a source that the decoder gives, to the last one it holds back.
+    """Yield every frame of a source that its decoder gives, including those that it holds back.
 
     Args:
         info: what `probe` returned.
-        on_damage: called with what is wrong, for each packet that cannot be read or decoded, or not wholly.
+        on_damage: called with what is wrong, for each packet that cannot be fully read or decoded.
 
     Raises:
         InputError: the source has gone.
@@ -200,12 +199,12 @@ def image_frames(
 def decoded_frames(
     container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
 ) -> Iterator[av.VideoFrame]:
-    """Yield every frame of the stream that the decoder gives, to the last one it holds back.
+    """Yield every frame of the stream that its decoder gives, including those that it holds back.
 
     Args:
         container: an open file.
         stream: its video.
-        on_damage: called with what is wrong, for each packet that cannot be read or decoded, or not wholly.
+        on_damage: called with what is wrong, for each packet that cannot be fully read or decoded.
     """
     return decoded(packets_of(container, stream, on_damage), stream, on_damage)
 
@@ -213,20 +212,20 @@ def decoded_frames(
 def decoded(
     packets: Iterable[av.Packet[VideoStream]], stream: VideoStream, on_damage: Callable[[str], None]
 ) -> Iterator[av.VideoFrame]:
-    """Yield every frame that the stream's decoder makes of packets, to the last one it holds back."""
+    """Yield every frame that the stream's decoder makes of packets, including those that it holds back."""
     conceals = stream.codec.canonical_name in CONCEALING
     decoder = _decoder(stream)
     for packet in packets:
         try:
-            with _heard(on_damage, "a frame is damaged") if conceals else contextlib.nullcontext():
+            with _reporting_log(on_damage, "a frame is damaged") if conceals else contextlib.nullcontext():
                 frames = decoder.decode(packet)
-        except MemoryError:  # says nothing of the file
+        except MemoryError:  # not the file's fault
             raise
         except av.FFmpegError as error:
             on_damage(f"a packet is lost: {error.strerror}")
         else:
             yield from frames
-    yield from _held_back(decoder, on_damage)
+    yield from _flushed(decoder, on_damage)
 
 
 def _decoder(stream: VideoStream) -> VideoCodecContext:
@@ -245,13 +244,13 @@ def packets_of(
     *,
     shifts: Sequence[ClockShift] = (),
 ) -> Iterator[av.Packet[VideoStream]]:
-    """Yield the stream's packets from where the file stands, over what cannot be read.
+    """Yield the stream's packets from the file's position on, skipping what cannot be read.
 
     Args:
         container: an open file.
         stream: its video.
-        on_damage: called with what is wrong, for each packet that cannot be read, or not wholly.
-        shifts: how to bring all packets onto one clock.
+        on_damage: called with what is wrong, for each packet that cannot be fully read.
+        shifts: bring all packets onto one clock.
     """
     packets = _packets_of(container, stream, on_damage)
     return _shifted(packets, shifts) if shifts else packets
@@ -262,7 +261,7 @@ def _shifted(
 ) -> Iterator[av.Packet[VideoStream]]:
     position = 0
     for packet in packets:
-        if packet.pos is not None:  # else it begins within the same packet of the file as the one before it
+        if packet.pos is not None:  # else it begins in the same packet of the file as the one before
             position = packet.pos
         assert packet.time_base is not None
         ticks = round(shift_at(shifts, position) / packet.time_base)
@@ -280,7 +279,7 @@ def _packets_of(
     failures = 0
     while failures < MAX_READ_FAILURES:
         try:
-            with _heard(on_damage, "the file is damaged"):
+            with _reporting_log(on_damage, "the file is damaged"):
                 packet = next(demuxed, None)
         except MemoryError:
             raise
@@ -296,48 +295,48 @@ def _packets_of(
             yield packet
 
 
-class _Ear:
-    """Turns ffmpeg's log on while somebody listens, whichever threads they are.
+class _LogSwitch:
+    """Turns ffmpeg's log on during captures; reference-counted, for any thread.
 
-    PyAV hands each message to Python, which is a danger when a decoder's thread logs while another thread
-    waits for it with Python's lock in its hands. So nobody listens but during calls that let go of the lock,
-    and no decoder here has threads that go on after a call.
+    PyAV hands each message to Python. A decoder's thread that logs while another thread waits for it and
+    holds Python's lock would deadlock. So the log is on only during calls that release the lock, and no
+    decoder here has threads that outlive a call.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._listeners = 0
+        self._captures = 0
         self._level: int | None = None
 
     def __enter__(self) -> None:
         with self._lock:
-            if not self._listeners:
+            if not self._captures:
                 self._level = av.logging.get_level()
                 av.logging.set_level(av.logging.ERROR)
-            self._listeners += 1
+            self._captures += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            self._listeners -= 1
-            if not self._listeners:
+            self._captures -= 1
+            if not self._captures:
                 av.logging.set_level(self._level)
 
 
-_EAR = _Ear()
+_LOG_SWITCH = _LogSwitch()
 
 
 @contextlib.contextmanager
-def _heard(on_damage: Callable[[str], None], what: str) -> Iterator[None]:
-    """Report the first error that ffmpeg logs during a call which raises none."""
-    with _EAR, av.logging.Capture(local=False) as logged:
+def _reporting_log(on_damage: Callable[[str], None], what: str) -> Iterator[None]:
+    """Report the first error that ffmpeg logs during a call that raises none."""
+    with _LOG_SWITCH, av.logging.Capture(local=False) as logged:
         yield
     errors = [message.strip() for level, _, message in logged if level <= av.logging.ERROR]
     if errors:
         on_damage(f"{what}: {errors[0]}")
 
 
-def _held_back(decoder: VideoCodecContext, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
-    """Yield what the decoder keeps for reordering and in its threads."""
+def _flushed(decoder: VideoCodecContext, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
+    """Yield the frames that the decoder still holds for reordering and in its threads."""
     for _ in range(MAX_READ_FAILURES):
         try:
             frames = decoder.decode(None)
@@ -353,7 +352,7 @@ def _held_back(decoder: VideoCodecContext, on_damage: Callable[[str], None]) -> 
 
 
 def pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
-    """Yield what a filter graph has ready."""
+    """Yield the frames that a filter graph has ready."""
     while True:
         try:
             yield graph.vpull()

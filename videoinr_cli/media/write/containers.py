@@ -11,49 +11,49 @@ from videoinr_cli.media.images import has_several_numbers
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 
 TEXT_SUBTITLES = frozenset({"ass", "ssa", "subrip", "mov_text", "webvtt", "text", "ttml"})
-"""Subtitles made of text, which ffmpeg converts to one another."""
+"""Text subtitles, which ffmpeg converts to each other."""
 
 PCM_PREFIX = "pcm_"
 
 _DISC_PCM = frozenset({"pcm_bluray", "pcm_dvd"})
-"""PCM in packets of their own form, which hardly any muxer takes."""
+"""PCM in packets of a special form, which few muxers take."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Container:
-    """An output format: ffmpeg's muxer and what it takes. Codec names are ffmpeg's."""
+    """ffmpeg's muxer and what it takes; codec names are ffmpeg's."""
 
     muxer: str
-    video_encoder: str  # used when the user names none
-    video_encoders: tuple[str, ...] = ()  # words one of which an encoder's name has; empty: any encoder
-    pix_fmts: tuple[str, ...] = ()  # empty: whatever the encoder takes
-    audio: frozenset[str] = frozenset()  # copied; "pcm" is all of it but for discs' own
-    any_audio: bool = False  # or all of them are, but for what is `foreign_audio`
+    video_encoder: str  # unless the user names one
+    video_encoders: tuple[str, ...] = ()  # an encoder's name contains one of these; empty: any encoder
+    pix_fmts: tuple[str, ...] = ()  # empty: all that the encoder takes
+    audio: frozenset[str] = frozenset()  # copied; "pcm": all PCM but that of discs
+    any_audio: bool = False  # whether all are copied, except `foreign_audio`
     foreign_audio: frozenset[str] = _DISC_PCM
     min_mp3_rate: int = 0  # samples per second
-    audio_encoder: str | None = None  # for the rest
+    audio_encoder: str | None = None  # for other sound
     subtitles: frozenset[str] = frozenset()  # copied
-    subtitle_encoder: str | None = None  # for the rest of the text
-    videos: frozenset[str] = frozenset()  # beside the one that is upscaled: copied
-    any_video: bool = False  # or all of them are, but for what is `foreign_video`
+    subtitle_encoder: str | None = None  # for other text
+    videos: frozenset[str] = frozenset()  # further videos: copied
+    any_video: bool = False  # whether all are copied, except `foreign_video`
     foreign_video: frozenset[str] = frozenset()
-    covers: frozenset[str] = frozenset()  # pictures that it holds as such
-    attaches_covers: bool = False  # or does so as attached files, not as streams
+    covers: frozenset[str] = frozenset()  # cover pictures: copied
+    attaches_covers: bool = False  # whether covers are attached files, not streams
     attachments: bool = False
     data: bool = False
     chapters: bool = False
-    tags: frozenset[str] | None = None  # of the file, that it holds; None: any, or nobody expects it to
+    tags: frozenset[str] | None = None  # of the file, that it holds; None: any, or none are expected
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
-    counts_frames: bool = False  # whether it has no timestamps, but a rate at most
-    max_rate: int | None = None  # frames per second that its players keep up with; None: any
-    seeks: bool = False  # whether it is gone back in while it is written, which no pipe allows
-    exact_ticks: bool = False  # whether it keeps any time base, set by -video_track_timescale
-    timecode: bool = False  # whether it says the number of its first frame
-    says_padding: bool = False  # whether it says of sound how much of its start is not played
+    counts_frames: bool = False  # whether it has no timestamps, at most a frame rate
+    max_rate: int | None = None  # frames per second that its players can show; None: any
+    seeks: bool = False  # whether writing it seeks back, which no pipe allows
+    exact_ticks: bool = False  # whether -video_track_timescale gives it any time base
+    timecode: bool = False  # whether it stores the number of its first frame
+    says_padding: bool = False  # whether it stores how much of a sound's start is not played
 
 
-# QuickTime's keys would hold any tag (use_metadata_tags). But ffmpeg then puts all of them there, where
-# players look for no titles, and the time of creation twice.
+# QuickTime's keys would hold any tag (use_metadata_tags), but ffmpeg then puts all of them there, where
+# players do not look for titles, and writes the time of creation twice.
 _MP4_TAGS = frozenset(
     [
         "album",
@@ -102,8 +102,8 @@ _MOV_TAGS = frozenset(
 
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "alac"})
 
-# Videos beside the one that is upscaled: what ffmpeg copies there and reads again. Of raw video, QuickTime
-# has names for a few pixel formats alone.
+# Further videos that ffmpeg copies there and reads again. QuickTime has names for few pixel formats of raw
+# video.
 _MP4_VIDEOS = frozenset(
     [
         "apv",
@@ -153,7 +153,7 @@ MP4 = Container(
     muxer="mp4",
     video_encoder="libx264",
     audio=_MP4_AUDIO,
-    min_mp3_rate=16_000,  # below that it is MPEG-2.5, for which mp4 has no name
+    min_mp3_rate=16_000,  # lower rates are MPEG-2.5, for which mp4 has no name
     audio_encoder="aac",
     subtitles=frozenset({"mov_text", "dvd_subtitle"}),
     subtitle_encoder="mov_text",
@@ -223,7 +223,7 @@ M2TS = Container(
     subtitles=frozenset({"hdmv_pgs_subtitle", "hdmv_text_subtitle"}),
     settings=(("mpegts_m2ts_mode", "1"),),
 )
-# Browsers take a hundredth of a second, the shortest time that GIF can tell, for a tenth.
+# Browsers take a hundredth of a second, the shortest duration in GIF, for a tenth.
 GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",), max_rate=50)
 APNG = Container(muxer="apng", video_encoder="apng", video_encoders=("apng",), settings=(("plays", "0"),))
 NUT = Container(
@@ -231,7 +231,7 @@ NUT = Container(
     video_encoder="ffv1",
     audio=frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "pcm"}),
     audio_encoder="pcm_s24le",
-    # no subtitles: it does not say how long they are shown, and has no name for most
+    # no subtitles: it does not store their durations, and has no name for most
     any_video=True,
     chapters=True,
 )
@@ -245,7 +245,7 @@ Y4M = Container(
         for depth in ("", "10le", "12le", "16le")
         for family in ("yuv420p", "yuv422p", "yuv444p", "gray")
     ),
-    settings=(("strict", "-1"),),  # of more than 8 bits
+    settings=(("strict", "-1"),),  # for more than 8 bits
     counts_frames=True,
 )
 
@@ -280,11 +280,11 @@ IMAGE_ENCODERS = {
 
 
 def container_for(destination: str | os.PathLike[str]) -> Container:
-    """Return the container that a name asks for.
+    """Return the container that an output's name asks for.
 
     Raises:
-        OutputError: its extension is not known, or is that of one image; standard output cannot take it; a
-            pattern of images has several numbers.
+        OutputError: the extension is unknown, or that of a single image; standard output cannot take the
+            container; a pattern of images has several numbers.
     """
     path = Path(destination)
     suffix = path.suffix.lower()
@@ -315,13 +315,13 @@ CARRIERS = {
     **dict.fromkeys(("264", "265", "hevc", "av1", "vp9", "ffv1", "mjpeg", "png"), "mp4"),
     **dict.fromkeys(("prores", "dnxhd"), "mov"),
 }
-"""Words of encoders' names, and the muxer that keeps all of what they make: any time base, and when a picture
-is decoded, which neither NUT nor Matroska says."""
+"""Words in encoders' names, and the muxer that keeps everything about their packets: any time base, and
+decoding times, which neither NUT nor Matroska stores."""
 
 
 def carrier_for(encoder: str) -> str | None:
-    """Return the muxer in which what an encoder makes can wait to be copied into any container.
+    """Return the muxer that can hold an encoder's packets until they are copied into any container.
 
-    None when no such muxer is known.
+    None if no such muxer is known.
     """
     return next((muxer for word, muxer in CARRIERS.items() if word in encoder), None)

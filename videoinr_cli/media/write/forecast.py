@@ -1,7 +1,4 @@
-"""What an output would be: its size, its format, and what becomes of the source's other streams in it.
-
-Knows nothing of doing it: no file is written.
-"""
+"""What an output would be, without writing it: its size, its format, and the source's other streams."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from videoinr_cli.options import UpscaleOptions
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What would be written."""
+    """An output that could be written."""
 
     format: OutputFormat
     size: tuple[int, int]  # (width, height), pixels
@@ -24,10 +21,10 @@ class Forecast:
 
 
 def forecast(destination: str | os.PathLike[str], source: VideoInfo, options: UpscaleOptions) -> Forecast:
-    """Return what a destination would hold.
+    """Return what would be written to a destination.
 
     Args:
-        destination: its name, which says the container; it need not exist.
+        destination: the output's name, whose extension names the container.
         source: as it is to be read.
         options: what is wanted.
 
