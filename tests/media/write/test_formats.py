@@ -18,6 +18,7 @@ SEEKING = ["-.mp4", "-.m4v", "-.MOV"]  # standard output cannot be gone back in
         ("out.webm", {"codec": "libx264"}, "webm cannot hold what libx264 makes; try --codec libvpx-vp9"),
         ("out.mp4", {"pix_fmt": "yuv999p"}, "no pixel format 'yuv999p'"),
         ("out.mp4", {"pix_fmt": "gbrp12le"}, "libx264 does not take pixel format gbrp12le"),
+        ("out", {}, "'out' names no video format"),
         ("out.xyz", {}, r"'out\.xyz' names no video format"),
         ("out.png", {}, r"'out\.png' is one image; number them: out-%05d\.png"),
         ("%05d%03d.png", {}, r"'%05d%03d\.png' has more than one number"),

@@ -136,35 +136,6 @@ def log_changes(streams: OutputStreams) -> None:
         log.info(note)
 
 
-def kept_streams(
-    info: VideoInfo,
-    container: Container,
-    *,
-    audio: Audio = "keep",
-    speed: Fraction = NORMAL_SPEED,
-    frame_rate: Fraction | None = None,
-    strict: bool = False,
-) -> tuple[KeptStream, ...]:
-    """Decide, refuse what `strict` forbids, log the rest, and return the streams that are kept.
-
-    Args:
-        info: as in `decide_streams`, as are all but the last.
-        container: as in `decide_streams`.
-        audio: as in `decide_streams`.
-        speed: as in `decide_streams`.
-        frame_rate: as in `decide_streams`.
-        strict: whether leaving anything out is an error.
-
-    Raises:
-        OutputError: `strict` is set and something would be left out.
-    """
-    streams = decide_streams(info, container, audio=audio, speed=speed, frame_rate=frame_rate)
-    if strict:
-        refuse_dropped(streams)
-    log_changes(streams)
-    return streams.kept
-
-
 def _unread(info: VideoInfo, wanted: Sequence[StreamInfo]) -> Iterator[Dropped]:
     """Yield what a source that is read only once holds besides its pictures."""
     names = [stream.name for stream in wanted] + (["chapters"] if info.chapters else [])
