@@ -18,7 +18,6 @@ from videoinr_cli.media.ffmpeg import LOG_LEVEL, FfmpegProcess
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.arguments import arguments_of, utf8
 from videoinr_cli.media.write.destination import check_destination, destination_of
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import PreviewOptions, Region
@@ -223,13 +222,11 @@ def _encoder(
     """Run an ffmpeg that takes raw R'G'B' frames; the file has its name when the block ends well."""
     destination = destination_of(path, overwrite=overwrite)
     pictures = ffmpeg.input("pipe:", f="rawvideo", pix_fmt="rgb24", s="{}x{}".format(*size), r=str(rate))
-    output = pictures.output(
-        utf8(destination.address), f="mp4", vcodec="libx264", pix_fmt="yuv420p", crf=14, movflags="+faststart"
-    )
+    output = pictures.output("-", f="mp4", vcodec="libx264", pix_fmt="yuv420p", crf=14, movflags="+faststart")
     destination.reserve()
     with contextlib.ExitStack() as undoing:
         undoing.callback(destination.discard)
-        process = FfmpegProcess([*LOG_LEVEL, "-y", *arguments_of(output)])
+        process = FfmpegProcess([*LOG_LEVEL, "-y", *ffmpeg.get_args(output)[:-1], destination.address])
         undoing.callback(process.stop)
         yield process
         process.finish()
