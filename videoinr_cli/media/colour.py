@@ -110,9 +110,9 @@ class Colour:
             matrix, primaries, transfer = "bt470bg", "bt470bg", "smpte170m"
         else:
             matrix, primaries, transfer = "smpte170m", "smpte170m", "smpte170m"
-        said = None if samples == "rgb" else self.matrix
+        stated = None if samples == "rgb" else self.matrix
         return Colour(
-            matrix=said or matrix,
+            matrix=stated or matrix,
             primaries=self.primaries or primaries,
             transfer=self.transfer or transfer,
             range=self.range or ("limited" if samples == "yuv" else "full"),

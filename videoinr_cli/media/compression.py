@@ -47,8 +47,8 @@ class Encoding:
 
     def colour(self) -> Colour:
         """Return the frames' colour: JPEG's convention for mjpeg, else that of standard definition."""
-        said = Colour(range="full", chroma_location="center") if self.codec == "mjpeg" else Colour()
-        return said.resolved(0, 0)
+        stated = Colour(range="full", chroma_location="center") if self.codec == "mjpeg" else Colour()
+        return stated.resolved(0, 0)
 
 
 def compress(frames: Iterable[Picture], encoding: Encoding) -> Iterator[Picture]:

@@ -203,8 +203,8 @@ class FfmpegProcess:
             how = "stopped reading"
         self.stop()
         causes = [line for line in self._lines if _FAILURE.search(line)] or list(self._lines)
-        told = " | ".join(_FAILURE.sub("", line) for line in causes[-LAST_LINES:])
-        return FfmpegError(f"ffmpeg {how}: {told or 'it printed nothing'}")
+        printed = " | ".join(_FAILURE.sub("", line) for line in causes[-LAST_LINES:])
+        return FfmpegError(f"ffmpeg {how}: {printed or 'it printed nothing'}")
 
     def kill(self) -> None:
         """Kill ffmpeg; its input stays open, but nothing reads it."""

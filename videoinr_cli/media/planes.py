@@ -5,9 +5,8 @@ The arithmetic here is float32 rounded once, and the two chroma filters are each
 
 Chroma is enlarged by Catmull-Rom interpolation at the phase of its siting, and reduced by the short filter
 that is biorthogonal to it: reducing enlarged chroma returns the same samples, and other pictures are
-low-passed as they should be. For co-sited chroma this pair is the 9/7-M wavelet of
-Calderbank, Daubechies, Sweldens and Yeo (1998); for chroma between two pixels the six taps were solved for
-the same property.
+low-passed as they should be. For co-sited chroma this pair is the 9/7-M wavelet of Calderbank, Daubechies,
+Sweldens and Yeo (1998); for chroma between two pixels the six taps were solved for the same property.
 """
 
 from __future__ import annotations

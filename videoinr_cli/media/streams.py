@@ -31,7 +31,7 @@ class StreamInfo:
     detail: str = ""  # for people: "48000 Hz, stereo"
     sample_rate: int | None = None  # of sound, in samples per second; None: not known
     padding_seconds: Fraction = Fraction(0)  # of sound: its start, which is not played; known in parts
-    is_empty: bool = False  # announced, but no packet at the file's start tells its form
+    is_empty: bool = False  # announced, but no packet at the file's start shows its form
 
     @property
     def is_cover(self) -> bool:
@@ -93,13 +93,13 @@ class VideoInfo:
     start_pts: int  # of the first frame, in ticks
     frame_rate: Fraction  # average, frames per second
     duration: Fraction | None  # seconds from the first frame's start to the last one's end; None: unknown
-    last_pts: int | None = None  # of the last frame, in ticks, as far as the file's end tells
+    last_pts: int | None = None  # of the last frame, in ticks, as far as the file's end shows it
     origin: Fraction = Fraction(0)  # the earliest start of any stream, in seconds on the video's clock
     sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
     rotation: int = 0  # degrees clockwise that make the coded picture upright: 0, 90, 180 or 270
     crop: Crop = Crop()
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
-    field_order: str = "unknown"  # "progressive", "tff", "bff", "unknown", or "flagged": each frame tells
+    field_order: str = "unknown"  # "progressive", "tff", "bff", "unknown", or "flagged": each frame states it
     fields: str | None = None  # "tff", "bff" or "flagged" if every field is read as a picture
     counts_frames: bool = False  # whether every frame lasts one tick, whatever the file states
     frame_count: int | None = None  # as the file states: often absent, sometimes wrong

@@ -43,7 +43,7 @@ class _Run:
 
 
 class ClockScan(NamedTuple):
-    """What the packets of a file tell about its clock."""
+    """What the packets of a file show about its clock."""
 
     shifts: tuple[ClockShift, ...]
     end: tuple[Fraction, Fraction] | None  # when the video's last packet is shown and ends, in seconds
@@ -57,7 +57,7 @@ def scan_clock(container: InputContainer, video: int) -> ClockScan:
     comes after a break begins where the streams before it ended, late enough that none overlaps with itself.
 
     Args:
-        container: the file, opened anew.
+        container: the file, just opened.
         video: index of the stream whose end is wanted.
 
     Returns:

@@ -16,7 +16,7 @@ def stated_colour(stream: VideoStream, frame: av.VideoFrame, description: str) -
     Args:
         stream: the video.
         frame: its first one.
-        description: ffmpeg's, of the stream; PyAV does not tell the chroma location.
+        description: ffmpeg's, of the stream; PyAV has no attribute for the chroma location.
     """
     context = stream.codec_context
     sample_range = RANGES.get(frame.color_range) or RANGES.get(context.color_range)

@@ -39,10 +39,10 @@ def origin_of(container: InputContainer) -> Fraction:
 def duration_of(
     container: InputContainer, stream: VideoStream, start: Fraction, last: Shown | None, *, is_one_clock: bool
 ) -> Fraction | None:
-    """Return the seconds from the first frame's start to the last one's end; None where nothing tells.
+    """Return the seconds from the first frame's start to the last one's end; None: unknown.
 
-    The stream states it, else the packets at the end of the file tell it, else the file states it. A stream
-    that claims to end before its last packet is shown is wrong: ffmpeg writes such mp4 of variable rate with
+    It is the stream's statement, else the end of the last packet, else the file's statement. A stream that
+    claims to end before its last packet is shown is wrong: ffmpeg writes such mp4 of variable rate with
     B-frames.
 
     Args:
@@ -87,8 +87,7 @@ def last_by_reading(container: InputContainer) -> Shown | None:
     """Return the times of the packet that is shown last, in a file that states no length.
 
     Such files were written to a pipe; they are read from start to end. None where a keyframe is not shown
-    after the one before it: the clock was set anew, as in files that were joined, and the latest time is not
-    the end.
+    after the one before it: the clock was reset, as in joined files, and the latest time is not the end.
     """
     last: Shown | None = None
     key: Fraction | None = None

@@ -207,6 +207,6 @@ def _is_panned(frame: Luma, following: Luma) -> bool:
 
 
 def _combs(picture: Luma) -> Luma:
-    """Return how much each inner line stands out from the two beside it: (rows - 2, columns)."""
+    """Return how much each inner line stands out from its two neighbours: (rows - 2, columns)."""
     stands_out: Luma = np.abs(picture[1:-1] - (picture[:-2] + picture[2:]) / 2)
     return stands_out

@@ -1,4 +1,4 @@
-"""Look into a source: which video it holds, how its frames are to be read, and what lies beside it.
+"""Probe a source: which video it holds, how its frames are to be read, and what else it holds.
 
 Decodes one frame, since containers often state nothing, or the wrong thing, about what a decoder gives.
 """
@@ -91,7 +91,7 @@ def _has_no_times(container: InputContainer) -> bool:
 
 
 def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction) -> VideoInfo:
-    """Describe numbered images by the first of them."""
+    """Describe numbered images by the first one."""
     first = images[0][1]
     with open_source(first) as container:
         stream = video_stream(container)
@@ -117,7 +117,7 @@ def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction)
 def _described(
     path: Path, container: InputContainer, stream: VideoStream, frame: av.VideoFrame, *, can_seek: bool
 ) -> VideoInfo:
-    """Return what an open container and its first frame tell; reads on in the container if it can seek."""
+    """Describe an open container by its headers, its first frame and, if it can seek, its last packets."""
     time_base = frame.time_base or stream.time_base
     assert time_base is not None
     start = frame.pts if frame.pts is not None else frame.dts if frame.dts is not None else 0
@@ -176,7 +176,7 @@ def _described(
 
 
 def _last_shown(path: Path, container: InputContainer, stream: VideoStream) -> Shown | None:
-    """Return the times of the video's last packet, as far as the file tells."""
+    """Return the times of the packet that is shown last; None: unknown."""
     if container.duration is not None:
         return last_by_seeking(container, stream)
     if _has_no_times(container):
@@ -186,7 +186,7 @@ def _last_shown(path: Path, container: InputContainer, stream: VideoStream) -> S
 
 
 def _clock_of(path: Path, container: InputContainer, stream: VideoStream) -> ClockScan | None:
-    """Read a file whose clock may break to its end; None for others."""
+    """Scan the clock of a file in which it may break; None for others."""
     if container.format.name not in BREAKABLE:
         return None
     with open_source(path) as again:

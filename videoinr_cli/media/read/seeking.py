@@ -143,7 +143,7 @@ def _up_to(
                 raise _Inexact
             return itertools.chain(recent, [frame])
         recent.append(frame)
-    raise _Inexact  # the end came first: only a whole decode tells what the last frames are
+    raise _Inexact  # the end came first: only a whole decode shows which frames are the last
 
 
 def _decoded_from(info: VideoInfo, target: Fraction, on_damage: OnDamage) -> Iterator[av.VideoFrame]:

@@ -33,7 +33,7 @@ def stream_info(stream: Stream, description: str, *, has_packets: bool) -> Strea
         stream: of an open file.
         description: ffmpeg's, of the stream.
         has_packets: whether any are known to be in the file; if not, the stream is empty unless the packets
-            at the file's start have told its form.
+            at the file's start show its form.
     """
     tags = {key.lower(): value for key, value in stream.metadata.items()}
     time_base = stream.time_base or Fraction(0)
@@ -79,7 +79,7 @@ def _sample_rate(stream: Stream) -> int | None:
 
 
 def _has_no_form(stream: Stream) -> bool:
-    """Whether no packet has told the rate of sound or the size of pictures; broadcasts have such streams."""
+    """Whether no packet has shown the rate of sound or the size of pictures, as in some broadcasts."""
     if stream.codec_context is None:  # without a decoder ffmpeg knows neither
         return False
     if isinstance(stream, AudioStream):

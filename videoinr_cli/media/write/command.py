@@ -107,9 +107,9 @@ def _video_options(output: OutputSpec, *, is_encoded: bool) -> dict[str, str | N
     """Return ffmpeg's options for the encoded video, which is stream 0 of the output."""
     tick = 1 / output.frame_rate if output.format.container.counts_frames else output.clock.tick
     if is_encoded:
-        # Not every carrier holds all that is to be said of the colours.
-        said = {f"{name}:0": str(number) for name, number in _colour_options(output.colour).items()}
-        options: dict[str, str | None] = {"c:0": "copy", **said}
+        # Not every carrier holds all tags of the colours.
+        tags = {f"{name}:0": str(number) for name, number in _colour_options(output.colour).items()}
+        options: dict[str, str | None] = {"c:0": "copy", **tags}
     else:
         options = {
             "c:0": output.format.encoder.name,
@@ -138,8 +138,8 @@ def _encoder_settings(output: OutputSpec) -> dict[str, str]:
 
 def _hdr_input_options(source: VideoInfo) -> dict[str, str]:
     """Return the options that attach HDR10's metadata to the pictures, for any encoder and container."""
-    said = {"mastering_display": source.mastering_display, "content_light": source.content_light}
-    return {name: value for name, value in said.items() if value is not None and takes_option(name)}
+    stated = {"mastering_display": source.mastering_display, "content_light": source.content_light}
+    return {name: value for name, value in stated.items() if value is not None and takes_option(name)}
 
 
 def _last_duration(output: OutputSpec, end_pts: int) -> str:

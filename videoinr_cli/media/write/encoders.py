@@ -107,7 +107,7 @@ class VideoEncoder:
 
 @functools.cache
 def find_encoder(name: str) -> VideoEncoder:
-    """Return what ffmpeg tells about an encoder.
+    """Return what ffmpeg lists about an encoder.
 
     Raises:
         OutputError: this ffmpeg has no such encoder.

@@ -90,7 +90,7 @@ def decide_streams(
         info: the source; only its pictures are kept if it cannot be opened again.
         container: where the streams go.
         audio: whether sound is wanted; sound that is not wanted is not dropped either.
-        speed: of the output against the source; any but 1 encodes the sound anew.
+        speed: of the output against the source; at any but 1, sound is encoded again.
         frame_rate: of the output, in frames per second, which its timecode counts; the source's when None.
     """
     wanted = [stream for stream in info.streams if audio == "keep" or stream.kind != "audio"]
