@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.colour import Colour
-from videoinr_cli.media.read import reader, source
+from videoinr_cli.media.read import decoding, reader
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
@@ -298,6 +298,6 @@ def test_a_shortage_of_memory_is_no_damage(make_clip: MakeClip, monkeypatch: pyt
             raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
 
     info = probe(make_clip("in.mkv", frames=3))
-    monkeypatch.setattr(source, "_decoder", lambda _: Starved())
+    monkeypatch.setattr(decoding, "_decoder", lambda _: Starved())
     with pytest.raises(MemoryError):
         list(read_frames(info))

@@ -10,7 +10,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from videoinr_cli.media.read.clock_breaks import BREAKABLE
-from videoinr_cli.media.read.source import packets_of, video_stream
+from videoinr_cli.media.read.decoding import packets_of
+from videoinr_cli.media.read.source import video_stream
 
 Shown = tuple[Fraction, Fraction]
 """When a packet is shown and when it ends, in seconds."""

@@ -19,7 +19,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from videoinr_cli.media.read.source import pulled, source_frames
+from videoinr_cli.media.read.decoding import pulled
+from videoinr_cli.media.read.source import source_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import Deinterlace
 

@@ -18,17 +18,12 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.images import find_images
 from videoinr_cli.media.read.clock_breaks import BREAKABLE, ClockScan, scan_clock
 from videoinr_cli.media.read.colour_tags import stated_colour
+from videoinr_cli.media.read.decoding import decoded_frames
 from videoinr_cli.media.read.description import describe_streams
 from videoinr_cli.media.read.extent import Shown, duration_of, last_by_reading, last_by_seeking, origin_of
 from videoinr_cli.media.read.orientation import cropping, orientation
 from videoinr_cli.media.read.side_data import content_light, lost_side_data, mastering_display, side_data_of
-from videoinr_cli.media.read.source import (
-    STANDARD_INPUT,
-    decoded_frames,
-    open_source,
-    standard_input,
-    video_stream,
-)
+from videoinr_cli.media.read.source import STANDARD_INPUT, open_source, standard_input, video_stream
 from videoinr_cli.media.read.stream_info import chapters_of, dispositions, stream_info
 from videoinr_cli.media.streams import VideoInfo
 

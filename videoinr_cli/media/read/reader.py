@@ -25,8 +25,9 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.planes import Picture, to_rgb
+from videoinr_cli.media.read.decoding import pulled
 from videoinr_cli.media.read.seeking import frames_from
-from videoinr_cli.media.read.source import pulled, source_frames
+from videoinr_cli.media.read.source import source_frames
 from videoinr_cli.media.streams import VideoInfo
 
 CLOCK_JUMP_SECONDS = 1

@@ -17,12 +17,11 @@ from av.container import InputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from videoinr_cli.media.read.decoding import decoded, packets_of
 from videoinr_cli.media.read.source import (
     STANDARD_INPUT,
-    decoded,
     image_frames,
     open_source,
-    packets_of,
     source_frames,
     video_stream,
 )

@@ -7,7 +7,8 @@ import itertools
 import math
 from fractions import Fraction
 
-from videoinr_cli.media.read.source import open_source, packets_of, video_stream
+from videoinr_cli.media.read.decoding import packets_of
+from videoinr_cli.media.read.source import open_source, video_stream
 from videoinr_cli.media.streams import VideoInfo
 
 MAX_PACKETS = 20_000
