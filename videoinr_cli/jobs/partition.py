@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from videoinr_cli.media.read.seeking import entries_before
+from videoinr_cli.media.read.seeking import seek_points_before
 from videoinr_cli.media.write.containers import carrier_for
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, UpscaleOptions
@@ -36,7 +36,7 @@ def plan_parts(plan: Plan, options: JobOptions, *, workers: int = 1) -> tuple[Pa
     step = source.duration / count / source.time_base
     even = [source.start_pts + round(number * step) for number in range(1, count)]
     borders: list[int] = []
-    for border, entry in zip(even, entries_before(source, even, lead=LEAD_FRAMES), strict=True):
+    for border, entry in zip(even, seek_points_before(source, even, lead=LEAD_FRAMES), strict=True):
         is_near = entry is not None and entry > border - step / 2
         borders.append(entry if entry is not None and is_near else border)
     return tuple(Part(begin, end) for begin, end in zip([None, *borders], [*borders, None], strict=True))
