@@ -192,7 +192,7 @@ class TestDryRun:
         assert shown[2].startswith("  10 frames, 0:00:00")
         assert shown[3] == "  rendered in whole frames, chunks of 64 MiB"
         assert re.fullmatch(
-            r"  about \d+ (s|min)(, [\d.]+ [MG]B of memory)?, by a short measurement", shown[4]
+            r"  about \d+ (s|min)(, [\d.]+ [MG]B of memory)?, from a short measurement", shown[4]
         )
         assert any(line.startswith("  note:") and "it becomes aac" in line for line in shown[5:])
         assert shown[-1].startswith("2 videos: about ")

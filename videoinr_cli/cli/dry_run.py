@@ -9,7 +9,7 @@ from videoinr_cli.quantities import clock, roughly, size_of
 
 
 def plan_lines(events: Iterable[Estimate | Error | Skipped]) -> Iterator[str]:
-    """Yield what would be done, video by video, and of several what it would take in all."""
+    """Yield lines that say what would be done for each video, and the total time for several."""
     seconds: list[float | None] = []
     for event in events:
         if isinstance(event, Error):
@@ -41,6 +41,6 @@ def _video(plan: Estimate) -> Iterator[str]:
     took = "" if plan.estimated_seconds is None else f"about {roughly(plan.estimated_seconds)}"
     memory = "" if plan.peak_memory_bytes is None else f"{size_of(plan.peak_memory_bytes)} of memory"
     if took or memory:
-        yield f"  {', '.join(part for part in (took, memory) if part)}, by a short measurement"
+        yield f"  {', '.join(part for part in (took, memory) if part)}, from a short measurement"
     for note in plan.notes:
         yield f"  note: {note}"
