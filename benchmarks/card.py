@@ -1,9 +1,9 @@
-"""Measure the embedded weights anew, and write all of it down: README.md, the model card, manifest, pictures.
+"""Measure the embedded weights and update README.md, the model card, the manifest and the pictures.
 
     python benchmarks/card.py VID4_DIR HELD_OUT_DIR
 
-The folders are as for benchmarks/quality.py. Takes half an hour on two CPU cores, on which nothing else
-should run: speed is measured too.
+The folders are as for benchmarks/quality.py. Takes half an hour on two CPU cores, which must be idle
+otherwise: speed is measured too.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Train on another machine, one with torch and OpenCV but neither PyAV nor a network.
+"""Train on another machine, with torch and OpenCV but without PyAV and internet access.
 
     python benchmarks/elsewhere.py pack pack.zip --data FOOTAGE --cache CACHE --init videoinr-fast
     python benchmarks/elsewhere.py train pack.zip training.pt --minutes 25    # there, in a copy of this tree
     python benchmarks/elsewhere.py finish training.pt mine.safetensors
 
-A pack holds the shots to train on, cut into short runs of cropped frames and stored as JPEG pictures of high
-quality, the same of the shots that are held out, and the weights to begin with. ``train`` goes on from
-training.pt where there is one, so that a run can be spread over several visits.
+A pack holds training and held-out shots, as short runs of cropped frames in high-quality JPEG, and the
+initial weights. ``train`` continues from training.pt if it exists, so that a run can be spread over several
+sessions.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ import torch
 
 from videoinr_cli.model import AnyVideoInr, ModelConfig, build
 from videoinr_cli.training.footage import Frames, Shot, load_shots
-from videoinr_cli.training.loop import Schedule, Trainer, TrainingProgress, train
-from videoinr_cli.training.samples import Sampler, SampleRecipe
+from videoinr_cli.training.loop import TrainingProgress, train
+from videoinr_cli.training.recipes import SampleRecipe, Schedule
+from videoinr_cli.training.samples import Sampler
+from videoinr_cli.training.trainer import Trainer
 
 RUN_FRAMES = 13
 """Frames of a run: four frames of context and pair, three steps of four apart."""
@@ -112,7 +114,7 @@ def pack(arguments: argparse.Namespace) -> None:
 
 
 def _runs(shots: Sequence[Shot], rng: np.random.Generator) -> Iterator[tuple[Shot, Frames]]:
-    """Draw crops of every shot in turn, round after round, so that a small pack has something of each."""
+    """Draw crops from all shots in turn, round after round, so that a small pack has some of each."""
     for _ in range(1000):
         for place in rng.permutation(len(shots)):
             shot = shots[place]
@@ -132,7 +134,7 @@ def _to_jpeg(frame: Frames) -> bytes:
 
 
 def unpack(path: Path) -> tuple[AnyVideoInr, list[Shot], list[Shot]]:
-    """Return a pack's network, the shots to train on and those held out."""
+    """Return a pack's network, its training shots and its held-out shots."""
     import cv2
 
     shots: dict[bool, list[Shot]] = {False: [], True: []}
@@ -149,7 +151,7 @@ def unpack(path: Path) -> tuple[AnyVideoInr, list[Shot], list[Shot]]:
 
 
 def train_here(arguments: argparse.Namespace) -> None:
-    """Train for the minutes given, or until this visit has to end."""
+    """Train to the end of the schedule, or until this session has to end."""
     model, shots, held_out = unpack(arguments.pack)
     device = torch.device(arguments.device)
     schedule = Schedule(minutes=arguments.minutes, learning_rate=arguments.learning_rate, seed=arguments.seed)
@@ -180,7 +182,7 @@ def train_here(arguments: argparse.Namespace) -> None:
 
 
 def finish(arguments: argparse.Namespace) -> None:
-    """Write a checkpoint's averaged weights as a file of ours."""
+    """Write a checkpoint's averaged weights as a weights file."""
     from videoinr_cli.weights import save_model
 
     state = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)

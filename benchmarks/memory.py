@@ -1,11 +1,11 @@
-"""Print the peak memory of a short and of a long video: it must not grow with length.
+"""Print the peak memory of upscaling a short and a long video: it must not grow with the length.
 
     python benchmarks/memory.py
     python benchmarks/memory.py --seconds 10 120 --size 128x72 --fps 12
     python benchmarks/memory.py --seconds 60 3600 --size 64x36 --fps 2     # a minute and an hour
 
-Each video is made on the spot and upscaled by the command in a process of its own, whose peak resident memory
-(ffmpeg's is its own) the operating system reports.
+Each video is synthesised and upscaled by the command in a process of its own. The operating system reports
+its peak resident memory, without ffmpeg's.
 """
 
 from __future__ import annotations

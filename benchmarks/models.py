@@ -1,4 +1,4 @@
-"""The networks that a benchmark measures, and what a table says of which files they are."""
+"""The networks that a benchmark measures, and how its tables identify their files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from videoinr_cli.weights import embedded_weights, find_weights, load_model
 from videoinr_cli.weights.manifest import sha256_of
 
 DIGITS = 8
-"""Of a file's hash, which tell a table's weights from those that came later."""
+"""Digits shown of a file's hash."""
 
 
 def models_of(names: Sequence[str]) -> tuple[list[ModelMethod], str]:
-    """Load networks by name or file, all embedded ones where there are none; name their files and hashes."""
+    """Load networks by name or file, by default all embedded ones; return them and their hashes."""
     names = names or [weights.name for weights in embedded_weights()]
     models = [ModelMethod(Path(name).stem, load_model(name)) for name in names]
     hashes = (sha256_of(find_weights(name))[:DIGITS] for name in names)

@@ -1,10 +1,10 @@
-"""Render a part of the example clip, as it is, enlarged as usual, and by the models.
+"""Draw a part of the example clip: the source, bicubic enlargement, and the models' output.
 
     python benchmarks/picture.py docs/result.png
     python benchmarks/picture.py docs/real.png --crf 32 --weights clean real
 
 Columns: the source's own pixels, bicubic enlargement with blended frames, each of the weights. Upper row: a
-frame of the source; lower row: the instant halfway to the next one, where the source still shows the former.
+frame of the source; lower row: the instant halfway to the next one, where the source still shows that frame.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Print what the embedded models reach on Vid4, beside what people have without them.
+"""Print the quality of the embedded models on Vid4, compared with baselines.
 
     python benchmarks/quality.py VID4_DIR --max-frames 17
     python benchmarks/quality.py VID4_DIR --sweep --held-out DIR --write README.md
 
 VID4_DIR holds calendar, city, foliage and walk, each a folder of pictures or a lossless video. Space x4 and
 every second frame given; with --sweep also other scales and rates, fast motion, steadiness over time, and the
-papers' protocol that withholds the frames beside a pair; with --held-out the same as of Vid4 of other clips.
---write puts the tables between the markers ``<!-- quality -->``, ``<!-- sweep -->``, ``<!-- reach -->``,
+papers' protocol, which withholds the frames around a pair; with --held-out the first table for other clips
+too. --write puts the tables between the markers ``<!-- quality -->``, ``<!-- sweep -->``, ``<!-- reach -->``,
 ``<!-- pairs -->``, ``<!-- steadiness -->`` and ``<!-- held-out -->`` of Markdown files.
 """
 
@@ -31,7 +31,7 @@ from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_tabl
 from videoinr_cli.evaluation.steadiness import Steadiness, mean_steadiness, measure_steadiness
 
 SWEEP = ((2.0, 2), (3.0, 2), (3.5, 2), (6.0, 2), (4.0, 4))
-"""Enlargements and rate increases beside the papers' own."""
+"""Scales and rate factors in addition to the papers' own."""
 
 
 def main() -> None:
@@ -82,14 +82,14 @@ def measure(methods: Sequence[Method], clips: Sequence[Clip], protocol: Protocol
 
 
 def steadiness(method: Method, clips: Sequence[Clip]) -> Steadiness:
-    """Measure on scenes made from every clip's first picture."""
+    """Measure steadiness on scenes made from each clip's first picture."""
     print(f"steadiness: {method.name}", file=sys.stderr)
     pictures = [next(clip.frames()) for clip in clips]
     return mean_steadiness([measure_steadiness(method, picture, Protocol()) for picture in pictures])
 
 
 def reach(method: Method, clips: Sequence[Clip]) -> list[float]:
-    """Measure pans of every clip's first picture."""
+    """Measure pans of each clip's first picture."""
     print(f"fast motion: {method.name}", file=sys.stderr)
     return list(np.mean([measure_reach(method, next(clip.frames())) for clip in clips], axis=0))
 
@@ -102,7 +102,7 @@ def reach_table(measured: dict[str, list[float]]) -> str:
 
 
 def sweep_table(sweep: Sequence[Sequence[MethodResult]]) -> str:
-    """Return given / in-between PSNR at each scale and rate, the models' gain over the baseline beside it."""
+    """Return given / in-between PSNR at each scale and rate, and the models' gain over the baseline."""
     names = [result.method for result in sweep[0]]
     rows = [
         ["PSNR-Y in dB, given / between", names[0], *(part for name in names[1:] for part in (name, "gain"))]

@@ -1,9 +1,9 @@
-"""Print what the embedded models reach on Vid4 when what they are given was compressed, as most footage is.
+"""Print the quality of the embedded models on Vid4 when the given frames are compressed, as most footage is.
 
     python benchmarks/real.py VID4_DIR --max-frames 17 --write weights/README.md
 
-Every second frame is reduced by four and encoded by x264 at each rate factor before it is given; PSNR and
-SSIM of luma and VMAF (by an ffmpeg that has libvmaf) are against the untouched originals. --write puts the
+Every second frame is reduced by four, encoded by x264 at each rate factor, and given. PSNR and SSIM of luma
+and VMAF (by an ffmpeg that has libvmaf) compare with the untouched originals. --write puts the
 table between the markers ``<!-- real -->`` of Markdown files.
 """
 

@@ -1,7 +1,7 @@
-"""Bilinear reading as the networks do it beside torch's grid_sample, with and without what training adds.
+"""Compare the networks' bilinear sampling with torch's grid_sample, with and without gradients.
 
-Prints milliseconds of both, measured in turn in one process, and their ratio: for a table of the size that a
-training step reads (12 pictures of 96x96 points, 64 channels, enlarged to 192x192).
+Prints milliseconds of both, measured alternately in one process, and their ratio, for a table of the size
+that a training step reads (12 pictures of 96x96 points, 64 channels, enlarged to 192x192).
 
     python benchmarks/sampling.py [--threads 2] [--rounds 7]
 """

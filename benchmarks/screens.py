@@ -1,8 +1,8 @@
-"""Make the README's pictures of what people see: a comparison's page, a preview, a terminal during a run.
+"""Make the README's screenshots: a comparison page, a preview, a terminal during a run.
 
     python benchmarks/screens.py docs
 
-Only the example clip is shown, by this checkout. Needs a Chromium, as the tests of the page do.
+They show the example clip, processed by this checkout. Needs Chromium, like the tests of the page.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def videoinr(folder: Path, *arguments: object) -> None:
 
 
 def show_terminal(work: Path, picture: Path) -> None:
-    """Upscale a part of the clip in a terminal, and draw the terminal halfway and at the end."""
+    """Upscale a part of the clip in a terminal; draw the terminal halfway and at the end."""
     # Not copied: of the last frames, which are not stored in the order of their times, some would be missing.
     ffmpeg("-i", CLIP, "-frames:v", FRAMES, "-an", "-c:v", "libx264", "-qp", 0, work / "in.mp4")
     arguments = ["upscale", "in.mp4", "--scale", "4", "--crf", "12", "-o", "out.mp4"]
@@ -78,7 +78,7 @@ def show_terminal(work: Path, picture: Path) -> None:
 
 
 def lines_shown(work: Path, arguments: list[str]) -> list[str]:
-    """Run the command in a terminal of its own and return every line that it shows, one after the other."""
+    """Run the command in a terminal of its own; return the lines that it shows, in order."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
     child, terminal = pty.fork()
     if child == 0:

@@ -1,12 +1,12 @@
-"""Print frames/s and peak memory: the embedded weights, and the published network beside a plain port of it.
+"""Print frames/s and peak memory of the embedded weights, the published network, and a plain port of it.
 
     python benchmarks/speed.py
     python benchmarks/speed.py --size 160x92 --write README.md
 
-Every row is a process of its own, so that its peak memory is its own; it includes Python and torch. Networks
-render two instants per pair of a running video: of each pair, one frame is new. The published one and its
-port, which lives in the tests as their oracle, get the same weights. "file to file" is all that `upscale`
-does with a video at twice its frame rate: decoding, the network and x264, on the same cores at the same time.
+Every row is measured in a process of its own, whose peak memory includes Python and torch. Networks render
+two instants per pair of a running video, in which one frame of each pair is new. The published network and
+its port, which is the tests' oracle, get the same weights. "file to file" is all that `upscale` does for
+twice the frame rate: decoding, the network and x264, at the same time on the same cores.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _frames(count: int, width: int, height: int) -> Any:
 
 
 def measure_plain_port(width: int, height: int, pairs: int) -> Cost:
-    """Measure the plain port; it recomputes everything for each pair, as the original does."""
+    """Measure the plain port, which recomputes everything for each pair, as the original does."""
     import torch
 
     from tests.oracle.golden_weights import golden_state_dict
@@ -139,7 +139,7 @@ def measure_plain_port(width: int, height: int, pairs: int) -> Cost:
 
 
 def measure_published(width: int, height: int, pairs: int, *, precision: str) -> Cost:
-    """Measure the published network as a running video uses it: one frame of each pair is known already."""
+    """Measure the published network on a running video: one frame of each pair is encoded already."""
     import torch
 
     from tests.oracle.golden_weights import golden_state_dict
@@ -166,7 +166,7 @@ def measure_published(width: int, height: int, pairs: int, *, precision: str) ->
 
 
 def measure_embedded_network(width: int, height: int, pairs: int) -> Cost:
-    """Measure the embedded network as a running video uses it, with the frames beside each pair."""
+    """Measure the embedded network on a running video, with the frames around each pair."""
     import torch
 
     from videoinr_cli.weights import load_model
@@ -187,7 +187,7 @@ def measure_embedded_network(width: int, height: int, pairs: int) -> Cost:
 
 
 def measure_embedded(width: int, height: int, pairs: int) -> Cost:
-    """Measure the whole pipeline with the embedded weights, twice the frame rate, file to file."""
+    """Measure the whole pipeline, from file to file, with the embedded weights at twice the frame rate."""
     from videoinr_cli.jobs.upscale import upscale_video
     from videoinr_cli.media.ffmpeg import find_ffmpeg
     from videoinr_cli.options import TargetRate, UpscaleOptions

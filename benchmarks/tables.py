@@ -1,4 +1,4 @@
-"""Put measured tables where they are read: between marker comments of a Markdown file, never by hand."""
+"""Write measured tables into Markdown files, between marker comments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_tables(path: Path, tables: Mapping[str, str]) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``, for every name that a file marks.
+    """Replace the text between ``<!-- name -->`` and ``<!-- /name -->``, for every name that a file marks.
 
     Raises:
         ValueError: the file marks none of them.

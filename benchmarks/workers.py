@@ -1,6 +1,6 @@
-"""Two processes of one thread each beside one process of two threads, on the same segments.
+"""Compare two processes of one thread each with one process of two threads, on the same segments.
 
-Prints frames per second of both, measured in turn, and what of the one's throughput the others reach.
+Prints frames per second of both, measured alternately, and their ratio.
 
     python benchmarks/workers.py [--frames 96] [--rounds 3]
 """
@@ -62,7 +62,7 @@ def make_source(folder: Path, frames: int) -> Path:
 
 
 def frames_per_second(source: Path, folder: Path, workers: int) -> float:
-    """Return the throughput while all workers are at work: their start and their end do not count."""
+    """Return the throughput while all workers are busy, without their start and their end."""
     frames = 0
     moments: list[tuple[float, int]] = []  # when a segment is done, and the pictures rendered by then, in all
 

@@ -23,7 +23,7 @@ from tests.conftest import MakeClip
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
 from tests.training.test_footage import scene, write_video
-from videoinr_cli import doctor
+from videoinr_cli.doctor import speed as doctor_speed
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "python.md").read_text(encoding="utf-8")
 FAST = videoinr.EncodeOptions(preset="ultrafast")
@@ -300,7 +300,7 @@ def test_a_checkpoint_is_converted_as_by_the_command(tmp_path: Path) -> None:
 def test_a_machine_is_diagnosed_as_by_the_command(
     weights: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "MEASURED_SECONDS", 0.0)
+    monkeypatch.setattr(doctor_speed, "MEASURED_SECONDS", 0.0)
     run("doctor", "--weights", weights, "--json")
     told = json.loads(capfd.readouterr().out)
     found = videoinr.diagnose(str(weights))

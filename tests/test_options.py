@@ -123,9 +123,9 @@ def test_sizes_that_do_not_fit_the_source(options: dict[str, Any], words: str) -
         ({"precision": "fp8"}, "'fp8'"),
         ({"tile": 16}, "--tile"),
         ({"max_memory_bytes": 0}, "--max-memory"),
-        ({"speed": Fraction(101)}, r"speed 101 is not within 1/100 and 100"),
-        ({"speed": Fraction(10**400)}, r"speed 1\.00000e\+400 is not within 1/100 and 100"),
-        ({"speed": Fraction(1, 10**400)}, r"speed 1e-400 is not within 1/100 and 100"),
+        ({"speed": Fraction(101)}, r"speed 101 is not between 1/100 and 100"),
+        ({"speed": Fraction(10**400)}, r"speed 1\.00000e\+400 is not between 1/100 and 100"),
+        ({"speed": Fraction(1, 10**400)}, r"speed 1e-400 is not between 1/100 and 100"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:

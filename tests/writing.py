@@ -7,11 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from videoinr_cli.media.read.timing import check_times_fit
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.containers import kept_streams
+from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.media.write.formats import output_format
+from videoinr_cli.media.write.kept_streams import decide_streams, log_changes, refuse_dropped
 from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses, pixel_aspect
+from videoinr_cli.media.write.times_fit import check_times_fit
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions
 
@@ -41,6 +42,7 @@ def open_writer(
         strict: whether a loss is an error.
         settings: ``audio``, and other fields of `OutputSpec`.
     """
+    check_destination(destination, source, overwrite=settings.get("overwrite", False))
     written = output_format(destination, source, encoding)
     speed, audio = settings.get("speed", Fraction(1)), settings.pop("audio", "keep")
     keeps_times = frame_rate is None
@@ -49,9 +51,10 @@ def open_writer(
         check_times_fit(source, written.container, strict=strict)
         if last_pts is None and time_base == source.time_base:
             last_pts = source.last_pts
-    kept = kept_streams(
-        source, written.container, audio=audio, speed=speed, frame_rate=frame_rate, strict=strict
-    )
+    streams = decide_streams(source, written.container, audio=audio, speed=speed, frame_rate=frame_rate)
+    if strict:
+        refuse_dropped(streams)
+    log_changes(streams)
     output = OutputSpec(
         destination=Path(destination),
         source=source,
@@ -61,7 +64,7 @@ def open_writer(
         pixel_aspect=pixel_aspect(source, size),
         clock=OutputClock.of(time_base, source.origin / speed),
         frame_rate=frame_rate or source.frame_rate,
-        kept=kept,
+        kept=streams.kept,
         last_pts=last_pts,
         keeps_times=keeps_times,
         strict=strict,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from videoinr_cli.batch.upscale import upscale_batch
     from videoinr_cli.comparison.compare import ComparisonPage, compare
     from videoinr_cli.comparison.page import Curve
-    from videoinr_cli.doctor import Diagnosis, diagnose
+    from videoinr_cli.doctor.diagnosis import Diagnosis, diagnose
     from videoinr_cli.errors import (
         FfmpegError,
         InputError,
@@ -152,7 +152,7 @@ _HOMES = {
     "batch.upscale": ("upscale_batch",),
     "comparison.compare": ("ComparisonPage", "compare"),
     "comparison.page": ("Curve",),
-    "doctor": ("Diagnosis", "diagnose"),
+    "doctor.diagnosis": ("Diagnosis", "diagnose"),
     "errors": (
         "FfmpegError",
         "InputError",

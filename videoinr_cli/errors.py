@@ -1,15 +1,15 @@
-"""Every error this package raises on purpose, and how any error is put into a line.
+"""Every error that this package raises on purpose, and how to print any error on one line.
 
     VideoInrError
-    ├── OptionError     an option's value makes no sense (the CLI exits 2)
+    ├── OptionError     an option's value makes no sense (the CLI exits with 2)
     ├── InputError      a source cannot be read: missing, no video in it, damaged
     ├── OutputError     a destination cannot be written, or exists already
-    ├── WeightsError    a weights file is missing, damaged, or of another shape
+    ├── WeightsError    a weights file is missing or damaged, or does not fit its network
     ├── FfmpegError     ffmpeg is missing or failed; carries the last lines it printed
     └── MemoryLimitError    a frame does not fit in memory at the smallest chunk
 
-A message is one line: what failed, the value, and what to do about it. Only the command line turns an
-error into an exit code.
+A message is one line: what failed, the value, and what to do about it. Only the command line turns errors
+into exit codes.
 """
 
 
@@ -42,12 +42,12 @@ class MemoryLimitError(VideoInrError):
 
 
 def is_expected(error: Exception) -> bool:
-    """Whether an error is no fault of the program: one of these, or of the system about a file."""
+    """Whether an error is not a bug: one of the above, or a system error about a file."""
     return isinstance(error, VideoInrError) or (isinstance(error, OSError) and error.filename is not None)
 
 
 def one_line(error: Exception) -> str:
-    """Say what went wrong, whether or not it was raised on purpose."""
+    """Return any error as one line, whether or not it was raised on purpose."""
     if isinstance(error, OSError) and is_expected(error):
         return f"{str(error.filename)!r} cannot be used: {error.strerror}"
     return str(error) if is_expected(error) else f"unexpected {type(error).__name__}: {error}"

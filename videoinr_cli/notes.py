@@ -1,6 +1,6 @@
-"""What the package logs while it works on a video, kept for those who want it afterwards.
+"""Collect the notes that the package logs while it works on a video.
 
-Notes go through Python's logging, so that each is written where it arises.
+They go through Python's logging, so that each module logs its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 
 LOGGER = logging.getLogger("videoinr_cli")
-"""The logger above those of all modules of this package."""
+"""The parent of all loggers in this package."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +35,9 @@ class _Collector(logging.Handler):
 
 @contextlib.contextmanager
 def collected_notes() -> Iterator[list[Note]]:
-    """Yield a list that fills with what is logged inside the block, by any thread, each message once.
+    """Yield a list that collects what is logged inside the block, by any thread, each message once.
 
-    Messages that the logger's level leaves out are left out here too: those below warnings, unless it is set
-    to INFO.
+    It follows the logger's level: only warnings and above, unless the level is set to INFO.
     """
     collector = _Collector()
     LOGGER.addHandler(collector)

@@ -1,7 +1,6 @@
-"""Every option with its default and its limits, once: what a user may ask of this package.
+"""All options with their defaults and limits, as frozen records that refuse values that make no sense.
 
-Knows nothing of files, tensors or the command line; an option that makes no sense is refused here, when its
-record is made, and wherever it came from.
+They are the same for the command line and for Python.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from typing import Literal, get_args
 from videoinr_cli.errors import OptionError
 
 DEFAULT_SCALE = 4.0
-"""Enlargement when nothing else is asked: the one at which the paper's networks are trained and measured."""
+"""Default enlargement: the one at which the paper's networks are trained and measured."""
 
 MAX_SIDE_PX = 16384
-"""Longest side of the output: what H.264 and HEVC encoders take at most."""
+"""Longest side of the output: the limit of H.264 and HEVC encoders."""
 
 MAX_FPS = 1000
 """Highest output rate: above it, the milliseconds of common containers can no longer tell frames apart."""
@@ -28,35 +27,34 @@ MAX_CRF = 63
 """Largest constant rate factor of any codec (AV1 and VP9; x264 and x265 end at 51)."""
 
 DEFAULT_CRF = 18
-"""Constant rate factor when nothing else is asked: nearly transparent with x264."""
+"""Default constant rate factor: nearly transparent with x264."""
 
 RATE_OPTIONS = frozenset({"b", "global_quality", "q", "qp", "qscale"})
-"""ffmpeg's options, without the stream they are for, that ask for a rate or a quality in another way."""
+"""ffmpeg's options, without their stream specifier, that set a rate or a quality in another way."""
 
 FACTOR_OPTIONS = frozenset({"crf", "cq"})
-"""ffmpeg's options for a rate factor, as encoders call it."""
+"""ffmpeg's names of the rate factor, which depend on the encoder."""
 
 MAX_PREVIEW_SECONDS = 60
-"""Longest clip of a preview: what takes longer to watch is no preview."""
+"""Longest clip of a preview."""
 
 DEFAULT_SCENE_THRESHOLD = 0.75
-"""Share of a picture's structure not found in its neighbour that makes a cut; see `scenes.cut_score`."""
+"""Share of a picture's structure that its neighbour must lack to count as a cut; see `scenes.cut_score`."""
 
 MAX_WORKERS = 256
-"""Processes on one machine."""
+"""Most worker processes for one video."""
 
 DEFAULT_WEIGHTS = "videoinr-fast"
 """The embedded model."""
 
 MODELS = {"clean": "videoinr-fast", "real": "videoinr-real"}
-"""What to call the embedded models by what they are for: footage as it was shot, and what encoders, noise and
-resizing have left of it."""
+"""The embedded models by purpose: clean footage, and footage degraded by compression, noise or resizing."""
 
 ARCHITECTURES = ("videoinr", "videoinr-fast")
-"""The networks there are: the published one, and the small one of the embedded weights."""
+"""The network architectures: the published one, and the small one of the embedded weights."""
 
 MIN_TILE_PX = 32
-"""Smallest tile: below it, most of what is encoded is the context around the tile."""
+"""Smallest tile: below it, most of the encoded pixels are context around the tile."""
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -64,7 +62,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 NORMAL_SPEED = Fraction(1)
 
 MAX_SPEED = 100
-"""Greatest change of speed, either way; beyond it nothing is left of any sound."""
+"""Greatest change of speed, either way; beyond it, sound is unusable."""
 
 Audio = Literal["keep", "drop"]
 AUDIO: tuple[Audio, ...] = get_args(Audio)
@@ -130,7 +128,7 @@ class TargetRate:
 def _ntsc_rate(number: str) -> Fraction | None:
     """Return n * 1000/1001 if `number` is that rate rounded to the decimals written (two or more), else None.
 
-    Only the rates in use, n a multiple of 15 or 24, so that 10.99 stays what it says.
+    Only for rates in use, where n is a multiple of 15 or 24; 10.99 stays 10.99.
     """
     try:
         value = decimal.Decimal(number).normalize()
@@ -154,18 +152,18 @@ class ReadOptions:
         OptionError: a value makes no sense for any source.
     """
 
-    rate: Fraction | None = None  # frames per second of what has no times: images, raw streams; None: 25
-    deinterlace: Deinterlace = "auto"  # "auto": what says that it is interlaced, or shows it
-    start: Fraction | None = None  # seconds from the start of the file; None: there
+    rate: Fraction | None = None  # frames per second of images and raw streams; None: 25
+    deinterlace: Deinterlace = "auto"  # "auto": if the source is marked as interlaced, or looks it
+    start: Fraction | None = None  # seconds from the start of the file; None: its start
     end: Fraction | None = None  # seconds from the start of the file; None: its end
 
     def __post_init__(self) -> None:
         if self.rate is not None and not 0 < self.rate <= MAX_FPS:
-            raise OptionError(f"input rate {self.rate} is not within 0 and {MAX_FPS}; try --input-fps 25")
+            raise OptionError(f"input rate {self.rate} is not between 0 and {MAX_FPS}; try --input-fps 25")
         if self.deinterlace not in DEINTERLACE:
-            raise OptionError(f"deinterlacing {self.deinterlace!r} is none of {', '.join(DEINTERLACE)}")
+            raise OptionError(f"deinterlacing {self.deinterlace!r} is not one of {', '.join(DEINTERLACE)}")
         if self.start is not None and self.start < 0:
-            raise OptionError(f"--start {float(self.start):g} is before the file; try --start 0")
+            raise OptionError(f"--start {float(self.start):g} is before the start of the file; try --start 0")
         if self.end is not None and self.end <= (self.start or 0):
             raise OptionError(f"--end {float(self.end):g} is not after --start {float(self.start or 0):g}")
 
@@ -175,66 +173,66 @@ class EncodeOptions:
     """How ffmpeg encodes the output's video.
 
     Raises:
-        OptionError: a value makes no sense for any codec. What a particular codec refuses, ffmpeg says.
+        OptionError: a value makes no sense for any codec. What one codec refuses, ffmpeg reports.
     """
 
-    codec: str = "auto"  # any video encoder of ffmpeg; "auto": the customary one of the output's container
+    codec: str = "auto"  # any video encoder of ffmpeg; "auto": the usual one for the output's container
     crf: float | Literal["auto"] | None = "auto"  # constant rate factor, smaller is better; None: the
     # codec's own default; "auto": `DEFAULT_CRF`, unless `extra` has one of `RATE_OPTIONS`
-    preset: str | None = "medium"  # the codec's speed setting; None: its own default
-    pix_fmt: str = "auto"  # "auto": the source's depth and subsampling, as far as the codec can
+    preset: str | None = "medium"  # the codec's speed setting; None: the codec's default
+    pix_fmt: str = "auto"  # "auto": the source's depth and subsampling, as far as the codec supports them
     extra: tuple[tuple[str, str], ...] = ()  # further options of ffmpeg, as (key, value)
 
     def __post_init__(self) -> None:
         if not self.codec:
-            raise OptionError("the codec has no name; try --codec libx264")
+            raise OptionError("the codec has an empty name; try --codec libx264")
         if isinstance(self.crf, (int, float)) and not 0 <= self.crf <= MAX_CRF:
-            raise OptionError(f"crf {self.crf:g} is not within 0 and {MAX_CRF}; try --crf 18")
+            raise OptionError(f"crf {self.crf:g} is not between 0 and {MAX_CRF}; try --crf 18")
         for key, value in self.extra:
             if not key or key.startswith("-") or not value:
                 raise OptionError(f"encoder option {key}={value} is not key=value; try -e tune=film")
 
     @property
     def rate_factor(self) -> float | None:
-        """The constant rate factor to encode with; None: none is asked for."""
+        """The constant rate factor to encode with, or None."""
         if self.crf == "auto":
             return None if any(_sets_rate(key) for key, _ in self.extra) else DEFAULT_CRF
         return self.crf
 
 
 def sets_quality(option: str) -> bool:
-    """Whether an option of ffmpeg, such as ``b:v`` or ``crf``, sets the rate or the quality of video."""
+    """Whether an option of ffmpeg, such as ``b:v`` or ``crf``, sets the rate or the quality of the video."""
     return option.partition(":")[0] in FACTOR_OPTIONS or _sets_rate(option)
 
 
 def _sets_rate(option: str) -> bool:
-    """Whether an option of ffmpeg, such as ``b:v``, sets these other than by a rate factor."""
+    """Whether an option of ffmpeg, such as ``b:v``, sets them in another way than by a rate factor."""
     name, _, stream = option.partition(":")
     return name in RATE_OPTIONS and not stream.startswith(("a", "s"))
 
 
 @dataclasses.dataclass(frozen=True)
 class UpscaleOptions:
-    """What to make of a video. At most one of `scale`, `size` and `height` is given.
+    """What to make of a video. At most one of `scale`, `size` and `height` may be given.
 
     Raises:
         OptionError: a value makes no sense, or two of them exclude each other.
     """
 
-    scale: float | None = None  # any number >= 1; `DEFAULT_SCALE` when no size is given either
+    scale: float | None = None  # any number >= 1; `DEFAULT_SCALE` if no size is given either
     size: tuple[int, int] | None = None  # (width, height) in pixels
     height: int | None = None  # in pixels; the width follows the source's aspect
-    fps: TargetRate | None = None  # None: the source's timestamps are kept as they are
+    fps: TargetRate | None = None  # None: keep the source's timestamps
     device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
     precision: Precision = "auto"
-    weights: str = DEFAULT_WEIGHTS  # name of an embedded model, or a path
-    tile: int | None = None  # longest side of a tile, in pixels of the source; None: by the memory there is
+    weights: str = DEFAULT_WEIGHTS  # a name, a path, or hf:owner/repository/file
+    tile: int | None = None  # longest side of a tile, in source pixels; None: as memory allows
     max_memory_bytes: int | None = None  # of the process on a CPU, else of its device; None: by what is free
-    scene_threshold: float = DEFAULT_SCENE_THRESHOLD  # in (0, 1]; 1: every pair is interpolated, even at cuts
+    scene_threshold: float = DEFAULT_SCENE_THRESHOLD  # in (0, 1]; 1: interpolate every pair, even across cuts
     overwrite: bool = False  # replace an existing output
-    strict: bool = False  # end at damage, and at a stream or times that the output cannot hold
+    strict: bool = False  # fail at damage, and at streams or timestamps that the output cannot hold
     read: ReadOptions = ReadOptions()
-    speed: Fraction = NORMAL_SPEED  # 1/4: four times as long; the source's rate is kept unless `fps` is given
+    speed: Fraction = NORMAL_SPEED  # 1/4: four times as long; keeps the source's rate unless `fps` is given
     audio: Audio = "keep"  # stretched with the video where `speed` is not 1
     encode: EncodeOptions = EncodeOptions()
 
@@ -243,29 +241,33 @@ class UpscaleOptions:
         if len(given) > 1:
             raise OptionError(f"--{given[0]} and --{given[1]} exclude each other; give one of them")
         if self.scale is not None and not 1 <= self.scale <= MAX_SIDE_PX:
-            raise OptionError(f"scale {self.scale:g} is not within 1 and {MAX_SIDE_PX}; try --scale 2")
+            raise OptionError(f"scale {self.scale:g} is not between 1 and {MAX_SIDE_PX}; try --scale 2")
         for side in (*(self.size or ()), *((self.height,) if self.height is not None else ())):
             if not 1 <= side <= MAX_SIDE_PX:
-                raise OptionError(f"an output side of {side} px is not within 1 and {MAX_SIDE_PX} px")
+                raise OptionError(
+                    f"an output side of {side} px is not between 1 and {MAX_SIDE_PX} px; try --height 1080"
+                )
         if not Fraction(1, MAX_SPEED) <= self.speed <= MAX_SPEED:
             raise OptionError(
-                f"speed {_shown(self.speed)} is not within 1/{MAX_SPEED} and {MAX_SPEED}; try --speed 0.25"
+                f"speed {_shown(self.speed)} is not between 1/{MAX_SPEED} and {MAX_SPEED}; try --speed 0.25"
             )
         if self.audio not in AUDIO:
-            raise OptionError(f"audio {self.audio!r} is none of {', '.join(AUDIO)}")
+            raise OptionError(f"audio {self.audio!r} is not one of {', '.join(AUDIO)}")
         if not 0 < self.scene_threshold <= 1:
-            raise OptionError(f"scene threshold {self.scene_threshold:g} is not within 0 and 1; try 0.75")
+            raise OptionError(
+                f"scene threshold {self.scene_threshold:g} is not between 0 and 1; try --scene-threshold 0.75"
+            )
         if self.tile is not None and self.tile < MIN_TILE_PX:
-            raise OptionError(f"tile {self.tile} is not at least {MIN_TILE_PX} pixels; try --tile 256")
+            raise OptionError(f"a tile of {self.tile} px is smaller than {MIN_TILE_PX} px; try --tile 256")
         if self.max_memory_bytes is not None and self.max_memory_bytes <= 0:
             raise OptionError("the memory limit is not above 0; try --max-memory 4G")
         if self.precision not in PRECISIONS:
-            raise OptionError(f"precision {self.precision!r} is none of {', '.join(PRECISIONS)}")
+            raise OptionError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
 
     def rate_of(self, source: Fraction) -> Fraction | None:
         """Return the output's frames per second, for a source of the rate `source`; None: the source's times.
 
-        At another speed those would be few, or too many: the source's rate is kept then.
+        At another speed the source's times would be too far apart or too close, so its rate is kept instead.
 
         Raises:
             OptionError: a multiple of the source's rate comes out above `MAX_FPS`.
@@ -280,8 +282,8 @@ class UpscaleOptions:
         Args:
             width: of the source, in pixels.
             height: of the source, in pixels.
-            multiple: what the output's pixel format needs its width and height to be multiples of; sides
-                are rounded up to them, so that no line of the picture is lost.
+            multiple: of which the output's pixel format requires (width, height) to be multiples; sides are
+                rounded up, so that no line of the picture is lost.
 
         Raises:
             OptionError: the output would be smaller than the source, or a side longer than `MAX_SIDE_PX`.
@@ -306,36 +308,36 @@ class UpscaleOptions:
         return output
 
     def asks_for(self, size: tuple[int, int]) -> bool:
-        """Whether an output's (width, height) has every number of pixels that the user named."""
+        """Whether an output's (width, height) agrees with every side that the user gave in pixels."""
         width, height = self.size or (None, self.height)
         return width in (None, size[0]) and height in (None, size[1])
 
 
 @dataclasses.dataclass(frozen=True)
 class JobOptions:
-    """How a long video is worked off; nothing of it changes the pictures.
+    """How a long video is rendered in segments; none of this changes the pictures.
 
     Raises:
         OptionError: a value makes no sense.
     """
 
-    segment_seconds: float | None = None  # of the video; None: by the output's size; 0: no segments at all
+    segment_seconds: float | None = None  # of the video; None: by the output's size; 0: no segments
     workers: int = 1  # processes, at least one for each device
-    resume: bool = True  # go on with what an earlier run left, instead of throwing it away
-    keep_temp: bool = False  # keep the segments when the output is done
+    resume: bool = True  # continue an earlier run instead of discarding it
+    keep_temp: bool = False  # keep the segments when the output is complete
 
     def __post_init__(self) -> None:
         seconds = self.segment_seconds
         if seconds is not None and not (math.isfinite(seconds) and (seconds == 0 or seconds >= 0.1)):
             raise OptionError(
-                f"segments of {seconds:g} s are not 0 or at least 0.1 s; try --segment-seconds 20"
+                f"segments of {seconds:g} s are neither 0 nor at least 0.1 s; try --segment-seconds 20"
             )
         if not 1 <= self.workers <= MAX_WORKERS:
-            raise OptionError(f"{self.workers} workers are not within 1 and {MAX_WORKERS}; try --workers 2")
+            raise OptionError(f"{self.workers} workers are not between 1 and {MAX_WORKERS}; try --workers 2")
 
 
 def _shown(value: Fraction) -> str:
-    """Return a number for people, be it beyond what a float holds."""
+    """Return a number as a short text, even one too large for a float."""
     return f"{decimal.Decimal(value.numerator) / value.denominator:.6g}"
 
 
@@ -344,7 +346,7 @@ class Region:
     """A rectangle of the source's picture, in its pixels.
 
     Raises:
-        OptionError: it begins outside of any picture, or has no area.
+        OptionError: it starts outside the picture, or has no area.
     """
 
     x: int
@@ -362,15 +364,15 @@ class Region:
 
 @dataclasses.dataclass(frozen=True)
 class PreviewOptions:
-    """What to show of a video before it is rendered.
+    """Which part of a video to preview.
 
     Raises:
-        OptionError: the clip would be longer than a preview.
+        OptionError: the clip is longer than `MAX_PREVIEW_SECONDS`.
     """
 
     at_seconds: Fraction | None = None  # from the start of the video; None: its middle
     seconds: Fraction = Fraction(0)  # length of the clip; 0: a picture only
-    region: Region | None = None  # of the source; None: where there is most to see
+    region: Region | None = None  # of the source; None: the most detailed part
     strip: bool = False  # also show the instants between two frames
     upscale: UpscaleOptions = UpscaleOptions()
 
@@ -384,7 +386,7 @@ class PreviewOptions:
 
 @dataclasses.dataclass(frozen=True)
 class CompareOptions:
-    """Which part of two videos is compared, and how large the page may become.
+    """Which part of two videos to compare, and how large the page may become.
 
     Raises:
         OptionError: a value is not above 0.
@@ -392,7 +394,7 @@ class CompareOptions:
 
     at_seconds: Fraction = Fraction(0)  # from the start of the videos
     seconds: Fraction | None = None  # None: to the end of the shortest
-    max_frames: int = 60  # where there are more, they are taken evenly
+    max_frames: int = 60  # of more, as many are picked evenly
     max_bytes: int = 32_000_000  # of all pictures in the page together
     overwrite: bool = False
 

@@ -1,6 +1,6 @@
-"""Show on stderr how far a job is: a live display on a terminal, plain lines elsewhere, nothing when quiet.
+"""Show progress on stderr: a live display on a terminal, plain lines elsewhere, nothing if quiet.
 
-The only module that draws; jobs report to the callbacks that it hands out.
+The only module that imports rich. Each display is a context manager that yields a callback for the job.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from videoinr_cli.training.loop import TrainingProgress
 
 PLAIN_SECONDS = 10.0
-"""How often a line is printed where no live display can be."""
+"""Interval of plain lines where there is no live display."""
 
 
 class _Display:
@@ -31,7 +31,7 @@ class _Display:
 
     def __init__(self, title: str, *, quiet: bool) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
-        self.title = escape(title)  # a file's name may hold brackets, which are markup to rich
+        self.title = escape(title)  # a file's name may contain brackets, which are markup for rich
         self.live: Bar | None = None
         self.task: TaskID | None = None
         self.next_line = time.monotonic() + PLAIN_SECONDS
@@ -50,7 +50,7 @@ class _Display:
             self.live.stop()
 
     def show(self, fraction: float | None, figures: str, *, now: bool = False) -> None:
-        """Show how far the job is; plain lines come every `PLAIN_SECONDS`, or `now`."""
+        """Show progress; without a live display, print a line every `PLAIN_SECONDS`, or `now`."""
         if self.live is not None and self.task is not None:
             total = None if fraction is None else 1.0
             self.live.update(self.task, completed=fraction or 0.0, total=total, figures=figures)
@@ -61,19 +61,19 @@ class _Display:
             share = "" if fraction is None else f"{fraction:4.0%}  "
             self.console.print(f"{self.title}  {share}{figures}", soft_wrap=True)
 
-    def entitle(self, title: str) -> None:
-        """Go on to another thing, whose figures are not known yet."""
+    def restart(self, title: str) -> None:
+        """Start over with another job."""
         self.title = escape(title)
         if self.live is not None and self.task is not None:
             self.live.update(self.task, description=self.title, completed=0.0, total=None, figures="")
 
     def note(self, message: str) -> None:
-        """Say something once, above the bar."""
+        """Print a line above the bar."""
         self.console.print(escape(message), soft_wrap=True)
 
 
 class _VideosDisplay:
-    """Shows videos being rendered, one after the other."""
+    """Shows the events of one or several videos."""
 
     def __init__(self, display: _Display, *, is_batch: bool, quiet: bool) -> None:
         self._display = display
@@ -85,10 +85,10 @@ class _VideosDisplay:
         """Show an event."""
         if isinstance(event, Start):
             place = f"[{event.index}/{event.count}] " if self._is_batch else ""
-            self._display.entitle(f"{place}{event.source.name}")
+            self._display.restart(f"{place}{event.source.name}")
         elif isinstance(event, Progress):
             self._display.show(*_figures(event, is_batch=self._is_batch))
-        elif isinstance(event, Error) and self._is_batch:  # of a single one the caller says it
+        elif isinstance(event, Error) and self._is_batch:  # a single video's error is printed by the caller
             self._failed.append(event)
             self._display.note(f"failed: {_reason(event)}")
         elif isinstance(event, (Done, Skipped)) and not self._quiet:
@@ -97,7 +97,7 @@ class _VideosDisplay:
             self._sum_up(event)
 
     def _sum_up(self, end: End) -> None:
-        """Say what became of all, and even when quiet what failed and why."""
+        """Print a summary; if quiet, only what failed and why."""
         for error in self._failed:
             error_line(_reason(error))
         if end.left and (end.interrupted or not self._quiet):
@@ -108,7 +108,7 @@ class _VideosDisplay:
 
 
 def _figures(progress: Progress, *, is_batch: bool) -> tuple[float | None, str]:
-    """Return the share of a video that is done, and all that is measured of it."""
+    """Return the finished share of a video, and its figures as text."""
     elapsed = max(progress.elapsed_seconds, 1e-6)
     fresh = progress.frames - progress.frames_before  # rendered by this run
     speed = progress.seconds * fresh / max(1, progress.frames) / elapsed
@@ -163,11 +163,11 @@ def _totals(end: End) -> str:
 
 @contextlib.contextmanager
 def videos_display(*, is_batch: bool, quiet: bool) -> Iterator[Callable[[Event], None]]:
-    """Show videos being rendered: frames, frames per second, speed against real time, time left.
+    """Show videos being rendered: frames, frames per second, speed relative to real time, time left.
 
     Args:
-        is_batch: whether there may be several: their number and the time for all are shown, and a summary.
-        quiet: whether to show nothing but what has failed in a batch.
+        is_batch: whether there may be several videos; if so, also show the time left for all, and a summary.
+        quiet: whether to show only the failures of a batch.
     """
     with _Display("", quiet=quiet) as display:
         yield _VideosDisplay(display, is_batch=is_batch, quiet=quiet)
@@ -175,14 +175,14 @@ def videos_display(*, is_batch: bool, quiet: bool) -> Iterator[Callable[[Event],
 
 @contextlib.contextmanager
 def checking_display(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how many sources of how many are checked."""
+    """Show how many of the sources have been checked."""
     with _Display("checking", quiet=quiet) as display:
         yield lambda done, total: display.show(done / total, f"{done}/{total} sources")
 
 
 @contextlib.contextmanager
 def count_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how many pictures of how many are done."""
+    """Show how many of the pictures are done."""
     with _Display(title, quiet=quiet) as display:
         yield lambda done, total: display.show(done / total, f"{done}/{total} pictures")
 
@@ -206,19 +206,19 @@ class _TrainingDisplay:
 
 @contextlib.contextmanager
 def training_display(*, quiet: bool) -> Iterator[_TrainingDisplay]:
-    """Show a training run: step, loss, learning rate, time left, PSNR on held-out footage when measured."""
+    """Show a training run: step, loss, learning rate, time left, and PSNR on held-out footage."""
     with _Display("training", quiet=quiet) as display:
         yield _TrainingDisplay(display)
 
 
 @contextlib.contextmanager
 def evaluation_display(*, quiet: bool) -> Iterator[Callable[[EvaluationProgress], None]]:
-    """Show how far the measuring of each method is: frames, their mean PSNR so far, time left."""
+    """Show the evaluation of each method: frames, mean PSNR so far, time left."""
     with _Display("", quiet=quiet) as display:
 
         def update(progress: EvaluationProgress) -> None:
             if progress.frames == 0:
-                display.entitle(progress.method)
+                display.restart(progress.method)
                 return
             frames, total = progress.frames, progress.total_frames
             left = clock(max(0, total - frames) * progress.elapsed_seconds / frames)
@@ -230,13 +230,13 @@ def evaluation_display(*, quiet: bool) -> Iterator[Callable[[EvaluationProgress]
 
 @contextlib.contextmanager
 def download_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Show how much of a file has come: megabytes, and how many come per second."""
+    """Show a download: megabytes so far, and per second."""
     with _Display(title, quiet=quiet) as display:
         start, first = time.monotonic(), 0
 
         def update(here: int, total: int | None) -> None:
             nonlocal start, first
-            if first == 0:  # what an earlier run had brought already tells nothing of the speed
+            if first == 0:  # the part from an earlier run does not count for the speed
                 start, first = time.monotonic(), here
             speed = (here - first) / max(time.monotonic() - start, 1e-6)
             whole = "" if total is None else f"/{total / 1e6:.1f}"
@@ -248,6 +248,6 @@ def download_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int 
 
 
 def error_line(message: str) -> None:
-    """Print one line on stderr that says what went wrong, red on a terminal."""
+    """Print an error on one line of stderr, in red on a terminal."""
     console = Console(stderr=True, highlight=False, emoji=False)
     console.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)

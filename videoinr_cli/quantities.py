@@ -1,10 +1,10 @@
-"""Durations and sizes as people say them. Knows nothing of what they are of."""
+"""Format durations and sizes for people."""
 
 from __future__ import annotations
 
 
 def size_of(size_bytes: int) -> str:
-    """Return a size as people say it: "512 bytes", "1.5 MB"."""
+    """Return a size such as "512 bytes" or "1.5 MB"."""
     value, units = float(size_bytes), ["bytes", "kB", "MB", "GB", "TB"]
     while value >= 999.95 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -18,7 +18,7 @@ def clock(seconds: float) -> str:
 
 
 def roughly(seconds: float) -> str:
-    """Return a duration as people say it: "40 s", "52 min", "3.5 h"."""
+    """Return a rounded duration such as "40 s", "52 min" or "3.5 h"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 90 * 60:

@@ -19,9 +19,9 @@ from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Segment
 from videoinr_cli.batch.items import Existing, Folder, Item, Pending, Refused, plan_batch
 from videoinr_cli.batch.make_events import start_of
 from videoinr_cli.batch.names import NamePattern
+from videoinr_cli.batch.overall import OverallProgress
 from videoinr_cli.batch.request import Request
 from videoinr_cli.batch.sources import Source, find_sources, read_list
-from videoinr_cli.batch.work import Work
 from videoinr_cli.errors import FfmpegError, OptionError, OutputError
 from videoinr_cli.evaluation.clips import find_clips
 from videoinr_cli.jobs.job import SegmentDone
@@ -72,13 +72,13 @@ class TestSources:
 
     def test_folders_within_are_searched_when_asked_for(self, tmp_path: Path) -> None:
         touch(tmp_path, "b.mp4", "a/c.mov", "a/.trash/d.mp4", "out/b.mp4", "b.mp4.videoinr/0.mkv")
-        found = find_sources([tmp_path], recursive=True, beside=tmp_path / "out")
+        found = find_sources([tmp_path], recursive=True, outputs=tmp_path / "out")
         assert names_of(found, tmp_path) == ["a/c.mov", "b.mp4"]
         assert [source.folder for source in found] == [Path("a"), Path()]
 
     def test_outputs_may_go_beside_the_sources(self, tmp_path: Path) -> None:
         touch(tmp_path, "a.mp4")
-        assert names_of(find_sources([tmp_path], recursive=True, beside=tmp_path), tmp_path) == ["a.mp4"]
+        assert names_of(find_sources([tmp_path], recursive=True, outputs=tmp_path), tmp_path) == ["a.mp4"]
 
     def test_a_video_is_meant_once(self, tmp_path: Path) -> None:
         touch(tmp_path, "a.mp4", "b.mp4")
@@ -192,7 +192,7 @@ class TestRequest:
 
 def planned(folder: Path, output: Path, options: UpscaleOptions = OPTIONS, **given: Any) -> list[Item]:
     pattern = NamePattern(given.pop("name", "{stem}{ext}"))
-    sources = find_sources([folder], recursive=True, beside=output)
+    sources = find_sources([folder], recursive=True, outputs=output)
     return plan_batch(sources, Folder(output, pattern), options, **given)
 
 
@@ -213,7 +213,8 @@ class TestPlan:
         assert isinstance(c, Refused)
         assert a.destination == tmp_path / "out" / "a_128x96.mp4"
         assert b.destination == tmp_path / "out" / "sub" / "b_128x96.mp4"
-        assert (a.notes, len(b.notes)) == ((), 1)
+        lossy = [[note.text for note in item.plan.notes if "colours" not in note.text] for item in (a, b)]
+        assert lossy == [[], ["mp4 cannot hold audio stream 1 (pcm_s16le): it becomes aac"]]
         assert "c.mp4" in str(c.error)
         assert counts == [1, 2, 3]
         assert not (tmp_path / "out").exists()
@@ -481,17 +482,17 @@ def test_work_of_unknown_length_has_no_end(make_clip: MakeClip, tmp_path: Path) 
     (item,) = plan_batch([Source(clip)], Folder(tmp_path / "out", NamePattern()), OPTIONS)
     assert isinstance(item, Pending)
     seconds = iter([0.0, 10.0])
-    work = Work({1: item.plan}, now=lambda: next(seconds))
-    with work.on(1):
-        work.reach(0.25)
-        assert work.fraction == 0.25
-        assert work.left_seconds == 30.0
+    overall = OverallProgress({1: item.plan}, now=lambda: next(seconds))
+    with overall.on(1):
+        overall.update(0.25)
+        assert overall.fraction == 0.25
+        assert overall.left_seconds == 30.0
     seconds = iter([0.0, 10.0])
-    resumed = Work({1: item.plan}, now=lambda: next(seconds))
+    resumed = OverallProgress({1: item.plan}, now=lambda: next(seconds))
     with resumed.on(1):
-        resumed.reach(0.5, given=0.5)
+        resumed.update(0.5, share_before=0.5)
         assert resumed.left_seconds == 20.0, "a quarter in ten seconds; what was there before took no time"
-    unknown = Work({1: item.plan, 2: _without_length(item)})
+    unknown = OverallProgress({1: item.plan, 2: _without_length(item)})
     assert (unknown.fraction, unknown.left_seconds) == (None, None)
 
 

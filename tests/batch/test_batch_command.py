@@ -24,6 +24,7 @@ from videoinr_cli.options import EncodeOptions, UpscaleOptions
 from videoinr_cli.render.memory import DEFAULT_SIZES, _held_bytes, release_memory
 from videoinr_cli.render.pipeline import Summary
 from videoinr_cli.render.plan import Plan
+from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_model
 
 SEVERAL = ["--workers", 2, "--segment-seconds", 0.1]
@@ -168,7 +169,7 @@ def test_the_schema_is_documented(event: Any) -> None:
 
 def test_the_plan_is_documented_as_a_start_with_more() -> None:
     documented = documented_fields("start") + documented_fields("plan")
-    assert sorted(documented) == sorted(field.name for field in dataclasses.fields(events.Plan))
+    assert sorted(documented) == sorted(field.name for field in dataclasses.fields(events.Estimate))
 
 
 class TestDryRun:
@@ -191,9 +192,9 @@ class TestDryRun:
         assert shown[2].startswith("  10 frames, 0:00:00")
         assert shown[3] == "  rendered in whole frames, chunks of 64 MiB"
         assert re.fullmatch(
-            r"  about \d+ (s|min)(, [\d.]+ [MG]B of memory)?, by a short measurement", shown[4]
+            r"  about \d+ (s|min)(, [\d.]+ [MG]B of memory)?, from a short measurement", shown[4]
         )
-        assert "it becomes aac" in shown[5]
+        assert any(line.startswith("  note:") and "it becomes aac" in line for line in shown[5:])
         assert shown[-1].startswith("2 videos: about ")
         assert not (tmp_path / "out").exists()
 
@@ -249,7 +250,7 @@ class TestDryRun:
 
         def measure(plan: Plan, *_: object) -> estimate.Cost:
             measured.append(plan.source.path)
-            return estimate.Cost(2.0, frame_seconds=0.5, peak_bytes=None, sizes=DEFAULT_SIZES)
+            return estimate.Cost(Speed(0.5, start_seconds=1.5), peak_bytes=None, sizes=DEFAULT_SIZES)
 
         monkeypatch.setattr(estimate, "measure", measure)
         arguments = ["-o", tmp_path / "out", "--weights", weights, "--json", "--dry-run"]
@@ -266,7 +267,7 @@ def test_an_interrupted_batch_says_what_is_done_and_what_is_not(
 ) -> None:
     sources = [make_clip(f"{name}.mkv", frames=2) for name in ("first", "interrupted", "last")]
     assert run("upscale", *sources, "-o", tmp_path / "out") == 130
-    said = capfd.readouterr().err.splitlines()
+    said = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("note:")]
     assert "first.mkv" in said[0]
     assert said[1] == f"error: not done: '{sources[1]}', '{sources[2]}'"
     assert said[2].startswith("1 done, 2 not done: 2 frames")

@@ -28,7 +28,7 @@ def test_sizes() -> None:
 
 
 def test_a_speed_of_countless_digits_is_refused_at_once() -> None:
-    with pytest.raises(OptionError, match="speed 1e99999999 is not within"):
+    with pytest.raises(OptionError, match="speed 1e99999999 is not between"):
         parse_speed("1e99999999")
 
 

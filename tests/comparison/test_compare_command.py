@@ -107,7 +107,7 @@ def test_stays_within_its_size(
     pictures = sum(len(p) for frame in data_of(page)["frames"] for p in frame["pictures"])
     assert pictures <= 100_000
     said = capfd.readouterr().err
-    assert f"{page.stat().st_size / 1e6:.1f} MB; the size is used up" in said
+    assert f"{page.stat().st_size / 1e6:.1f} MB; it has reached its size limit" in said
     assert any("used up" in note for note in data_of(page)["notes"])
 
     assert run("compare", noisy, noisy, "-o", tmp_path / "page.txt") == 2

@@ -56,7 +56,7 @@ def test_a_picture_beside_videos_is_passed_over(tmp_path: Path, caplog: pytest.L
     assert not caplog.records
     save_picture(picture(), tmp_path / "cover.png")
     assert [clip.name for clip in find_clips(tmp_path)] == ["a"]
-    assert "cover.png' lies beside videos" in caplog.text
+    assert "cover.png' and other pictures beside videos are left out" in caplog.text
 
 
 def test_values_are_clamped_and_rounded_when_saved(tmp_path: Path) -> None:

@@ -20,8 +20,10 @@ from videoinr_cli.model import AnyVideoInr, FastConfig, ModelConfig, PublishedCo
 from videoinr_cli.model.network import VideoInr
 from videoinr_cli.model.published import from_published_names, network
 from videoinr_cli.render.memory import is_out_of_memory, release_memory
-from videoinr_cli.training.loop import Schedule, Trainer, batch_loss
-from videoinr_cli.training.samples import Batch
+from videoinr_cli.training.batches import Batch
+from videoinr_cli.training.loss import batch_loss
+from videoinr_cli.training.recipes import Schedule
+from videoinr_cli.training.trainer import Trainer
 
 TINY_PUBLISHED = PublishedConfig(channels=16, deformable_groups=2, front_blocks=1, back_blocks=1)
 LR_SIZE, SIZE = (9, 13), (22, 33)

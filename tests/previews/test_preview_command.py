@@ -15,8 +15,8 @@ from PIL import Image
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
 from videoinr_cli.errors import FfmpegError, OptionError
+from videoinr_cli.media.write import writer
 from videoinr_cli.options import Region
-from videoinr_cli.previews import preview as preview_module
 from videoinr_cli.previews.sheet import GAP_PX
 
 
@@ -58,15 +58,51 @@ def test_plays_a_moment(make_clip: MakeClip, weights: Path, tmp_path: Path) -> N
     assert (tmp_path / "look.png").is_file()
 
 
-def test_a_clip_that_cannot_be_begun_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: list[str]) -> None:
+RED = "drawbox=color=0xc02020:thickness=fill"
+
+KR_KB = {1: (0.2126, 0.0722), 6: (0.299, 0.114)}
+"""The weights of red and blue in luma, by the number of a matrix. **Source**: ITU-T H.273, table 4."""
+
+
+@pytest.mark.parametrize(("tags", "matrix"), [((), 6), (("-colorspace", "bt709"), 1)])
+def test_a_clip_shows_the_colours_of_the_picture(
+    tags: tuple[str, ...], matrix: int, make_clip: MakeClip, weights: Path, tmp_path: Path
+) -> None:
+    """Three panels are so wide that readers would take what is not tagged for HD."""
+    wide = (416, 48)
+    source = make_clip("in.mp4", *tags, picture="color", filters=RED, size=wide, frames=8)
+    options = ["--region", "0,0,416,48", "--seconds", "0.2", "--scale", 1, "-q"]
+    assert run("preview", source, *options, "--weights", weights, "-o", tmp_path / "look.png") == 0
+    with Image.open(tmp_path / "look.png") as opened:
+        sheet = np.asarray(opened.convert("RGB")).astype(int)
+    with av.open(str(tmp_path / "look.mp4")) as container:
+        frame = next(container.decode(video=0))
+    assert frame.width >= 3 * wide[0]
+    assert int(frame.colorspace) == matrix
+    luma, blue, red = (
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[plane.height // 2, plane.width // 8]
+        for plane in frame.planes
+    )
+    weight_red, weight_blue = KR_KB[matrix]
+    y, pb, pr = (float(luma) - 16) / 219, (float(blue) - 128) / 112, (float(red) - 128) / 112
+    r, b = y + (1 - weight_red) * pr, y + (1 - weight_blue) * pb
+    g = (y - weight_red * r - weight_blue * b) / (1 - weight_red - weight_blue)
+    shown = [round(255 * level) for level in (r, g, b)]
+    distances = np.abs(sheet - shown).max(axis=2)
+    assert np.mean(distances <= 2) > 0.05, f"{shown} of the clip is nowhere in the picture"
+
+
+def test_a_clip_that_cannot_be_begun_leaves_nothing(
+    make_clip: MakeClip, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise FfmpegError("ffmpeg cannot be run")
 
-    monkeypatch.setattr(preview_module, "FfmpegProcess", refuse)
-    encoder = preview_module._encoder(tmp_path / "look.mp4", (64, 48), Fraction(25), overwrite=False)
-    with pytest.raises(FfmpegError), encoder:
-        pass
-    assert list(tmp_path.iterdir()) == []
+    source = make_clip("in.mp4", frames=3)
+    monkeypatch.setattr(writer, "FfmpegProcess", refuse)
+    options = ["--seconds", "0.1", "--weights", weights, "-o", tmp_path / "look.png"]
+    assert run("preview", source, *options) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "look.png"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videoinr_cli.options import MIN_TILE_PX
-from videoinr_cli.render.tiling import ALIGNMENT_PX, BLEND_PX, spans, tiles
+from videoinr_cli.render.tiling import ALIGNMENT_PX, BLEND_PX, tile_axis, tiles
 
 unhurried = settings(deadline=None)  # a busy machine is no failure
 
@@ -22,7 +22,7 @@ halos = st.integers(0, 80)
 def test_the_shares_of_every_pixel_sum_up_to_one(length: int, scale: float, tile_px: int, halo: int) -> None:
     output = round(length * scale)
     total = np.zeros(output)
-    for span in spans(length, output, tile_px, halo_px=halo):
+    for span in tile_axis(length, output, tile_px, halo_px=halo):
         assert (span.weights > 0).all()
         total[span.first : span.last] += span.weights
     np.testing.assert_allclose(total, 1, atol=1e-6)
@@ -34,7 +34,7 @@ def test_what_is_shown_has_its_surroundings_encoded(
     length: int, scale: float, tile_px: int, halo: int
 ) -> None:
     output = round(length * scale)
-    for span in spans(length, output, tile_px, halo_px=halo):
+    for span in tile_axis(length, output, tile_px, halo_px=halo):
         # where the outermost pixels' centres lie, in LR pixels from the picture's edge
         first, last = ((pixel + 0.5) * length / output for pixel in (span.first, span.last - 1))
         context = max(halo, BLEND_PX) - BLEND_PX
@@ -49,7 +49,7 @@ def test_tiles_begin_on_the_grid_and_keep_to_their_size(
 ) -> None:
     most = max(MIN_TILE_PX, tile_px)
     around = 2 * (max(halo, BLEND_PX) + ALIGNMENT_PX - 1)
-    for span in spans(length, round(length * scale), tile_px, halo_px=halo):
+    for span in tile_axis(length, round(length * scale), tile_px, halo_px=halo):
         assert span.start % ALIGNMENT_PX == 0
         assert 0 <= span.start < span.stop <= length
         assert span.stop - span.start <= most + around
@@ -60,7 +60,7 @@ def test_tiles_begin_on_the_grid_and_keep_to_their_size(
 def test_there_are_no_more_tiles_than_needed(length: int, tile_px: int) -> None:
     usable = max(MIN_TILE_PX, tile_px // ALIGNMENT_PX * ALIGNMENT_PX)
     needed = 1 if tile_px >= length else -(-length // usable)
-    assert len(spans(length, length, tile_px, halo_px=16)) == needed
+    assert len(tile_axis(length, length, tile_px, halo_px=16)) == needed
 
 
 def test_one_tile_is_the_whole_picture() -> None:
@@ -72,11 +72,11 @@ def test_one_tile_is_the_whole_picture() -> None:
 
 def test_a_picture_that_fits_is_one_tile_whatever_its_size() -> None:
     for length in (33, 180, 181, 1080):
-        assert len(spans(length, 4 * length, length, halo_px=32)) == 1
+        assert len(tile_axis(length, 4 * length, length, halo_px=32)) == 1
 
 
 def test_neighbours_fade_into_each_other_around_their_border() -> None:
-    first, second = spans(128, 256, 64, halo_px=16)
+    first, second = tile_axis(128, 256, 64, halo_px=16)
     assert (first.start, first.stop, second.start, second.stop) == (0, 80, 48, 128)
     # 8 LR pixels on each side of 64, two output pixels each; the ramp is symmetric about the border
     assert (first.last, second.first) == (144, 112)

@@ -15,8 +15,11 @@ from tests.tiny import TINY
 from tests.training.test_loop import noise_clip
 from videoinr_cli.model import build
 from videoinr_cli.training.distributed import Team
-from videoinr_cli.training.loop import Schedule, Trainer, batch_loss, train
-from videoinr_cli.training.samples import Sampler, SampleRecipe
+from videoinr_cli.training.loop import train
+from videoinr_cli.training.loss import batch_loss
+from videoinr_cli.training.recipes import SampleRecipe, Schedule
+from videoinr_cli.training.samples import Sampler
+from videoinr_cli.training.trainer import Trainer
 
 RECIPE = SampleRecipe(batch_size=2, lr_size=16, context_share=1.0)
 SCHEDULE = Schedule(

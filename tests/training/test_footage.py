@@ -14,13 +14,15 @@ import pytest
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.training.footage import Frames, load_shots, split_shots
 
+PATCH_PX = 10
+"""Side of a scene's patches: large enough that its thumbnails show them moving."""
+
 
 def scene(seed: int, count: int, *, height: int = 200, width: int = 220) -> list[Frames]:
     """Frames of one textured picture that slides by two pixels a frame; odd and even seeds differ clearly."""
     level = 60 if seed % 2 else 180
-    noise = np.random.default_rng(seed).integers(-30, 30, (height // 8, width, 3))
-    picture = (level + noise).astype(np.uint8)
-    picture = picture.repeat(8, axis=0).repeat(2, axis=1)
+    patches = np.random.default_rng(seed).integers(-30, 30, (height // PATCH_PX, 2 * width // PATCH_PX, 3))
+    picture = (level + patches).astype(np.uint8).repeat(PATCH_PX, axis=0).repeat(PATCH_PX, axis=1)
     return [picture[:, 2 * i : 2 * i + width] for i in range(count)]
 
 
@@ -160,8 +162,9 @@ def test_a_file_that_cannot_be_decoded_is_left_out_and_reported(tmp_path: Path) 
         "clip.mp4"
     }
     assert [line for line in said if line.startswith("left out")] == [
-        f"left out: {folder / 'junk.mp4'} cannot be decoded: Invalid data found when processing input",
-        f"left out: there is no video in {folder / 'sound.mp4'}",
+        f"left out: '{folder / 'junk.mp4'}' cannot be read as a video: "
+        "Invalid data found when processing input; is it a complete file?",
+        f"left out: there is no video in '{folder / 'sound.mp4'}', only audio; name a video file",
     ]
 
 
@@ -169,13 +172,13 @@ def test_raw_footage_keeps_its_size_and_its_repetitions(tmp_path: Path) -> None:
     """Footage of 240 frames per second repeats nothing by mistake, and its times must stay even."""
     folder = tmp_path / "footage"
     folder.mkdir()
-    still = scene(1, 1, height=720, width=400) * 5
-    write_video(folder / "clip.mp4", [*still, *scene(1, 4, height=720, width=400)])
+    still = scene(1, 1, height=720, width=800) * 5
+    write_video(folder / "clip.mp4", [*still, *scene(1, 4, height=720, width=800)])
     (reduced,) = load_shots([folder], tmp_path / "cache")
     (raw,) = load_shots([folder], tmp_path / "cache", raw=True)
-    assert reduced.frames.shape[1:] == (360, 200, 3)
+    assert reduced.frames.shape[1:] == (360, 400, 3)
     assert len(reduced.frames) < 9
-    assert raw.frames.shape == (9, 720, 400, 3)
+    assert raw.frames.shape == (9, 720, 800, 3)
 
 
 def test_a_large_photograph_is_trained_on_at_two_sizes(tmp_path: Path) -> None:

@@ -14,10 +14,14 @@ import torch
 from tests.tiny import TINY
 from videoinr_cli.errors import WeightsError
 from videoinr_cli.model import build
+from videoinr_cli.training.batches import WidePair
 from videoinr_cli.training.footage import Shot
-from videoinr_cli.training.loop import Schedule, Trainer, TrainingProgress, batch_loss, train, validate
-from videoinr_cli.training.recipes import PAPER
-from videoinr_cli.training.samples import Sampler, SampleRecipe, WidePair
+from videoinr_cli.training.loop import TrainingProgress, train
+from videoinr_cli.training.loss import batch_loss
+from videoinr_cli.training.recipes import PAPER, SampleRecipe, Schedule
+from videoinr_cli.training.samples import Sampler
+from videoinr_cli.training.trainer import Trainer
+from videoinr_cli.training.validation import validate
 
 SCHEDULE = Schedule(steps=6, warmup_steps=1, validate_every=3)
 RECIPE = SampleRecipe(batch_size=2, lr_size=16)

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.model.flow import warp
+from videoinr_cli.training.crops import draw_place
 from videoinr_cli.training.footage import Shot
-from videoinr_cli.training.recipes import PAPER
-from videoinr_cli.training.samples import Sampler, SampleRecipe
+from videoinr_cli.training.recipes import PAPER, SampleRecipe
+from videoinr_cli.training.samples import Sampler
 
 RECIPE = SampleRecipe(batch_size=6, lr_size=16)
 
@@ -216,8 +217,8 @@ def test_detailed_places_are_drawn_more_often() -> None:
     flat = Shot("flat", np.full((1, 200, 200, 3), 90, np.uint8))
     noisy = Shot("noisy", rng.integers(0, 256, (1, 200, 200, 3), dtype=np.uint8))
     for candidates, share in ((1, 0.5), (4, 1 - 0.5**4)):
-        sampler = Sampler([flat, noisy], dataclasses.replace(RECIPE, candidates=candidates), seed=1)
-        drawn = [sampler._place(rng, [flat, noisy], None, 64).shot is noisy for _ in range(400)]
+        places = (draw_place(rng, [flat, noisy], 64, candidates=candidates) for _ in range(400))
+        drawn = [place.shot is noisy for place in places]
         assert np.mean(drawn) == pytest.approx(share, abs=0.1)
 
 

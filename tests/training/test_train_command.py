@@ -14,10 +14,10 @@ from tests.training.test_footage import scene, write_video
 from videoinr_cli.cli.train import train as command
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.training.distributed import Team
-from videoinr_cli.training.loop import read_begun_with
 from videoinr_cli.training.options import DEFAULT_RECIPE, RECIPE_NAMES, TrainOptions
 from videoinr_cli.training.recipes import OWN, PAPER, RECIPES
 from videoinr_cli.training.train import _adapted, _network, _shared, train
+from videoinr_cli.training.trainer import read_begun_with
 from videoinr_cli.weights import inspect_weights
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from videoinr_cli.batch.events import SCHEMA_VERSION, Begin, End, Event
 from videoinr_cli.batch.items import Existing, Item, Pending, Refused
 from videoinr_cli.batch.make_events import done_of, error_of, progress_of, segment_of, skipped_of, start_of
-from videoinr_cli.batch.work import Work, total_of
+from videoinr_cli.batch.overall import OverallProgress, sum_known
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.job import SegmentDone, run_job
 from videoinr_cli.jobs.partition import devices_of
@@ -26,6 +26,7 @@ from videoinr_cli.version import __version__
 from videoinr_cli.weights import load_model
 
 Listener = Callable[[Event], None]
+"""Called with every event of a batch."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ def run_batch(
     Raises:
         OptionError: there is no such device.
         WeightsError: the weights cannot be used.
-        KeyboardInterrupt: it was interrupted, which the listener has been told.
+        KeyboardInterrupt: it was interrupted; the listener has received an `End`.
     """
     run = _Run(items, job, listener)
     devices = devices_of(options, job or JobOptions())
@@ -81,7 +82,7 @@ def run_batch(
 
 
 class _Run:
-    """A batch under way: what has become of its items so far."""
+    """A batch, and what has become of its items so far."""
 
     def __init__(self, items: Sequence[Item], job: JobOptions | None, listener: Listener) -> None:
         self._items = items
@@ -92,10 +93,10 @@ class _Run:
         self.failed: list[Refused] = []
         self._done: list[Summary] = []
         self._skipped: list[Existing] = []
-        self._work = Work({index: item.plan for index, item in self.left})
+        self._overall = OverallProgress({index: item.plan for index, item in self.left})
 
     def announce(self) -> None:
-        """Tell how much there is to do, and of the items that need no rendering."""
+        """Send what there is to do, and the items that need no rendering."""
         count = len(self._items)
         self._listener(
             Begin(
@@ -103,7 +104,7 @@ class _Run:
                 version=__version__,
                 count=count,
                 to_render=len(self.left),
-                frames=total_of(item.plan.total_frames for _, item in self.left),
+                frames=sum_known(item.plan.total_frames for _, item in self.left),
             )
         )
         for index, item in enumerate(self._items, start=1):
@@ -114,7 +115,7 @@ class _Run:
                 self._listener(skipped_of(index, count, item))
 
     def render_next(self, engine: Engine, workers: Workers) -> None:
-        """Render the next video; a failure is told, not raised."""
+        """Render the next video; a failure becomes an event, and is not raised."""
         index, item = self.left[0]
         count = len(self._items)
         self._listener(start_of(index, count, item))
@@ -122,13 +123,13 @@ class _Run:
         def report(progress: VideoProgress) -> None:
             if progress.total_seconds:
                 share = progress.seconds / progress.total_seconds
-                self._work.reach(share, given=progress.frames_before / max(1, progress.frames))
-            self._listener(progress_of(index, count, item, progress, self._work))
+                self._overall.update(share, share_before=progress.frames_before / max(1, progress.frames))
+            self._listener(progress_of(index, count, item, progress, self._overall))
 
         def report_segment(done: SegmentDone) -> None:
             self._listener(segment_of(index, count, item.source, done))
 
-        with self._work.on(index):
+        with self._overall.on(index):
             try:
                 _make_folder(item.destination.parent)
                 summary = run_job(
@@ -147,7 +148,7 @@ class _Run:
         del self.left[0]
 
     def end(self, *, interrupted: bool = False) -> None:
-        """Tell what became of all."""
+        """Send the summary of all."""
         self._listener(
             End(
                 done=len(self._done),

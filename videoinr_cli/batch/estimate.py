@@ -1,6 +1,6 @@
-"""What rendering videos would take, told from a few seconds of doing it on this machine.
+"""Estimate what rendering videos would take, from rendering each kind of them for a few seconds.
 
-Knows nothing of who asks. What it renders is thrown away.
+What is rendered is thrown away.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from videoinr_cli.batch.events import Error, Plan, Skipped
+from videoinr_cli.batch.events import Error, Estimate, Skipped
 from videoinr_cli.batch.items import Existing, Item, Refused
-from videoinr_cli.batch.make_events import error_of, plan_of, skipped_of
+from videoinr_cli.batch.make_events import error_of, estimate_of, skipped_of
 from videoinr_cli.evaluation.cost import PeakMemory
 from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.memory import Sizes
 from videoinr_cli.render.pipeline import Engine, Progress
-from videoinr_cli.render.plan import Plan as VideoPlan
+from videoinr_cli.render.plan import Plan
+from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_model
 
 MEASURED_SECONDS = 4.0
@@ -31,33 +32,28 @@ MEASURED_SECONDS = 4.0
 class Cost:
     """What rendering takes."""
 
-    first_seconds: float  # until the first frame is there
-    frame_seconds: float  # for each frame after it
+    speed: Speed
     peak_bytes: int | None  # of the GPU if there is one, else of RAM; by all processes that share it
     sizes: Sizes  # of the pieces that rendering begins with
 
-    def seconds(self, frames: int) -> float:
-        """Return what a video of so many frames takes."""
-        return self.first_seconds + max(0, frames - 1) * self.frame_seconds
-
 
 class _Enough(Exception):
-    """Ends a rendering that has told what it takes."""
+    """Ends a rendering that was measured long enough."""
 
 
 def estimate_batch(
     items: Sequence[Item], options: UpscaleOptions, job: JobOptions, failures: list[Exception]
-) -> Iterator[Plan | Error | Skipped]:
+) -> Iterator[Estimate | Error | Skipped]:
     """Yield what would become of each source, without writing any output.
 
-    Videos of the same sizes, written alike, are taken to cost the same for each frame. The time that several
+    Videos of the same sizes and format are assumed to cost the same per frame. The time that several
     processes or an earlier run save is not counted.
 
     Args:
         items: what `plan_batch` found.
         options: for all of them.
-        job: how each would be worked off.
-        failures: is told why sources could not be rendered.
+        job: how each video would be divided and shared out.
+        failures: the errors of sources that cannot be rendered are appended to it.
 
     Raises:
         OptionError: there is no such device.
@@ -90,8 +86,8 @@ def estimate_batch(
                 yield error_of(index, count, Refused(item.source, item.destination, error))
             else:
                 cost, frames = costs[kind], plan.total_frames
-                seconds = None if frames is None else cost.seconds(frames)
-                yield plan_of(
+                seconds = None if frames is None else cost.speed.seconds(frames)
+                yield estimate_of(
                     index,
                     count,
                     item,
@@ -102,8 +98,8 @@ def estimate_batch(
                 )
 
 
-def measure(plan: VideoPlan, engine: Engine) -> Cost:
-    """Render a video for a few seconds, with all that belongs to it, and throw the result away.
+def measure(plan: Plan, engine: Engine) -> Cost:
+    """Render a video for a few seconds, from its file to another one, and throw the result away.
 
     Raises:
         VideoInrError: it cannot be rendered; see `jobs.upscale.upscale_video`.
@@ -127,11 +123,12 @@ def measure(plan: VideoPlan, engine: Engine) -> Cost:
     spent = moments[-1] - moments[0]
     frame_seconds = spent / (len(moments) - 1) if len(moments) > 1 else moments[0]
     peak_bytes = None if memory.bytes is None else memory.bytes * plan.processes
-    return Cost(moments[0], frame_seconds, peak_bytes, sizes)
+    speed = Speed(frame_seconds, start_seconds=moments[0] - frame_seconds)
+    return Cost(speed, peak_bytes, sizes)
 
 
 def _stand_in(destination: Path, folder: str) -> Path:
-    """Return a name for which the same is written as for the destination."""
+    """Return a temporary name of the same format as the destination."""
     if is_standard_output(destination):
         return Path(folder) / f"out{destination.suffix or '.nut'}"
     return Path(folder) / (f"%d{destination.suffix}" if is_image_pattern(destination) else destination.name)

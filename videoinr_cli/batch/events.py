@@ -1,6 +1,6 @@
 """What happens while videos are rendered, as records: what a display shows and a script reads.
 
-Knows nothing of either. The records' names and fields are the schema of ``--json``, described in
+The events' names and fields are the schema of ``--json``, described in
 ``docs/json.md``: to rename one breaks the scripts of others.
 """
 
@@ -11,24 +11,24 @@ from pathlib import Path
 from typing import ClassVar
 
 SCHEMA_VERSION = 1
-"""Rises when an event or a field is renamed, removed or changes its meaning; not when one is added."""
+"""Rises when an event or a field is renamed, removed or changes its meaning, not when one is added."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Begin:
-    """All sources are checked, and the first is about to be rendered."""
+    """All sources are checked, and rendering begins."""
 
     event: ClassVar[str] = "begin"
     schema: int  # `SCHEMA_VERSION`
     version: str  # of the program
     count: int  # of sources
-    to_render: int  # of them; the others have failed already, or are skipped
+    to_render: int  # sources to be rendered; the others have failed already, or are skipped
     frames: int | None  # to render, of all; None where a source does not say how long it is
 
 
 @dataclasses.dataclass(frozen=True)
-class OfVideo:
-    """One source of several."""
+class VideoEvent:
+    """An event of one source among several."""
 
     index: int  # of the source, from 1
     count: int  # of sources
@@ -36,8 +36,8 @@ class OfVideo:
 
 
 @dataclasses.dataclass(frozen=True)
-class Planned(OfVideo):
-    """What a video will become, as far as can be said before its first frame."""
+class Planned(VideoEvent):
+    """What a video will become, as far as is known before its first frame."""
 
     destination: Path
     source_size: tuple[int, int]  # (width, height), pixels
@@ -45,31 +45,31 @@ class Planned(OfVideo):
     source_fps: float  # average
     fps: float | None  # None: every frame keeps its own time
     frames: int | None  # of the output; None when the source does not say how long it is
-    seconds: float | None  # that the output lasts; None likewise
+    seconds: float | None  # duration of the output; None likewise
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan(Planned):
-    """What would be done (of a dry run)."""
+class Estimate(Planned):
+    """What a dry run says of a video: what would be done, and what it would take."""
 
     event: ClassVar[str] = "plan"
     segments: int  # in which it is rendered; 1: in one go
     tile_size: tuple[int, int] | None  # (width, height) of tiles, source pixels; None: whole frames
     chunk_bytes: int  # of the chunks in which they are drawn
     notes: tuple[str, ...]  # what would be converted, guessed or left out
-    estimated_seconds: float | None  # that rendering takes on this machine; None where frames is
+    estimated_seconds: float | None  # for rendering on this machine; None where `frames` is
     peak_memory_bytes: int | None  # of the GPU if there is one, else of RAM; None where it is not known
 
 
 @dataclasses.dataclass(frozen=True)
 class Start(Planned):
-    """A video is begun."""
+    """A video begins."""
 
     event: ClassVar[str] = "start"
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress(OfVideo):
+class Progress(VideoEvent):
     """Another frame is rendered."""
 
     event: ClassVar[str] = "progress"
@@ -78,15 +78,15 @@ class Progress(OfVideo):
     total_frames: int | None  # None when the source does not say how long it is
     seconds: float  # of the video, rendered
     total_seconds: float | None
-    elapsed_seconds: float  # since the video was begun
+    elapsed_seconds: float  # since the video began
     left_seconds: float | None  # until it is done, at the rate so far; None when that is not known
     overall_fraction: float | None  # of all videos, by pixels of output; None when that is not known
     overall_left_seconds: float | None  # until all are done, at the rate so far
 
 
 @dataclasses.dataclass(frozen=True)
-class Segment(OfVideo):
-    """A part of a long video is on the disk, and lost to no crash."""
+class Segment(VideoEvent):
+    """A segment of a long video is complete on the disk."""
 
     event: ClassVar[str] = "segment"
     segment: int  # from 1, in the order of the video
@@ -97,7 +97,7 @@ class Segment(OfVideo):
 
 
 @dataclasses.dataclass(frozen=True)
-class Done(OfVideo):
+class Done(VideoEvent):
     """A video is complete."""
 
     event: ClassVar[str] = "done"
@@ -115,15 +115,15 @@ class Done(OfVideo):
 
 
 @dataclasses.dataclass(frozen=True)
-class Skipped(OfVideo):
-    """A video is not rendered, since its output exists."""
+class Skipped(VideoEvent):
+    """A video is not rendered, as its output exists."""
 
     event: ClassVar[str] = "skipped"
     destination: Path
 
 
 @dataclasses.dataclass(frozen=True)
-class Error(OfVideo):
+class Error(VideoEvent):
     """A video cannot be rendered."""
 
     event: ClassVar[str] = "error"
@@ -134,17 +134,17 @@ class Error(OfVideo):
 
 @dataclasses.dataclass(frozen=True)
 class End:
-    """No video is left, or no more are begun."""
+    """All videos are done, or no further one begins."""
 
     event: ClassVar[str] = "end"
     done: int  # videos
     skipped: int
     failed: int
-    left: tuple[Path, ...]  # not rendered to their end: interrupted, or after a failure with --fail-fast
+    left: tuple[Path, ...]  # not rendered: after an interruption, or a failure with --fail-fast
     interrupted: bool
     frames_written: int  # of the videos that are done
     output_bytes: int
     elapsed_seconds: float
 
 
-Event = Begin | Plan | Start | Progress | Segment | Done | Skipped | Error | End
+Event = Begin | Estimate | Start | Progress | Segment | Done | Skipped | Error | End

@@ -36,10 +36,10 @@ class Pending:
 
 @dataclasses.dataclass(frozen=True)
 class Existing:
-    """A source whose output exists and is left as it is, or that is itself such an output."""
+    """A source that is skipped, as its output exists or as it is such an output itself."""
 
     source: Path
-    destination: Path  # in the latter case the source
+    destination: Path  # in the latter case, the source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ Item = Pending | Existing | Refused
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """Where the outputs of several sources go, and under which names."""
+    """Where the outputs of several sources go, and their names."""
 
     path: Path
     pattern: NamePattern
@@ -83,18 +83,18 @@ def plan_batch(
     skip_existing: bool = False,
     checked: Callable[[int], None] = lambda _: None,
 ) -> list[Item]:
-    """Check several sources and their outputs.
+    """Plan several sources.
 
     Args:
-        sources: in the order in which they are to be rendered.
-        folder: of the outputs, which need not exist.
+        sources: in the order in which they are rendered.
+        folder: of the outputs; it need not exist.
         options: for all of them.
-        skip_existing: whether a source is left out whose output exists, and that output where it is a source
-            too; else that is an error.
-        checked: called after each source with their number so far.
+        skip_existing: whether a source whose output exists is skipped, and the output too where it is among
+            the sources; otherwise that is an error.
+        checked: called after each source with the number checked so far.
 
     Returns:
-        For each source what is to become of it.
+        What will become of each source.
 
     Raises:
         OptionError: two outputs would have the same name, or one the name of another source.
@@ -105,7 +105,7 @@ def plan_batch(
         checked(index)
     made = {item.destination.resolve() for item in items if isinstance(item, Existing)}
     _check_collisions([item for item in items if item.source.resolve() not in made])
-    # Where outputs go beside their sources, those of an earlier run are found among them.
+    # Where outputs lie beside their sources, those of an earlier run are among the sources.
     return [Existing(item.source, item.source) if item.source.resolve() in made else item for item in items]
 
 
@@ -134,22 +134,22 @@ def _plan(source: Source, index: int, folder: Folder, options: UpscaleOptions, s
 
 
 def _name(source: Source, info: VideoInfo, index: int, pattern: NamePattern, options: UpscaleOptions) -> Path:
-    """Name an output by its size, which depends on its format, which only its extension decides."""
-    nameless = f"%d{pattern.suffix(source.path)}"  # stands for a file or for images, as the extension is
+    """Name an output. Its size may be in the name, and depends on its format, that is, on its extension."""
+    nameless = f"%d{pattern.suffix(source.path)}"  # a file or images, by its extension
     written = output_format(nameless, info, options.encode)
     size = options.output_size(info.width, info.height, multiple=written.size_multiple)
     return pattern.name(source, size, options.rate_of(info.frame_rate) or info.frame_rate, index)
 
 
 def _check_place(destination: Path, info: VideoInfo, options: UpscaleOptions) -> None:
-    """Refuse what cannot be written; the folder may be one that is still to be made."""
+    """Refuse a destination that cannot be written; its folder may still have to be created."""
     folder = destination.parent
     if folder.is_dir():
         check_destination(destination, info, overwrite=options.overwrite)
         return
     present = next(parent for parent in folder.absolute().parents if parent.exists())
     if folder.exists() or not (present.is_dir() and os.access(present, os.W_OK)):
-        raise OutputError(f"no folder {str(folder)!r} can be made in {str(present)!r}; choose another one")
+        raise OutputError(f"no folder {str(folder)!r} can be created in {str(present)!r}; choose another one")
 
 
 def _exists(destination: Path) -> bool:
@@ -161,7 +161,7 @@ def _is_same(source: Path, destination: Path) -> bool:
 
 
 def _check_collisions(items: Sequence[Item]) -> None:
-    """Refuse outputs that would replace one another, or a source that is still to be read."""
+    """Refuse outputs that would replace one another, or a source."""
     sources = {item.source.resolve(): item.source for item in items}
     taken: dict[Path, Path] = {}
     for item in items:

@@ -1,22 +1,23 @@
-"""Make the events of a batch out of its items and what becomes of them. Knows nothing of who listens."""
+"""Make the events of a batch from its items and what becomes of them."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
-from videoinr_cli.batch.events import Done, Error, Plan, Progress, Segment, Skipped, Start
+from videoinr_cli.batch.events import Done, Error, Estimate, Progress, Segment, Skipped, Start
 from videoinr_cli.batch.items import Existing, Pending, Refused
-from videoinr_cli.batch.work import Work
+from videoinr_cli.batch.overall import OverallProgress
 from videoinr_cli.errors import one_line
 from videoinr_cli.jobs.job import SegmentDone
 from videoinr_cli.render.memory import Sizes
 from videoinr_cli.render.pipeline import Progress as VideoProgress
 from videoinr_cli.render.pipeline import Summary
+from videoinr_cli.render.speed import remaining_seconds
 
 
 def start_of(index: int, count: int, item: Pending) -> Start:
-    """Tell of a video that is begun."""
+    """Return the event of a video that begins."""
     source, rate = item.plan.source, item.plan.timeline.rate
     return Start(
         index=index,
@@ -32,7 +33,7 @@ def start_of(index: int, count: int, item: Pending) -> Start:
     )
 
 
-def plan_of(
+def estimate_of(
     index: int,
     count: int,
     item: Pending,
@@ -41,10 +42,10 @@ def plan_of(
     sizes: Sizes,
     seconds: float | None,
     peak_bytes: int | None,
-) -> Plan:
-    """Tell of a video that would be begun, and what it would take."""
+) -> Estimate:
+    """Return what a dry run says of a video: what it would become, and what that would take."""
     start = start_of(index, count, item)
-    return Plan(
+    return Estimate(
         **dataclasses.asdict(start),
         segments=segments,
         tile_size=None if sizes.tile_px is None else (sizes.tile_px[1], sizes.tile_px[0]),
@@ -55,8 +56,10 @@ def plan_of(
     )
 
 
-def progress_of(index: int, count: int, item: Pending, progress: VideoProgress, work: Work) -> Progress:
-    """Tell how far a video is, and all of them."""
+def progress_of(
+    index: int, count: int, item: Pending, progress: VideoProgress, overall: OverallProgress
+) -> Progress:
+    """Return how far a video is, and all of them."""
     return Progress(
         index=index,
         count=count,
@@ -67,22 +70,19 @@ def progress_of(index: int, count: int, item: Pending, progress: VideoProgress, 
         seconds=progress.seconds,
         total_seconds=progress.total_seconds,
         elapsed_seconds=progress.elapsed_seconds,
-        left_seconds=_left_seconds(progress),
-        overall_fraction=work.fraction,
-        overall_left_seconds=work.left_seconds,
+        left_seconds=remaining_seconds(
+            progress.seconds,
+            progress.total_seconds,
+            progress.elapsed_seconds,
+            done_before=progress.seconds * progress.frames_before / progress.frames,
+        ),
+        overall_fraction=overall.fraction,
+        overall_left_seconds=overall.left_seconds,
     )
 
 
-def _left_seconds(progress: VideoProgress) -> float | None:
-    fresh = progress.frames - progress.frames_before
-    if progress.total_seconds is None or progress.seconds <= 0 or fresh <= 0:
-        return None
-    seconds = progress.seconds * fresh / progress.frames  # of the video, rendered by this run
-    return max(0.0, progress.total_seconds - progress.seconds) * progress.elapsed_seconds / seconds
-
-
 def segment_of(index: int, count: int, source: Path, done: SegmentDone) -> Segment:
-    """Tell of a segment that is kept."""
+    """Return the event of a segment that is on the disk."""
     return Segment(
         index=index,
         count=count,
@@ -96,7 +96,7 @@ def segment_of(index: int, count: int, source: Path, done: SegmentDone) -> Segme
 
 
 def done_of(index: int, count: int, source: Path, summary: Summary) -> Done:
-    """Tell of a video that is complete."""
+    """Return the event of a video that is complete."""
     fresh = summary.frames_written - summary.frames_before
     return Done(
         index=index,
@@ -117,7 +117,7 @@ def done_of(index: int, count: int, source: Path, summary: Summary) -> Done:
 
 
 def skipped_of(index: int, count: int, item: Existing) -> Skipped:
-    """Tell of a source that is left out."""
+    """Return the event of a source that is skipped."""
     return Skipped(index=index, count=count, source=item.source, destination=item.destination)
 
 

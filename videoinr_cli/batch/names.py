@@ -1,7 +1,4 @@
-"""How the outputs of several videos are called: a pattern such as ``{stem}_{height}p{ext}``.
-
-Knows nothing of what lies under these names.
-"""
+"""The names of several outputs: a pattern such as ``{stem}_{height}p{ext}``, filled in for each source."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from videoinr_cli.media.write.containers import container_for
 DEFAULT_NAME = "{stem}{ext}"
 
 FALLBACK_SUFFIX = ".mkv"
-"""Where the source's own container is not written: Matroska holds any codec."""
+"""Extension of an output where the source's container cannot be written: Matroska holds any codec."""
 
 FIELDS = ("stem", "ext", "parent", "width", "height", "fps", "index")
 
@@ -26,13 +23,13 @@ FIELDS = ("stem", "ext", "parent", "width", "height", "fps", "index")
 class NamePattern:
     """Names outputs after their sources.
 
-    ``stem`` is the source's name without extension, ``ext`` its extension (`FALLBACK_SUFFIX` where that is
-    not written), ``parent`` the name of its folder; ``width``, ``height`` and ``fps`` are the output's, and
-    ``index`` counts the sources from 1. Values take Python's formats: ``{index:03}``. Folders in a pattern
-    are made.
+    ``stem`` is the source's name without its extension, ``ext`` the extension (`FALLBACK_SUFFIX` where that
+    cannot be written), ``parent`` the name of its folder; ``width``, ``height`` and ``fps`` are the output's,
+    and ``index`` counts the sources from 1. Values take Python's formats: ``{index:03}``. Folders in a
+    pattern are created.
 
     Raises:
-        OptionError: the pattern has another field, a format that does not suit, or leads out of the folder.
+        OptionError: the pattern has an unknown field, an unsuitable format, or leads out of the folder.
     """
 
     text: str = DEFAULT_NAME
@@ -45,13 +42,15 @@ class NamePattern:
         for field in fields:
             if field not in FIELDS:
                 known = ", ".join(f"{{{name}}}" for name in FIELDS)
-                raise OptionError(f"name pattern {self.text!r} asks for {{{field}}}; there are {known}")
+                raise OptionError(
+                    f"name pattern {self.text!r} has an unknown field {{{field}}}; there are {known}"
+                )
         path = PurePath(self._filled(stem="a", ext=".mkv", parent="b", width=1, height=1, fps="1", index=1))
         if path.is_absolute() or ".." in path.parts or not path.name:
             raise OptionError(f"name pattern {self.text!r} leads out of the output's folder")
 
     def suffix(self, source: Path) -> str:
-        """Return the extension that the output of a source has, which says how it is written."""
+        """Return the extension of a source's output, which names its container."""
         return _own_suffix(source) if self.text.endswith("{ext}") else PurePath(self.text).suffix
 
     def name(self, source: Source, size: tuple[int, int], rate: Fraction, index: int) -> Path:
@@ -83,7 +82,7 @@ class NamePattern:
 
 
 def _own_suffix(source: Path) -> str:
-    """Return a source's extension, or `FALLBACK_SUFFIX` where that is not written."""
+    """Return a source's extension, or `FALLBACK_SUFFIX` where that cannot be written."""
     try:
         container_for(f"name{source.suffix}")
     except OutputError:

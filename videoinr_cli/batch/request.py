@@ -1,7 +1,4 @@
-"""What is asked for: one video into a file, or several into a folder; and the plan of it.
-
-Knows nothing of the command line that asks.
-"""
+"""What is asked for: one video into a file, or several into a folder."""
 
 from __future__ import annotations
 
@@ -24,12 +21,12 @@ class Request:
     """Sources, and where their outputs go.
 
     Raises:
-        OptionError: the output cannot be what the sources need it to be, or options exclude each other.
+        OptionError: the output does not suit the sources, or options exclude each other.
     """
 
     paths: tuple[Path, ...]  # at least one
-    output: str  # a file, or a folder: one that is there, ends with a slash, or is needed
-    is_list: bool = False  # whether there could be several, however many there are
+    output: str  # a file; or a folder if it exists as one, ends with a slash, or is needed
+    is_list: bool = False  # whether it is a batch, even if there is only one source
     name: str | None = None  # pattern of the outputs' names in a folder; None: `DEFAULT_NAME`
     recursive: bool = False  # whether folders within folders are searched
     skip_existing: bool = False  # whether a source is left out whose output exists
@@ -52,11 +49,11 @@ class Request:
         return self._may_be_several or self._names_folder or is_one_folder
 
     def plan(self, options: UpscaleOptions, checked: Callable[[int, int], None]) -> list[Item]:
-        """Check every source and its output.
+        """Plan every source.
 
         Args:
             options: for all of them.
-            checked: called after each source with their number so far and in all.
+            checked: called after each source with the number checked and the total.
 
         Raises:
             OptionError: two outputs would have the same name, or one the name of another source.
@@ -68,7 +65,7 @@ class Request:
             except VideoInrError as error:
                 return [Refused(source, destination, error)]
         folder = Folder(Path(self.output), NamePattern(self.name or DEFAULT_NAME))
-        sources = find_sources(self.paths, recursive=self.recursive, beside=folder.path)
+        sources = find_sources(self.paths, recursive=self.recursive, outputs=folder.path)
         return plan_batch(
             sources,
             folder,

@@ -1,6 +1,6 @@
-"""Which videos are meant: files, folders of them, and lists of both.
+"""Find the videos that files, folders and lists of both stand for.
 
-Knows nothing of what is in a file: a folder's videos are told by their names.
+The videos in a folder are recognised by their extensions; no file is opened.
 """
 
 from __future__ import annotations
@@ -17,51 +17,51 @@ from videoinr_cli.media.images import SUFFIXES as IMAGE_SUFFIXES
 from videoinr_cli.media.suffixes import VIDEO_SUFFIXES, is_among, natural_key
 
 COMMENT = "#"
-"""What a line of a list begins with that names no video."""
+"""Begins a line of a list that names no video."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A video that is meant."""
+    """One input."""
 
     path: Path
-    folder: Path = Path()  # where it lies within the folder that was named; its output lies likewise
+    folder: Path = Path()  # its place within the folder that was named, which its output has too
     problem: InputError | None = None  # why there is no such video
 
 
 def find_sources(
-    paths: Iterable[Path], *, recursive: bool = False, beside: Path | None = None
+    paths: Iterable[Path], *, recursive: bool = False, outputs: Path | None = None
 ) -> list[Source]:
     """Return the videos that files and folders stand for, each once, in the order they are named.
 
-    A folder stands for the videos in it, in the order of their names, 9 before 10; a folder of images alone
-    is one video. Hidden files are left out. A folder that may not be read is a source with a problem.
+    A folder stands for the videos in it, in the order of their names, 9 before 10; a folder that holds only
+    images is one video. Hidden files are left out. A folder that may not be read is a source with a problem.
 
     Args:
-        paths: files and folders; what is missing is found out later.
+        paths: files and folders; whether they exist is checked later.
         recursive: whether folders within folders are searched too.
-        beside: a folder that is not searched, as outputs go there.
+        outputs: the folder of the outputs, which is not searched.
     """
     found: dict[Path, Source] = {}
     for path in paths:
-        for source in _in_folder(path, recursive, beside) if is_folder(path) else (Source(path),):
+        for source in _in_folder(path, recursive, outputs) if is_folder(path) else (Source(path),):
             found.setdefault(source.path.absolute(), source)
     return list(found.values())
 
 
 def read_list(file: TextIO) -> list[Path]:
-    """Return the paths that a text names, one a line; empty lines and those that begin with # are none."""
+    """Return the paths in a text, one a line; empty lines and those that begin with # are ignored."""
     lines = (line.rstrip("\r\n") for line in file)
     return [Path(line) for line in lines if line.strip() and not line.startswith(COMMENT)]
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path is seen to be a folder; what is in one that may not be searched is not."""
+    """Whether a path is a folder; False also for what lies in one that may not be searched."""
     return os.path.isdir(path)  # noqa: PTH112 -- the method of `Path` raises there
 
 
-def _in_folder(folder: Path, recursive: bool, beside: Path | None) -> Iterator[Source]:
-    left_out = None if beside is None or beside.resolve() == folder.resolve() else beside.resolve()
+def _in_folder(folder: Path, recursive: bool, outputs: Path | None) -> Iterator[Source]:
+    left_out = None if outputs is None or outputs.resolve() == folder.resolve() else outputs.resolve()
     unread: list[OSError] = []
     found = _videos(folder, recursive, left_out, unread.append)
     videos = sorted(found, key=natural_key)
@@ -85,11 +85,11 @@ def _videos(
     for place, folders, files in os.walk(folder, onerror=on_error):
         here = Path(place)
         yield from (here / name for name in files if is_among(Path(name), VIDEO_SUFFIXES))
-        folders[:] = [name for name in folders if recursive and not _is_passed_by(here / name, left_out)]
+        folders[:] = [name for name in folders if recursive and not _is_skipped(here / name, left_out)]
 
 
-def _is_passed_by(folder: Path, left_out: Path | None) -> bool:
-    """Whether a folder is not searched: hidden, of segments of an unfinished output, or of the outputs."""
+def _is_skipped(folder: Path, left_out: Path | None) -> bool:
+    """Whether a folder is not searched: hidden, with segments of an unfinished output, or of the outputs."""
     return (
         folder.name.startswith(".") or folder.name.endswith(SEGMENTS_SUFFIX) or folder.resolve() == left_out
     )

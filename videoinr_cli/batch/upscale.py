@@ -36,7 +36,7 @@ def upscale_batch(
         sources: video files, and folders that stand for the videos in them.
         folder: where the outputs go; made when needed.
         options: for all videos; `UpscaleOptions()` by default.
-        job: segments, processes, and whether to go on with an earlier run; `JobOptions()` by default.
+        job: segments, processes, and whether to continue an earlier run; `JobOptions()` by default.
         model: the network that ``options.weights`` names, loaded already; loaded here when None.
         name: pattern of the outputs' names, with ``{stem}``, ``{ext}``, ``{parent}``, ``{width}``,
             ``{height}``, ``{fps}`` and ``{index}``.

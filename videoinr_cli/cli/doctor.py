@@ -14,7 +14,7 @@ from videoinr_cli.cli.parameters import model_options
 from videoinr_cli.options import Precision
 
 if TYPE_CHECKING:
-    from videoinr_cli.doctor import Diagnosis
+    from videoinr_cli.doctor.diagnosis import Diagnosis
 
 LABEL_COLUMNS = 24
 
@@ -28,7 +28,7 @@ def doctor(context: click.Context, weights: str, device: str, precision: Precisi
 
     Exits with 1 if something essential is missing, and prints what to do about it.
     """
-    from videoinr_cli.doctor import diagnose
+    from videoinr_cli.doctor.diagnosis import diagnose
 
     if sys.stderr.isatty():
         click.echo("checking this machine for about ten seconds ...", err=True)

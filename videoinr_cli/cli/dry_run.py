@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from videoinr_cli.batch.events import Error, Plan, Skipped
+from videoinr_cli.batch.events import Error, Estimate, Skipped
 from videoinr_cli.quantities import clock, roughly, size_of
 
 
-def plan_lines(events: Iterable[Plan | Error | Skipped]) -> Iterator[str]:
-    """Yield what would be done, video by video, and of several what it would take in all."""
+def plan_lines(events: Iterable[Estimate | Error | Skipped]) -> Iterator[str]:
+    """Yield lines that say what would be done for each video, and the total time for several."""
     seconds: list[float | None] = []
     for event in events:
         if isinstance(event, Error):
@@ -25,7 +25,7 @@ def plan_lines(events: Iterable[Plan | Error | Skipped]) -> Iterator[str]:
         yield f"{len(seconds)} videos: about {roughly(sum(known))}{rest}"
 
 
-def _video(plan: Plan) -> Iterator[str]:
+def _video(plan: Estimate) -> Iterator[str]:
     yield f"{plan.source} -> {plan.destination}"
     rate = "each frame at its own time" if plan.fps is None else f"{plan.fps:g} frames per second"
     yield (
@@ -41,6 +41,6 @@ def _video(plan: Plan) -> Iterator[str]:
     took = "" if plan.estimated_seconds is None else f"about {roughly(plan.estimated_seconds)}"
     memory = "" if plan.peak_memory_bytes is None else f"{size_of(plan.peak_memory_bytes)} of memory"
     if took or memory:
-        yield f"  {', '.join(part for part in (took, memory) if part)}, by a short measurement"
+        yield f"  {', '.join(part for part in (took, memory) if part)}, from a short measurement"
     for note in plan.notes:
         yield f"  note: {note}"

@@ -80,8 +80,8 @@ def _source_lines(found: VideoInfo, timing: Timing | None) -> Lines:
     yield "colour", _colour(found)
     yield "HDR", _hdr(found)
     yield "fields", _FIELDS[found.field_order]
-    for rider in found.riders:
-        yield "within", f"{rider}, which no output keeps"
+    for side_data in found.lost_side_data:
+        yield "within", f"{side_data}, which no output keeps"
     for stream in found.streams:
         yield stream.kind, _stream(stream)
     if found.chapters:
@@ -176,7 +176,7 @@ def _output(planned: Forecast) -> Iterator[str]:
     for kept in planned.streams.kept:
         if kept.encoder != "copy":
             yield f"{kept.stream.name} becomes {kept.becomes}"
-    for stream in planned.streams.lost:
+    for stream in planned.streams.dropped_streams:
         yield f"{stream.name} is left out"
 
 
@@ -226,7 +226,7 @@ def _record(inspection: Inspection) -> dict[str, Any]:
             "mastering_display": found.mastering_display,
             "content_light": found.content_light,
         },
-        "within_frames": list(found.riders),
+        "within_frames": list(found.lost_side_data),
         "streams": [_stream_record(stream) for stream in found.streams],
         "chapters": [
             {
@@ -271,7 +271,7 @@ def _forecast_record(planned: Forecast | VideoInrError) -> dict[str, Any]:
         "converted": {
             str(kept.stream.index): kept.becomes for kept in planned.streams.kept if kept.encoder != "copy"
         },
-        "left_out": [stream.index for stream in planned.streams.lost],
+        "left_out": [stream.index for stream in planned.streams.dropped_streams],
     }
 
 

@@ -1,4 +1,4 @@
-"""Events as JSON, one object a line on standard output: what ``--json`` prints; see ``docs/json.md``."""
+"""``--json``: events as JSON Lines on standard output; see ``docs/json.md``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from videoinr_cli.batch.events import Event
 
 PROGRESS_SECONDS = 1.0
-"""How often progress is printed."""
+"""Least time between two progress lines."""
 
 
 class JsonLines:
-    """Prints events as they happen; of progress not more than a line every `PROGRESS_SECONDS`."""
+    """Prints events as they happen, progress at most every `PROGRESS_SECONDS`."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -35,6 +35,6 @@ class JsonLines:
 
 
 def path_text(value: object) -> str:
-    """Return a path as text; bytes of a name that are no text are lost, as JSON has no place for them."""
+    """Return a path as text; bytes that are not valid text are replaced, since JSON cannot hold them."""
     assert isinstance(value, Path)
     return str(value).encode(errors="replace").decode()

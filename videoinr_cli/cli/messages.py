@@ -1,7 +1,4 @@
-"""What the package logs, as lines on stderr.
-
-Knows nothing of progress displays, except that one may have put itself in the place of stderr.
-"""
+"""Print what the package logs, as lines on stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from videoinr_cli.notes import LOGGER, Note
 
 
 class _Printer(logging.Handler):
-    """Prints a line for each message, on whatever stderr is then."""
+    """Prints each message on the current stderr, which a progress display may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _print(record.levelno, record.getMessage())
@@ -36,11 +33,11 @@ def show_notes(notes: Iterable[Note]) -> None:
 
 
 def show_messages(*, quiet: bool = False, notes: bool = True) -> None:
-    """Let what the package has to say be read, and of the libraries under it what they warn of.
+    """Print this package's notes and warnings, and the warnings of libraries.
 
     Args:
-        quiet: whether only errors are printed.
-        notes: whether notes are, or warnings alone.
+        quiet: whether to print errors only.
+        notes: whether to print notes too, or warnings only.
     """
     if _PRINTER not in logging.root.handlers:
         logging.root.addHandler(_PRINTER)
@@ -50,7 +47,7 @@ def show_messages(*, quiet: bool = False, notes: bool = True) -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Print nothing inside the block; what is collected there is collected all the same."""
+    """Print nothing inside the block; `collected_notes` still collects."""
     level = _PRINTER.level
     _PRINTER.setLevel(logging.CRITICAL)
     try:

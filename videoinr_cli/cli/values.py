@@ -1,4 +1,4 @@
-"""Texts on the command line become typed values; what the values may be, their options' records check."""
+"""Parse texts on the command line into typed values; the option records check their ranges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def parse_rate(text: str) -> Fraction:
     """
     rate = TargetRate.parse(text)
     if rate.relative:
-        raise OptionError(f"frame rate {text!r} is a multiple of nothing; try --input-fps 25")
+        raise OptionError(
+            f"frame rate {text!r} is relative, but there is no other rate to multiply; try --input-fps 25"
+        )
     return rate.value
 
 
@@ -29,7 +31,7 @@ def parse_speed(text: str) -> Fraction:
     """
     if re.search(r"[eE][+-]?\d{5}", text):  # its digits alone would take minutes and all memory
         raise OptionError(
-            f"speed {text.strip()} is not within 1/{MAX_SPEED} and {MAX_SPEED}; try --speed 0.25"
+            f"speed {text.strip()} is not between 1/{MAX_SPEED} and {MAX_SPEED}; try --speed 0.25"
         )
     try:
         return Fraction(text.strip().rstrip("xX"))

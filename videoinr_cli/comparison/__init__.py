@@ -1,1 +1,1 @@
-"""Two videos beside each other in one page that needs no network."""
+"""Two videos side by side, in one HTML page that works offline."""

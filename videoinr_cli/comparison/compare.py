@@ -24,17 +24,17 @@ from videoinr_cli.options import CompareOptions, ReadOptions
 from videoinr_cli.render.renderer import Picture
 
 SEEK_SECONDS = 2
-"""Distance of two instants from which on a file is entered anew instead of read on."""
+"""Distance of two instants from which seeking is used instead of reading on."""
 
 LABELS = ("A", "B", "Reference")
 
 MEGABYTE = 1_000_000
 
 PAGE_SUFFIXES = (".html", ".htm")
-"""By which browsers know a page."""
+"""Extensions by which browsers recognise a page."""
 
 _NOT_UNICODE = re.compile("[\ud800-\udfff]")
-"""What Python has in a file's name for a byte that is not UTF-8; no page can hold it."""
+"""How Python represents bytes of a file's name that are not UTF-8; a page cannot contain them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +44,9 @@ class ComparisonPage:
     path: Path
     bytes: int
     frames: int  # embedded
-    stride: int  # every so many frames of the video with the most
-    is_cut_short: bool  # whether the size ran out before the instants did
-    means: tuple[tuple[Curve, float | None], ...]  # of each curve
+    stride: int  # frames of the video with the highest rate from one instant to the next
+    is_cut_short: bool  # whether the page's size was used up before the last instant
+    means: tuple[tuple[Curve, float | None], ...]  # each curve with its mean
 
 
 def compare(
@@ -58,15 +58,15 @@ def compare(
     reference: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ComparisonPage:
-    """Write a page that shows two videos beside each other, with each one's distance from a reference.
+    """Write a page that shows two videos side by side, and measures both against a reference.
 
     Args:
         a: a video.
-        b: another one of the same, of any size and rate.
-        page: the HTML file's name.
+        b: another version of it, of any size and rate.
+        page: the HTML file to write.
         options: what is compared, and how large the page may become.
-        reference: what both are measured against; without it they are measured against each other.
-        progress: called with the instants so far and in all.
+        reference: the video that both are measured against; None: they are measured against each other.
+        progress: called with the number of instants so far and in total.
 
     Raises:
         InputError: a video cannot be read, or does not say how long it is.
@@ -125,7 +125,7 @@ def compare(
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:
-    """Return the mean of a curve's finite values; infinite when all are, None when there are none."""
+    """Return the mean of a curve's finite values; infinite if all are infinite, None if there are none."""
     known = [value for value in values if value is not None]
     finite = [value for value in known if math.isfinite(value)]
     return fmean(finite) if finite else (math.inf if known else None)
@@ -180,12 +180,12 @@ def _shown(label: str, video: VideoInfo) -> ShownVideo:
 
 
 def _name(video: VideoInfo) -> str:
-    """Return the name of a video's file, as far as it is text."""
+    """Return the name of a video's file, with undecodable bytes replaced."""
     return _NOT_UNICODE.sub("\N{REPLACEMENT CHARACTER}", video.path.name)
 
 
 def _notes(videos: Sequence[VideoInfo], instants: Instants, qualities: Sequence[int | None]) -> Iterator[str]:
-    """Say what is shown and how, a sentence each."""
+    """Yield sentences on what is shown and how."""
     begin = float(instants.begin_seconds)
     every = "Every frame" if instants.stride == 1 else f"One frame in {instants.stride}"
     yield f"{every} from {begin:.3f} s on, {len(qualities)} in all, matched by time."
@@ -205,7 +205,7 @@ def _notes(videos: Sequence[VideoInfo], instants: Instants, qualities: Sequence[
 
 
 def _write(text: str, path: Path) -> int:
-    """Write the page, which has its name only when it is complete; return its size in bytes."""
+    """Write the page, under its name only when complete; return its size in bytes."""
     partial = path.with_name(f"{path.name}.part")
     data = text.encode()
     try:

@@ -1,7 +1,7 @@
 """Match videos by time: which instants are compared, and which frame each video shows then.
 
-Knows timestamps only. An instant lies in the middle of a frame's time, so that rounded clocks, and rates of
-which one is a multiple of the other, cannot put two videos a frame apart.
+An instant lies in the middle of a frame's duration, so that neither rounded timestamps nor frame rates that
+are multiples of each other can put two videos a frame apart.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Instants:
 
     begin_seconds: Fraction
     rate: Fraction  # frames per second of the video with the most
-    stride: int  # every so many of its frames
+    stride: int  # frames of that video from one instant to the next
     count: int
 
     @property
     def seconds(self) -> list[Fraction]:
-        """When each frame that is compared begins."""
+        """When each compared frame begins."""
         return [self.begin_seconds + index * self.stride / self.rate for index in range(self.count)]
 
     @property
     def middles(self) -> list[Fraction]:
-        """The middle of each one's time, at which the videos are looked at."""
+        """The middle of each frame's duration, at which the videos are sampled."""
         return [start + 1 / (2 * self.rate) for start in self.seconds]
 
 
@@ -49,11 +49,11 @@ def choose_instants(
     """Return the instants at which videos are compared: every frame, or evenly spread ones.
 
     Args:
-        durations: of the videos, in seconds; beyond the shortest there is nothing to compare.
-        rates: of those whose frames count, in frames per second; the highest leads.
+        durations: of the videos, in seconds; the shortest one limits the comparison.
+        rates: frame rates to choose from, in frames per second; the highest is used.
         begin_seconds: where to begin, from the start of the videos.
-        seconds: how much to compare; None: all.
-        max_count: how many instants at most.
+        seconds: how long a part to compare; None: all.
+        max_count: largest number of instants.
 
     Raises:
         OptionError: `begin_seconds` lies after the end.
@@ -72,10 +72,10 @@ def choose_instants(
 
 
 def on_show(frames: Iterable[TimedT], ticks: Iterable[Fraction]) -> Iterator[TimedT]:
-    """Yield the frame that is on show at each of some increasing times.
+    """Yield the frame that is on show at each of some increasing times, the nearest one outside the video.
 
     Args:
-        frames: in order; the first is taken for all that is before it, the last for all after it.
+        frames: in order.
         ticks: times, in the ticks of the frames' timestamps.
     """
     following = iter(frames)

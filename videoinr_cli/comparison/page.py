@@ -1,7 +1,4 @@
-"""Put a comparison into one HTML file that asks nothing of any network.
-
-Knows the page's parts and their data, nothing of how videos are read or measured.
-"""
+"""Write a comparison as one HTML file that loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ PARTS = {"style": "page.css", "script": "page.js"}
 
 @dataclasses.dataclass(frozen=True)
 class ShownVideo:
-    """What a page says of a video."""
+    """What a page says about a video."""
 
     label: str  # "A", "B" or "Reference"
     name: str
@@ -37,7 +34,7 @@ class ShownFrame:
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A figure for each instant, None where there is none."""
+    """One metric over time: a value per instant, None where there is none."""
 
     metric: str  # "PSNR" or "SSIM"
     unit: str
@@ -47,7 +44,7 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """All that a page shows."""
+    """Everything that a page shows."""
 
     title: str
     videos: tuple[ShownVideo, ...]  # A, B and, if there is one, the reference
@@ -63,14 +60,14 @@ def render_page(comparison: Comparison) -> str:
     page = (folder / "page.html").read_text(encoding="utf-8")
     for name, file in PARTS.items():
         page = page.replace(f"/*{name}*/", (folder / file).read_text(encoding="utf-8"))
-    # Cut where the data goes before anything of the user's is in it, which could look like such a place.
+    # Split before the user's text goes in, which could contain the same marker.
     before, after = page.split("/*data*/")
     title = html.escape(comparison.title)
     return f"{before.replace('<!--title-->', title)}{_json(comparison)}{after}"
 
 
 def _json(comparison: Comparison) -> str:
-    """Return JSON that can stand inside a script element; infinite values become "inf"."""
+    """Return JSON that is safe inside a script element; infinite values become "inf"."""
     data = dataclasses.asdict(comparison)
     for curve in data["curves"]:
         curve["values"] = [_number(value) for value in curve["values"]]

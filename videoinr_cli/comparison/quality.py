@@ -1,4 +1,4 @@
-"""How far a picture is from another one of possibly another size."""
+"""How similar two pictures are, also of different sizes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Likeness:
 
 @torch.inference_mode()
 def likeness(picture: Picture, reference: Picture) -> Likeness:
-    """Compare a picture to a reference, after bringing it to the reference's size by bicubic resampling.
+    """Compare a picture with a reference, resized bicubically to the reference's size.
 
     Args:
         picture: (h, w, 3) uint8 or uint16.
@@ -31,7 +31,7 @@ def likeness(picture: Picture, reference: Picture) -> Likeness:
     """
     height, width = reference.shape[:2]
     ours, theirs = _pixels(picture), _pixels(reference)
-    if ours.shape != theirs.shape:  # of one axis it may be smaller, and of the other larger
+    if ours.shape != theirs.shape:  # may be smaller along one axis and larger along the other
         ours = reduce(ours, (min(picture.shape[0], height), min(picture.shape[1], width)))
         ours = enlarge(ours, (height, width), "bicubic")
     fits = min(height, width) >= SSIM_WINDOW_PX

@@ -1,7 +1,4 @@
-"""What people have without a network: enlarge each frame, and repeat, blend or interpolate for the rate.
-
-Knows nothing of ground truth or metrics.
-"""
+"""Baselines without a network: enlarge each frame; repeat, blend or interpolate frames for the rate."""
 
 from __future__ import annotations
 
@@ -25,10 +22,10 @@ MINTERPOLATE = {"mi_mode": "mci", "mc_mode": "aobmc", "me_mode": "bidir", "vsbmc
 """ffmpeg's motion-compensated interpolation at its best settings."""
 
 MINTERPOLATE_SIDE_PX = 32
-"""Smaller frames minterpolate refuses."""
+"""Smallest side of a frame that minterpolate accepts."""
 
 FLUSH_FRAMES = 2
-"""Repetitions of the last frame: minterpolate looks a frame ahead and ends where it cannot."""
+"""Repetitions of the last frame appended: minterpolate reads ahead and ends early without them."""
 
 
 def make_baseline(name: Baseline) -> Method:
@@ -49,7 +46,7 @@ def make_baseline(name: Baseline) -> Method:
 
 
 class PerFrame:
-    """Enlarge each given frame; between two, blend by time, or take the nearer one (the first on a tie)."""
+    """Enlarge each given frame; between two, blend by time, or show the nearer one (the first on a tie)."""
 
     def __init__(self, upsampler: Upsampler, between: Literal["blend", "nearest"]) -> None:
         self.name = f"{upsampler}+{between}"
@@ -64,12 +61,13 @@ class PerFrame:
                 tau = step / steps
                 if self.between == "nearest":
                     tau = float(tau > 0.5)
-                # Blending before enlarging is the same, both being linear, and costs one enlargement.
+                # Blending first is equivalent, since both are linear, and costs one enlargement instead of
+                # two.
                 yield enlarge(torch.lerp(first, second, tau), size, self.upsampler)
 
 
 class Minterpolate:
-    """ffmpeg alone, as a user would call it: minterpolate at LR, then its scale; 8 bits throughout."""
+    """ffmpeg alone, as a user would run it: minterpolate at LR, then scale, in 8 bits throughout."""
 
     def __init__(self, upsampler: Upsampler) -> None:
         self.name = f"minterpolate+{upsampler}"
@@ -77,7 +75,7 @@ class Minterpolate:
         self.upsampler: Upsampler = upsampler
 
     def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
-        """Yield what `Method.render` should.
+        """See `Method.render`.
 
         Raises:
             OptionError: the given frames are too small for ffmpeg.
@@ -106,7 +104,7 @@ def _minterpolate_command(
 
 
 def _write_raw(given: Iterable[Tensor], file: IO[bytes]) -> tuple[int, tuple[int, int]]:
-    """Write frames as 8-bit RGB, then rewind; return how many there are and their size.
+    """Write frames as 8-bit RGB and rewind; return their number and size.
 
     Raises:
         OptionError: they are too small for minterpolate.
@@ -132,7 +130,7 @@ def _read_raw(stream: IO[bytes], size: tuple[int, int], log: IO[bytes]) -> Tenso
     levels = bytearray(stream.read(3 * size[0] * size[1]))
     if len(levels) < 3 * size[0] * size[1]:
         log.seek(0)
-        # What went wrong stands first; what follows from it comes after.
+        # The cause comes first, its consequences after it.
         reason = " ".join(log.read().decode(errors="replace").split())[:300]
         raise FfmpegError(f"ffmpeg minterpolate failed: {reason}")
     picture = torch.frombuffer(levels, dtype=torch.uint8).view(1, *size, 3)

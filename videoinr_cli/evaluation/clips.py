@@ -1,6 +1,6 @@
-"""Ground truth from disk: folders of pictures and video files, as streams of frames.
+"""Ground truth on disk, as streams of frames; and rendered frames to disk.
 
-Knows nothing of protocols or networks. A benchmark's folder holds one folder of pictures, or one video file,
+A benchmark's folder holds one folder of pictures, or one video file,
 for each clip; a folder that holds pictures itself, and no video, is a single clip.
 """
 
@@ -10,16 +10,16 @@ import dataclasses
 import logging
 import tempfile
 from collections.abc import Iterator, Set
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from videoinr_cli.errors import InputError, OutputError
+from videoinr_cli.media.planes import Picture
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among, natural_key
@@ -38,12 +38,12 @@ class Clip:
         """Yield every frame, (3, H, W) float32 RGB in [0, 1].
 
         Raises:
-            InputError: a file cannot be decoded, or a picture's size differs from the first one's.
+            InputError: a file cannot be decoded, or a picture's size differs from the first picture's.
         """
         size: torch.Size | None = None
         for path in self.paths:
-            for rgb in _decode(path):
-                frame = _to_tensor(rgb)
+            for picture in read_frames(probe(path)):
+                frame = _to_tensor(picture.rgb)
                 size = size or frame.shape
                 if frame.shape != size:
                     raise InputError(
@@ -53,7 +53,7 @@ class Clip:
                 yield frame
 
     def length(self) -> int:
-        """Return how many frames there are, or what a video says of itself; 0 if it does not.
+        """Return the number of frames, as the file states it for a video; 0 if it does not.
 
         Raises:
             InputError: a video cannot be read.
@@ -67,14 +67,14 @@ class Clip:
 def find_clips(path: Path, root: str | None = None) -> list[Clip]:
     """Return the clips at a path, sorted by name.
 
-    Videos go by their names without the suffixes, unless two clips would then go by the same.
+    A video's name is its file's without the suffix, or with it where two clips would share a name.
 
     Args:
         path: a video, a folder of pictures, or a folder of such folders and of videos.
-        root: name of a folder in `path` to look in instead, where there is one.
+        root: name of a folder in `path` that is searched instead, if it exists.
 
     Raises:
-        InputError: there is no such path, or nothing to measure there.
+        InputError: there is no such path, or no clip in it.
     """
     if path.is_file():
         return [Clip(path.stem, (path,))]
@@ -86,7 +86,7 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
         path = path / root
         pictures = ()
     if pictures:
-        log.warning("%r lies beside videos and is passed over, as every picture there", str(pictures[0]))
+        log.warning("%r and other pictures beside videos are left out", str(pictures[0]))
     found: dict[Path, tuple[Path, ...]] = {}
     for entry in sorted(path.iterdir(), key=natural_key):
         if entry.is_dir():
@@ -105,10 +105,10 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder that pictures are to be saved in.
+    """Make a folder for pictures.
 
     Raises:
-        OutputError: it cannot be made, or not be written to.
+        OutputError: it cannot be made, or cannot be written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -119,46 +119,25 @@ def make_folder(path: Path) -> None:
 
 
 def save_picture(frame: Tensor, path: Path) -> None:
-    """Write a (3, H, W) frame in [0, 1] as an 8-bit PNG, making the folder it lies in.
+    """Write a (3, H, W) frame in [0, 1] as an 8-bit PNG, and make its folder.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    levels = to_levels(frame)
-    encoder = av.CodecContext.create("png", "w")
-    assert isinstance(encoder, av.VideoCodecContext)
-    encoder.height, encoder.width = levels.shape[:2]
-    encoder.pix_fmt, encoder.framerate = "rgb24", Fraction(1)
-    picture = av.VideoFrame.from_ndarray(levels, format="rgb24")
-    packets = [*encoder.encode(picture), *encoder.encode(None)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"".join(bytes(packet) for packet in packets))
+        Image.fromarray(to_levels(frame)).save(path, "PNG")
     except OSError as error:
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
 def to_levels(frame: Tensor) -> NDArray[np.uint8]:
-    """Turn a (3, H, W) frame in [0, 1], clamped to it, into (H, W, 3) 8-bit levels."""
+    """Clamp a (3, H, W) frame to [0, 1] and return it in 8-bit levels, (H, W, 3)."""
     levels = (frame.clamp(0, 1) * 255).round().to("cpu", torch.uint8)
     return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
 
 
-def _decode(path: Path) -> Iterator[NDArray[np.uint8] | NDArray[np.uint16]]:
-    """Yield a video's frames or the one picture in a file, (H, W, 3)."""
-    if path.suffix.lower() not in PICTURE_SUFFIXES:
-        for frame in read_frames(probe(path)):
-            yield frame.rgb
-        return
-    try:
-        with av.open(str(path)) as container:
-            picture = next(container.decode(video=0))
-            yield picture.to_ndarray(format="rgb24")
-    except (av.FFmpegError, StopIteration, IndexError) as error:
-        raise InputError(f"cannot read picture {str(path)!r}: {error}") from error
-
-
-def _to_tensor(rgb: NDArray[np.uint8] | NDArray[np.uint16]) -> Tensor:
+def _to_tensor(rgb: Picture) -> Tensor:
     peak = np.iinfo(rgb.dtype).max
     values = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32))
     return values / peak

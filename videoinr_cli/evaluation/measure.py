@@ -1,7 +1,4 @@
-"""Measure a method on clips: make the given frames, compare what comes out with the truth, count the cost.
-
-Knows nothing of where ground truth lies or how a result is shown.
-"""
+"""Measure a method on clips: reduce the given frames, compare the output with the truth, measure the cost."""
 
 from __future__ import annotations
 
@@ -45,14 +42,14 @@ class Quality:
 
 @dataclasses.dataclass(frozen=True)
 class MethodResult:
-    """What one method reached on one set of clips."""
+    """What one method reached on a set of clips."""
 
     method: str
     protocol: Protocol
     scores: tuple[FrameScore, ...]
-    seconds_per_frame: float  # wall time, decoding and measuring left out
-    peak_bytes: int | None  # None where the system does not tell
-    threads: int = dataclasses.field(default_factory=torch.get_num_threads)  # that the seconds depend on
+    seconds_per_frame: float  # wall time, without decoding and measuring
+    peak_bytes: int | None  # None where the system does not report it
+    threads: int = dataclasses.field(default_factory=torch.get_num_threads)  # used by torch
 
     @property
     def groups(self) -> int:
@@ -63,26 +60,26 @@ class MethodResult:
         return list(dict.fromkeys(score.clip for score in self.scores))
 
     def quality(self, steps: Sequence[int], clip: str | None = None) -> Quality:
-        """Average the frames at some positions of their groups, over all groups, of one clip or of all."""
+        """Average the frames at the given positions within a pair, over all groups, of one clip or of all."""
         chosen = [s for s in self.scores if s.step in steps and clip in (None, s.clip)]
         return Quality(fmean(s.psnr for s in chosen), fmean(s.ssim for s in chosen))
 
     def given(self, clip: str | None = None) -> Quality:
-        """Frames that were given at low resolution."""
+        """Return the quality of the frames that were given at low resolution."""
         return self.quality([0], clip)
 
     def between(self, clip: str | None = None) -> Quality:
-        """Frames of which nothing was given; of the given ones, if the rate is kept."""
+        """Return the quality of the in-between frames; of the given ones if the rate is kept."""
         return (
             self.quality(range(1, self.protocol.steps), clip) if self.protocol.steps > 1 else self.given(clip)
         )
 
     def center(self) -> Quality:
-        """The papers' "Center": the given frames and those in the middle."""
+        """Return the papers' "Center": the given frames and those in the middle."""
         return self.quality([0, self.protocol.steps // 2])
 
     def average(self) -> Quality:
-        """The papers' "Average": every frame of every group."""
+        """Return the papers' "Average": every frame of every group."""
         return self.quality(range(self.protocol.steps))
 
 
@@ -106,7 +103,7 @@ def measure_quality(
         _check_size(clip, protocol)
     scores: list[FrameScore] = []
     stopwatch = Stopwatch()
-    release_memory(method.device)  # what methods before this one freed is not its cost
+    release_memory(method.device)  # memory that earlier methods freed is not this one's cost
     with PeakMemory(method.device) as memory:
         for clip in clips:
             before = len(scores)
@@ -123,7 +120,7 @@ def measure_quality(
 
 
 def _check_size(clip: Clip, protocol: Protocol) -> None:
-    """Raise `InputError` where the first frame, reduced and enlarged again, leaves too little to compare."""
+    """Raise `InputError` where the first frame, reduced and enlarged again, is too small to compare."""
     for frame in islice(clip.frames(), 1):
         height, width = frame.shape[-2:]
         _, (rows, columns) = protocol.sizes(height, width)
@@ -154,7 +151,7 @@ def _measure(
             if picture is not None and picture.is_cuda:
                 torch.cuda.synchronize(picture.device)
         if picture is None:
-            return  # the last given frame closes the last group and is in none itself
+            return  # the last given frame only closes the last group
         group, step = divmod(index, protocol.steps)
         truth = frame[None, :, : size[0], : size[1]].to(picture.device)
         score = FrameScore(clip.name, group, step, psnr(picture, truth).item(), ssim(picture, truth).item())
@@ -162,7 +159,7 @@ def _measure(
 
 
 def _given(clip: Clip, protocol: Protocol, stopwatch: Stopwatch) -> Iterator[Tensor]:
-    """Yield every steps-th frame at low resolution, while the stopwatch stands still."""
+    """Yield every steps-th frame at low resolution, with the stopwatch paused."""
     frames = _reduced(clip, protocol)
     if protocol.crf is not None:
         frames = compressed(frames, protocol.crf)
@@ -181,6 +178,6 @@ def _reduced(clip: Clip, protocol: Protocol) -> Iterator[Tensor]:
 
 
 def compressed(frames: Iterator[Tensor], crf: float) -> Iterator[Tensor]:
-    """Send (1, 3, h, w) frames through x264 as one video of 4:2:0, as most footage has been."""
+    """Encode (1, 3, h, w) frames by x264 as one 4:2:0 video, as most footage is, and decode them."""
     for rgb in compress((to_levels(frame[0]) for frame in frames), Encoding("libx264", crf)):
         yield torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255

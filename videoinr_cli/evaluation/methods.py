@@ -1,6 +1,6 @@
 """What is measured: anything that turns given LR frames into HR frames at more instants.
 
-Knows nothing of ground truth or metrics. A method sees frames only as they come, as a video would give them.
+A method gets the frames one by one, as a video would give them, and never the ground truth.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ModelMethod:
 
 
 def _windows(items: Iterable[T]) -> Iterator[tuple[T | None, T, T, T | None]]:
-    """Yield each pair of consecutive items between the one before it and the one after it."""
+    """Yield each pair of consecutive items with the items before and after it, None at the ends."""
     before: T | None = None
     first: T | None = None
     second: T | None = None

@@ -1,7 +1,4 @@
-"""The papers' picture metrics: PSNR and SSIM of luma, on unrounded floats.
-
-Knows tensors only: where frames come from and how they are grouped is `protocols`' affair.
-"""
+"""The papers' picture metrics: PSNR and SSIM of luma, on unrounded floats."""
 
 from __future__ import annotations
 
@@ -38,28 +35,28 @@ def luma(rgb: Tensor) -> Tensor:
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Return each picture's peak signal-to-noise ratio of luma, with a peak of 1 and no border left out.
+    """Return each picture's peak signal-to-noise ratio of luma, with a peak of 1 and borders included.
 
     Args:
         a: (B, 3, H, W) RGB in [0, 1]; values outside are clamped, as any display would.
         b: the same.
 
     Returns:
-        (B,) dB in float64 on the CPU, as not every device has it; infinite where both are equal.
+        (B,) dB, float64 on the CPU, since not every device has float64; infinite where both are equal.
     """
     difference = luma(a.clamp(0, 1)) - luma(b.clamp(0, 1))
     return -10.0 * difference.cpu().double().square().mean(dim=(1, 2, 3)).log10()
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Return each picture's mean structural similarity of luma, over the windows that lie inside entirely.
+    """Return each picture's mean structural similarity of luma, over the windows entirely inside it.
 
     Args:
         a: (B, 3, H, W) RGB in [0, 1], at least 11x11; values outside are clamped.
         b: the same.
 
     Returns:
-        (B,) in float64 on the CPU, as not every device has it; 1 where both are equal.
+        (B,), float64 on the CPU, since not every device has float64; 1 where both are equal.
 
     Raises:
         ValueError: the pictures are smaller than the window.
@@ -85,7 +82,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _gaussian_mean(x: Tensor) -> Tensor:
-    """Blur each channel of (B, C, H, W) by the SSIM window, keeping its valid region only."""
+    """Blur each channel of (B, C, H, W) by the SSIM window; return the valid region only."""
     channels = x.shape[1]
     distance = torch.arange(SSIM_WINDOW_PX, device=x.device, dtype=x.dtype) - SSIM_WINDOW_PX // 2
     window = torch.exp(-distance.square() / (2 * SSIM_SIGMA_PX**2))

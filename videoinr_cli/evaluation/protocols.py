@@ -1,8 +1,8 @@
 """What is measured and how, by the papers' names: benchmarks, protocols, baselines, kernels.
 
-For i = 0, N, 2N ... frames i and i + N are given at low resolution, and frames i to i + N - 1 are asked for;
-where the rate grows by a fraction N/q, every q-th frame is. Knows nothing of tensors, so that the command
-line can offer its choices without loading torch.
+For i = 0, N, 2N ... frames i and i + N are given at low resolution, and frames i to i + N - 1 are requested;
+if the rate grows by a fraction N/q, every q-th of them. Imports no torch, so that the command line can offer
+these choices at once.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from videoinr_cli.errors import OptionError
 Dataset = Literal["vid4", "gopro", "adobe240", "frames", "video"]
 DATASETS: tuple[Dataset, ...] = get_args(Dataset)
 PAPER_STEPS: dict[Dataset, int] = {"vid4": 2, "gopro": 8, "adobe240": 8, "frames": 2, "video": 2}
-"""Increase of the frame rate at which each benchmark is reported (Chen et al., 2022, tables 1 and 2)."""
+"""Factor of the frame rate at which each benchmark is reported (Chen et al., 2022, tables 1 and 2)."""
 
 CLIPS_AND_GROUPS: dict[Dataset, tuple[int, int]] = {
     "vid4": (4, 83),
     "gopro": (11, 1522),
     "adobe240": (17, 4406),
 }
-"""What each benchmark holds, in groups at `PAPER_STEPS`."""
+"""Number of clips of each benchmark, and of groups at `PAPER_STEPS`."""
 
 Downsampler = Literal["torch", "matlab", "pil"]
-"""How a given frame is made from its ground truth; all are bicubic (a = -0.5) with antialiasing.
+"""How a given frame is reduced from its ground truth; all are bicubic (a = -0.5) with antialiasing.
 
 ``torch``: `interpolate(antialias=True)`, weights renormalised at the border, clamped, not rounded.
 ``matlab``: `imresize` of an 8-bit picture: mirrored border, rounded to 8 bits.
@@ -37,10 +37,10 @@ Downsampler = Literal["torch", "matlab", "pil"]
 DOWNSAMPLERS: tuple[Downsampler, ...] = get_args(Downsampler)
 
 Context = Literal["video", "pairs"]
-"""Which given frames a method may look at for one group.
+"""Which given frames a method may read for one group.
 
-``video``: every one of the clip, as it comes, as in use.
-``pairs``: the group's own two alone, as the papers' networks of two frames are measured.
+``video``: all of the clip, one by one, as in use.
+``pairs``: the group's own two only, as papers measure networks of two frames.
 """
 CONTEXTS: tuple[Context, ...] = get_args(Context)
 
@@ -56,7 +56,7 @@ BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 DEFAULT_BASELINES: tuple[Baseline, ...] = ("bicubic+blend", "minterpolate+lanczos")
 
 ROOTS: dict[Dataset, str] = {"vid4": "GT", "gopro": "test", "adobe240": "test"}
-"""The folder within a benchmark's download that holds the ground truth of what is measured."""
+"""The folder in a benchmark's download that holds the ground truth."""
 
 MAX_STEPS = 64
 MAX_SPACE = 32.0
@@ -66,7 +66,7 @@ MAX_CRF = 51
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """What is given and what is asked for.
+    """What is given and what is requested.
 
     Raises:
         OptionError: a value makes no sense.
@@ -78,7 +78,7 @@ class Protocol:
     max_frames: int | None = None  # of each clip
     context: Context = "video"
     crf: float | None = None  # the given frames are encoded by x264 at this rate factor first
-    stride: int = 1  # every stride-th frame is asked for, so that the rate grows by steps / stride
+    stride: int = 1  # every stride-th frame is requested, so that the rate grows by steps / stride
 
     def __post_init__(self) -> None:
         if not 1 <= self.stride <= self.steps <= MAX_STEPS or math.gcd(self.steps, self.stride) > 1:
@@ -106,7 +106,7 @@ class Protocol:
         return ", ".join([*parts, "each pair by itself" if self.context == "pairs" else "whole clips"])
 
     def frames_of(self, length: int) -> int:
-        """Return how many frames of a clip are asked for."""
+        """Return the number of requested frames of a clip."""
         return -(-self._groups_of(length) * self.steps // self.stride)
 
     def _groups_of(self, length: int) -> int:
@@ -114,7 +114,7 @@ class Protocol:
         return max(0, length - 1) // self.steps
 
     def is_of(self, dataset: Dataset, lengths: Sequence[int]) -> bool:
-        """Whether clips of these lengths are all of a benchmark, or nothing is known that they should be."""
+        """Return whether clips of these lengths are the whole benchmark; True where its size is not known."""
         if dataset not in CLIPS_AND_GROUPS or self.max_frames is not None:
             return True
         clips, groups = CLIPS_AND_GROUPS[dataset]
@@ -122,7 +122,7 @@ class Protocol:
         return len(lengths) == clips and (found == groups or self.steps != PAPER_STEPS[dataset])
 
     def sizes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the size of the given frames, and of the ground truth, cropped to `space` times that."""
+        """Return (H, W) of the given frames, and of the ground truth cropped to `space` times that."""
         lr = (math.floor(height / self.space), math.floor(width / self.space))
         return lr, (min(height, round(lr[0] * self.space)), min(width, round(lr[1] * self.space)))
 

@@ -1,7 +1,4 @@
-"""Results as Markdown tables for people and model cards, and as JSON for scripts.
-
-Knows nothing of how a result came about.
-"""
+"""Results as Markdown tables for people and model cards, and as JSON for scripts."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from videoinr_cli.evaluation.measure import MethodResult, Quality
 from videoinr_cli.evaluation.steadiness import Steadiness
 
 MAX_CLIP_COLUMNS = 6
-"""Benchmarks with more clips show their means only."""
+"""With more clips, a table shows only their means."""
 
 
 def to_tables(results: Sequence[MethodResult], steadiness: Sequence[Steadiness] = ()) -> str:
@@ -34,7 +31,7 @@ def to_tables(results: Sequence[MethodResult], steadiness: Sequence[Steadiness] 
 
 
 def clip_table(results: Sequence[MethodResult]) -> str:
-    """Return PSNR per clip and its mean over the clips, given / in-between frames, a row for each method."""
+    """Return PSNR of given / in-between frames, per clip and as their mean, one row per method."""
     clips = results[0].clips
     shown = clips if len(clips) <= MAX_CLIP_COLUMNS else []
     rows = [["PSNR-Y in dB, given / between", *shown, "mean of clips"]]
@@ -47,7 +44,7 @@ def clip_table(results: Sequence[MethodResult]) -> str:
 
 
 def summary_table(results: Sequence[MethodResult]) -> str:
-    """Return the papers' Center and Average over all groups, and the cost, a row for each method."""
+    """Return the papers' Center and Average over all groups, and the cost, one row per method."""
     rows = [["over all groups", "Center", "SSIM", "Average", "SSIM", "s/frame", "peak memory"]]
     for result in results:
         center, average = result.center(), result.average()
@@ -66,7 +63,7 @@ def summary_table(results: Sequence[MethodResult]) -> str:
 
 
 def steadiness_table(results: Sequence[Steadiness]) -> str:
-    """Return what `Steadiness` holds, a row for each method."""
+    """Return every measure of `Steadiness`, one row per method."""
     rows = [["steadiness", "flicker", "warping error", "pulsing", "path error", "border - middle"]]
     for result in results:
         rows.append(
@@ -83,10 +80,10 @@ def steadiness_table(results: Sequence[Steadiness]) -> str:
 
 
 def to_json(results: Sequence[MethodResult], steadiness: Sequence[Steadiness] = ()) -> str:
-    """Return everything but the single frames; an infinite PSNR becomes null.
+    """Return everything except the single frames; an infinite PSNR becomes null.
 
     Args:
-        steadiness: of those of the same methods whose it is known.
+        steadiness: of the same methods, as far as it was measured.
     """
     measured = {steady.method: dataclasses.asdict(steady) for steady in steadiness}
     rows = [_as_dict(result) for result in results]
@@ -97,7 +94,7 @@ def to_json(results: Sequence[MethodResult], steadiness: Sequence[Steadiness] = 
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose first row is its head; the first column is flush left, the others right."""
+    """Return a table with the first row as its head; the first column is flush left, the others right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "| " + " | ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) + " |"

@@ -1,7 +1,4 @@
-"""Change the size of pictures by the kernels that the papers name, as plain separable weights.
-
-Knows nothing of videos or networks: (B, 3, H, W) in, (B, 3, Ho, Wo) out.
-"""
+"""Resize pictures by the kernels that the papers name, as plain separable weights."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ Upsampler = Literal["bicubic", "lanczos"]
 
 
 def reduce(frames: Tensor, size: tuple[int, int], downsampler: Downsampler = "torch") -> Tensor:
-    """Make low-resolution frames from their ground truth.
+    """Reduce ground truth to low-resolution frames.
 
     Args:
         frames: (B, 3, H, W) float32 in [0, 1].
@@ -60,8 +57,8 @@ def _apply(
 def _weights(before: int, after: int, kernel: str, mirrored: bool) -> Tensor:
     """Return the (after, before) matrix that resamples one axis.
 
-    The kernel is stretched by the reduction, which is the antialiasing. Beyond the border it sees the
-    mirrored picture, or else nothing, the weights that are left being renormalised.
+    For antialiasing the kernel is stretched by the reduction. Beyond the border it reads the mirrored
+    picture, or nothing, with the remaining weights renormalised.
     """
     scale = before / after
     stretch = max(scale, 1.0)
@@ -82,12 +79,12 @@ def _weights(before: int, after: int, kernel: str, mirrored: bool) -> Tensor:
 
 
 def _cubic(x: Tensor) -> Tensor:
-    """Keys' cubic convolution with a = -0.5, for distances x >= 0 (Keys, 1981, eq. 15)."""
+    """Return Keys' cubic convolution with a = -0.5, for distances x >= 0 (Keys, 1981, eq. 15)."""
     near = (1.5 * x - 2.5) * x * x + 1.0
     far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
     return torch.where(x <= 1, near, torch.where(x < 2, far, 0.0))
 
 
 def _lanczos(x: Tensor) -> Tensor:
-    """Lanczos' windowed sinc of three lobes, for distances x >= 0."""
+    """Return Lanczos' windowed sinc of three lobes, for distances x >= 0."""
     return torch.where(x < 3, torch.sinc(x) * torch.sinc(x / 3), 0.0)

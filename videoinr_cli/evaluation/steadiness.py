@@ -1,7 +1,7 @@
 """How steady a method's output is over time, on scenes whose every frame and motion is known exactly.
 
 A picture held still under sensor noise, the same picture panned by whole pixels, a dot on a straight path:
-no flow has to be estimated, so nothing but the method itself is measured. Knows nothing of files.
+no flow has to be estimated, so only the method itself is measured.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ NOISE_LEVELS = 3.0
 PAN_PX = (1, 3)
 """Rows and columns by which the panned picture moves from one output frame to the next."""
 BORDER_PX = 16
-"""Width of the border that is compared with the middle, and that is left out elsewhere."""
+"""Width of the border that is compared with the middle; other measures leave it out."""
 DOT_RADIUS_PX = 8.0
 DOT_PATH_PX = (0.7, 2.3)
 """Rows and columns by which the dot moves from one output frame to the next."""
 TINY = 1e-9
-"""Squared levels below float rounding, which keep a flat picture or a perfect method from dividing by 0."""
+"""Added to denominators, in squared levels: below float rounding, it only prevents division by 0."""
 MAX_SIDE_PX = 384
-"""The part of a larger picture that is used."""
+"""Side of the part that is used of a larger picture."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ def measure_steadiness(method: Method, picture: Tensor, protocol: Protocol) -> S
     """Measure a method on the scenes made from one picture.
 
     Args:
-        picture: (3, H, W) RGB in [0, 1]; its middle is used if it is larger than `MAX_SIDE_PX`.
+        picture: (3, H, W) RGB in [0, 1]; of one larger than `MAX_SIDE_PX` the middle is used.
 
     Raises:
         InputError: the picture leaves no room for the pan.
@@ -71,7 +71,7 @@ def measure_steadiness(method: Method, picture: Tensor, protocol: Protocol) -> S
 
 
 def check_picture(picture: Tensor, protocol: Protocol) -> None:
-    """Raise the `InputError` that `measure_steadiness` would, before anything is measured."""
+    """Raise `InputError` where `measure_steadiness` would, without measuring anything."""
     next(_pan(picture, protocol))
 
 
@@ -85,7 +85,7 @@ def mean_steadiness(results: Sequence[Steadiness]) -> Steadiness:
 def _render(
     method: Method, given: Sequence[Tensor], protocol: Protocol, noise_levels: float = 0.0
 ) -> list[Tensor]:
-    """Reduce (1, 3, H, W) frames, add noise to what is given, and return the luma of all that is rendered."""
+    """Reduce (1, 3, H, W) frames, add noise, and return the luma of all rendered frames."""
     generator = torch.Generator().manual_seed(0)
     lr_size, size = protocol.sizes(*given[0].shape[-2:])
 
@@ -104,7 +104,7 @@ def _levels(rgb: Tensor) -> Tensor:
 
 
 def _pan(picture: Tensor, protocol: Protocol) -> Iterator[Tensor]:
-    """Yield (1, 3, H, W) crops of a picture, each `PAN_PX` on from the last, of a size to enlarge to."""
+    """Yield (1, 3, H, W) crops of a picture, each `PAN_PX` further, of a size that can be rendered."""
     height, width = picture.shape[-2:]
     count = (GIVEN_FRAMES - 1) * protocol.steps + 1
     room = [side - step * (count - 1) for side, step in zip((height, width), PAN_PX, strict=True)]
@@ -125,7 +125,7 @@ def _flicker(method: Method, still: Tensor, protocol: Protocol) -> float:
 
 
 def _warping_error(frames: Sequence[Tensor]) -> float:
-    """Compare each frame with the one before it, moved along, away from where anything enters or leaves."""
+    """Return the RMS change along the pan, without the border where anything enters or leaves."""
     dy, dx = PAN_PX
     changes = [
         (b[:-dy, :-dx] - a[dy:, dx:])[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] for a, b in pairwise(frames)
@@ -134,14 +134,14 @@ def _warping_error(frames: Sequence[Tensor]) -> float:
 
 
 def _pulsing(frames: Sequence[Tensor], steps: int) -> float:
-    """Compare the frames' sharpness, the mean magnitude of their gradient, by position within the pair."""
+    """Return the spread of sharpness, the mean magnitude of the gradient, over positions within a pair."""
     sharpness = [(frame.diff(dim=0).abs().mean() + frame.diff(dim=1).abs().mean()).item() for frame in frames]
     by_step = [_mean(sharpness[step::steps]) for step in range(steps)]
     return (max(by_step) - min(by_step)) / max(_mean(by_step), TINY)
 
 
 def _path_error(method: Method, shape: torch.Size, protocol: Protocol) -> float:
-    """Follow a dot's centroid along its straight path."""
+    """Return the RMS distance of a dot's centroid from its straight path."""
     count = (GIVEN_FRAMES - 1) * protocol.steps + 1
     middle = [side / 2 - step * (count - 1) / 2 for side, step in zip(shape[-2:], DOT_PATH_PX, strict=True)]
     path = [(middle[0] + DOT_PATH_PX[0] * n, middle[1] + DOT_PATH_PX[1] * n) for n in range(count)]
@@ -162,7 +162,7 @@ def _dot(position: tuple[float, float], shape: torch.Size) -> Tensor:
 
 
 def _centroid(frame: Tensor) -> tuple[float, float]:
-    """Return row and column of the centre of what stands out clearly from the background."""
+    """Return (row, column) of the centroid of everything brighter than a tenth of the peak."""
     weight = (frame - 0.1 * frame.max()).clamp(min=0)
     total = weight.sum()
     y = torch.arange(frame.shape[0]) + 0.5
@@ -171,7 +171,7 @@ def _centroid(frame: Tensor) -> tuple[float, float]:
 
 
 def _border_gain(frames: Sequence[Tensor], truths: Sequence[Tensor]) -> float:
-    """Compare the error within `BORDER_PX` of the picture's edge with that inside, in dB."""
+    """Return PSNR within `BORDER_PX` of the picture's edge less that inside, in dB."""
     errors = torch.stack(
         [(frame - _levels(truth)).square() for frame, truth in zip(frames, truths, strict=True)]
     )

@@ -1,6 +1,6 @@
-"""One long video as segments: what is rendered stays rendered, whatever happens to the process.
+"""One long video as segments: what is rendered is kept, whatever happens to the process.
 
-Beside the output ``out.mp4`` lies, while it is made, the folder ``out.mp4.videoinr``: a manifest with the
-plan and what is done of it, and the encoded pictures of every segment. At the end they are joined without
-being encoded again, and the folder goes.
+While ``out.mp4`` is made, the folder ``out.mp4.videoinr`` beside it holds a manifest of what is done, and the
+encoded pictures of every segment. At the end they are joined without being encoded again, and the folder is
+removed.
 """

@@ -1,6 +1,6 @@
-"""What a job's result depends on, as texts to be compared: source, weights, options and programs.
+"""What a job's result depends on, as texts that can be compared: source, weights, options and programs.
 
-What only decides how fast it comes, such as the device, is left out.
+Options that only change the speed, such as the device, are left out.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from videoinr_cli.weights.manifest import sha256_of
 
 SAMPLES = 16
 SAMPLE_BYTES = 1 << 16
-"""Of a source this much is looked at, evenly spread: enough to know it again, wherever it was moved."""
+"""Samples of a source that are hashed, evenly spread: enough to recognise it wherever it was moved."""
 
 INDIFFERENT = frozenset({"overwrite", "device", "weights", "strict", "tile", "max_memory_bytes", "audio"})
-"""Options that do not change the pictures, or hardly, or are looked at by what they mean: who ran out of
-memory may go on in smaller tiles, and whose sound does not fit, without it."""
+"""Options ignored when comparing jobs: they do not change the pictures, or hardly. A job that ran out of
+memory may continue in smaller tiles, and one whose sound does not fit, without sound. Weights are compared by
+their content."""
 
 _DIGESTS = {"source": "another source", "weights": "other weights"}
-"""How to name what differs where nobody wants to see the values."""
+"""How a difference is named where the values are digests."""
 
 Fingerprint = Mapping[str, str]
 
@@ -40,7 +41,7 @@ def fingerprint(source: VideoInfo, options: UpscaleOptions) -> Fingerprint:
         WeightsError: there are no such weights.
         FfmpegError: there is no ffmpeg.
     """
-    crf = options.encode.rate_factor  # what "auto" comes to, however it was asked for
+    crf = options.encode.rate_factor  # the value that is used, "auto" or not
     return {
         "videoinr": __version__,
         "ffmpeg": _ffmpeg_version(),
@@ -52,7 +53,7 @@ def fingerprint(source: VideoInfo, options: UpscaleOptions) -> Fingerprint:
 
 
 def difference(was: Fingerprint, now: Fingerprint) -> str | None:
-    """Say where two jobs differ first; None when they do not."""
+    """Return the first difference of two jobs in words; None when there is none."""
     for name in [*was, *(name for name in now if name not in was)]:
         if was.get(name) == now.get(name):
             continue
@@ -74,7 +75,7 @@ def _flat(options: UpscaleOptions | EncodeOptions | ReadOptions) -> Iterator[tup
 def _digest_of_source(source: VideoInfo) -> str:
     files = [path for _, path in source.images] or [source.path]
     hashed = hashlib.sha256()
-    for number, path in source.images:  # any of which may be another one, and not among the samples
+    for number, path in source.images:  # of which only some are sampled
         status = path.stat()
         hashed.update(f"{number} {status.st_size} {status.st_mtime_ns} ".encode() + os.fsencode(path.name))
     for path in files[:: max(1, len(files) // SAMPLES)]:
@@ -89,5 +90,5 @@ def _digest_of_source(source: VideoInfo) -> str:
 
 @functools.cache
 def _ffmpeg_version() -> str:
-    told = subprocess.run([find_ffmpeg(), "-version"], capture_output=True, text=True, check=False).stdout
-    return " ".join(told.split()[:3])
+    printed = subprocess.run([find_ffmpeg(), "-version"], capture_output=True, text=True, check=False).stdout
+    return " ".join(printed.split()[:3])

@@ -1,4 +1,4 @@
-"""Ctrl-C in two steps: the first lets the segments under way be finished, the second stops at once."""
+"""Ctrl-C in two steps: the first finishes the current segments, the second stops at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 class Interrupts:
-    """A context manager; does nothing where no Ctrl-C comes: in other threads, in a shell's background."""
+    """A context manager; it does nothing outside of the main thread, or where Ctrl-C is ignored."""
 
     def __init__(self) -> None:
         self.is_asked_to_stop = False
@@ -33,4 +33,4 @@ class Interrupts:
         if self.is_asked_to_stop:
             raise KeyboardInterrupt
         self.is_asked_to_stop = True
-        log.warning("finishing the segment under way; press Ctrl-C again to stop at once")
+        log.warning("finishing the current segment; press Ctrl-C again to stop at once")

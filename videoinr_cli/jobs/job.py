@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class SegmentDone:
-    """A segment whose file is on the disk."""
+    """A segment whose file is complete."""
 
     number: int  # from 1
     total: int
@@ -55,10 +55,10 @@ def run_job(
     progress: ProgressCallback | None = None,
     on_segment: SegmentCallback | None = None,
 ) -> Summary:
-    """Carry out a plan, in segments if the video is long, and go on with what an earlier run left.
+    """Carry out a plan, in segments if the video is long, and continue what an earlier run left.
 
     With several processes the calling program's main module must be importable without side effects, as
-    `multiprocessing` asks. A first Ctrl-C lets the segments under way be finished.
+    `multiprocessing` asks. The first Ctrl-C finishes the current segments.
 
     Args:
         plan: of a whole video; its options' ``device`` may name several, separated by commas.
@@ -69,10 +69,10 @@ def run_job(
         on_segment: called in this thread when a segment is done.
 
     Raises:
-        KeyboardInterrupt: what is rendered is kept, and the next run goes on from there.
+        KeyboardInterrupt: what is rendered is kept, and the next run continues from there.
         VideoInrError: see `upscale_video`; an `InputError` also when the source has changed since it was
-            planned, an `OutputError` when another run is at work on the output, or when what an earlier run
-            left was made of something else.
+            planned, an `OutputError` when another run is writing the output, or when an earlier run
+            began it with another source or other options.
     """
     job = job or JobOptions()
     plan.check_unchanged()
@@ -91,10 +91,10 @@ def run_job(
                 open_manifest(
                     path, fingerprint(plan.source, plan.options), parts, resume=job.resume
                 ) as manifest,
-                Workers(devices) if workers is None else contextlib.nullcontext(workers) as crew,
+                Workers(devices) if workers is None else contextlib.nullcontext(workers) as pool,
             ):
                 plan = dataclasses.replace(plan, processes=sharing(devices))
-                summary = _Segments(plan, manifest, crew, engine, progress, on_segment).upscale()
+                summary = _Segments(plan, manifest, pool, engine, progress, on_segment).upscale()
             if not job.keep_temp:
                 remove_job(path)
         else:
@@ -130,7 +130,7 @@ class _Segments:
         carrier = carrier_for(plan.format.encoder.name)
         assert carrier is not None
         self._paths = [manifest.path_of(number, f".{carrier}") for number in range(len(manifest.parts))]
-        self._under_way: dict[int, int] = {}  # pictures rendered of segments that are not done
+        self._unfinished: dict[int, int] = {}  # pictures rendered in segments that are not done
         self._started = time.monotonic()
 
     def upscale(self) -> Summary:
@@ -165,7 +165,7 @@ class _Segments:
         return [done for _, done in sorted(self._manifest.rendered.items())]
 
     def _forget_damaged(self) -> None:
-        """Take back what is recorded but not on the disk as it should be."""
+        """Remove segments from the manifest whose files are missing or damaged."""
         numbers = sorted(self._manifest.rendered)
         files = [(self._paths[number], self._manifest.rendered[number]) for number in numbers]
         for place in damaged(files):
@@ -175,7 +175,7 @@ class _Segments:
     def _announce_resumption(self) -> None:
         total = len(self._paths)
         if self._manifest.rendered:
-            log.info(f"going on: {len(self._manifest.rendered)} of {total} segments are done")
+            log.info(f"continuing: {len(self._manifest.rendered)} of {total} segments are done")
         for number, done in sorted(self._manifest.rendered.items()):
             self._on_segment(SegmentDone(number + 1, total, done.frames_written, done.bytes, was_done=True))
 
@@ -190,7 +190,7 @@ class _Segments:
             check_streams_fit(self._plan.output.into(trial))
         with Interrupts() as interrupts:
             for number, done in self._rendered(requests, interrupts):
-                self._under_way.pop(number, None)
+                self._unfinished.pop(number, None)
                 self._manifest.record(number, done)
                 event = SegmentDone(
                     number + 1, len(self._paths), done.frames_written, done.bytes, was_done=False
@@ -221,11 +221,11 @@ class _Segments:
             yield request.number, render_segment(request, engine=self._engine, progress=advanced)
 
     def _advanced(self, number: int, frames: int) -> None:
-        """Report how far the whole video is."""
-        self._under_way[number] = frames
+        """Report the progress of the whole video."""
+        self._unfinished[number] = frames
         before = sum(done.frames_written for done in self._manifest.rendered.values())
         plan = self._plan
-        made = before + sum(self._under_way.values())
+        made = before + sum(self._unfinished.values())
         total = plan.total_seconds
         seconds = float(made / (plan.timeline.rate or plan.source.frame_rate * plan.options.speed))
         self._progress(

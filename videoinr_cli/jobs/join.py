@@ -1,4 +1,4 @@
-"""Put the segments of a video end to end, without encoding anything again. Knows nothing of rendering."""
+"""Put the segments of a video end to end, without encoding anything again."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def _is_sound(path: Path, rendered: Rendered) -> bool:
 
 
 def misfits(rendered: Sequence[Rendered]) -> list[int]:
-    """Return the places of the segments that do not begin with the source frame that the one before ended at.
+    """Return the places of the segments that do not begin with the frame at which the previous one ended.
 
-    It shows that the source, entered in its midst, does not give the frames that it gives in one go.
+    There are some if seeking in the source does not reproduce a straight decode.
     """
     found = []
     for place, (before, after) in enumerate(itertools.pairwise(rendered), start=1):
@@ -70,14 +70,15 @@ def _packets(paths: Sequence[Path], template: VideoStream) -> Iterator[av.Packet
     """Yield the packets of all segments.
 
     Raises:
-        OutputError: a decoder would need to be told other things of one segment than of the first.
+        OutputError: the codec parameters of a segment differ from those of the first.
     """
     for path in paths:
         with open_source(path) as container:
             stream = container.streams.video[0]
             if _parameters(stream) != _parameters(template):
                 raise OutputError(
-                    f"{str(path)!r} is encoded otherwise than the segment before; begin anew with --no-resume"
+                    f"{str(path)!r} is encoded differently from the first segment; start over with "
+                    "--no-resume"
                 )
             for packet in container.demux(stream):
                 if packet.size:
@@ -90,10 +91,10 @@ def _parameters(stream: VideoStream) -> tuple[object, ...]:
 
 
 def _decoding_times(coded: Sequence[int]) -> list[int]:
-    """Return when each picture is decoded: when one is shown that is shown so many pictures before it.
+    """Return when each picture is decoded: when the picture is shown that comes `depth` places earlier.
 
-    As many as the order of decoding ever differs by, in all segments alike: each of them by itself has its
-    pictures decoded so early that its first ones come before the last ones of the segment before.
+    `depth` is the largest reordering in any segment. The segments' own decoding times cannot be used: the
+    first ones of a segment lie before the last ones of the segment before.
 
     Args:
         coded: when the pictures are shown, in the order of decoding.

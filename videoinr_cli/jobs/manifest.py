@@ -1,7 +1,4 @@
-"""The record of a job, on disk beside its output: what was to be done, and what is. Survives a power cut.
-
-Knows nothing of how segments are made.
-"""
+"""The record of a job, on disk beside its output: what to do, and what is done. It survives a power cut."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from videoinr_cli.render.parts import Part
 
 FOLDER_SUFFIX = ".videoinr"
 VERSION = 1
-"""Of the manifest's form."""
+"""Version of the manifest's format."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +28,13 @@ class Rendered:
     frames_written: int  # pictures in its file; there is no file when there are none
     cuts: int
     bytes: int  # of its file
-    opening: str | None  # its first source frame, to be compared with the closing one of the segment before
-    closing: str | None  # the source frame after its last
+    opening: str | None  # identifies its first source frame; equal to `closing` of the segment before
+    closing: str | None  # identifies the source frame after its last one
 
 
 @dataclasses.dataclass
 class Manifest:
-    """A job's plan and progress. Whoever holds one has the folder to himself."""
+    """A job's parts and progress. Holding one implies holding the folder's lock."""
 
     folder: Path
     fingerprint: Fingerprint
@@ -49,7 +46,7 @@ class Manifest:
         return self.folder / f"{number:06d}{suffix}"
 
     def record(self, number: int, rendered: Rendered | None) -> None:
-        """Note that a segment is done, or that it is not, and save it.
+        """Record that a segment is done, or with None that it is not, and save that.
 
         Raises:
             OutputError: the manifest cannot be written.
@@ -88,7 +85,7 @@ class Manifest:
 
 
 def job_folder(destination: Path) -> Path:
-    """Return where the job that makes an output keeps what it has done."""
+    """Return the folder in which the job of an output keeps its segments."""
     return destination.with_name(destination.name + FOLDER_SUFFIX)
 
 
@@ -96,13 +93,13 @@ def job_folder(destination: Path) -> Path:
 def open_manifest(
     destination: Path, now: Fingerprint, parts: Sequence[Part], *, resume: bool
 ) -> Iterator[Manifest]:
-    """Take up the job of an output where it was left, or begin it; nobody else can meanwhile.
+    """Continue the job of an output, or begin it, and keep others from it inside the block.
 
     Args:
         destination: the output.
-        now: what the output is to be made of.
-        parts: how it is cut, if it is begun now.
-        resume: whether to go on with a job that was begun before; else that is thrown away.
+        now: what the output will be made of.
+        parts: how the video is divided, if the job begins now.
+        resume: whether to continue a job that was begun before; else that is removed.
 
     Raises:
         OutputError: the folder cannot be used, belongs to a running job, or to one that differs from this.
@@ -119,28 +116,28 @@ def open_manifest(
             manifest.save()
         elif (how := difference(manifest.fingerprint, now)) is not None:
             raise OutputError(
-                f"{str(folder)!r} holds a job begun with {how}; go on as it was begun, or begin anew with "
-                "--no-resume"
+                f"{str(folder)!r} holds a job begun with {how}; continue it with the same options, or start "
+                "over with --no-resume"
             )
         yield manifest
 
 
 def remove_job(destination: Path) -> None:
-    """Throw away what a job has kept beside its output, if anything.
+    """Remove what a job has kept beside its output, if anything.
 
     Raises:
-        OutputError: another run is at work on it, or it may not be written to.
+        OutputError: another run is using it, or it may not be written to.
     """
     folder = job_folder(destination)
     if folder.is_dir():
         with _alone_in(folder):
-            pass  # what is locked on Windows cannot be removed
+            pass  # not inside the block, as Windows does not remove a locked file
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _usable(folder: Path) -> Iterator[None]:
-    """Say of a folder what the system refuses to do with it."""
+    """Turn an error of the system into one that names the folder."""
     try:
         yield
     except OSError as error:
@@ -157,10 +154,10 @@ def _empty(folder: Path) -> None:
 
 
 def _read(folder: Path) -> Manifest | None:
-    """Return what was saved; None when the job had not come so far as to save anything.
+    """Return what was saved; None when nothing was saved yet.
 
     Raises:
-        OutputError: the file is none of ours.
+        OutputError: the file is not a manifest of this version.
     """
     path = folder / "manifest.json"
     try:
@@ -177,23 +174,23 @@ def _read(folder: Path) -> Manifest | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(
-            f"{str(path)!r} cannot be read ({error}); remove the folder, or begin anew with --no-resume"
+            f"{str(path)!r} cannot be read ({error}); remove the folder, or start over with --no-resume"
         ) from error
 
 
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system lets go of however this process ends."""
+    """Hold the folder's lock, which the system releases however this process ends."""
     with _usable(folder):
         file = (folder / "lock").open("w")
     with file:
         if not lock(file):
-            raise OutputError(f"another run is at work in {str(folder)!r}; wait for it, or stop it")
+            raise OutputError(f"another run is using {str(folder)!r}; wait for it, or stop it")
         yield
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder outlast a power cut, where the system can."""
+    """Make the names in a folder survive a power cut, where the system can."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,7 +1,4 @@
-"""Into which segments a video is cut, if it is, and how many processes render them.
-
-Knows nothing of rendering or of what is done.
-"""
+"""Which segments a video is divided into, and how many processes render them."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from videoinr_cli.media.read.seeking import entries_before
+from videoinr_cli.media.read.seeking import seek_points_before
 from videoinr_cli.media.write.containers import carrier_for
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, UpscaleOptions
@@ -17,17 +14,17 @@ from videoinr_cli.render.parts import LEAD_FRAMES, Part
 from videoinr_cli.render.plan import Plan
 
 SEGMENT_PIXELS = 500_000_000
-"""Output pixels of a segment: at 1280x720 some 500 pictures, minutes of a small CPU's work and seconds of a
-large GPU's. It is what a crash costs; opening a segment costs about a second."""
+"""Output pixels of a segment: some 500 pictures of 1280x720, which take a small CPU minutes and a large GPU
+seconds. A crash loses one segment at most; opening a segment takes about a second."""
 
 SEGMENT_SECONDS = (Fraction(2), Fraction(60))
-"""The shortest and the longest segment of one's own accord, in seconds of the video."""
+"""Bounds of the automatic segment length, in seconds of the video."""
 
 
 def plan_parts(plan: Plan, options: JobOptions, *, workers: int = 1) -> tuple[Part, ...]:
-    """Return the parts in which a video is rendered: one, the whole, where segments are not worth it.
+    """Return the parts in which a video is rendered: a single one if segments are not worth it.
 
-    They are of much the same length, and meet where a keyframe is the first frame that the second one needs.
+    They are of similar length. Where a keyframe is near, it is the first frame that a part needs.
     """
     source = plan.source
     seconds = segment_seconds(plan, options, workers)
@@ -39,25 +36,25 @@ def plan_parts(plan: Plan, options: JobOptions, *, workers: int = 1) -> tuple[Pa
     step = source.duration / count / source.time_base
     even = [source.start_pts + round(number * step) for number in range(1, count)]
     borders: list[int] = []
-    for border, entry in zip(even, entries_before(source, even, lead=LEAD_FRAMES), strict=True):
+    for border, entry in zip(even, seek_points_before(source, even, lead=LEAD_FRAMES), strict=True):
         is_near = entry is not None and entry > border - step / 2
         borders.append(entry if entry is not None and is_near else border)
     return tuple(Part(begin, end) for begin, end in zip([None, *borders], [*borders, None], strict=True))
 
 
 def devices_of(options: UpscaleOptions, job: JobOptions) -> list[str]:
-    """Return the device of every process: at least one for each of the devices, which they take in turn."""
+    """Return the device of every process: the named devices in turn, each at least once."""
     devices = options.device.split(",")
     return [devices[number % len(devices)] for number in range(max(job.workers, len(devices)))]
 
 
 def sharing(workers: Sequence[str]) -> int:
-    """Return how many processes share the memory of a device."""
+    """Return the most processes that share the memory of one device."""
     return max(map(workers.count, workers))
 
 
 def segment_seconds(plan: Plan, options: JobOptions, workers: int = 1) -> Fraction | None:
-    """Return about how long a segment is to be; None for no segments at all."""
+    """Return the approximate length of a segment in seconds; None: no segments."""
     if options.segment_seconds is not None:
         return Fraction(options.segment_seconds).limit_denominator(10**6) or None
     width, height = plan.size
@@ -69,7 +66,7 @@ def segment_seconds(plan: Plan, options: JobOptions, workers: int = 1) -> Fracti
 
 
 def can_be_cut(plan: Plan) -> bool:
-    """Whether the source can be entered in its midst, and what is made of it joined without loss."""
+    """Whether the source can be read from any point, and its segments joined without loss."""
     written = plan.format
     return (
         (plan.source.is_file or bool(plan.source.images))

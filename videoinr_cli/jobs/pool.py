@@ -1,6 +1,6 @@
-"""Several processes on this machine that render segments, each on a device and with its share of the cores.
+"""Processes on this machine that render segments, each on a device and with its share of the cores.
 
-Another engine can stand in for `Workers`: all that it needs is `render_segment`.
+`Workers` needs nothing but `render_segment`, and could be replaced by another pool.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from videoinr_cli.jobs.segment import SegmentRequest, render_segment
 from videoinr_cli.render.channel import WAKE_SECONDS
 
 FramesCallback = Callable[[int, int], None]
-"""Called with a segment's number and how many of its pictures are rendered."""
+"""Called with a segment's number and how many of its pictures are rendered so far."""
 
 Message: TypeAlias = "int | logging.LogRecord | Rendered | Exception"
-"""What a worker says: pictures rendered, something for the log, the segment done, why it failed."""
+"""What a worker sends: the pictures rendered so far, a log record, the finished segment, or its error."""
 
 
 class _Worker:
-    """A process, and what it is busy with."""
+    """A process, and the segment that it renders."""
 
     def __init__(self, device: str) -> None:
         context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
@@ -45,7 +45,7 @@ class _Worker:
 
     def begin(self, request: SegmentRequest, threads: int) -> None:
         self.busy_with = request.number
-        with contextlib.suppress(ConnectionError):  # it has died; `_received` says so
+        with contextlib.suppress(ConnectionError):  # it has died, which `_received` reports
             self.connection.send((request.on(self.device), threads))
 
     def end(self) -> None:
@@ -55,13 +55,13 @@ class _Worker:
 
 
 class Workers:
-    """Processes that render segments; they are started when first needed and kept, with their models.
+    """Processes that render segments. They are started when needed and kept, with their models.
 
-    As a context manager, none of them is left behind.
+    The context manager ends all of them.
     """
 
     def __init__(self, devices: Sequence[str]) -> None:
-        """Take note of what is to be started.
+        """Start nothing yet.
 
         Args:
             devices: one for each process; one device may be named more than once.
@@ -70,7 +70,7 @@ class Workers:
         self._workers: dict[int, _Worker] = {}  # by the place of the device
 
     def __len__(self) -> int:
-        """Return how many there can be."""
+        """Return the number of processes at most."""
         return len(self._devices)
 
     def __enter__(self) -> Workers:
@@ -80,9 +80,9 @@ class Workers:
         self.end()
 
     def end(self) -> None:
-        """End all of them, and give back their memory; they can be started again."""
+        """End all processes, which frees their memory; they are started again when needed."""
         for worker in self._workers.values():
-            worker.process.terminate()  # all at once, and then waited for
+            worker.process.terminate()  # all of them, before waiting for any
         for worker in self._workers.values():
             worker.end()
         self._workers.clear()
@@ -94,15 +94,15 @@ class Workers:
         should_stop: Callable[[], bool],
         progress: FramesCallback,
     ) -> Iterator[tuple[int, Rendered]]:
-        """Render segments, and yield each with its number as it is done.
+        """Render segments, and yield each with its number once it is done.
 
         Args:
-            requests: in the order in which they are begun.
-            should_stop: asked before a segment is begun.
+            requests: in the order in which they begin.
+            should_stop: called before each segment; True: no further one begins.
             progress: called in this thread.
 
         Raises:
-            VideoInrError: a segment could not be rendered; raised when all that were under way are done.
+            VideoInrError: a segment could not be rendered; raised when the others that had begun are done.
         """
         waiting = list(reversed(requests))
         workers = self._started(len(requests))
@@ -137,7 +137,7 @@ class Workers:
             raise failure
 
     def _started(self, count: int) -> list[_Worker]:
-        """Return as many workers as there are segments for, and not more than devices."""
+        """Return running workers: one for each segment, but not more than devices."""
         self._dismiss_unusable()
         for place, device in enumerate(self._devices[:count]):
             if place not in self._workers:
@@ -145,7 +145,7 @@ class Workers:
         return [self._workers[place] for place in range(min(count, len(self._devices)))]
 
     def _dismiss_unusable(self) -> None:
-        """End the workers that died, and those whose segment nobody waits for any more."""
+        """End the workers that died, and those whose segment is no longer wanted."""
         for place, worker in list(self._workers.items()):
             if worker.busy_with is not None or not worker.process.is_alive():
                 worker.end()
@@ -154,13 +154,13 @@ class Workers:
 
 @contextlib.contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Let no Ctrl-C hit this thread inside the block, nor ever the processes that are started in it."""
+    """Block SIGINT in this thread, and for good in the processes that are started inside the block."""
     if os.name != "posix":
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # else the first process starts it, which lets Ctrl-C in again
+    resource_tracker.ensure_running()  # else the first process starts it, which unblocks SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -169,24 +169,24 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _received(worker: _Worker) -> Message:
-    """Return what a worker says, or the error that it says no more."""
+    """Return a worker's next message, or an error if it has died."""
     try:
         message: Message = worker.connection.recv()
     except (EOFError, ConnectionError):
         worker.process.join()
         return VideoInrError(
             f"the process that rendered segment {worker.busy_with} was killed ({worker.process.exitcode}), "
-            "perhaps for want of memory; run the same command again to go on, with fewer --workers"
+            "perhaps for lack of memory; run the same command again with fewer --workers to continue"
         )
     return message
 
 
 def _serve(connection: Connection) -> None:
-    """Answer requests until there are none; the main function of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches all processes; what is to be done, one decides
+    """Render requests until the connection closes; the main function of a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    say = _locked(connection.send)  # the thread that decodes has things to say too
-    _log_to(say)
+    send_message = _locked(connection.send)  # the decoding thread logs too
+    _log_to(send_message)
     while True:
         try:
             request, threads = connection.recv()
@@ -194,13 +194,13 @@ def _serve(connection: Connection) -> None:
             return
         torch.set_num_threads(threads)
         try:
-            say(render_segment(request, progress=lambda done: say(done.frames)))
+            send_message(render_segment(request, progress=lambda done: send_message(done.frames)))
         except VideoInrError as error:
-            say(error)
+            send_message(error)
         except MemoryError:
-            say(MemoryError())
+            send_message(MemoryError())
         except Exception as error:
-            say(RuntimeError(f"{type(error).__name__}: {error}"))
+            send_message(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
 def _locked(send: Callable[[Message], None]) -> Callable[[Message], None]:
@@ -214,7 +214,7 @@ def _locked(send: Callable[[Message], None]) -> Callable[[Message], None]:
 
 
 def _end_with_parent() -> None:
-    """End this process with the one that started it, however that ends, lest it go on writing."""
+    """End this process when its parent ends, so that it does not go on writing."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -222,16 +222,16 @@ def _end_with_parent() -> None:
 
 
 class _ToParent(logging.Handler):
-    def __init__(self, say: Callable[[Message], None]) -> None:
+    def __init__(self, send_message: Callable[[Message], None]) -> None:
         super().__init__()
-        self._say = say
+        self._send_message = send_message
 
     def emit(self, record: logging.LogRecord) -> None:
         record.msg, record.args, record.exc_info = record.getMessage(), None, None
-        self._say(record)
+        self._send_message(record)
 
 
-def _log_to(say: Callable[[Message], None]) -> None:
+def _log_to(send_message: Callable[[Message], None]) -> None:
     logger = logging.getLogger("videoinr_cli")
-    logger.addHandler(_ToParent(say))
+    logger.addHandler(_ToParent(send_message))
     logger.setLevel(logging.INFO)

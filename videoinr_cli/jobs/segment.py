@@ -1,6 +1,6 @@
-"""Render one segment: the one call that every worker answers, in this process or anywhere else.
+"""Render one segment: the only call that a worker answers, in this process or another.
 
-What comes of it depends on the request alone. Knows nothing of the other segments.
+The result depends on the request alone.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ def upscale_video(
     """Render a video at another size and frame rate, and keep everything else in its file.
 
     A long video is rendered in segments, which are kept beside the output until it is complete: the same call
-    goes on where a stopped one left off. With several processes (``job.workers``, or several devices) the
-    calling program's main module must be importable without side effects, as `multiprocessing` asks. A first
-    Ctrl-C lets the segments under way be finished.
+    continues where a stopped one left off. With several processes (``job.workers``, or several devices) the
+    calling program's main module must be importable without side effects, as `multiprocessing` requires. The
+    first Ctrl-C finishes the current segments.
 
     Args:
         source: a video file, ``-`` for standard input, a folder of images, or a pattern such as
@@ -35,7 +35,7 @@ def upscale_video(
         destination: the output's name, which it has only once it is complete.
         options: what the output is to be; `UpscaleOptions()` by default. ``device`` may name several,
             separated by commas.
-        job: segments, processes, and whether to go on with an earlier run; `JobOptions()` by default.
+        job: segments, processes, and whether to continue an earlier run; `JobOptions()` by default.
         model: the network that ``options.weights`` names, loaded already, for several videos in a row; loaded
             here when None. Other processes load their own.
         progress: called in this thread after each output frame.
@@ -44,8 +44,8 @@ def upscale_video(
     Raises:
         InputError: the source cannot be read.
         OptionError: the options do not fit the source.
-        OutputError: the destination cannot be written, another run is at work on it, or what an earlier run
-            left was made of something else.
+        OutputError: the destination cannot be written, another run is writing it, or an earlier run began it
+            with another source or other options.
         WeightsError: the weights cannot be used.
         FfmpegError: ffmpeg is missing or failed.
         MemoryLimitError: a frame does not fit in memory.

@@ -1,7 +1,7 @@
 """What a video's numbers mean as colour: matrix, primaries, transfer, range and chroma siting.
 
-Names are ffmpeg's (``bt709``, ``smpte2084``, ``limited``, ``left`` ...), so that they go into its options and
-come out of its logs unchanged. Knows nothing of files, frames or encoders.
+Names are ffmpeg's (``bt709``, ``smpte2084``, ``limited``, ``left`` ...): its options take them and its logs
+print them unchanged.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
 
 @dataclasses.dataclass(frozen=True)
 class Colour:
-    """How a video says its numbers are to be read; None where it does not say."""
+    """What a video states about the meaning of its samples; None where it states nothing."""
 
-    matrix: str | None = None  # of R'G'B' to Y'CbCr; "gbr" when the samples are R'G'B' themselves
+    matrix: str | None = None  # from R'G'B' to Y'CbCr; "gbr" when the samples are R'G'B'
     primaries: str | None = None
     transfer: str | None = None
     range: str | None = None  # "limited" (16..235 of 255) or "full"
@@ -84,22 +84,22 @@ class Colour:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Names of the properties that the video does not say."""
+        """Names of the properties that the video does not state."""
         return tuple(field.name for field in dataclasses.fields(self) if getattr(self, field.name) is None)
 
     def resolved(self, width: int, height: int, *, samples: str = "yuv") -> Colour:
-        """Return the colour with the customary guess wherever the video does not say.
+        """Return the colour with the usual guess for whatever the video does not state.
 
         Broadcast practice, as players follow it: at most 1024x576 is standard definition (BT.601, of 625
         lines when the height is 576, else of 525), anything larger BT.709; an HDR transfer or BT.2020
-        primaries mean BT.2020. The range of Y'CbCr is limited, of R'G'B' and grey full, and chroma sits at
-        the left, as in H.264's defaults.
+        primaries mean BT.2020. Y'CbCr has limited range, R'G'B' and grey full range, and chroma sits at the
+        left, as in H.264's defaults.
 
         Args:
             width: of the picture, in pixels.
             height: of the picture, in pixels.
             samples: what the pixel format holds: "yuv", "grey" or "rgb". The matrix of R'G'B' pictures is
-                the one that their Y'CbCr copy is to be made with.
+                that of their Y'CbCr copy.
         """
         wide_gamut = self.is_hdr or self.primaries == "bt2020" or self.matrix in ("bt2020nc", "bt2020c")
         if wide_gamut:
@@ -110,9 +110,9 @@ class Colour:
             matrix, primaries, transfer = "bt470bg", "bt470bg", "smpte170m"
         else:
             matrix, primaries, transfer = "smpte170m", "smpte170m", "smpte170m"
-        said = None if samples == "rgb" else self.matrix
+        stated = None if samples == "rgb" else self.matrix
         return Colour(
-            matrix=said or matrix,
+            matrix=stated or matrix,
             primaries=self.primaries or primaries,
             transfer=self.transfer or transfer,
             range=self.range or ("limited" if samples == "yuv" else "full"),

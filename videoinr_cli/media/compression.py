@@ -1,7 +1,4 @@
-"""Send frames through a real video encoder and back, in memory: what footage has been through.
-
-Frames in, the same frames with that codec's artefacts out; knows nothing of files or containers.
-"""
+"""Give frames the artefacts of real footage: encode and decode them by a video codec, in memory."""
 
 from __future__ import annotations
 
@@ -23,8 +20,8 @@ Codec = Literal["libx264", "libx265", "mpeg4", "mjpeg"]
 DECODERS: dict[Codec, str] = {"libx264": "h264", "libx265": "hevc", "mpeg4": "mpeg4", "mjpeg": "mjpeg"}
 
 MIN_SIDE_PX = 80
-"""x265 writes past its buffers where a picture is smaller than its largest coding block, 64 px, and at 64 px
-its result still depends on what lay in memory before (build 216)."""
+"""x265 writes past its buffers if a picture is smaller than its largest coding block, 64 px, and at 64 px its
+result still depends on the previous content of memory (build 216)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,28 +34,29 @@ class Encoding:
     pix_fmt: str = "yuv420p"
 
     def options(self) -> dict[str, str]:
-        """Return ffmpeg's options, such that the result is the same every time."""
+        """Return ffmpeg's options, including those that make the result reproducible."""
         if self.codec == "libx264":
-            # else x264's tree of macroblocks, with AVX-512, comes out differently from run to run
+            # x264's macroblock tree with AVX-512 otherwise differs from run to run
             exact = "cpu-independent=1"
             return {"crf": f"{self.quality:g}", "preset": self.preset, "x264-params": exact}
         if self.codec == "libx265":
             quiet = "log-level=none:pools=none:frame-threads=1"
             return {"crf": f"{self.quality:g}", "preset": self.preset, "x265-params": quiet}
-        # not -qscale: the encoder takes that from each frame, where it cannot be set from here
+        # not -qscale: the encoder reads it from each frame, where PyAV cannot set it
         return {"qmin": f"{self.quality:.0f}", "qmax": f"{self.quality:.0f}"}
 
     def colour(self) -> Colour:
-        """Return what the numbers mean: JPEG's own convention for mjpeg, standard definition's else."""
-        said = Colour(range="full", chroma_location="center") if self.codec == "mjpeg" else Colour()
-        return said.resolved(0, 0)
+        """Return the frames' colour: JPEG's convention for mjpeg, else that of standard definition."""
+        stated = Colour(range="full", chroma_location="center") if self.codec == "mjpeg" else Colour()
+        return stated.resolved(0, 0)
 
 
 def compress(frames: Iterable[Picture], encoding: Encoding) -> Iterator[Picture]:
-    """Encode and decode frames as one video that begins with the first of them, as they come.
+    """Encode and decode frames as one video, one after the other.
 
     Args:
-        frames: (H, W, 3) RGB of any one size; what an encoder wants larger is mirrored, and cut off after.
+        frames: (H, W, 3) RGB, all of one size; if it is too small for the encoder, they are mirrored at the
+            edges and cropped afterwards.
 
     Yields:
         (H, W, 3).
@@ -76,7 +74,7 @@ def compress(frames: Iterable[Picture], encoding: Encoding) -> Iterator[Picture]
     for number, rgb in enumerate(frames):
         if encoder is None or decoder is None:
             height, width = rgb.shape[:2]
-            encoder, decoder = _encoder(encoding, _fill(height), _fill(width)), _decoder(encoding)
+            encoder, decoder = _encoder(encoding, _padded(height), _padded(width)), _decoder(encoding)
         padding = ((0, encoder.height - height), (0, encoder.width - width), (0, 0))
         frame = from_rgb(np.pad(rgb, padding, mode="symmetric"), encoding.pix_fmt, colour)
         frame.color_range = encoder.color_range
@@ -87,14 +85,14 @@ def compress(frames: Iterable[Picture], encoding: Encoding) -> Iterator[Picture]
 
 
 def subsample_chroma(frames: Iterable[Picture], pix_fmt: str) -> Iterator[Picture]:
-    """Take (H, W, 3) frames of an even size to a pixel format and back, without encoding them."""
+    """Convert (H, W, 3) frames of an even size to a pixel format and back, without encoding them."""
     colour = Colour().resolved(0, 0)
     for rgb in frames:
         yield to_rgb(from_rgb(rgb, pix_fmt, colour), colour)[0]
 
 
-def _fill(length: int) -> int:
-    """Return the next length that every encoder takes."""
+def _padded(length: int) -> int:
+    """Return the next greater length that every encoder takes."""
     return max(MIN_SIDE_PX, length + length % 2)
 
 

@@ -1,6 +1,6 @@
-"""Find the ffmpeg program, run it, and turn its failures into one line each.
+"""Find the ffmpeg program, run it, and turn each of its failures into one line.
 
-Knows nothing of videos: command lines are built elsewhere, with ffmpeg-python.
+Command lines are built elsewhere.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from videoinr_cli.errors import FfmpegError
 from videoinr_cli.threads import Task, run_beside
 
 LAST_LINES = 4
-"""Lines of ffmpeg's standard error that an error's message ends with."""
+"""Lines of ffmpeg's standard error at the end of an error message, at most."""
 
 LOG_LEVEL = ("-loglevel", "level+warning")
-"""Options that make ffmpeg say what matters, and how much each line does."""
+"""Options by which ffmpeg prints only warnings and errors, each with its level."""
 
 NICENESS = 10
-"""What is added to that of a process that others go before."""
+"""Added to the niceness of a process with low priority."""
 
 PATIENCE_SECONDS = 5.0
-"""How long an ffmpeg that has closed its input may take to end, or to tell what it knows."""
+"""How long ffmpeg may take to end once its input is closed, or to describe itself."""
 
 OLDEST = "5.1"
-"""The first ffmpeg with all that is asked of it; it brought the option ``fps_mode``, by which it is known."""
+"""The oldest ffmpeg that has every option in use; its new option ``fps_mode`` identifies it."""
 
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+(?=\])")
 _FAILURE = re.compile(r"\[(error|fatal)\] ?")
 _ECHOES = re.compile(r"Task finished|Terminating thread|Nothing was written|Error while|Conversion failed")
-"""Lines that follow any failure and say nothing of its cause."""
+"""Lines that follow any failure without telling its cause."""
 
 
 @functools.cache
@@ -47,7 +47,7 @@ def find_ffmpeg() -> str:
     """Return the ffmpeg to run: FFMPEG_PATH, else the one on PATH if it is recent, else imageio-ffmpeg's.
 
     Raises:
-        FfmpegError: FFMPEG_PATH names no program or one that is too old, or there is no ffmpeg at all.
+        FfmpegError: FFMPEG_PATH is not a program or too old a one, or there is no ffmpeg at all.
     """
     chosen = os.environ.get("FFMPEG_PATH")
     if chosen:
@@ -71,7 +71,7 @@ def find_ffmpeg() -> str:
 
 
 def _bundled() -> str | None:
-    """Return the ffmpeg that comes along, where there is one for the system."""
+    """Return imageio-ffmpeg's program, if it has one for this system."""
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError:
@@ -79,7 +79,7 @@ def _bundled() -> str | None:
 
 
 def passed_over() -> str | None:
-    """Return the ffmpeg on PATH if it is left alone for being too old, else None."""
+    """Return the ffmpeg on PATH if it is too old to be used, else None."""
     on_path = None if os.environ.get("FFMPEG_PATH") else shutil.which("ffmpeg")
     return None if on_path is None or _is_recent(on_path) else on_path
 
@@ -98,35 +98,35 @@ def _is_recent(program: str) -> bool:
 
 
 def _knows(program: str, option: str) -> bool:
-    return re.search(rf"^-{option}\b", _told(program, "-h", "long"), re.MULTILINE) is not None
+    return re.search(rf"^-{option}\b", _printed(program, "-h", "long"), re.MULTILINE) is not None
 
 
 def check_filters_input(path: str) -> None:
-    """Check that bitstream filters can be had for what is read, which came with ffmpeg 7 (libavcodec 61).
+    """Check that ffmpeg takes bitstream filters for inputs, as ffmpeg 7 (libavcodec 61) and later do.
 
     Args:
-        path: of the file for which they are needed.
+        path: the file that needs them.
 
     Raises:
-        FfmpegError: they cannot.
+        FfmpegError: it is older.
     """
     program = find_ffmpeg()
-    version = re.search(r"^libavcodec +(\d+)", _told(program, "-version"), re.MULTILINE)
+    version = re.search(r"^libavcodec +(\d+)", _printed(program, "-version"), re.MULTILINE)
     if version is None or int(version[1]) < 61:
         bundled = _bundled()
         raise FfmpegError(
-            f"{path!r} was joined of recordings: only ffmpeg 7 or later keeps sound and subtitles in step, "
-            f"and {program} is older; point FFMPEG_PATH at one"
+            f"{path!r} consists of several recordings: only ffmpeg 7 or later keeps their sound in sync, "
+            f"and {program} is older; set FFMPEG_PATH to a newer one"
             + (f", such as {bundled}" if bundled and bundled != program else "")
         )
 
 
 @functools.cache
-def _told(program: str, *asked: str) -> str:
-    """Return what a program says of itself; nothing if it cannot be run."""
+def _printed(program: str, *options: str) -> str:
+    """Return what a program prints about itself; "" if it cannot be run."""
     try:
-        told = subprocess.run(
-            [program, "-hide_banner", *asked],
+        done = subprocess.run(
+            [program, "-hide_banner", *options],
             capture_output=True,
             text=True,
             errors="replace",
@@ -135,13 +135,13 @@ def _told(program: str, *asked: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return told.stdout
+    return done.stdout
 
 
 class FfmpegProcess:
     """An ffmpeg that reads what is written to its standard input.
 
-    Its standard error is read all along by a thread, so that it cannot fill up and block both sides.
+    A thread reads its standard error all the time; a full pipe would block both sides.
     """
 
     def __init__(
@@ -151,8 +151,8 @@ class FfmpegProcess:
 
         Args:
             arguments: the command line without the program.
-            to_standard_output: whether what it writes to its standard output goes to ours.
-            low_priority: whether others go first where processors are short.
+            to_standard_output: whether its standard output is ours.
+            low_priority: whether it yields busy processors to others.
 
         Raises:
             FfmpegError: there is no ffmpeg, or the system refuses to run it.
@@ -169,7 +169,7 @@ class FfmpegProcess:
         except OSError as error:
             raise FfmpegError(f"ffmpeg at {command[0]} cannot be run: {error.strerror}") from error
         if low_priority and hasattr(os, "setpriority"):
-            with contextlib.suppress(OSError):  # it has ended already, which is found out later
+            with contextlib.suppress(OSError):  # it has ended already, which later calls find out
                 niceness = os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
                 os.setpriority(os.PRIO_PROCESS, self._process.pid, niceness)
         assert self._process.stdin is not None
@@ -183,7 +183,7 @@ class FfmpegProcess:
             raise
 
     def finish(self) -> None:
-        """Close ffmpeg's input and wait until it has written everything.
+        """Close ffmpeg's input, and wait until it has written everything.
 
         Raises:
             FfmpegError: it failed; the message ends with the last lines it printed.
@@ -195,7 +195,7 @@ class FfmpegProcess:
             raise self.failure()
 
     def failure(self) -> FfmpegError:
-        """Return the error for an ffmpeg that ended too early or with a failure; waits for its end."""
+        """Wait for an ffmpeg that ended early or failed, and return its error."""
         self._close_input()
         try:
             how = _ending(self._process.wait(PATIENCE_SECONDS))
@@ -203,23 +203,23 @@ class FfmpegProcess:
             how = "stopped reading"
         self.stop()
         causes = [line for line in self._lines if _FAILURE.search(line)] or list(self._lines)
-        told = " | ".join(_FAILURE.sub("", line) for line in causes[-LAST_LINES:])
-        return FfmpegError(f"ffmpeg {how}: {told or 'it printed nothing'}")
+        printed = " | ".join(_FAILURE.sub("", line) for line in causes[-LAST_LINES:])
+        return FfmpegError(f"ffmpeg {how}: {printed or 'it printed nothing'}")
 
     def kill(self) -> None:
-        """End ffmpeg at once, unfinished; its input stays open to write into, in vain."""
+        """Kill ffmpeg; its input stays open, but nothing reads it."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
 
     def stop(self) -> None:
-        """End ffmpeg if it still runs, and leave nothing of it behind."""
+        """Kill ffmpeg if it still runs, and release its pipes and its thread."""
         self.kill()
         self._close_input()
         self._drain.wait()
 
     def _close_input(self) -> None:
-        with contextlib.suppress(BrokenPipeError):  # of an ffmpeg that is gone: its exit code says why
+        with contextlib.suppress(BrokenPipeError):  # ffmpeg has ended: its exit code says why
             self.stdin.close()
 
     def _read_lines(self) -> None:
@@ -232,9 +232,9 @@ class FfmpegProcess:
 
 
 def _apart(*, low_priority: bool) -> dict[str, Any]:
-    """Return what starts a program out of reach of a Ctrl-C in our terminal, which is ours to handle.
+    """Return `Popen`'s arguments for a program that Ctrl-C in our terminal does not reach: we handle it.
 
-    In our session if it can be: Linux weighs priorities within a session only (sched_autogroup).
+    It stays in our session where possible: Linux weighs priorities within a session (sched_autogroup).
     """
     if sys.platform == "win32":
         priority = subprocess.BELOW_NORMAL_PRIORITY_CLASS if low_priority else 0
@@ -243,5 +243,5 @@ def _apart(*, low_priority: bool) -> dict[str, Any]:
 
 
 def _ending(code: int) -> str:
-    """Say what a code tells of how a program ended."""
+    """Say how a program ended, by its exit code."""
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed with code {code}"

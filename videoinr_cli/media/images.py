@@ -1,7 +1,4 @@
-"""Numbered images as a video: which files a folder or a pattern means, and in which order.
-
-Knows nothing of what is in the files.
-"""
+"""Numbered images as a video: which files a folder or a pattern means, and in which order."""
 
 from __future__ import annotations
 
@@ -30,31 +27,31 @@ SUFFIXES = frozenset(
     }
     | {".jxl", ".avif"}
 )
-"""Extensions of files that are one picture."""
+"""Extensions of files that hold one picture."""
 
-_PLACE = re.compile(r"%(?:%|(0?)(\d*)(d))")
-"""What ffmpeg puts something else for in a pattern: ``%%`` is a percent sign, ``%05d`` the number."""
+_PLACEHOLDER = re.compile(r"%(?:%|(0?)(\d*)(d))")
+"""What ffmpeg replaces in a pattern: ``%%`` by a percent sign, ``%05d`` by the number."""
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a name stands for numbered files, such as ``frames/%05d.png``, and is not itself a file."""
+    """Whether a name means numbered files, such as ``frames/%05d.png``, and no file has that name."""
     return _count_numbers(path.name) > 0 and not path.exists()
 
 
 def has_several_numbers(pattern: Path) -> bool:
-    """Whether a pattern has more than one place for the number, so that no file tells it for certain."""
+    """Whether a pattern has several places for a number, so that file names are ambiguous."""
     return _count_numbers(pattern.name) > 1
 
 
 def _count_numbers(name: str) -> int:
-    return sum(place[3] is not None for place in _PLACE.finditer(name))
+    return sum(place[3] is not None for place in _PLACEHOLDER.finditer(name))
 
 
 def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
-    """Return the numbered images that a folder or a pattern means, in order; nothing for any other path.
+    """Return the numbered images that a folder or a pattern means, in order; () for any other path.
 
-    The number is where the image lies in time, in frames from the first: a missing one leaves a gap. Images
-    of a folder follow each other in the order of their names, 9 before 10, whatever their numbers.
+    The number is the image's time, in frames from the first; a missing number leaves a gap. The images of a
+    folder are numbered without gaps, in the order of their names, 9 before 10.
 
     Raises:
         InputError: the folder or the pattern holds no image, or two of one number, or may not be read; the
@@ -62,7 +59,7 @@ def find_images(path: Path) -> tuple[tuple[int, Path], ...]:
     """
     try:
         return _found(path)
-    except OSError as error:  # not of a file: of a folder that may not be listed, or searched
+    except OSError as error:  # a folder that may not be listed or searched
         raise InputError(f"{str(path)!r} cannot be read: {error.strerror}") from error
 
 
@@ -87,16 +84,16 @@ def _found(path: Path) -> tuple[tuple[int, Path], ...]:
 
 
 def find_numbered(pattern: Path) -> list[tuple[int, Path]]:
-    """Return the files of a pattern's form and their numbers, in order."""
+    """Return the files that match a pattern, with their numbers, in order."""
     expression = re.compile(_expression(pattern.name))
     files = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
     return sorted((int(match[1]), file) for file in files if (match := expression.fullmatch(file.name)))
 
 
 def _expression(pattern: str) -> str:
-    """Turn ``a%05d.png`` into a regular expression with the number as its group."""
+    """Return a regular expression for a pattern such as ``a%05d.png``, with the number as its group."""
     expression, end = "", 0
-    for place in _PLACE.finditer(pattern):
+    for place in _PLACEHOLDER.finditer(pattern):
         expression += re.escape(pattern[end : place.start()])
         if place[3] is None:
             expression += "%"

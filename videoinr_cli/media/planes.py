@@ -1,14 +1,12 @@
 """Y'CbCr planes to R'G'B' pictures and back, exactly and with the chroma where the file says it is.
 
-swscale does this too, but biases full range by a third of a code value and does not let chroma survive a
-round trip; the arithmetic here is float32 rounded once, and the two chroma filters are each other's inverse.
-Knows nothing of files or streams: planes in, pictures out.
+swscale biases full range by a third of a code value, and chroma does not survive a round trip through it.
+The arithmetic here is float32 rounded once, and the two chroma filters are each other's inverse.
 
-Chroma is enlarged by Catmull-Rom interpolation at the phase its siting asks for, and reduced by the short
-filter that is biorthogonal to it: reducing what was enlarged gives back the same samples, while a picture
-that was never enlarged is low-passed as it should be. For co-sited chroma this pair is the 9/7-M wavelet of
-Calderbank, Daubechies, Sweldens and Yeo (1998); for chroma between two pixels the six taps were solved for
-the same property.
+Chroma is enlarged by Catmull-Rom interpolation at the phase of its siting, and reduced by the short filter
+that is biorthogonal to it: reducing enlarged chroma returns the same samples, and other pictures are
+low-passed as they should be. For co-sited chroma this pair is the 9/7-M wavelet of Calderbank, Daubechies,
+Sweldens and Yeo (1998); for chroma between two pixels the six taps were solved for the same property.
 """
 
 from __future__ import annotations
@@ -40,16 +38,16 @@ LUMA_WEIGHTS = {
     "smpte240m": (0.212, 0.087),
     "bt2020nc": (0.2627, 0.0593),
 }
-"""(Kr, Kb) of each matrix, of H.273 table 4.
+"""(Kr, Kb) of each matrix. **Source**: H.273, table 4.
 
-Constant luminance BT.2020 and ICtCp, which are not matrices of R'G'B', are read and written with bt2020nc's,
-as ffmpeg does: what the network sees is then a little off, the round trip is not.
+Constant-luminance BT.2020 and ICtCp are no matrices of R'G'B'. They are read and written with bt2020nc's, as
+ffmpeg does: the network's input is then slightly wrong, but the round trip is not.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class _Kernel:
-    """A short filter: its taps, and where the first one lies from the sample that it computes."""
+    """A short filter: its taps, and the offset of the first one from the computed sample."""
 
     offset: int
     taps: tuple[float, ...]
@@ -58,8 +56,8 @@ class _Kernel:
         """Filter along the first axis.
 
         Args:
-            samples: (N, ...), with neighbours enough on both sides.
-            start: index of the sample that the first output belongs to.
+            samples: (N, ...), with enough neighbours on both sides.
+            start: index of the first output's sample.
             step: samples from one output to the next.
             count: of outputs.
 
@@ -81,15 +79,15 @@ class _Kernel:
 _CATMULL_ROM_HALF = (-1 / 16, 9 / 16, 9 / 16, -1 / 16)
 _CATMULL_ROM_QUARTER = (-9 / 128, 111 / 128, 29 / 128, -3 / 128)
 _REACH = 4
-"""Samples that any of the filters needs beyond the ones it computes."""
+"""Samples that the longest filter needs on each side of the computed ones."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Siting:
-    """The filters along one axis for chroma of half resolution, and how planes go on past their edges.
+    """The filters along one axis for chroma of half resolution, and how planes continue past their edges.
 
-    Past an edge a plane is mirrored, the luma grid and the chroma grid about the same point, which keeps
-    the two filters inverse there too.
+    Past an edge, the luma grid and the chroma grid are mirrored about the same point, which keeps the two
+    filters inverse there too.
     """
 
     even: _Kernel  # chroma at luma position 2k, over chroma samples around k
@@ -142,7 +140,7 @@ class Layout:
 
     @property
     def dtype(self) -> SampleType:
-        """What one sample is stored in."""
+        """The type of one sample."""
         return np.uint8 if self.bit_depth == 8 else np.uint16
 
 
@@ -153,9 +151,8 @@ _SUBSAMPLING = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (0, 1): "440"}
 def layout_of(pix_fmt: str) -> Layout:
     """Return the planar layout that holds everything the pixel format holds.
 
-    Of ``nv12`` that is yuv420p's, of ``bgra`` gbrap's, of ``p010le`` yuv420p10le's: swscale shuffles
-    between the two without changing a sample. Chroma of a quarter resolution (``yuv411p``, ``yuv410p``)
-    is held in half.
+    ``nv12`` has yuv420p's, ``bgra`` gbrap's, ``p010le`` yuv420p10le's: swscale moves samples between the two
+    without changing them. Chroma of quarter resolution (``yuv411p``, ``yuv410p``) gets half resolution.
 
     Args:
         pix_fmt: ffmpeg's name of any software pixel format.
@@ -198,7 +195,7 @@ def _exists(pix_fmt: str) -> bool:
 
 
 def size_multiple(pix_fmt: str) -> tuple[int, int]:
-    """Return what width and height have to be multiples of, so that every chroma sample has its pixels."""
+    """Return what (width, height) must be multiples of, so that every chroma sample has all its pixels."""
     shift = layout_of(pix_fmt).shift
     return 1 << shift[0], 1 << shift[1]
 
@@ -213,7 +210,7 @@ def to_rgb(frame: av.VideoFrame, colour: Colour) -> tuple[Picture, Picture | Non
     Returns:
         (H, W, 3) of uint8 for sources of 8 bits, else of uint16 with 65535 the brightest; and the
         transparency, (H, W) of the same type with the maximum opaque, or None when the format has none.
-        What lies outside R'G'B''s cube (super-white, illegal chroma) is clipped to it.
+        Values outside the R'G'B' cube (super-white, illegal chroma) are clipped.
     """
     layout = layout_of(frame.format.name)
     if frame.format.name not in (layout.pix_fmt, layout.pix_fmt.replace("yuv", "yuvj")):
@@ -261,6 +258,12 @@ def from_rgb(rgb: Picture, pix_fmt: str, colour: Colour, *, alpha: Picture | Non
     return frame
 
 
+def eight_bits(picture: Picture) -> npt.NDArray[np.uint8]:
+    """Return a full-range picture of any depth in 8 bits."""
+    narrow: npt.NDArray[np.uint8] = picture if picture.dtype == np.uint8 else (picture >> 8).astype(np.uint8)
+    return narrow
+
+
 def _shuffled(frame: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
     """Move samples to another arrangement by swscale, keeping their values."""
     return VideoReformatter().reformat(
@@ -283,7 +286,7 @@ def _views(frame: av.VideoFrame, layout: Layout) -> list[npt.NDArray[Any]]:
 
 
 def _rescaled(samples: npt.NDArray[Any], black: float, gain: float, dtype: SampleType) -> npt.NDArray[Any]:
-    """Return code values of `gain` above `black` as full-range values of the type."""
+    """Return code values from `black` to `black` + `gain` as full-range values of the type."""
     maximum = np.iinfo(dtype).max
     if black == 0 and gain == maximum:
         return samples
@@ -292,21 +295,21 @@ def _rescaled(samples: npt.NDArray[Any], black: float, gain: float, dtype: Sampl
 
 
 def _rescaled_to(values: npt.NDArray[Any], gain: float, dtype: SampleType) -> npt.NDArray[Any]:
-    """Return full-range values as code values of 0 to `gain`."""
+    """Return full-range values as code values from 0 to `gain`."""
     if gain == np.iinfo(values.dtype).max:
         return values
     return _rounded(values * np.float32(gain / np.iinfo(values.dtype).max) + np.float32(0.5), dtype)
 
 
 def _rounded(values: FloatArray, dtype: SampleType) -> npt.NDArray[Any]:
-    """Truncate values, which already have a half added, to what the type holds; `values` is overwritten."""
+    """Truncate values, already increased by a half, to the type's range; `values` is overwritten."""
     np.clip(values, 0, np.iinfo(dtype).max, out=values)
     return values.astype(dtype)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Quantiser:
-    """Where black, full luma and neutral chroma lie among the code values of a depth and range."""
+    """The code values of black, full luma and neutral chroma for a depth and range."""
 
     luma_offset: float
     luma_gain: float  # code values from black to white
@@ -332,7 +335,7 @@ class _Quantiser:
 
 @functools.lru_cache(maxsize=16)
 def _matrix(name: str | None) -> npt.NDArray[np.float64]:
-    """Return the (3, 3) matrix of a name: R'G'B' in 0..1 to Y' in 0..1 and two chromas in -1/2..1/2."""
+    """Return a named (3, 3) matrix: from R'G'B' in 0..1 to Y' in 0..1 and two chromas in -1/2..1/2."""
     if name == "ycgco":
         return np.array([[1, 2, 1], [-1, 2, -1], [2, 0, -2]]) / 4
     if name == "gbr":
@@ -365,7 +368,7 @@ def _encode_blocks(rgb: Picture, planes: list[npt.NDArray[Any]], layout: Layout,
     codes = _Quantiser.of(layout.bit_depth, limited=colour.range != "full")
     weights = _matrix(colour.matrix) * codes.gains[:, None] / np.iinfo(rgb.dtype).max
     biases = codes.offsets + 0.5
-    reach = _REACH if layout.shift[1] else 0  # rows that the vertical filter needs around its own
+    reach = _REACH if layout.shift[1] else 0  # rows that the vertical filter needs on each side
     mirrored = _mirrored(height, _sitings(colour.chroma_location)[1].luma_edges)
     for first in range(0, height, BLOCK_ROWS):
         rows = slice(first, min(first + BLOCK_ROWS, height))
@@ -384,7 +387,7 @@ def _encode_blocks(rgb: Picture, planes: list[npt.NDArray[Any]], layout: Layout,
 
 
 def _mixed(weights: npt.NDArray[np.float64], parts: list[FloatArray], bias: float) -> FloatArray:
-    """Return the sum of the parts by their weights, plus the bias."""
+    """Return the weighted sum of the parts, plus the bias."""
     total: FloatArray = parts[0] * np.float32(weights[0])
     total += np.float32(bias)
     for weight, part in zip(weights[1:], parts[1:], strict=True):
@@ -413,10 +416,10 @@ def _enlarged(
 
     Args:
         plane: (h, w), code values.
-        rows: of luma, beginning at an even one.
+        rows: of luma; the first is even.
         size: (H, W) of luma.
         shift: log2 of the subsampling along (width, height), each 0 or 1.
-        location: where a chroma sample lies among its pixels.
+        location: of a chroma sample among its pixels.
 
     Returns:
         (rows, W).
@@ -443,7 +446,7 @@ def _chroma_edges(siting: _Siting, luma_length: int) -> tuple[str, str]:
 
 
 def _doubled(samples: FloatArray, siting: _Siting, count: int) -> FloatArray:
-    """Enlarge (count + 2 * _REACH, N) to (2 * count, N), in the order of memory of the samples."""
+    """Enlarge (count + 2 * _REACH, N) to (2 * count, N), in the samples' memory order."""
     doubled = np.empty_like(samples, shape=(2 * count, samples.shape[1]))
     doubled[0::2] = siting.even(samples, _REACH, 1, count)
     doubled[1::2] = siting.odd(samples, _REACH, 1, count)
@@ -454,10 +457,10 @@ def _reduced(chroma: FloatArray, own: slice, shift: tuple[int, int], location: s
     """Return chroma at the resolution of its plane.
 
     Args:
-        chroma: (rows and what the filter reaches around them, W), at the resolution of luma.
-        own: the rows proper, beginning at an even one of the picture.
+        chroma: (rows with those that the filter needs around them, W), at the resolution of luma.
+        own: which of the rows are reduced; the first is an even row of the picture.
         shift: log2 of the subsampling along (width, height), each 0 or 1.
-        location: where a chroma sample lies among its pixels.
+        location: of a chroma sample among its pixels.
 
     Returns:
         (rows of the plane, w).

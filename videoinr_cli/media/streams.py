@@ -1,6 +1,6 @@
 """What a source file holds, as plain records: its video, its other streams, its clock.
 
-Knows nothing of how they are read: `probe` fills these records, the reader and the writer follow them.
+`probe` fills them; the reader and the writer follow them.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from videoinr_cli.media.planes import layout_of
 
 @dataclasses.dataclass(frozen=True)
 class StreamInfo:
-    """One stream beside the video that is upscaled."""
+    """One stream besides the video that is upscaled."""
 
     index: int  # within the file, as ffmpeg counts
     kind: str  # "video", "audio", "subtitle", "data" or "attachment"
-    codec: str  # ffmpeg's name of the codec, such as "aac"; "" when it knows none
-    tag: str = ""  # the container's name of it, such as "tmcd"
+    codec: str  # ffmpeg's name, such as "aac"; "" when it knows none
+    tag: str = ""  # the container's name of the codec, such as "tmcd"
     start_seconds: Fraction | None = None
     duration_seconds: Fraction | None = None
     language: str | None = None
@@ -30,25 +30,23 @@ class StreamInfo:
     disposition: tuple[str, ...] = ()  # such as "default", "forced", "attached_pic"
     detail: str = ""  # for people: "48000 Hz, stereo"
     sample_rate: int | None = None  # of sound, in samples per second; None: not known
-    padding_seconds: Fraction = Fraction(0)  # of sound that comes first and is not played; known of parts
-    is_empty: bool = (
-        False  # whether the file announces it, and holds nothing at its start that tells its form
-    )
+    padding_seconds: Fraction = Fraction(0)  # of sound: its start, which is not played; known in parts
+    is_empty: bool = False  # announced, but no packet at the file's start shows its form
 
     @property
     def is_cover(self) -> bool:
-        """Whether it is a picture for the whole file, as players show before it is played."""
+        """Whether it is a cover: a picture that players show for the whole file."""
         return "attached_pic" in self.disposition
 
     @property
     def name(self) -> str:
-        """What people may call it: its kind, number and codec."""
+        """Its kind, number and codec, for messages."""
         return f"{self.kind} stream {self.index} ({self.codec or 'of unknown codec'})"
 
 
 @dataclasses.dataclass(frozen=True)
 class Chapter:
-    """A part of the file, with a name in its tags."""
+    """A chapter of the file; its name is among its tags."""
 
     start_seconds: Fraction  # on the file's clock
     end_seconds: Fraction
@@ -57,21 +55,21 @@ class Chapter:
 
 @dataclasses.dataclass(frozen=True)
 class ClockShift:
-    """Puts what comes after a break of the file's clock on the clock that the file begins with."""
+    """Converts the times after a break of the file's clock to the clock that the file begins with."""
 
-    position: int  # where in the file the first packet begins that it holds for, in bytes
-    seconds: Fraction  # to be added to all times from there to the next break
+    position: int  # of the first packet after the break, in bytes
+    seconds: Fraction  # added to all times from there to the next break
 
 
 def shift_at(shifts: Sequence[ClockShift], position: int) -> Fraction:
-    """Return what is to be added to the times of a packet that begins at a place in the file, in seconds."""
+    """Return the seconds to add to the times of a packet, by its byte position in the file."""
     number = bisect.bisect_right(shifts, position, key=lambda shift: shift.position)
     return shifts[number - 1].seconds if number else Fraction(0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-    """What the file says is to be cut off the coded picture, before it is turned upright, in pixels."""
+    """Pixels to cut off the coded picture before it is turned upright."""
 
     top: int = 0
     bottom: int = 0
@@ -81,7 +79,7 @@ class Crop:
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-    """A source and the video stream in it that is upscaled, upright as it is shown."""
+    """A source, and the video stream in it that is upscaled; its size is that of the upright picture."""
 
     path: Path  # "-" for standard input; a folder or a pattern of images
     container: str  # name of ffmpeg's demuxer, such as "mov,mp4,m4a,3gp,3g2,mj2"; "images"
@@ -90,36 +88,34 @@ class VideoInfo:
     width: int  # of the picture as shown, after cropping and rotation, in pixels
     height: int
     pix_fmt: str  # ffmpeg's name, such as "yuv420p10le"
-    colour: Colour  # as the file says, None where it does not
+    colour: Colour  # as the file states, None where it does not
     time_base: Fraction  # seconds per tick
     start_pts: int  # of the first frame, in ticks
     frame_rate: Fraction  # average, frames per second
-    duration: Fraction | None  # seconds from the first frame's start to the last one's end; None: not known
-    last_pts: int | None = None  # of the last frame, in ticks, as far as the file's end tells
+    duration: Fraction | None  # seconds from the first frame's start to the last one's end; None: unknown
+    last_pts: int | None = None  # of the last frame, in ticks, as far as the file's end shows it
     origin: Fraction = Fraction(0)  # the earliest start of any stream, in seconds on the video's clock
     sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
     rotation: int = 0  # degrees clockwise that make the coded picture upright: 0, 90, 180 or 270
     crop: Crop = Crop()
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
-    field_order: str = "unknown"  # "progressive", "tff", "bff", "unknown", or "flagged": each frame tells
-    fields: str | None = None  # "tff", "bff" or "flagged" when every field is read as a picture of its own
-    counts_frames: bool = False  # whether frames are one tick each, whatever the file says
-    frame_count: int | None = None  # as the file says, often absent and sometimes wrong
+    field_order: str = "unknown"  # "progressive", "tff", "bff", "unknown", or "flagged": each frame states it
+    fields: str | None = None  # "tff", "bff" or "flagged" if every field is read as a picture
+    counts_frames: bool = False  # whether every frame lasts one tick, whatever the file states
+    frame_count: int | None = None  # as the file states: often absent, sometimes wrong
     mastering_display: str | None = None  # of HDR10, for encoders: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"
     content_light: str | None = None  # of HDR10: "MaxCLL,MaxFALL" in cd/m2
-    riders: tuple[str, ...] = ()  # what its frames carry beside their pictures and no output keeps
+    lost_side_data: tuple[str, ...] = ()  # of its frames, such as "closed captions": no output keeps it
     disposition: tuple[str, ...] = ()  # of the video, such as "default"
     tags: tuple[tuple[str, str], ...] = ()  # of the video
     file_tags: tuple[tuple[str, str], ...] = ()  # of the whole file
     streams: tuple[StreamInfo, ...] = ()  # every other stream of the file
     chapters: tuple[Chapter, ...] = ()
-    clock_shifts: tuple[ClockShift, ...] = ()  # by place, where the file's clock breaks
-    images: tuple[
-        tuple[int, Path], ...
-    ] = ()  # of numbered images: when each is shown, in ticks, and its file
+    clock_shifts: tuple[ClockShift, ...] = ()  # at each break of the file's clock, in order
+    images: tuple[tuple[int, Path], ...] = ()  # numbered images: when each is shown, in ticks, and its file
 
-    whole: VideoInfo | None = None  # of a part, what it was cut out of
-    stop_pts: int | None = None  # of a part, where it ends, in ticks; None: with the file
+    whole: VideoInfo | None = None  # the source that this part was cut out of
+    stop_pts: int | None = None  # where this part ends, in ticks; None: with the file
 
     @property
     def is_cut(self) -> bool:
@@ -133,12 +129,12 @@ class VideoInfo:
 
     @property
     def is_file(self) -> bool:
-        """Whether this is one file, that can be opened again for all that is beside its video."""
+        """Whether this is one file, which can be opened again for its other streams."""
         return not self.images and self.path != Path("-")
 
     @property
     def coded_size(self) -> tuple[int, int]:
-        """Width and height of the pictures that the decoder gives, neither cropped nor turned."""
+        """(width, height) of the pictures that the decoder gives, neither cropped nor turned."""
         width, height = self.width, self.height
         if self.rotation in (90, 270):
             width, height = height, width
@@ -156,13 +152,13 @@ class VideoInfo:
 
     @property
     def resolved_colour(self) -> Colour:
-        """The colour that the pictures are read with: the file's, and the customary guess where it has none.
+        """The colour that the pictures are read with: the file's, with the usual guess for what it lacks.
 
-        Of R'G'B' pictures the matrix and the chroma location say how a Y'CbCr output is made of them.
+        For R'G'B' pictures, the matrix and the chroma location are those of a Y'CbCr output.
         """
         return self.colour.resolved(self.width, self.height, samples=layout_of(self.pix_fmt).kind)
 
     @property
     def end_pts(self) -> int | None:
-        """Where the last frame ends, in ticks; None when the file does not say."""
+        """Where the last frame ends, in ticks; None when the file does not state it."""
         return None if self.duration is None else self.start_pts + round(self.duration / self.time_base)

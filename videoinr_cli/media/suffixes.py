@@ -1,7 +1,4 @@
-"""By which names videos and pictures in a folder are known and sorted, in every command that searches one.
-
-Knows nothing of what is in a file.
-"""
+"""Names of videos and pictures: their extensions and their order, for commands that list a folder."""
 
 from __future__ import annotations
 
@@ -15,21 +12,21 @@ VIDEO_SUFFIXES = frozenset(
     | {".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".tod"}
     | {".tp", ".trp", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".y4m"}
 )
-"""Extensions of videos, in lower case; a file that is named itself may have any."""
+"""Extensions of videos, in lower case; a file that the user names may have any."""
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Extensions of photographs and of frames with known truth, in lower case."""
+"""Extensions of photographs and of ground-truth frames, in lower case."""
 
 
 def is_among(file: Path, suffixes: Set[str]) -> bool:
-    """Whether a file that is found in a folder has one of some extensions, and is not hidden.
+    """Whether a file in a folder has one of the extensions, and is not hidden.
 
-    A Mac leaves a hidden ``._a.png`` beside each a.png on disks of other systems, which is no picture.
+    On disks of other systems, a Mac puts a hidden ``._a.png`` beside each a.png, which is not a picture.
     """
     return file.suffix.lower() in suffixes and not file.name.startswith(".")
 
 
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
-    """Order files of a folder by the numbers in their names, 9 before 10, and where equal by the letters."""
+    """Return a sort key that compares the numbers in names as numbers, 9 before 10."""
     parts = re.findall(r"(\d+)|(\D+)", str(path))
     return tuple((0, int(digits), digits) if digits else (1, 0, text) for digits, text in parts)

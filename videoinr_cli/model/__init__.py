@@ -1,4 +1,4 @@
-"""The networks: torch only, no files, no time stamps, no containers."""
+"""The networks: torch only, no files, timestamps or containers."""
 
 from __future__ import annotations
 

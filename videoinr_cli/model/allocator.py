@@ -1,7 +1,4 @@
-"""Keep large temporaries in the process instead of giving them back to the system between operations.
-
-Knows nothing of torch or of networks; it speaks to the C library alone.
-"""
+"""Keep large temporaries in the process instead of returning them to the system between operations."""
 
 from __future__ import annotations
 
@@ -18,12 +15,12 @@ THRESHOLD_BYTES = 1 << 30
 
 @functools.cache
 def keep_memory_mapped() -> bool:
-    """Have glibc keep memory, and in one place, once per process.
+    """Make glibc keep freed memory, in a single arena; once per process.
 
-    A fresh mapping is zeroed page by page by the kernel when it is first written. With the default thresholds
-    every temporary of more than 32 MiB is such a mapping, and a network spends up to half of its time there.
-    What is kept must serve all threads: else each one that decodes or encodes keeps as much again of its own,
-    such as the index of a long file.
+    The kernel zeroes a fresh mapping page by page when it is first written. With the default thresholds every
+    temporary of more than 32 MiB is such a mapping, and a network spends up to half of its time there. One
+    arena serves all threads: otherwise each thread that decodes or encodes would keep as much again, such as
+    the index of a long file.
 
     Returns:
         Whether the C library took the settings; False where it is not glibc.
@@ -34,5 +31,5 @@ def keep_memory_mapped() -> bool:
     if mallopt is None:
         return False
     settings = {M_MMAP_THRESHOLD: THRESHOLD_BYTES, M_TRIM_THRESHOLD: THRESHOLD_BYTES, M_ARENA_MAX: 1}
-    results = [mallopt(*setting) for setting in settings.items()]  # all, whatever the first says
+    results = [mallopt(*setting) for setting in settings.items()]  # no short circuit: all are set
     return all(result == 1 for result in results)

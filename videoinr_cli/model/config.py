@@ -1,7 +1,4 @@
-"""The frozen description of a network, which travels inside its weights file.
-
-Knows nothing of tensors or files: a configuration turns into JSON and back, and that is all.
-"""
+"""The frozen description of a network, stored as JSON in the metadata of its weights file."""
 
 from __future__ import annotations
 
@@ -69,13 +66,13 @@ class FastConfig(ModelConfig):
     channels: int = 48  # features of one frame at full LR resolution
     frame_blocks: int = 5  # residual blocks per frame
     frame_block_channels: int = 16  # features inside one of these
-    fused_blocks: int = 16  # residual blocks after fusion with the frames beside it
+    fused_blocks: int = 16  # residual blocks after fusion with the neighbouring frames
     pyramid_channels: int = 48  # features at 1/2, 1/4 and 1/8, where motion is estimated
     field_channels: int = 32  # channels of the spatial field, three of them RGB
     field_upsample: int = 2  # samples of the spatial field per LR pixel and axis
     motion_channels: int = 32  # features of the temporal network at LR
     decoder_channels: int = 32  # hidden width of the RGB decoder
-    scale_limit: float = 5.0  # largest enlargement trained on; the decoder takes any larger one for it
+    scale_limit: float = 5.0  # largest scale trained on; the decoder is told this one for any larger
 
 
 CONFIGURATIONS: dict[str, type[ModelConfig]] = {

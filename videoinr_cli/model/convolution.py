@@ -1,9 +1,9 @@
 """Convolutions and matrix products at every pixel, by the fastest way the machine offers.
 
-Knows nothing of what is convolved. On a CPU in float32 the fastest 3x3 convolution is Winograd's (Lavin and
-Gray, CVPR 2016): where the direct one already runs at the processor's peak, only fewer multiplications help.
-NNPACK has it and comes with torch's CPU builds; measured at 64 to 256 channels and 320x180 pixels: 1.8 to 3
-times as fast as oneDNN, with a rounding error of some 1e-5 of the result's range instead of 1e-6.
+On a CPU in float32 the fastest 3x3 convolution is Winograd's (Lavin and Gray, CVPR 2016): where the direct
+one already runs at the processor's peak, only fewer multiplications help. NNPACK implements it and comes with
+torch's CPU builds; measured at 64 to 256 channels and 320x180 pixels, it is 1.8 to 3 times as fast as oneDNN,
+with a rounding error of about 1e-5 of the result's range instead of 1e-6.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 MIN_DENSE_OUTPUTS = 16
-"""With fewer outputs per pixel, a plain matrix product is the faster one."""
+"""With fewer outputs per pixel, a plain matrix product is faster."""
 
 
 class Conv3x3(nn.Conv2d):
@@ -35,13 +35,13 @@ def convolve3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     """Convolve (B, C, H, W) with a (K, C, 3, 3) weight, zero-padded to the same size."""
     if _nnpack is None or not winograd_serves(x):
         return F.conv2d(x, weight, bias, padding=1)
-    # One picture at a time: NNPACK's way for batches is no faster here, and needs memory for all of them.
+    # One picture at a time: NNPACK's batches are no faster here, and need memory for all pictures.
     images = [_nnpack(image, weight, bias, (1, 1)) for image in x.split(1)]
     return images[0] if len(images) == 1 else torch.cat(images)
 
 
 def winograd_serves(x: Tensor) -> bool:
-    """Say whether `convolve3x3` takes Winograd's way for `x`; NCHW in memory is best then, else NHWC."""
+    """Return whether `convolve3x3` uses Winograd for `x`; NCHW in memory is best then, else NHWC."""
     return (
         x.device.type == "cpu"
         and x.dtype is torch.float32
@@ -54,8 +54,8 @@ def winograd_serves(x: Tensor) -> bool:
 def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Multiply (B, h, w, C) by a matrix (K, C) at every pixel: (B, h, w, K).
 
-    In the inputs' type; with gradients, or on a GPU, in autocast's where that is on. Where sines follow it
-    has to be off: they show what rounding does.
+    Computed in the inputs' dtype; with gradients or on a GPU, in autocast's if that is on. Autocast must be
+    off where sines follow, which amplify rounding.
     """
     if (
         x.device.type != "cpu"  # no convolution there: cuDNN would round its inputs to TF32
@@ -74,7 +74,7 @@ def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 @functools.cache
 def _onednn_convolves(dtype: torch.dtype) -> bool:
-    """Say whether oneDNN has convolutions in `dtype` on this CPU; `dense` is what would fail where not."""
+    """Return whether oneDNN has convolutions in `dtype` on this CPU."""
     if not torch.backends.mkldnn.is_available():
         return False
     if dtype is torch.bfloat16:  # not without AVX-512, for one

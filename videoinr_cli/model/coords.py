@@ -1,7 +1,7 @@
 """Where output pixels lie in a picture, and how values are read there.
 
-Knows nothing of networks: positions are in pixels (0 is the centre of the first one), tables are NHWC, and
-what lies beyond a table is zero or its border, as the caller says.
+Positions are in pixels, 0 at the centre of the first one; tables are NHWC, and beyond their border read as
+zero or as the border, as the caller asks.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def bilinear_corners(
         picture: which of the table's pictures each position reads, integers that broadcast to `y`; by
             default the one of its own place in the batch.
     """
-    # Confined first, so that a position far outside cannot overflow an integer.
+    # Clamped first, so that a position far outside cannot overflow an integer.
     margin = 1.0 if padding == "zeros" else 0.0
     y = y.clamp(-margin, height - 1 + margin)
     x = x.clamp(-margin, width - 1 + margin)
@@ -148,10 +148,11 @@ def gather(table: Tensor, taps: Taps) -> Tensor:
 
 
 class _GradientOfTable(torch.autograd.Function):
-    """Hands on sums of a table's rows, and gives the table its gradient: a sum of the sums' gradients.
+    """Passes sums of a table's rows through, and computes the table's gradient.
 
-    Which is gathered like the sums themselves, once the taps are sorted by the row they read. That is four
-    times as fast as embedding_bag's own gradient of a table, and as grid_sample's, on a CPU.
+    A row's gradient is a weighted sum of the outputs' gradients, gathered like the outputs themselves once
+    the taps are sorted by the row they read: on a CPU four times as fast as embedding_bag's own gradient of a
+    table, and as grid_sample's.
     """
 
     @staticmethod

@@ -1,6 +1,6 @@
 """Modulated deformable convolution (DCNv2, Zhu et al., CVPR 2019) in plain PyTorch.
 
-Knows nothing of what is aligned with it. torchvision's operator serves on CUDA where it is installed.
+On CUDA, torchvision's operator is used if it is installed.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ except ImportError:
 
 TAPS = 9
 CHUNK_PIXELS = 2560
-"""Pixels convolved at a time: what they need (about 6 KB each) stays in a CPU's cache."""
+"""Pixels convolved at a time on a CPU: their temporaries (about 6 KB each) stay in its cache."""
 CHUNKS_ELSEWHERE = 4
-"""A GPU takes this part of a larger picture at a time, in few launches: that much a network's `footprint`
-has room for, whatever the size, and not for the whole at once."""
+"""On a GPU a larger picture is convolved in this many chunks, so that launches are few and a chunk's
+temporaries fit into a network's `footprint`."""
 
 
 class DeformableConv(nn.Module):
-    """A 3x3 convolution whose taps look where another feature tells them to, and as strongly.
+    """A 3x3 convolution whose taps are displaced and weighted by another feature.
 
     Args:
-        channels: of the input, the output and the guiding feature.
-        groups: channels are split into this many groups, each with offsets of its own.
+        channels: of the input, the output and the guide.
+        groups: number of channel groups, each with its own offsets.
     """
 
     def __init__(self, channels: int, groups: int) -> None:
@@ -44,7 +44,7 @@ class DeformableConv(nn.Module):
         self.offset_mask = Conv3x3(channels, 3 * TAPS * groups)
         bound = 1 / math.sqrt(TAPS * channels)
         nn.init.uniform_(self.weight, -bound, bound)
-        nn.init.zeros_(self.offset_mask.weight)  # begins as a convolution at half strength
+        nn.init.zeros_(self.offset_mask.weight)  # starts as a plain convolution of half the strength
         nn.init.zeros_(self.offset_mask.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
@@ -56,9 +56,10 @@ class DeformableConv(nn.Module):
 def deformable_convolution(
     x: Tensor, offset_mask: Tensor, weight: Tensor, bias: Tensor, *, groups: int
 ) -> Tensor:
-    """Sample `x` at displaced taps, weigh by a mask, and convolve.
+    """Sample `x` at displaced taps, multiply by a mask, and convolve.
 
-    Positions are summed in float32 whatever the inputs' type: rounding them costs more than all the rest.
+    Positions are computed in float32 for any input dtype: rounding them would cost more than all other
+    rounding.
 
     Args:
         x: (B, C, H, W) float32 or half precision; the convolution is in its type where no gradient is wanted.

@@ -1,7 +1,4 @@
-"""Which device a network runs on, and in which type its convolutions compute there.
-
-Knows nothing of networks or files: words a user may say turn into torch's own values.
-"""
+"""Which device a network runs on, and in which dtype its convolutions run there: names to torch's values."""
 
 from __future__ import annotations
 
@@ -50,13 +47,13 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
 
 
 def mps_serves() -> bool:
-    """Say whether there is an Apple GPU, and torch has on it what networks need."""
+    """Return whether there is an Apple GPU on which torch has every operation that networks need."""
     return torch.backends.mps.is_available() and _reads_tables(torch.device("mps"))
 
 
 @functools.cache
 def _reads_tables(device: torch.device) -> bool:
-    """Try the operation that `coords.gather` is made of: torch has it on MPS since 2.10 (pytorch#162270)."""
+    """Try the operation that `coords.gather` uses, which torch has on MPS since 2.10 (pytorch#162270)."""
     table = torch.zeros(1, 1, device=device)
     try:
         F.embedding_bag(table.int(), table, mode="sum", per_sample_weights=table)

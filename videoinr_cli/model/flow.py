@@ -1,4 +1,4 @@
-"""Warping along optical flow, and flow made precise by what two frames show. Knows nothing of networks."""
+"""Warping along optical flow, and refining flow on the two frames themselves."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 from videoinr_cli.model.coords import gather_bilinear
 
 LUMA = (0.299, 0.587, 0.114)
-"""Of gamma-coded RGB, Rec. 601."""
+"""Rec. 601 weights, for gamma-coded RGB."""
 
 STIFFNESS = 1e-4
-"""What holds a flow where it was, in squared gradients of luma: 2.5 levels of 255 from pixel to pixel."""
+"""Weight of the initial flow, in squared gradients of luma: 2.5 levels of 255 from pixel to pixel."""
 FARTHEST = 0.35
-"""How far a flow is moved along an axis at the most, in its pixels: a gradient tells of what is near."""
+"""Largest correction along an axis, in pixels of the flow's grid: gradients hold only nearby."""
 
 
 def warp(features: Tensor, flow: Tensor) -> Tensor:
@@ -30,10 +30,10 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
 
 
 def compare(here: Tensor, there: Tensor, reach: int) -> Tensor:
-    """Return how alike features are that lie apart by up to `reach` pixels along both axes.
+    """Return the cost volume of two features: their cosine at displacements of up to `reach` pixels.
 
-    The cosine between the (B, C, h, w) features of each point `here` and of all points around it in `there`:
-    (B, (2 reach + 1)^2, h, w), upper left first, 0 outside of the picture (cost volume, Sun et al., 2018).
+    Compares (B, C, h, w) features at each point `here` with those around it in `there` (Sun et al., 2018):
+    (B, (2 reach + 1)^2, h, w), upper left first, 0 outside the picture.
     """
     height, width = here.shape[-2:]
     here = F.normalize(here.float(), dim=1)
@@ -49,26 +49,25 @@ def compare(here: Tensor, there: Tensor, reach: int) -> Tensor:
 
 
 def upsample_flow(flow: Tensor) -> Tensor:
-    """Turn a flow into that of a grid twice as fine, in pixels of it."""
+    """Upsample a flow to a grid twice as fine, and scale it to that grid's pixels."""
     return 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def smooth_luma(rgb: Tensor) -> Tensor:
     """Return the (B, 1, H, W) float32 luma of (B, 3, H, W) RGB that `refine_flow` compares.
 
-    Smoothed, because what is finer differs between frames by aliasing and noise, and bilinear sampling of it
-    would smooth it between pixels alone.
+    It is smoothed because finer detail differs between frames by aliasing and noise, and because bilinear
+    sampling would smooth it between pixels only.
     """
     luma = (rgb * rgb.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
     return F.avg_pool2d(luma, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def refine_flow(here: Tensor, there: Tensor, flow: Tensor) -> Tensor:
-    """Find the flow that explains, around each point, how two frames differ (Lucas and Kanade, 1981).
+    """Refine a flow by one step of least squares on the frames' luma (Lucas and Kanade, 1981).
 
-    One step of theirs, from a flow that may differ from point to point: of all constant flows the one of
-    least squares in a window of about ten by ten pixels, with the luma linear around where `flow` leads. What
-    has no texture keeps its flow.
+    Around each point the flow is taken to be constant in a window of about ten by ten pixels, and the luma to
+    be linear around the place where `flow` leads. Points without texture keep their flow.
 
     Args:
         here, there: (B, 1, H, W) float32 luma, see `smooth_luma`; H and W are even.

@@ -1,7 +1,7 @@
 """What every VideoINR network can do: encode a frame, encode a pair, render any instant at any size.
 
-Knows nothing of files, time stamps or colour spaces. A network keeps no state between calls: what it
-computed is in the encodings it returns, so that frames can be reused by the next pair.
+A network keeps no state between calls: its results are in the encodings that it returns, so that the next
+pair can reuse a frame's.
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ class Encoding:
 
 
 class Footprint(NamedTuple):
-    """What a network needs in memory, in bytes: per LR pixel that is encoded, but `instant`."""
+    """Memory that a network needs, in bytes per encoded LR pixel; `instant` is per output pixel."""
 
-    kept: int  # from one pair to the next: four frames' encodings, and what the pair before left
-    encoding: int  # beyond that, at most, while a pair is encoded
-    drawing: int  # beyond that, by the pair and what its instants share, while it is rendered
-    instant: int  # by an instant, per output pixel: see `VideoInr.instant_bytes`
+    kept: int  # from one pair to the next: four frames' encodings and the last pair's carry
+    encoding: int  # in addition, at most, while a pair is encoded
+    drawing: int  # in addition, while a pair is rendered: the pair and what its instants share
+    instant: int  # by one instant, per output pixel: see `VideoInr.instant_bytes`
 
 
 class Place(NamedTuple):
@@ -104,8 +104,9 @@ class Place(NamedTuple):
 class PairEncoding(Encoding):
     """Base of what a network computes from a pair.
 
-    ``carry`` is what the next pair can take over, far smaller than the whole; None if nothing can be. Output
-    sizes and windows refer to the whole picture; ``place`` says where in it the pair lies, None if it is all.
+    ``carry`` is what the next pair can reuse, far smaller than the encoding itself; None if nothing. Output
+    sizes and windows refer to the whole picture; ``place`` is the pair's place in it, None if the pair covers
+    all of it.
     """
 
     carry: Any = dataclasses.field(default=None, kw_only=True)
@@ -133,7 +134,7 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
     config: ModelConfig
 
     compute_dtype: torch.dtype = torch.float32
-    """Type in which convolutions may run; flows, grids, sines and what is added to a picture stay float32."""
+    """Dtype in which convolutions may run; flows, grids, sines and residuals of a picture stay float32."""
 
     halo_px: ClassVar[int]
     """LR pixels around a part of a picture that are encoded with it, so that it looks as in the whole: to 0.1
@@ -141,19 +142,20 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
 
     finer_below: ClassVar[float] = 0.0
     """Enlargement below which pictures are rendered twice as large and reduced. A network shows points, which
-    are sharper than the source's pixels; what comes near these, as at x1, must be averaged as pixels are."""
+    are sharper than the source's pixels; near the source's size, as at x1, they must be averaged as pixels
+    are."""
 
     rounds_by_itself_on_cpu: ClassVar[bool] = True
     """Whether convolutions run in bf16 without being asked to, on a CPU that has instructions for it."""
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are, and with them all work."""
+        """The device of the weights, on which everything is computed."""
         return next(self.parameters()).device
 
     @contextlib.contextmanager
     def mixed_precision(self) -> Iterator[None]:
-        """Run convolutions in `compute_dtype`, and in no less."""
+        """Run convolutions in `compute_dtype`, without TF32."""
         enabled = self.compute_dtype is not torch.float32
         with torch.autocast(self.device.type, self.compute_dtype, enabled=enabled), without_tf32():
             yield
@@ -179,22 +181,22 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         """Encode two consecutive frames of equal size into a representation of the time between them.
 
         Args:
-            before: the frame before the first one, if it shows the same scene: a network may look at it.
+            before: the frame before the first one, if it belongs to the same scene; a network may read it.
             after: the frame after the second one, likewise.
-            carry: of the encoding of the pair before; what applies is taken over instead of computed again.
+            carry: of the previous pair's encoding; what still applies is reused.
         """
 
     def flows_of(self, pair: PairT) -> Sequence[Tensor]:
         """Return the flow from a pair's first frame to its second and back, if the network estimates it.
 
         Returns:
-            What is used, then what it was refined from: (2B, 2, h / 2, w / 2), then at 1/4 and so on, or a
-            little more, since frames are padded. (dx, dy) in pixels of each one's own grid.
+            The final flow, (2B, 2, h / 2, w / 2), then the coarser ones it was refined from, at 1/4 and so
+            on; padding may make each a little larger. (dx, dy) in pixels of each grid.
         """
         return ()
 
     def flows_between(self, first: FrameT, second: FrameT) -> Sequence[Tensor]:
-        """Return what `flows_of` does, for two frames of which no more is wanted."""
+        """Return what `flows_of` would for the pair of two frames, without encoding the pair."""
         return ()
 
     @abc.abstractmethod
@@ -219,7 +221,7 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
 
     @abc.abstractmethod
     def footprint(self) -> Footprint:
-        """Return what encoding and rendering one frame after the other needs, as measured."""
+        """Return the measured memory of encoding and rendering consecutive frames."""
 
     def instant_bytes(self, pair: PairT) -> int:
         """Return the memory that an instant holds per output pixel, for the whole batch."""

@@ -1,7 +1,4 @@
-"""Where in a picture there is most to see: detail, and above all detail that moves.
-
-Knows nothing of files or networks.
-"""
+"""Find where in a picture there is most to see: detail, and above all detail that moves."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ STEP_PX = 4
 """How finely regions are placed."""
 
 ENOUGH_LEVELS = 32.0
-"""Contrast, in 8-bit levels, beyond which a pixel counts no more: one hard edge is not the whole picture."""
+"""Contrast, in 8-bit levels, at which a pixel's weight is capped: a single hard edge should not decide."""
 
 
 def busiest_region(first: NDArray[Any], second: NDArray[Any] | None, width: int, height: int) -> Region:
-    """Return the region of a given size with the most detail, of which what moves counts double.
+    """Return the region of a given size with the most detail; moving detail counts double.
 
     Args:
         first: (H, W, 3) uint8 or uint16.
@@ -48,7 +45,7 @@ def busiest_region(first: NDArray[Any], second: NDArray[Any] | None, width: int,
 
 
 def _places(last: int) -> NDArray[np.intp]:
-    """Return where a region may begin along one axis, from 0 to `last`."""
+    """Return the offsets at which a region may begin along one axis, from 0 to `last`."""
     return np.unique(np.append(np.arange(0, last + 1, STEP_PX), last))
 
 

@@ -1,7 +1,7 @@
-"""Render one region of a video around one instant: as it is, enlarged as usual, and by the network.
+"""Render one region of a video around one instant: as it is, enlarged bicubically, and by the network.
 
-Only the region and what surrounds it goes through the network, so that it takes seconds whatever the size of
-the video. Knows nothing of drawing or of files to be written.
+The network sees only the region and its surroundings, so that a preview takes seconds, however large the
+video is.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from videoinr_cli.render.renderer import GivenFrame, Picture, Renderer
 from videoinr_cli.render.timeline import Timeline
 
 HALO_PX = 64
-"""Pixels of the source around a region that the network sees as well; motion reaches about 40."""
+"""Pixels of the source around a region that the network sees as well; motion reaches about 40 px."""
 
 ALIGNMENT_PX = 8
-"""What a crop's place is a multiple of: so the networks' coarser grids lie in it as in the whole picture."""
+"""A crop begins at multiples of this, so that the networks' coarser grids lie as in the whole picture."""
 
 CONTEXT_FRAMES = 2
-"""Frames before and after a pair that are given along with it."""
+"""Frames before and after a pair that the network is given too."""
 
 STRIP_TAUS = tuple(Fraction(step, 4) for step in range(5))
-"""Instants of a strip, from one frame of the source to the next."""
+"""The instants of a strip, from one source frame to the next."""
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
     """A region of the source, and the grid on which it is rendered."""
 
-    region: Region  # of the source, that is shown
+    region: Region  # the part of the source that is shown
     crop: Region  # with its halo
     scale: tuple[Fraction, Fraction]  # along x and y
 
@@ -82,7 +82,7 @@ class View:
         return self.window.width, self.window.height
 
     def cropped(self, frame: GivenFrame) -> GivenFrame:
-        """Return a frame of the source without what lies outside of the crop, and without transparency."""
+        """Return the crop of a source frame, without transparency."""
         crop = self.crop
         rgb = frame.rgb[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
         return dataclasses.replace(frame, rgb=np.ascontiguousarray(rgb), alpha=None)
@@ -97,8 +97,8 @@ class View:
 class Panels:
     """One instant of a region, three ways, each (h, w, 3) uint8."""
 
-    nearest: Picture  # the pixels of the frame on show
-    bicubic: Picture  # enlarged as usual; between frames, both blended
+    nearest: Picture  # the pixels of the frame that is shown then
+    bicubic: Picture  # enlarged; between frames, both blended
     ours: Picture
 
 
@@ -108,12 +108,12 @@ class Moment:
 
     still: Panels
     between: tuple[Panels, ...]  # at `STRIP_TAUS`; empty when the frame is the last
-    pair_seconds: float  # that the network takes for a pair of crops
+    pair_seconds: float  # time of the network for a pair of crops
     frame_seconds: float  # and for each picture of the region
 
 
 class Magnifier:
-    """Goes from frame to frame of a crop and shows it three ways."""
+    """Renders a crop three ways, pair after pair."""
 
     def __init__(self, model: AnyVideoInr, view: View) -> None:
         self._view = view
@@ -157,8 +157,8 @@ def frames_around(frames: Iterable[GivenFrame], pts: int) -> tuple[list[GivenFra
         pts: an instant, in the frames' ticks.
 
     Returns:
-        The frames up to the one on show at the instant, no more than are needed, and those after it. The
-        list is empty when there are no frames at all.
+        The frames up to the one that is shown at the instant, no more than needed, and those after it. The
+        list is empty when there are no frames.
     """
     until: collections.deque[GivenFrame] = collections.deque(maxlen=CONTEXT_FRAMES + 1)
     following = iter(frames)
@@ -184,7 +184,7 @@ def render_moment(model: AnyVideoInr, view: View, frames: Sequence[GivenFrame], 
         frames[place] if 0 <= place < len(frames) else None for place in range(index - 1, index + 3)
     )
     assert frame is not None
-    # What is computed first takes longer than all that follows: a whole video's time is not told by it.
+    # The first computation is slower than all that follow, and does not count for the whole video's time.
     if before is None:
         idle = Magnifier(model, view)
         idle.advance(frame, following, None)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import ffmpeg
-
 from videoinr_cli.errors import InputError, OptionError
-from videoinr_cli.media.ffmpeg import LOG_LEVEL, FfmpegProcess
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.arguments import arguments_of, utf8
-from videoinr_cli.media.write.destination import check_destination, destination_of
+from videoinr_cli.media.write.destination import check_destination
+from videoinr_cli.media.write.formats import output_format
+from videoinr_cli.media.write.output import OutputClock, OutputSpec
+from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr
-from videoinr_cli.options import PreviewOptions, Region
+from videoinr_cli.options import EncodeOptions, PreviewOptions, Region
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
     CONTEXT_FRAMES,
@@ -35,26 +32,28 @@ from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, save_pn
 from videoinr_cli.quantities import roughly
 from videoinr_cli.render.pictures import compared
 from videoinr_cli.render.renderer import GivenFrame, Picture
+from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_model
 
 PANEL_PX = (640, 360)
-"""(width, height) of a panel when the region is left to us: three beside each other fit on a screen."""
+"""(width, height) of a panel when no region is named: three side by side fit on a screen."""
 
 PICTURE_SUFFIX, CLIP_SUFFIX = ".png", ".mp4"
 
-log = logging.getLogger(__name__)
+CLIP_CRF = 14
+"""Rate factor of a clip: what it shows is compared closely."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """What was made of a moment, and what the whole would cost."""
+    """The files of a preview, and how long the whole video would take."""
 
     picture: Path
     clip: Path | None
     at_seconds: Fraction  # where the frame that is shown lies, from the start of the video
     region: Region
     size: tuple[int, int]  # (width, height) of the whole output, in pixels
-    whole_seconds: float | None  # that rendering all of the video would take; None: its length is not known
+    whole_seconds: float | None  # for rendering the whole video; None: its length is not known
 
 
 def preview(
@@ -65,14 +64,14 @@ def preview(
     model: AnyVideoInr | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Preview:
-    """Render a region of a video at one moment and write it beside what usual enlargement gives.
+    """Render a region of a video at one moment, and write it beside a bicubic enlargement.
 
     Args:
         source: a video file.
-        picture: the PNG's name; the clip, if one is asked for, gets the same with .mp4.
+        picture: the PNG's name; the clip, if there is one, has the same name with .mp4.
         options: what is wanted; `PreviewOptions()` by default.
         model: the network; loaded as the options say when None.
-        progress: called with the pictures of the clip so far and in all.
+        progress: called with the number of pictures written to the clip, and the total.
 
     Raises:
         InputError: the source cannot be read.
@@ -122,7 +121,7 @@ def preview(
 def _read(
     info: VideoInfo, at_seconds: Fraction, scene_threshold: float
 ) -> tuple[list[GivenFrame], int, Iterator[GivenFrame]]:
-    """Return the frames around an instant, the index of the one on show then, and the frames after them."""
+    """Return the frames around an instant, the index of the one shown then, and the frames after them."""
     pts = info.start_pts + round(at_seconds / info.time_base)
     source_frames = read_frames(info, begin=pts, lead=CONTEXT_FRAMES + 1)
     until, following = frames_around(compared(source_frames, scene_threshold), pts)
@@ -146,13 +145,13 @@ def _moment_seconds(options: PreviewOptions, info: VideoInfo) -> Fraction:
 def _check_region(region: Region, info: VideoInfo) -> None:
     if region.x + region.width > info.width or region.y + region.height > info.height:
         raise OptionError(
-            f"region {region} reaches out of the source's {info.width}x{info.height} pixels; "
+            f"region {region} reaches beyond the source's {info.width}x{info.height} pixels; "
             f"try --region 0,0,{min(160, info.width)},{min(90, info.height)}"
         )
 
 
 def _chosen_region(frames: list[GivenFrame], info: VideoInfo, size: tuple[int, int]) -> Region:
-    """Return the region of a panel's size in which there is most to see."""
+    """Return the region of a panel's size with the most to see."""
     width = max(1, round(PANEL_PX[0] * Fraction(info.width, size[0])))
     height = max(1, round(PANEL_PX[1] * Fraction(info.height, size[1])))
     second = frames[1].rgb if len(frames) > 1 and not frames[1].is_cut else None
@@ -160,15 +159,22 @@ def _chosen_region(frames: list[GivenFrame], info: VideoInfo, size: tuple[int, i
 
 
 def _whole_seconds(moment: Moment, view: View, info: VideoInfo, options: PreviewOptions) -> float | None:
-    """Return what rendering the whole video would take, from what the region took."""
+    """Return how long rendering the whole video would take, from what the region took."""
     if info.duration is None:
         return None
-    pairs = float(info.duration * info.frame_rate)
-    rate = info.frame_rate if options.upscale.fps is None else options.upscale.fps.of(info.frame_rate)
-    pictures = float(info.duration * rate)
-    crops = info.width * info.height / (view.crop.width * view.crop.height)
-    regions = info.width * info.height / (view.region.width * view.region.height)
-    return min(pairs, pictures) * crops * moment.pair_seconds + pictures * regions * moment.frame_seconds
+    frames, pairs = float(info.duration * _rate(info, options)), float(info.duration * info.frame_rate)
+    pixels = info.width * info.height
+    speed = Speed(
+        frame_seconds=moment.frame_seconds * pixels / (view.region.width * view.region.height),
+        pair_seconds=moment.pair_seconds * pixels / (view.crop.width * view.crop.height),
+    )
+    return speed.seconds(frames, min(pairs, frames))
+
+
+def _rate(info: VideoInfo, options: PreviewOptions) -> Fraction:
+    """Return the frames per second of the clip, and of the whole output."""
+    wanted = options.upscale.fps
+    return info.frame_rate if wanted is None else wanted.of(info.frame_rate)
 
 
 def _caption(preview: Preview, info: VideoInfo, options: PreviewOptions, moment: Moment) -> Caption:
@@ -201,37 +207,24 @@ def _write_clip(
     report: Callable[[int, int], None],
 ) -> None:
     """Write what the view shows for some seconds as a video that everything plays."""
-    wanted = options.upscale.fps
-    rate = info.frame_rate if wanted is None else wanted.of(info.frame_rate)
+    rate = _rate(info, options)
     count = max(1, round(options.seconds * rate))
     layout = SideBySide(view.size, Path(options.upscale.weights).stem)
-    with _encoder(path, layout.size, rate, overwrite=options.upscale.overwrite) as process:
-        for number, panels in enumerate(
-            itertools.islice(play(model, view, frames, info.time_base, rate), count)
-        ):
-            try:
-                process.stdin.write(layout.picture(panels).tobytes())
-            except BrokenPipeError:
-                raise process.failure() from None
-            report(number + 1, count)
-
-
-@contextlib.contextmanager
-def _encoder(
-    path: Path, size: tuple[int, int], rate: Fraction, *, overwrite: bool
-) -> Iterator[FfmpegProcess]:
-    """Run an ffmpeg that takes raw R'G'B' frames; the file has its name when the block ends well."""
-    destination = destination_of(path, overwrite=overwrite)
-    pictures = ffmpeg.input("pipe:", f="rawvideo", pix_fmt="rgb24", s="{}x{}".format(*size), r=str(rate))
-    output = pictures.output(
-        utf8(destination.address), f="mp4", vcodec="libx264", pix_fmt="yuv420p", crf=14, movflags="+faststart"
+    encoding = EncodeOptions(codec="libx264", crf=CLIP_CRF, pix_fmt="yuv420p")
+    output = OutputSpec(
+        destination=path,
+        source=info,
+        format=output_format(path, info, encoding),
+        encoding=encoding,
+        size=layout.size,
+        pixel_aspect=info.sample_aspect_ratio,
+        clock=OutputClock.of(1 / rate, Fraction(0)),
+        frame_rate=rate,
+        pictures_only=True,
+        overwrite=options.upscale.overwrite,
     )
-    destination.reserve()
-    with contextlib.ExitStack() as undoing:
-        undoing.callback(destination.discard)
-        process = FfmpegProcess([*LOG_LEVEL, "-y", *arguments_of(output)])
-        undoing.callback(process.stop)
-        yield process
-        process.finish()
-        destination.commit()
-        undoing.pop_all()
+    with VideoWriter(output) as writer:
+        shown = itertools.islice(play(model, view, frames, info.time_base, rate), count)
+        for number, panels in enumerate(shown):
+            writer.write(layout.picture(panels), number)
+            report(number + 1, count)

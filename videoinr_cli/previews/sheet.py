@@ -1,7 +1,4 @@
-"""Draw a preview: the panels beside one another, a part of each closer, the instants between in a strip.
-
-Knows pictures and words only.
-"""
+"""Draw a preview: the panels side by side, a part of each magnified, and the instants between in a strip."""
 
 from __future__ import annotations
 
@@ -24,13 +21,13 @@ OVERVIEW_PX = 120
 """Height of the whole frame in the corner, where the region is marked."""
 
 MIN_WIDTH_PX = 840
-"""Of a sheet, so that its words fit."""
+"""Width of a sheet at least, so that its text fits."""
 
 CLOSER = 4
-"""How many times closer the row under the panels is."""
+"""Magnification of the row under the panels."""
 
 STRIP_CLOSER = 2
-"""How many times closer than the panels the strip is."""
+"""Magnification of the strip against the panels."""
 
 BACKGROUND, TEXT, FAINT, MARK = "#17191d", "#f2f3f5", "#a3a9b3", "#ffb02e"
 
@@ -39,7 +36,7 @@ Size = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Caption:
-    """What a sheet says."""
+    """The text of a sheet."""
 
     title: str
     lines: tuple[str, ...]
@@ -52,7 +49,7 @@ def draw_sheet(
     """Return the whole picture.
 
     Args:
-        caption: its words.
+        caption: its text.
         whole: (H, W, 3) uint8, the source's frame.
         region: the part of it that is shown.
         moment: what was rendered.
@@ -100,7 +97,7 @@ def save_png(picture: Image.Image, path: Path) -> None:
 
 
 class SideBySide:
-    """Puts the panels of a clip beside one another, each under its name; sides are even, as encoders ask."""
+    """Puts the panels of a clip side by side, each under its name; the size is even, as encoders require."""
 
     def __init__(self, size: Size, ours: str) -> None:
         """Draw what stays the same.
@@ -133,7 +130,7 @@ _Row = Sequence[tuple[str, Image.Image]]  # labels, and what is under them
 
 
 def _strip_rows(between: Sequence[Panels], ours: str, width: int) -> list[_Row]:
-    """Return two rows with a column for each instant: what blending gives, and the network."""
+    """Return two rows with a column for each instant: blended, and rendered by the network."""
     column = (width - (len(between) - 1) * GAP_PX) // len(between)
     height, panel_width = between[0].ours.shape[:2]
     part = (
@@ -197,14 +194,14 @@ def _marked(panel: Picture, spot: Region) -> Image.Image:
 
 
 def _closer(panel: Picture, spot: Region, times: int) -> Image.Image:
-    """Return a spot, its pixels as they are, so many times as large."""
+    """Return a spot magnified, each pixel a square."""
     part = panel[spot.y : spot.y + spot.height, spot.x : spot.x + spot.width]
     picture = Image.fromarray(np.ascontiguousarray(part))
     return picture.resize((times * spot.width, times * spot.height), Image.Resampling.NEAREST)
 
 
 def _fitted(text: str, width: int, size_px: int) -> str:
-    """Return a text, shortened at its end to a width in pixels."""
+    """Return a text, truncated to a width in pixels."""
     font = _font(size_px)
     if font.getlength(text) <= width:
         return text

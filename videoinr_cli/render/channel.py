@@ -1,7 +1,4 @@
-"""A bounded queue between two threads, which either of them can end with an error.
-
-Knows nothing of what passes through it.
-"""
+"""A bounded queue between two threads, which either of them can end with an error."""
 
 from __future__ import annotations
 
@@ -13,14 +10,14 @@ from typing import Generic, TypeVar
 ItemT = TypeVar("ItemT")
 
 WAKE_SECONDS = 0.2
-"""How often a waiting thread looks up: on Windows, Ctrl-C cannot interrupt a wait without a limit."""
+"""How long a wait lasts at most: on Windows, Ctrl-C cannot interrupt one without a limit."""
 
 
 class Channel(Generic[ItemT]):
-    """Hands items from one thread to another, at most `capacity` of them under way.
+    """Hands items from one thread to another, and holds at most `capacity` of them.
 
-    The producer calls `put` and at last `finish`; the consumer iterates. Either may call `fail`: whatever the
-    other side does then, or is waiting for, raises that error.
+    The producer calls `put` and at last `finish`; the consumer iterates. Either may call `fail`: then the
+    other side's next call, or the one that is waiting, raises that error.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -45,7 +42,7 @@ class Channel(Generic[ItemT]):
         """Take items, in their order, until the producer finishes.
 
         Raises:
-            BaseException: what `fail` was called with, at once and whatever is still under way.
+            BaseException: what `fail` was called with, at once, even if items are left.
         """
         while True:
             with self._changed:
@@ -58,13 +55,13 @@ class Channel(Generic[ItemT]):
             del item  # a frame is large: do not hold it while waiting for the next
 
     def finish(self) -> None:
-        """Say that no item follows."""
+        """End the channel after the items that it holds."""
         with self._changed:
             self._is_finished = True
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
-        """End the channel with an error; the first one counts."""
+        """End the channel with an error, and drop its items; only the first error counts."""
         with self._changed:
             if self._error is None:
                 self._error = error
@@ -72,7 +69,7 @@ class Channel(Generic[ItemT]):
             self._changed.notify_all()
 
     def check(self) -> None:
-        """Raise what `fail` was called with, if it was."""
+        """Raise the error that `fail` was called with, if there is one."""
         if self._error is not None:
             raise self._error
 

@@ -1,7 +1,4 @@
-"""How much memory there is, what rendering needs of it, and the sizes of pieces that fit.
-
-Knows nothing of videos, nor of how pieces are rendered.
-"""
+"""How much memory there is, how much rendering needs, and the sizes of pieces that fit."""
 
 from __future__ import annotations
 
@@ -22,8 +19,8 @@ from videoinr_cli.options import MIN_TILE_PX
 from videoinr_cli.render.tiling import ALIGNMENT_PX, Tile, tiles
 
 FREE_SHARE = 0.8
-"""Share of the free memory that is used when no limit is given: the rest is for ffmpeg's encoder, for
-fragmentation, and for other programs that begin later."""
+"""Share of the free memory that is used when no limit is given. The rest is for ffmpeg's encoder, for
+fragmentation, and for programs that start later."""
 
 MIN_CHUNK_BYTES = 4 << 20
 """Smallest chunk: one row of the widest output, 16384 pixels, needs half of it in the small network."""
@@ -35,56 +32,56 @@ MAX_TOGETHER = 8
 """Most instants that share the encoding of a tile: with more, hardly any of its time is left to share."""
 
 PICTURE_BYTES = 4 * 3 + 4
-"""Of an output pixel while its picture is rendered: float32 RGB, and whole levels for the host."""
+"""Bytes for each output pixel while its picture is rendered: float32 RGB, and integer levels for the host."""
 
 QUEUED_PICTURES = 8
-"""Frames of the source, and of the output, that are under way between the stages on the host: three wait in a
-queue (`render.pipeline.QUEUED_FRAMES`), and the stages on its two ends hold up to two each."""
+"""Frames of the source, and of the output, that the stages hold on the host: three wait in a queue
+(`render.pipeline.QUEUED_FRAMES`), and the stages at its two ends hold up to two each."""
 
 LIBRARY_BYTES = 24 << 20
-"""What the libraries hold beside the tensors on a CPU, whatever the size of the picture: code made for the
-shapes at hand, scratch, and freed pages between live ones. 7 to 22 MiB were measured."""
+"""What the libraries hold besides the tensors on a CPU, at any size of the picture: compiled code, scratch
+memory, and freed pages between live ones. 7 to 22 MiB were measured."""
 
 SHORTAGE = re.compile(
     r"out of memory|(not enough|can't allocate) memory|bad_alloc|ALLOC(ATION)?_FAILED"
     r"|could not create a (primitive|memory)"  # oneDNN, where there is no room for its code or its scratch
     r"|can't start new thread"  # Python, where there is no room for its stack
 )
-"""Found in what a shortage of memory is called by allocators, CUDA's libraries, oneDNN and Python."""
+"""Matches out-of-memory messages of allocators, CUDA's libraries, oneDNN and Python."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """Of the pieces in which pictures are rendered."""
+    """The sizes of the pieces in which pictures are rendered."""
 
     tile_px: tuple[int, int] | None = None  # most LR (rows, columns) of a tile; None: the whole at once
     halo_px: int | None = None  # LR pixels encoded around a tile; None: what the network asks for
     chunk_bytes: int = DEFAULT_CHUNK_BYTES  # see `VideoInr.render`
     instant_bytes: int = DEFAULT_INSTANT_BYTES  # likewise
     together: int = 1  # instants that share the encoding of a tile
-    keeps: bool = True  # what the next pair can take over; else tiles are encoded afresh for every pair
+    keeps: bool = True  # whether encodings are kept for the next pair; else every pair is encoded anew
 
     def __str__(self) -> str:
         parts = [] if self.tile_px is None else [f"tiles of {self.tile_px[1]}x{self.tile_px[0]} px"]
         return ", ".join([*parts, f"chunks of {self.chunk_bytes >> 20} MiB"])
 
     def order(self, lr_size: tuple[int, int]) -> tuple[int, bool, int]:
-        """Return what is less of smaller pieces; for the argument see `with_smaller_tiles`."""
+        """Return a sort key that is less for smaller pieces; for the argument see `with_smaller_tiles`."""
         rows, columns = (min(pair) for pair in zip(self.tile_px or lr_size, lr_size, strict=True))
         return rows * columns, self.keeps, self.chunk_bytes
 
     def with_smaller_chunks(self) -> Sizes | None:
-        """Return the sizes with chunks of half the size, None where they cannot be halved."""
+        """Return the sizes with chunks half as large; None when they cannot be halved."""
         if self.chunk_bytes // 2 < MIN_CHUNK_BYTES:
             return None
         halves = self.chunk_bytes // 2, self.instant_bytes // 2
         return dataclasses.replace(self, chunk_bytes=halves[0], instant_bytes=halves[1], together=1)
 
     def with_smaller_tiles(self, lr_size: tuple[int, int]) -> Sizes | None:
-        """Return the sizes with tiles of half the size, None where they cannot be halved.
+        """Return the sizes with tiles half as large; None when they cannot be halved.
 
-        Tiles that are rather small already first give up what they keep for the next pair: then no more than
-        one of them is held, however large the picture is.
+        Tiles that are small already first stop keeping encodings for the next pair: then only one tile is
+        held at a time, however large the picture is.
 
         Args:
             lr_size: (H, W) of the whole picture.
@@ -98,7 +95,7 @@ class Sizes:
         return dataclasses.replace(self, tile_px=half, together=1)
 
     def tiles(self, model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, int]) -> list[Tile]:
-        """Cut a picture into tiles, or one that is all of it; for the arguments see `needed_bytes`."""
+        """Cut a picture into tiles, perhaps one; for the arguments see `needed_bytes`."""
         halo_px = model.halo_px if self.halo_px is None else self.halo_px
         return tiles(lr_size, size, self.tile_px or lr_size, halo_px)
 
@@ -107,12 +104,12 @@ DEFAULT_SIZES = Sizes()
 
 
 def _half(length: int) -> int:
-    """Return half of a tile's side, rounded up to where tiles may begin, but no less than the smallest."""
+    """Return half of a tile's side, rounded up to the alignment, but not below the smallest side."""
     return max(MIN_TILE_PX, -(-length // (2 * ALIGNMENT_PX)) * ALIGNMENT_PX)
 
 
 def needed_bytes(model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, int], sizes: Sizes) -> int:
-    """Estimate the most memory that rendering holds on the device, and on a CPU the frames under way too.
+    """Estimate the peak memory of rendering on the device; on a CPU, queued frames are included.
 
     Args:
         model: the network; its weights are not counted.
@@ -155,15 +152,15 @@ def choose_sizes(
         lr_size: (H, W) of the source.
         size: (Ho, Wo) of the output.
         tile: longest side of a tile in LR pixels; None to choose it too.
-        limit_bytes: most memory to be held, by the processes on a CPU, else on the device; None: most of what
-            is free.
-        processes: how many of them share the memory.
+        limit_bytes: the most memory that all processes hold, on a CPU in total, else on the device; None:
+            most of what is free.
+        processes: how many processes share the memory.
 
     Raises:
         MemoryLimitError: a limit is given, and even the smallest pieces need more.
     """
     device = model.device
-    release_memory(device)  # what earlier work left behind is free
+    release_memory(device)  # else what earlier work freed still counts as used
     held = _held_bytes(device)
     if limit_bytes is None:
         free = _free_bytes(device)
@@ -187,7 +184,7 @@ def choose_sizes(
 
 
 def _ladder(lr_size: tuple[int, int], tile: int | None) -> Iterator[Sizes]:
-    """Yield sizes from large to small, which is from fast to slow."""
+    """Yield sizes from large to small, that is, from fast to slow."""
     sizes: Sizes | None = Sizes(tile_px=None if tile is None or tile >= max(lr_size) else (tile, tile))
     while sizes is not None:
         yield sizes
@@ -206,7 +203,7 @@ def _mebibytes(size: int) -> str:
 
 
 def _held_bytes(device: torch.device) -> int:
-    """Return what counts against a limit already: on a CPU the whole process, else torch's on the device."""
+    """Return what is used already: by the whole process on a CPU, else by torch on the device."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     if device.type == "mps":
@@ -215,7 +212,7 @@ def _held_bytes(device: torch.device) -> int:
 
 
 def _free_bytes(device: torch.device) -> int | None:
-    """Return the share of the free memory that may be used; None where the system does not tell."""
+    """Return how much of the free memory may be used; None where the system does not say."""
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -229,20 +226,20 @@ def _free_bytes(device: torch.device) -> int | None:
 
 
 def free_ram_bytes() -> int | None:
-    """Return what this process can still get, limits on it included; None where the system does not tell."""
+    """Return how much this process can still allocate; None where the system does not say."""
     rooms = _kilobytes(Path("/proc/meminfo"), "MemAvailable:"), _free_in_groups(), _free_addresses()
     return min((room for room in rooms if room is not None), default=None)
 
 
 def total_ram_bytes() -> int | None:
-    """Return how much RAM there is; None where the system does not tell, which is Windows."""
+    """Return how much RAM there is; None where the system does not say, as on Windows."""
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
         return None
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
-    """Return what the control groups that this process is in leave to it: containers are limited by these."""
+    """Return how much memory this process's control groups, which limit containers, leave to it."""
     try:
         entries = [line.split(":", 2) for line in own.read_text().splitlines()]
     except OSError:  # not Linux
@@ -257,7 +254,7 @@ def _free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc
         else:
             continue
         group = base / path.strip("/")
-        # A container sees its own group as the root, by a path that is the host's: those above count as well.
+        # A container sees its own group as the root, under the host's path: those above count as well.
         for folder in (group, *group.parents):
             room = _room(folder, limit, used, cache)
             if room is not None:
@@ -268,7 +265,7 @@ def _free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc
 
 
 def _room(group: Path, limit: str, used: str, cache: str) -> int | None:
-    """Return what one control group leaves, files that the system merely remembers counted as free."""
+    """Return how much memory one control group leaves; reclaimable page cache counts as free."""
     try:
         most, now = (group / limit).read_text().strip(), int((group / used).read_text())
         remembered = re.search(rf"^{cache}(\d+)", (group / "memory.stat").read_text(), re.MULTILINE)
@@ -278,7 +275,7 @@ def _room(group: Path, limit: str, used: str, cache: str) -> int | None:
 
 
 def _free_addresses() -> int | None:
-    """Return what a limit on the address space (``ulimit -v``) leaves."""
+    """Return how much a limit on the address space (``ulimit -v``) leaves."""
     if sys.platform == "win32":
         return None
     import resource
@@ -298,14 +295,14 @@ def _kilobytes(path: Path, field: str) -> int | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether memory ran out, which torch and the libraries below it say in many ways."""
+    """Return whether an error means that memory ran out: torch and its libraries have many for it."""
     if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and SHORTAGE.search(str(error)) is not None
 
 
 def release_memory(device: torch.device) -> None:
-    """Give freed memory back, so that smaller pieces find it whole."""
+    """Return freed memory to the system or the device, so that it is not fragmented."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

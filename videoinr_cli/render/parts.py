@@ -1,8 +1,7 @@
-"""Parts of a video that are rendered apart, and come out as if the whole had been rendered in one go.
+"""Parts of a video that are rendered separately, with the same result as rendering the whole in one go.
 
-What a picture depends on lies near it: its pair of frames, one more on either side, and, of a picture that
-repeats, where it first appeared. So parts meet where a new picture begins, and a part is shown one frame more
-on either side. Knows nothing of files or networks.
+A picture depends on its pair of frames, on one more frame on either side, and, if it repeats, on where it
+first appeared. So parts meet where a new picture begins, and each part reads one more frame on either side.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from videoinr_cli.render.timeline import Span
 ItemT = TypeVar("ItemT")
 
 LEAD_FRAMES = 1
-"""Source frames before a part that are read for it."""
+"""Source frames that are read before a part."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,30 +30,30 @@ class Part:
 
 @dataclasses.dataclass
 class Tally:
-    """What of a source lies in a part, counted as it passes."""
+    """What a part holds of its source, counted while it is rendered."""
 
     frames: int = 0
     cuts: int = 0
-    opening: str | None = None  # tells the first frame from others; None of an empty part
-    closing: str | None = None  # tells the frame that follows the last one; None at the end of the source
+    opening: str | None = None  # identifies the first frame; None: the part is empty
+    closing: str | None = None  # identifies the frame after the last one; None: the source ends there
 
 
 @dataclasses.dataclass(frozen=True)
 class Passage:
-    """A span on its way through the renderer."""
+    """A span to be rendered, or one that leads to the part."""
 
     span: Span[GivenFrame]
     after: GivenFrame | None  # the frame that follows the span's second one
-    is_wanted: bool  # False of one that only leads to the part
+    is_wanted: bool  # whether it is in the part; False: it only leads there
 
 
 def passages(spans: Iterator[Span[GivenFrame]], part: Part, tally: Tally) -> Iterator[Passage]:
-    """Yield the spans of a part, and before them those that lead to it.
+    """Yield the spans that lead to a part, then its own.
 
     Args:
-        spans: of the source, from `LEAD_FRAMES` before the part on, or from its start.
-        part: ends the iteration, whatever else is to come.
-        tally: is kept up to date.
+        spans: of the source, from `LEAD_FRAMES` before the part, or from its start.
+        part: the iteration ends where it ends.
+        tally: counts the part's frames and cuts.
     """
     is_wanted = part.begin is None
     for span, following in with_following(spans):
@@ -73,7 +72,7 @@ def passages(spans: Iterator[Span[GivenFrame]], part: Part, tally: Tally) -> Ite
 
 
 def with_following(items: Iterator[ItemT]) -> Iterator[tuple[ItemT, ItemT | None]]:
-    """Tell with each item the one that follows, None after the last."""
+    """Yield each item with the one that follows it, None after the last."""
     item = next(items, None)
     while item is not None:
         following = next(items, None)

@@ -25,10 +25,10 @@ class OutputFrame:
 
 
 def compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:
-    """Tell of each frame whether it repeats the one before it, or begins another scene.
+    """Mark each frame that repeats the one before it, or begins another scene.
 
     Args:
-        frames: consecutive ones.
+        frames: consecutive.
         threshold: what `cut_score` exceeds at a cut.
     """
     before: SourceFrame | None = None
@@ -75,7 +75,7 @@ def output_frames(
     for passage in passages(spans, part, tally):
         span = passage.span
         renderer.advance(span.first, span.second, passage.after)
-        # On the way to a part, pictures are rendered only where they stay: of the scene after a cut.
+        # Before a part, a picture is rendered only if it may be shown again in it: after a cut.
         if passage.is_wanted or (span.second is not None and span.second.is_cut):
             instants, placed = itertools.tee(span.instants)
             pictures = renderer.render_all(instant.tau for instant in placed)

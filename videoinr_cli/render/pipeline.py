@@ -28,12 +28,12 @@ from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.threads import Task, run_beside
 
 QUEUED_FRAMES = 3
-"""Frames that wait between two stages: enough to bridge a slow one, few enough not to count in memory."""
+"""Frames that wait between two stages: enough to bridge a slow frame, few enough to need little memory."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a video is, after each output frame."""
+    """How far a video is after an output frame."""
 
     frames: int  # rendered
     total_frames: int | None  # None when the source does not say how long it is
@@ -48,7 +48,7 @@ ProgressCallback = Callable[[Progress], None]
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What became of a video."""
+    """The result of upscaling a video."""
 
     destination: Path
     source_size: tuple[int, int]  # (width, height), pixels
@@ -64,7 +64,7 @@ class Summary:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a video, or of a part of it."""
+    """The result of rendering a video or a part of it."""
 
     tally: Tally  # of source frames
     frames_written: int
@@ -110,15 +110,15 @@ class Engine:
         frames: Channel[GivenFrame] = Channel(QUEUED_FRAMES)
         pictures: Channel[OutputFrame] = Channel(QUEUED_FRAMES)
         tally, written = Tally(), 0
-        # on a CPU it would take turns with the network, whose threads wait for one another at every layer
-        encoder = _Encoder(plan, pictures, low_priority=self.model.device.type == "cpu")
+        # On a CPU, ffmpeg would take cores from the network, whose threads wait for one another at a layer.
+        writing = _WriteStage(plan, pictures, low_priority=self.model.device.type == "cpu")
 
         def stop(error: BaseException) -> None:
             frames.fail(error)
             pictures.fail(error)
-            encoder.interrupt()
+            writing.interrupt()
 
-        with memory_errors(plan), _beside([lambda: _decode(plan, frames), encoder.run], stop):
+        with memory_errors(plan), _concurrently([lambda: _decode(plan, frames), writing.run], stop):
             for output in self._rendered(plan, frames, tally):
                 pictures.put(output)
                 written += 1
@@ -175,16 +175,16 @@ def _shape(plan: Plan) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 class _Enough(Exception):
-    """Ends the reading of a source of which only a part is wanted."""
+    """Ends decoding once the part has all its frames."""
 
 
 @contextlib.contextmanager
-def _beside(calls: list[Callable[[], None]], stop: Callable[[BaseException], None]) -> Iterator[None]:
-    """Run calls beside the block, and leave none of them running after it.
+def _concurrently(calls: list[Callable[[], None]], stop: Callable[[BaseException], None]) -> Iterator[None]:
+    """Run calls in threads while the block runs, and wait for them at its end.
 
     Args:
-        calls: they catch their own errors.
-        stop: called when the block, or the wait for them, ends with an error; makes them end soon.
+        calls: which catch their own errors.
+        stop: called when the block or the wait ends with an error, to make the calls end soon.
     """
     tasks: list[Task] = []
     try:
@@ -201,7 +201,7 @@ def _beside(calls: list[Callable[[], None]], stop: Callable[[BaseException], Non
 
 def _wait_for(tasks: list[Task]) -> None:
     for task in tasks:
-        while not task.wait(WAKE_SECONDS):  # where Ctrl-C cannot interrupt it, in between it can
+        while not task.wait(WAKE_SECONDS):  # between two waits, Ctrl-C is handled on Windows too
             pass
 
 
@@ -210,7 +210,7 @@ def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
     begin = None if plan.part is None else plan.part.begin
     try:
         source = read_frames(plan.source, strict=plan.options.strict, begin=begin, lead=LEAD_FRAMES)
-        # Closed at once: an error keeps what was under way alive, the file and its decoder with it.
+        # Closed at once, as an error's traceback would keep the file and its decoder open.
         with contextlib.closing(source):
             for frame in compared(source, plan.options.scene_threshold):
                 frames.put(frame)
@@ -219,10 +219,10 @@ def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
         frames.fail(error)
 
 
-class _Encoder:
-    """Stage three: from an output frame to a finished file.
+class _WriteStage:
+    """Stage three: write the output frames into a file.
 
-    The writer lives in this stage's thread alone, where no Ctrl-C can hit it between two steps.
+    The writer is used by this stage's thread only, where no Ctrl-C can interrupt it between two steps.
     """
 
     def __init__(self, plan: Plan, pictures: Channel[OutputFrame], *, low_priority: bool) -> None:
@@ -234,7 +234,7 @@ class _Encoder:
     def run(self) -> None:
         pictures = iter(self._pictures)
         try:
-            if self._plan.part is not None:  # may be empty, and so has no file
+            if self._plan.part is not None:  # a part without pictures has no file
                 first = next(pictures, None)
                 if first is None:
                     return
@@ -246,7 +246,7 @@ class _Encoder:
             self._pictures.fail(error)
 
     def interrupt(self) -> None:
-        """End ffmpeg, which may be in no hurry to take a picture or to finish the file."""
+        """Kill ffmpeg, on which this stage may be waiting."""
         if self._writer is not None:
             self._writer.interrupt()
 
@@ -265,7 +265,7 @@ def _progress(plan: Plan, pts: int, frames: int, elapsed_seconds: float) -> Prog
 
 @contextlib.contextmanager
 def memory_errors(plan: Plan) -> Iterator[None]:
-    """Turn the many ways in which memory runs out, elsewhere than in the renderer, into one error.
+    """Turn the various errors for a lack of memory outside of the renderer into one.
 
     Raises:
         MemoryLimitError: instead of these.

@@ -15,12 +15,13 @@ from pathlib import Path
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.prepare import prepare
-from videoinr_cli.media.read.timing import check_times_fit
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.containers import Container, kept_streams
+from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.media.write.formats import OutputFormat, output_format
+from videoinr_cli.media.write.kept_streams import decide_streams, log_changes, refuse_dropped
 from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses, pixel_aspect
+from videoinr_cli.media.write.times_fit import check_times_fit
 from videoinr_cli.notes import Note, collected_notes
 from videoinr_cli.options import UpscaleOptions
 from videoinr_cli.render.parts import Part
@@ -64,14 +65,12 @@ class Plan:
         log_guesses(source, written)
         if rate is None:
             check_times_fit(source, written.container, strict=options.strict)
-        kept = kept_streams(
-            source,
-            written.container,
-            audio=options.audio,
-            speed=options.speed,
-            frame_rate=rate,
-            strict=options.strict,
+        streams = decide_streams(
+            source, written.container, audio=options.audio, speed=options.speed, frame_rate=rate
         )
+        if options.strict:
+            refuse_dropped(streams)
+        log_changes(streams)
         timeline = Timeline(source.time_base, rate, source.start_pts, options.speed)
         output = OutputSpec(
             destination=destination,
@@ -82,7 +81,7 @@ class Plan:
             pixel_aspect=pixel_aspect(source, size),
             clock=OutputClock.of(timeline.time_base, source.origin / options.speed),
             frame_rate=rate or source.frame_rate,
-            kept=kept,
+            kept=streams.kept,
             speed=options.speed,
             end_pts=None if source.end_pts is None else timeline.end_pts(source.end_pts),
             last_pts=source.last_pts if rate is None else None,

@@ -1,7 +1,7 @@
 """Turn the frames of a video into pictures of its instants, computing nothing twice.
 
-Knows nothing of files or timestamps: it is led from one pair of frames to the next, shown the frame that
-follows, and asked for positions within the pair at hand.
+The caller advances from one pair of frames to the next, shows the frame that follows, and asks for positions
+within the current pair.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class GivenFrame:
-    """A frame of the source, and how it relates to the one before it."""
+    """A frame of the source, compared with the one before it."""
 
     rgb: Picture  # (H, W, 3), full range
     pts: int  # in ticks of the source's time base
@@ -44,14 +44,14 @@ class GivenFrame:
 
 @dataclasses.dataclass(frozen=True)
 class Rendering:
-    """A picture of one instant, not to be written into: it may be handed out again."""
+    """A picture of one instant. It is read-only: it may be returned again."""
 
     rgb: Picture  # (Ho, Wo, 3), full range
     alpha: Picture | None  # (Ho, Wo), of rgb's type; None where the source has none, or it is not wanted
 
 
 class _Still:
-    """One picture of the source, and how it looks enlarged."""
+    """One picture of the source, and its rendering once there is one."""
 
     def __init__(self, frame: GivenFrame) -> None:
         self.starts_scene = frame.is_cut
@@ -60,7 +60,7 @@ class _Still:
 
 
 class _Context(NamedTuple):
-    """A pair, and the frames beside it as far as they show the same scene."""
+    """A pair, and the frames before and after it if they show the same scene."""
 
     before: _Still | None
     first: _Still
@@ -69,7 +69,7 @@ class _Context(NamedTuple):
 
 
 class _Shot(NamedTuple):
-    """A picture to be rendered: an instant of a pair, or a frame that was given."""
+    """A picture to be rendered: an instant of a pair, or a frame of the source."""
 
     context: _Context
     tau: Fraction
@@ -77,13 +77,12 @@ class _Shot(NamedTuple):
 
 
 class Renderer:
-    """Renders positions within one pair of frames after the other.
+    """Renders positions within pairs of frames, pair after pair.
 
-    A frame is encoded once, a pair only when a position within it is asked for, and the picture of a given
-    frame is rendered once, however long it lasts. No more than one pair's encoding is held; where that is too
-    much, a picture is rendered in tiles, one after the other. A picture depends on its pair and the two
-    frames beside that, whatever was asked for earlier; one of a frame that repeats depends on where it first
-    appeared.
+    A frame is encoded once, a pair only when a position within it is asked for, and the picture of a source
+    frame is rendered once, however long it is shown. Only one pair's encoding is held; if that is too much, a
+    picture is rendered tile by tile. A picture depends only on its pair and the two frames around it, not on
+    earlier calls; that of a repeated frame depends on where the frame first appeared.
     """
 
     def __init__(
@@ -104,8 +103,7 @@ class Renderer:
             window: the part of them that is rendered; the whole by default.
             bit_depth: of the output; pictures are uint8 up to 8, else uint16.
             with_alpha: whether transparency is enlarged too.
-            sizes: of the pieces in which pictures are rendered, to begin with: they are halved when memory
-                runs out.
+            sizes: of the pieces in which pictures are rendered at first; halved when memory runs out.
         """
         self._model = model
         self._device = model.device
@@ -119,7 +117,7 @@ class Renderer:
         self._after: _Still | None = None
         self._sizes = sizes
         self._tiles: list[_TileEncoder] = []  # laid out when the first picture is encoded
-        self.has_shrunk = False  # and said so: memory ran out
+        self.has_shrunk = False  # whether memory ran out, which is logged once
 
     @property
     def sizes(self) -> Sizes:
@@ -150,8 +148,8 @@ class Renderer:
     def render(self, tau: Fraction) -> Rendering:
         """Render the instant at `tau` within the pair, 0 at its first frame and 1 at its second.
 
-        Up to a cut this is the first of the two frames, since the cut is where its sound is; after the last
-        frame, that frame.
+        Before a cut this is the first of the two frames, as the cut in the sound comes with the second; after
+        the last frame it is that frame.
 
         Raises:
             MemoryLimitError: memory ran out, and pieces cannot be made smaller.
@@ -159,9 +157,9 @@ class Renderer:
         return next(self.render_all([tau]))
 
     def render_all(self, taus: Iterable[Fraction]) -> Iterator[Rendering]:
-        """Render several instants of the pair, one after the other.
+        """Render several instants of the pair.
 
-        Where pictures are rendered in tiles, `Sizes.together` of them share the encoding of each tile.
+        Pictures that are rendered in tiles share the encoding of each tile, `Sizes.together` at a time.
 
         Args:
             taus: see `render`.
@@ -180,22 +178,21 @@ class Renderer:
             return self._shot_of(first)
         if tau == 1:
             return self._shot_of(second)
-        return _Shot(self._pair_at_hand(), tau, None)
+        return _Shot(self._current_pair(), tau, None)
 
     def _shot_of(self, still: _Still) -> _Shot:
-        """Find a pair that holds a given frame, and its place there.
+        """Choose the pair by which a source frame is rendered, and its place there.
 
-        That is the pair at hand, so long as it is of one scene, else the pair before, else the frame with
-        itself.
+        The current pair if it shows one scene, else the pair before, else the frame paired with itself.
         """
-        pair = self._pair_at_hand()
+        pair = self._current_pair()
         if pair.second is not pair.first and not self._is_cut:
             return _Shot(pair, Fraction(0 if still is pair.first else 1), still)
         if still is pair.first and pair.before is not None:
             return _Shot(_Context(None, pair.before, still, None), Fraction(1), still)
         return _Shot(_Context(None, still, still, None), Fraction(0), still)
 
-    def _pair_at_hand(self) -> _Context:
+    def _current_pair(self) -> _Context:
         first, second = self._first, self._second
         assert first is not None
         second = second or first
@@ -206,7 +203,7 @@ class Renderer:
         return _Context(before, first, second, after)
 
     def _pictures(self, shots: list[_Shot]) -> list[Rendering]:
-        """Render shots of one context, unless that has been done."""
+        """Render those shots of one context that have not been rendered."""
         missing = [
             shot for shot in dict.fromkeys(shots) if shot.still is None or shot.still.rendering is None
         ]
@@ -232,11 +229,11 @@ class Renderer:
                 smaller = self._smaller()
                 if smaller is None:
                     raise MemoryLimitError(self._too_little()) from error
-            # Only here is the error gone, and with it what its traceback holds: most of the memory.
+            # Outside of the except block, as the error's traceback holds most of the memory.
             self._shrink(smaller)
 
     def _smaller(self) -> Sizes | None:
-        """Return the next smaller sizes, by what was being done when memory ran out."""
+        """Return the next smaller sizes: of chunks if memory ran out while drawing, else of tiles."""
         is_drawing = any(tile.pair is not None for tile in self._tiles)
         smaller = self._sizes.with_smaller_chunks() if is_drawing else None
         return smaller or self._sizes.with_smaller_tiles(self._lr_size)
@@ -247,7 +244,7 @@ class Renderer:
         if not self.has_shrunk:
             self.has_shrunk = True
             log.warning(
-                "%s ran out of memory: going on in smaller pieces, from the same frame (%s); "
+                "%s ran out of memory: the same frame is rendered again in smaller pieces (%s); "
                 "--max-memory or --tile makes them small from the start",
                 self._device,
                 smaller,
@@ -287,11 +284,11 @@ class Renderer:
             for blend, shot in zip(blends, shots, strict=True):
                 blend[:, :, rows, columns].add_(self._rendered(pair, shot.tau, part).mul_(tile.shares))
             del pair
-            tile.let_go(keep=self._sizes.keeps)
+            tile.drop(keep=self._sizes.keeps)
         return [self._rendering(blend, shot) for blend, shot in zip(blends, shots, strict=True)]
 
     def _laid_out(self) -> list[_TileEncoder]:
-        """Cut the picture into tiles, leaving out those that the window does not show."""
+        """Cut the picture into tiles, without those outside of the window."""
         sizes, lr_size = self._sizes, self._lr_size
         found = sizes.tiles(self._model, lr_size, self._size)
         encoders = [_TileEncoder(tile, lr_size, self._window, self._device) for tile in found]
@@ -312,7 +309,7 @@ class Renderer:
         return Rendering(self._to_host(rgb), None if alpha is None else self._to_host(alpha)[..., 0])
 
     def _alpha(self, shot: _Shot) -> Tensor | None:
-        """Enlarge a shot's transparency, (1, 1, h, w), bicubically: the network knows colour only."""
+        """Enlarge a shot's transparency bicubically, (1, 1, h, w): the network renders colour only."""
         stills = [shot.still] if shot.still else [shot.context.first, shot.context.second]
         alphas = [still.frame.alpha for still in stills]
         if not self._with_alpha or any(alpha is None for alpha in alphas):
@@ -327,18 +324,18 @@ class Renderer:
         return mixed[..., top:bottom, left:right]
 
     def _to_host(self, picture: Tensor) -> Picture:
-        """Round (1, C, Ho, Wo) in [0, 1] to whole levels on the device and copy (Ho, Wo, C) to the host."""
+        """Round (1, C, Ho, Wo) in [0, 1] to integer levels on the device and copy (Ho, Wo, C) to the host."""
         top = float(np.iinfo(self._dtype).max)
-        # In place: `picture` is the renderer's own, and a fresh one would cost more than the arithmetic.
+        # In place: allocating another picture would cost more than the arithmetic.
         levels = picture.mul_(top).round_().clamp_(0, top).permute(0, 2, 3, 1)[0]
-        # Not every device converts to 16 bits without sign.
+        # Not every device converts to unsigned 16 bits.
         whole = levels.to(torch.uint8 if self._dtype is np.uint8 else torch.int32).cpu().numpy()
         rounded: Picture = whole.astype(self._dtype, copy=False)
         return rounded
 
 
 class _TileEncoder:
-    """Encodes one tile of the pairs, and keeps what the next pair can take over."""
+    """Encodes one tile of each pair, and keeps what the next pair can reuse."""
 
     def __init__(self, tile: Tile, lr_size: tuple[int, int], window: Window, device: torch.device) -> None:
         rows, columns = tile.rows, tile.columns
@@ -359,7 +356,7 @@ class _TileEncoder:
 
     @property
     def shares(self) -> Tensor:
-        """What the tile counts for in each pixel of its window, (1, 1, h, w) float32."""
+        """The tile's weight in each pixel of its window, (1, 1, h, w) float32."""
         rows, columns = (
             torch.from_numpy(span.weights[first - span.first : last - span.first]).to(self._device)
             for span, first, last in (
@@ -370,7 +367,7 @@ class _TileEncoder:
         return (rows[:, None] * columns)[None, None]
 
     def encoded(self, model: AnyVideoInr, context: _Context) -> PairEncoding:
-        """Return the encoding of a pair, after letting go of the one before."""
+        """Return the encoding of a pair; the previous one is dropped first."""
         if self.pair is None or self._context != context:
             self.pair, self._context = None, context
             frames = {}
@@ -386,8 +383,8 @@ class _TileEncoder:
             self.pair = dataclasses.replace(pair, place=self._place)
         return self.pair
 
-    def let_go(self, *, keep: bool) -> None:
-        """Forget the pair, and unless told to keep it, what the next one could take over."""
+    def drop(self, *, keep: bool) -> None:
+        """Drop the pair's encoding, and what the next pair could reuse unless `keep` is set."""
         self.pair = None
         if not keep:
             self._frames, self._carry = {}, None
@@ -398,8 +395,8 @@ class _TileEncoder:
 
 
 def _to_device(picture: Picture, device: torch.device) -> Tensor:
-    """Copy (H, W, C) of whole levels to the device as (1, C, H, W) float32 in [0, 1], channels_last."""
-    # Bytes travel as they are; not every device has 16-bit numbers without sign.
+    """Copy (H, W, C) of integer levels to the device as (1, C, H, W) float32 in [0, 1], channels_last."""
+    # Bytes are copied as they are; not every device has unsigned 16-bit numbers.
     portable = picture if picture.dtype == np.uint8 else picture.astype(np.float32)
     levels = torch.from_numpy(portable).to(device).permute(2, 0, 1)[None]
     return levels.float() / float(np.iinfo(picture.dtype).max)

@@ -1,7 +1,6 @@
 """Whether a scene is cut between two frames: whether the second can be put together from parts of the first.
 
-Knows nothing of time or files. A decision is a function of two pictures alone, so it does not depend on where
-a video was entered.
+The decision depends on the two pictures alone, and so not on where in a video decoding began.
 """
 
 from __future__ import annotations

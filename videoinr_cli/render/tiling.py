@@ -1,7 +1,4 @@
-"""How a picture is cut into tiles that overlap, and how their renderings are blended into one.
-
-Pure geometry: knows nothing of networks, of memory or of what is in a picture.
-"""
+"""The geometry of tiles: how a picture is cut into overlapping ones, and how they are blended into one."""
 
 from __future__ import annotations
 
@@ -16,33 +13,33 @@ from videoinr_cli.options import MIN_TILE_PX
 
 ALIGNMENT_PX = 8
 """Tiles begin at multiples of this, so that the networks' grids down to 1/8 of the LR size lie in a tile as
-they do in the whole picture. On coarser ones motion is only guessed at."""
+in the whole picture. On coarser grids motion is only estimated roughly."""
 
 BLEND_PX = 8
-"""LR pixels on each side of a border between two tiles over which one fades into the other: enough for what
-differs to vanish, and few, as both tiles are rendered there."""
+"""LR pixels on each side of a border over which one tile fades into the other: enough to hide a difference,
+and few, as both tiles are rendered there."""
 
 
-class Span(NamedTuple):
+class AxisTile(NamedTuple):
     """A tile along one axis."""
 
     start: int  # first LR pixel that is encoded, the halo included
-    stop: int  # behind the last one
+    stop: int  # exclusive
     first: int  # first output pixel in which the tile has a share
     weights: NDArray[np.float32]  # the shares of that pixel and the following ones, in (0, 1]
 
     @property
     def last(self) -> int:
-        """The output pixel behind the last one in which the tile has a share."""
+        """Behind the last output pixel in which the tile has a share (exclusive)."""
         return self.first + len(self.weights)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tile:
-    """A part of the picture that is encoded by itself."""
+    """A part of the picture that is encoded separately."""
 
-    rows: Span
-    columns: Span
+    rows: AxisTile
+    columns: AxisTile
 
 
 def tiles(
@@ -56,18 +53,20 @@ def tiles(
         tile_px: the most LR rows and columns of a tile, without its halo.
         halo_px: LR pixels encoded around each tile, as far as the picture has them.
     """
-    rows, columns = (spans(*lengths, halo_px=halo_px) for lengths in zip(lr_size, size, tile_px, strict=True))
+    rows, columns = (
+        tile_axis(*lengths, halo_px=halo_px) for lengths in zip(lr_size, size, tile_px, strict=True)
+    )
     return [Tile(row, column) for row in rows for column in columns]
 
 
-def spans(length: int, output_length: int, tile_px: int, *, halo_px: int) -> list[Span]:
-    """Cut one axis into spans whose weights sum up to 1 at every output pixel.
+def tile_axis(length: int, output_length: int, tile_px: int, *, halo_px: int) -> list[AxisTile]:
+    """Cut one axis into tiles whose weights sum up to 1 at every output pixel.
 
     Args:
         length: of the axis, in LR pixels.
         output_length: in output pixels.
-        tile_px: longest span, without its halo; multiples of `ALIGNMENT_PX` of at least `MIN_TILE_PX` are
-            kept to, others rounded to one.
+        tile_px: longest tile, without its halo; rounded down to a multiple of `ALIGNMENT_PX`, but not below
+            `MIN_TILE_PX`.
         halo_px: see `tiles`; at least `BLEND_PX`, within which the blending happens.
     """
     halo_px = max(halo_px, BLEND_PX)
@@ -75,7 +74,7 @@ def spans(length: int, output_length: int, tile_px: int, *, halo_px: int) -> lis
     longest = length if tile_px >= length else max(MIN_TILE_PX, tile_px // ALIGNMENT_PX * ALIGNMENT_PX)
     borders = _borders(length, longest)
     positions = (np.arange(output_length) + 0.5) * (length / output_length)  # in LR pixels, from the edge
-    # how far each pixel has gone over each inner border, from 0 before the blending to 1 after it
+    # for each inner border, 0 on the near side of the blending to 1 on the far side
     passed = [
         np.clip((positions - border) / (2 * BLEND_PX) + 0.5, 0, 1).astype(np.float32)
         for border in borders[1:-1]
@@ -86,12 +85,14 @@ def spans(length: int, output_length: int, tile_px: int, *, halo_px: int) -> lis
         weights = passed[index] - passed[index + 1]  # at most one of the two is neither 0 nor 1
         (shares,) = np.nonzero(weights)
         first, last = int(shares[0]), int(shares[-1]) + 1
-        found.append(Span(max(0, start - halo_px), min(length, stop + halo_px), first, weights[first:last]))
+        found.append(
+            AxisTile(max(0, start - halo_px), min(length, stop + halo_px), first, weights[first:last])
+        )
     return found
 
 
 def _borders(length: int, tile_px: int) -> list[int]:
-    """Return 0, the LR pixels where a tile ends and the next begins, and `length`."""
+    """Return 0, the LR pixels where one tile meets the next, and `length`."""
     count = -(-length // tile_px)
     step = -(-length // (count * ALIGNMENT_PX)) * ALIGNMENT_PX  # at most tile_px
     return [*range(0, length, step), length]

@@ -1,7 +1,6 @@
 """Which instants of the source become output frames: exact fractions from the source's timestamps.
 
-Knows nothing of pictures, files or networks: it looks at the timestamps of what it is given, two at a time,
-and never holds more than that pair.
+It needs only the timestamps of its items, and never holds more than two of them.
 """
 
 from __future__ import annotations
@@ -89,9 +88,9 @@ class Timeline:
 
     @functools.cached_property
     def tolerance_seconds(self) -> Fraction:
-        """How far from a source frame an instant is still that frame.
+        """The distance up to which an instant is taken to be at a source frame.
 
-        Timestamps rounded to a clock's ticks tell distances to one tick only: at 30 frames per second in
+        Timestamps that were rounded to a clock's ticks are exact to one tick only: at 30 frames per second in
         Matroska the second frame lies at 33 ms, and the output's 33 1/3 ms means that frame, not a hundredth
         of the way to the next. At most an eighth of the output's frame time.
         """
@@ -118,8 +117,8 @@ class Timeline:
         Args:
             frames: in order of strictly increasing timestamps, the first at `start`. A frame is taken from it
                 only when the span before it is used up.
-            is_entered: whether the first frame may lie after `start`, of a source that is read in part.
-            source_rate: in frames per second; how long a lone frame lasts that has no duration of its own.
+            source_rate: in frames per second; it says how long a single frame without a duration lasts.
+            is_entered: whether the source is read from its middle: its first frame lies after `start`.
 
         Raises:
             ValueError: the timestamps do not start at `start` or do not increase.

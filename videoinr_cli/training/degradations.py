@@ -1,7 +1,7 @@
-"""Spoil LR frames as cameras, services and encoders do, so that a network learns to undo it.
+"""Degrade LR frames as cameras, services and encoders do, so that a network learns to undo it.
 
-A window of frames goes through one camera and one encoder: what is drawn for it holds for all its frames,
-and only the noise is new in each. Pure functions of the frames and of the random generator.
+A window of frames goes through one camera and one encoder: the same draw holds for all its frames, and only
+the noise is new in each. Pure functions of the frames and of the random generator.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ BLOCK_PX = 16
 """Side of H.264's and MPEG-4's macroblocks, whose grid may lie anywhere in a window."""
 
 CODECS: dict[Codec, float] = {"libx264": 0.55, "libx265": 0.15, "mpeg4": 0.15, "mjpeg": 0.15}
-"""How often each encoder is drawn: H.264 is what most footage is in."""
+"""Probability of each encoder: most footage is H.264."""
 QUALITIES: dict[Codec, tuple[float, float]] = {
     "libx264": (16, 38),
     "libx265": (18, 38),
     "mpeg4": (2, 12),
     "mjpeg": (2, 12),
 }
-"""From hardly visible to the worst that people still keep, in each encoder's own unit."""
+"""Range of each encoder's quality, in its own unit: from hardly visible to the worst that people keep."""
 PRESETS = ("superfast", "veryfast", "fast", "medium")
 PIX_FMTS = {"yuv420p": 0.8, "yuv422p": 0.1, "yuv444p": 0.1}
-"""How often each chroma subsampling is drawn."""
+"""Probability of each chroma subsampling."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DegradationRecipe:
-    """How often and how strongly windows are spoilt; lengths in LR pixels."""
+    """How often and how strongly windows are degraded; lengths in LR pixels."""
 
     blur_share: float = 0.3
     blur_sigma_px: tuple[float, float] = (0.2, 1.0)  # along each axis of the ellipse
@@ -49,7 +49,7 @@ class DegradationRecipe:
     noise_share: float = 0.3
     noise_levels: tuple[float, float] = (1.0, 8.0)  # deviation at mid-grey, 8-bit levels
     earlier_compression_share: float = 0.2  # encoded once before, anywhere among the other stages
-    compression_share: float = 0.9  # encoded in the end; the others only have their chroma subsampled
+    compression_share: float = 0.9  # encoded last; the others only have their chroma subsampled
 
 
 Name = TypeVar("Name", bound=str)
@@ -59,13 +59,13 @@ Stage = Callable[[Tensor, np.random.Generator, DegradationRecipe], Tensor]
 def degrade(
     frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe = DegradationRecipe()
 ) -> Tensor:
-    """Spoil one window of consecutive frames: some of blur, resizing, noise and encoding, in random order.
+    """Degrade a window of consecutive frames: some of blur, resizing, noise and encoding, in random order.
 
     Args:
         frames: (T, 3, h, w) float32 RGB in [0, 1], on the CPU.
 
     Returns:
-        (T, 3, h, w) float32 in [0, 1], the same every time for the same state of `rng`.
+        (T, 3, h, w) float32 in [0, 1]; a pure function of `frames` and the state of `rng`.
     """
     candidates: list[tuple[float, Stage]] = [
         (recipe.blur_share, _blur),
@@ -82,13 +82,13 @@ def degrade(
 
 
 def _blur(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe) -> Tensor:
-    """Defocus and shake: an elliptical Gaussian of any direction."""
+    """Blur by an elliptical Gaussian of random direction: defocus and camera shake."""
     sigmas = rng.uniform(*recipe.blur_sigma_px, size=2)
     return _filter(frames, _gaussian(sigmas[0], sigmas[1], rng.uniform(0, math.pi)))
 
 
 def _resize(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe) -> Tensor:
-    """Go to another size and back, as services and screen recordings do."""
+    """Resize and resize back, as services and screen recordings do."""
     factor = rng.uniform(*recipe.resize_factor)
     size = tuple(frames.shape[-2:])
     between = tuple(max(2, round(side * factor)) for side in size)
@@ -99,7 +99,7 @@ def _resize(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe)
 
 
 def _add_noise(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe) -> Tensor:
-    """Sensor noise: a part that grows with the signal and one that does not, of random grain and colour.
+    """Add sensor noise, signal-dependent and constant, of random grain and colour.
 
     Source: Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting for single-image raw-data",
     2008, eq. 1: the variance is a linear function of the signal.
@@ -118,7 +118,7 @@ def _add_noise(frames: Tensor, rng: np.random.Generator, recipe: DegradationReci
 def _compress(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe) -> Tensor:
     """Encode the window within a longer and larger video made of its mirror images.
 
-    So blocks lie anywhere, the first frame need not be a key frame, and a small window can be encoded.
+    That puts block borders anywhere, the first frame off the keyframe, and fills an encoder's smallest size.
     """
     codec = _draw(rng, CODECS)
     encoding = Encoding(

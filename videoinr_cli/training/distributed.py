@@ -1,7 +1,4 @@
-"""Several processes that train one network together, as ``torchrun`` starts them; else one process alone.
-
-Knows nothing of networks or footage.
-"""
+"""Several processes that train one network together, as ``torchrun`` starts them; or one process alone."""
 
 from __future__ import annotations
 
@@ -29,12 +26,12 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that writes files and speaks."""
+        """Whether this process is the one that writes files and reports."""
         return self.rank == 0
 
     @classmethod
     def from_environment(cls) -> Team:
-        """Read the variables that torchrun sets."""
+        """Return the team that torchrun's environment variables describe; without them, one process alone."""
         rank, size, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
         return cls(rank, size, local) if size > 1 else cls()
 
@@ -47,7 +44,7 @@ class Team:
 
     @contextlib.contextmanager
     def joined(self, device: torch.device) -> Iterator[None]:
-        """Meet the others, and part from them in the end."""
+        """Join the process group for the duration of the block."""
         if self.size == 1:
             yield
             return
@@ -61,7 +58,7 @@ class Team:
 
     @contextlib.contextmanager
     def in_turn(self) -> Iterator[None]:
-        """Let the leader go first, and the others when it is through."""
+        """Run the block in the leader first, then in the others."""
         if self.size > 1 and not self.leads:
             dist.barrier()
         yield

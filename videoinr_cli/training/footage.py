@@ -1,7 +1,7 @@
 """Turn folders of videos and photographs into shots: arrays of frames to crop from without decoding.
 
-A shot is a run of frames without a cut, stored once as uint8 on disk and mapped into memory, so that any
-amount of footage can be sampled from. Knows nothing of networks.
+A shot is a run of frames without a cut. It is stored once, as uint8 on disk, and mapped into memory, so that
+footage of any length can be sampled.
 """
 
 from __future__ import annotations
@@ -21,20 +21,25 @@ from numpy.lib.format import write_array_header_1_0
 
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
+from videoinr_cli.options import DEFAULT_SCENE_THRESHOLD
+from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
 
 Frames = npt.NDArray[np.uint8]
 
 MIN_SIDE_PX = 192
-"""Smaller frames leave no room for a training crop with its motion."""
+"""Shortest side of a frame that has room for a training crop and its motion."""
 HALVE_FROM_PX = 720
-"""Videos this high are halved until they are lower: web video carries no more detail than that."""
+"""Videos whose shorter side is this long are halved until it is shorter: web video has no more detail."""
 STILL_SIDES_PX = (1200, 2000)
 """Photographs are reduced to these longest sides: they are sharper to the pixel at the first, and have nearly
 three times as much to show at the second."""
-CUT_DIFFERENCE = 28.0
-"""Mean absolute difference of two thumbnails (8-bit levels) above which they belong to different shots."""
-DUPLICATE_DIFFERENCE = 0.25
-"""Mean absolute difference of two thumbnails below which the second frame is a repetition and is left out."""
+REPEAT_LEVELS = 0.25
+"""Mean absolute difference, in 8-bit levels, below which a frame repeats the one before it."""
+CACHE_VERSION = 2
+"""Raise it whenever decoding or cutting changes: frames that an earlier version cached are then not used.
+
+1 converted colours by swscale, unrotated, and cut wherever frames differed by 28 levels.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +64,11 @@ def load_shots(
     """Return the shots of all videos and photographs below `directories`, decoding what `cache` lacks.
 
     Args:
-        directories: folders to search; files that are neither are passed over, and so are those that cannot
-            be decoded, which is reported.
+        directories: folders to search; other files in them are passed over, and files that cannot be decoded
+            are left out.
         cache: folder for the decoded frames; it takes about 1 MB per frame and may be deleted at any time.
-        raw: take videos at their own size, repeated frames included, as footage of 240 frames per second is
-            meant; else they are halved to what they resolve, and repetitions left out.
+        raw: keep videos at their own size and keep repeated frames, for footage of 240 frames per second;
+            else large videos are halved, see `HALVE_FROM_PX`, and repeated frames left out.
         report: called with a line about each file that is decoded or left out.
 
     Raises:
@@ -105,7 +110,7 @@ def _unusable(cache: Path, error: OSError) -> OutputError:
 
 
 def _read_index(index: Path) -> list[Shot] | None:
-    """Return the shots of a file that was decoded before; None if any of what was kept does not load."""
+    """Return the cached shots of a file; None if it is not cached, or any of its shots does not load."""
     try:
         entry = json.loads(index.read_text())
         return [
@@ -132,15 +137,15 @@ def _media_files(directories: Iterable[Path]) -> Iterator[Path]:
 
 def _fingerprint(path: Path) -> str:
     status = path.stat()
-    known_by = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {STILL_SIDES_PX}"
+    known_by = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {STILL_SIDES_PX} {CACHE_VERSION}"
     return hashlib.sha256(os.fsencode(known_by)).hexdigest()[:16]
 
 
 def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
-    """Decode `path`, write its shots frame by frame, so that none is held in memory, and return their names.
+    """Decode `path` and write its shots, frame by frame so that none is held in memory; return their names.
 
-    A photograph is a shot of one frame, at each of the sizes it is trained on. Shots of a video of fewer than
-    three are left out: no instant between two frames is known.
+    A photograph is a shot of one frame, at each of the sizes it is trained on. A video's shots of fewer than
+    three frames are left out: they have no frame between two others.
     """
     is_photograph = path.suffix.lower() in PICTURE_SUFFIXES
     names: list[str] = []
@@ -155,13 +160,13 @@ def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
                 names.append(file.name)
             else:
                 file.unlink()
-        if longest_px < side_px:  # nothing was reduced to it, and nothing is to a larger one
+        if longest_px < side_px:  # smaller already: further sizes would be the same
             break
     return names
 
 
 def _write(file: Path, frames: Iterator[Frames]) -> tuple[int, int, int]:
-    """Write one or more (H, W, 3) frames as one (N, H, W, 3) array, N known in the end; return N, H, W."""
+    """Write (H, W, 3) frames as one (N, H, W, 3) array, with N filled in at the end; return N, H, W."""
     header = {"descr": "|u1", "fortran_order": False}
     count = 0
     with file.open("wb") as npy:
@@ -176,54 +181,52 @@ def _write(file: Path, frames: Iterator[Frames]) -> tuple[int, int, int]:
 
 
 def _decode(path: Path, *, longest_side_px: float, halve: bool) -> Iterator[Frames]:
-    """Yield (H, W, 3) frames, those of a high video halved to what they resolve if told to.
+    """Yield a file's frames as `upscale` reads them, in 8 bits and reduced to the detail that they hold.
 
     Raises:
-        InputError: the file cannot be decoded to its end.
+        InputError: not one frame of the file can be decoded.
     """
-    import av  # what is cached can be trained on without it
-    from av.video.reformatter import Interpolation
+    from PIL import Image  # cached frames can be trained on without Pillow and PyAV
 
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise InputError(f"there is no video in {path}")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            for frame in container.decode(stream):
-                factor = max(1.0, max(frame.width, frame.height) / longest_side_px)
-                while halve and frame.height / factor >= HALVE_FROM_PX:
-                    factor *= 2
-                reduced = frame.reformat(
-                    width=round(frame.width / factor),
-                    height=round(frame.height / factor),
-                    format="rgb24",
-                    interpolation=Interpolation.AREA if factor >= 2 else Interpolation.BICUBIC,
-                )
-                yield reduced.to_ndarray()
-    except av.FFmpegError as error:
-        raise InputError(f"{path} cannot be decoded: {error.strerror}") from error
+    from videoinr_cli.media.planes import eight_bits
+    from videoinr_cli.media.read.probe import probe
+    from videoinr_cli.media.read.reader import read_frames
+
+    for frame in read_frames(probe(path)):
+        rgb = eight_bits(frame.rgb)
+        height, width = rgb.shape[:2]
+        factor = max(1.0, max(height, width) / longest_side_px)
+        while halve and min(height, width) / factor >= HALVE_FROM_PX:
+            factor *= 2
+        if factor == 1:
+            yield rgb
+            continue
+        size = round(width / factor), round(height / factor)
+        kernel = Image.Resampling.BOX if factor >= 2 else Image.Resampling.BICUBIC
+        yield np.asarray(Image.fromarray(rgb).resize(size, kernel))
 
 
 def split_shots(frames: Iterable[Frames], *, keep_repeated: bool = False) -> Iterator[Iterator[Frames]]:
-    """Cut a stream of (H, W, 3) frames into shots, leaving out repeated frames unless told to.
+    """Cut a stream of (H, W, 3) frames into shots, and leave out repeated frames.
 
-    Each shot is a stream too, to be read before the next is asked for.
+    Each shot is a stream too, to be read before the next one is requested.
+
+    Args:
+        keep_repeated: whether to keep repeated frames.
     """
     for _, shot in itertools.groupby(_numbered(frames, keep_repeated), key=lambda numbered: numbered[0]):
         yield (frame for _, frame in shot)
 
 
 def _numbered(frames: Iterable[Frames], keep_repeated: bool) -> Iterator[tuple[int, Frames]]:
-    """Yield with each frame the number of its shot."""
+    """Yield each frame with the number of its shot."""
     number = 0
-    previous: npt.NDArray[np.float32] | None = None
+    before: tuple[npt.NDArray[np.float32], Thumbnail] | None = None
     for frame in frames:
-        thumbnail = frame[::8, ::8].astype(np.float32)
-        if previous is not None:
-            difference = float(np.abs(thumbnail - previous).mean())
-            if difference < DUPLICATE_DIFFERENCE and not keep_repeated:
+        samples, small = frame[::8, ::8].astype(np.float32), thumbnail(frame)
+        if before is not None:
+            if not keep_repeated and np.abs(samples - before[0]).mean() < REPEAT_LEVELS:
                 continue
-            number += difference > CUT_DIFFERENCE
-        previous = thumbnail
+            number += cut_score(before[1], small) > DEFAULT_SCENE_THRESHOLD
+        before = samples, small
         yield number, frame

@@ -1,7 +1,4 @@
-"""Blocks of code that Ctrl-C and SIGTERM do not cut short.
-
-Knows nothing of what the blocks do, nor of how a signal is answered.
-"""
+"""Blocks of code that Ctrl-C and SIGTERM do not interrupt."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def indivisible() -> Iterator[None]:
-    """Hold signals that end the program back until the block is through; only the main thread gets any."""
+    """Delay SIGINT and SIGTERM until the block ends; only the main thread receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

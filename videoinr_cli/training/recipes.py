@@ -1,20 +1,61 @@
-"""The two ways to train that `videoinr train` knows by name: ours, made for little compute, and the paper's.
-
-Knows nothing of files or devices: a recipe is numbers.
-"""
+"""Every number of a training run: how weights are optimised, how batches are drawn, and the named recipes."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 
-from videoinr_cli.training.loop import Schedule
-from videoinr_cli.training.samples import SampleRecipe
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How the weights are optimised."""
+
+    steps: int = 20_000
+    minutes: float | None = None  # if given, the schedule follows the clock instead of `steps`
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-6
+    warmup_steps: int = 200
+    restarts: int = 1  # times that the cosine runs from the first rate to the last
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 1e-4
+    gradient_clip: float = 1.0
+    charbonnier_epsilon: float = 3e-2  # see `loss`
+    average: float = 0.999  # of the weights, exponential; what is saved in the end
+    checkpoint_minutes: float = 3.0
+    validate_every: int = 500
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleRecipe:
+    """How batches are drawn."""
+
+    batch_size: int = 12
+    lr_size: int = 32  # LR patch, pixels a side
+    fixed_scale: float = 4.0
+    first_stage_steps: int = 0  # at `fixed_scale` alone, before other scales
+    fixed_scale_share: float = 0.5  # of the batches; the others draw one from `scale_range`
+    scale_range: tuple[float, float] = (1.3, 5.0)  # the least that is rendered is 1.5, see `VideoInr.render`
+    scale_by_logarithm: bool = True  # uniform in the scale's logarithm; else in the scale
+    still_share: float = 0.75  # of the samples, with synthetic motion
+    drawn_share: float = 0.1  # of the moving layers: made-up drawings instead of photographs
+    sparse_share: float = 0.2  # of the moving photographs: smoothed except for spots
+    soft_share: float = 0.4  # of the moving photographs: blurred, as video is
+    wide_every: int = 3  # every so many batches, one has a `WidePair`; 0: none
+    wide_size: int = 448  # of such a pair, LR pixels a side
+    min_gap: int = 2  # frames from one given frame to the next, in a clip
+    max_gap: int = 4
+    instants: int = 1  # supervised ones within a gap
+    supervise_given: bool = True  # the first given frame always; else like any other instant
+    selective: bool = True  # prefer short clips and crops that move; else draw evenly
+    candidates: int = 4  # places drawn for each crop; one is taken, by the square of its detail
+    context_share: float = 0.85  # of the batches with a frame before the pair, and likewise after it
+    degrade: bool = False  # blur, noise and compression on the LR frames, for real footage
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything about a training run but its data."""
+    """Everything about a training run except its data."""
 
     architecture: str
     schedule: Schedule
@@ -61,7 +102,7 @@ PAPER = Recipe(
         max_gap=8,
         instants=3,  # any of the nine
         supervise_given=False,
-        selective=False,  # every window of every clip as likely
+        selective=False,  # every window of every clip equally likely
         candidates=1,
         context_share=0.0,
     ),

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 REACH_PX = 96
-"""How far a photograph moves at the most, HR pixels, from one frame to the next."""
+"""Largest shift of a photograph from one frame to the next, HR pixels."""
 
 SOFTNESS_PX = (0.4, 1.2)
-"""Deviation of the Gaussian that makes a photograph as soft as video: lenses, demosaicing, interlacing and
-encoders leave less in neighbouring pixels than a photograph reduced to the size of one."""
+"""Range of the standard deviation of the Gaussian that makes a photograph as soft as video, whose lenses,
+demosaicing, interlacing and encoders leave less detail per pixel than a reduced photograph has."""
 BLUR_REACH_PX = 4
 
 
@@ -77,9 +77,9 @@ def blob(rng: np.random.Generator, extent: int) -> Tensor:
 
 
 def sparse(rng: np.random.Generator, photograph: Tensor) -> Tensor:
-    """Smooth a (1, 3, S, S) picture but for small spots: markings on a road, birds in the sky, snow.
+    """Smooth a (1, 3, S, S) picture except for small spots: markings on a road, birds in the sky, snow.
 
-    Where little is to be seen, motion is known from few points, and these must not be lost.
+    In such pictures motion is known from few points, which a network must not lose.
     """
     extent = photograph.shape[-1]
     cells = int(rng.integers(8, 40))

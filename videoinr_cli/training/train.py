@@ -19,11 +19,13 @@ from videoinr_cli.model.config import CONFIGURATIONS
 from videoinr_cli.model.devices import choose_device, choose_training_dtype, without_tf32
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.footage import Shot, load_shots
-from videoinr_cli.training.loop import VALIDATION_FRAMES, Trainer, TrainingProgress, read_begun_with
+from videoinr_cli.training.loop import TrainingProgress
 from videoinr_cli.training.loop import train as optimise
 from videoinr_cli.training.options import DEFAULT_RECIPE, TrainingPrecision, TrainOptions
-from videoinr_cli.training.recipes import RECIPES, Recipe
-from videoinr_cli.training.samples import Sampler, SampleRecipe
+from videoinr_cli.training.recipes import RECIPES, Recipe, SampleRecipe
+from videoinr_cli.training.samples import Sampler
+from videoinr_cli.training.trainer import Trainer, read_begun_with
+from videoinr_cli.training.validation import VALIDATION_FRAMES
 from videoinr_cli.weights import SUFFIX, load_model, save_model
 
 LENGTHS = frozenset({"steps", "minutes", "first_stage_steps"})

@@ -17,7 +17,7 @@ from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.errors import FfmpegError
 from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media.ffmpeg import find_ffmpeg
-from videoinr_cli.media.read.clock_breaks import read_clock
+from videoinr_cli.media.read.clock_breaks import scan_clock
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.read.timing import measure_timing
@@ -164,7 +164,7 @@ def test_one_recording_has_one_clock(record: Record) -> None:
     for name, options in (("a.ts", ()), ("a.vob", ("-f", "vob")), ("b.ts", ("-c:v", "libx264"))):
         source = record(name, 5, *options)
         with av.open(str(source)) as container:
-            assert read_clock(container, 0).shifts == ()
+            assert scan_clock(container, 0).shifts == ()
 
 
 def test_a_hole_in_the_sound_alone_is_no_break(run_ffmpeg: RunFfmpeg, tmp_path: Path) -> None:
@@ -207,7 +207,8 @@ def test_an_ffmpeg_that_cannot_is_told_with_one_that_can(
     monkeypatch.setenv("FFMPEG_PATH", str(old))
     try:
         with pytest.raises(
-            FfmpegError, match=r"joined\.ts' was joined.* only ffmpeg 7 or later .* such as /"
+            FfmpegError,
+            match=r"joined\.ts' consists of .*: only ffmpeg 7 or later .* such as /",
         ):
             upscaled(source, "out.mkv")
         assert not (tmp_path / "out.mkv").exists()

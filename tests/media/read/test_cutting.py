@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import MakeClip, RunFfmpeg
+from tests.media.write.outputs import FAST, decoded
 from tests.writing import open_writer
 from videoinr_cli.errors import OptionError
 from videoinr_cli.media.read.cutting import cut
@@ -20,17 +21,11 @@ from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import EncodeOptions, ReadOptions
 
-FAST = EncodeOptions(preset="ultrafast")
 BEAT = "if(lt(mod(t,1),0.02),sin(2*PI*1000*t),0)"  # a beep at every second
 
 
 def seconds(frames: list[av.VideoFrame]) -> list[Fraction]:
     return [frame.pts * frame.time_base for frame in frames]
-
-
-def decoded(path: Path) -> list[av.VideoFrame]:
-    with av.open(str(path)) as container:
-        return list(container.decode(video=0))
 
 
 def write(info: VideoInfo, destination: Path, encoding: EncodeOptions = FAST) -> Path:

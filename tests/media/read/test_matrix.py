@@ -360,7 +360,9 @@ KINDS = {
         out="out.mp4",
     ),
     "ts-mpeg2-mp2": Kind(
-        "MPEG-TS, MPEG-2, MP2", plain("in.ts", "mpeg2video", "-q:v", 2, sound="mp2"), streams=("audio mp2",)
+        "MPEG-TS, MPEG-2, MP2",
+        plain("in.ts", "mpeg2video", "-q:v", 2, "-bf", 2, sound="mp2"),
+        streams=("audio mp2",),
     ),
     "ts-joined": Kind("two recordings joined end to end, without sound", joined),
     "mpg-mpeg1": Kind(
@@ -373,7 +375,7 @@ KINDS = {
     ),
     "avi-mpeg4-ac3": Kind(
         "AVI, MPEG-4 part 2, AC-3",
-        plain("in.avi", "mpeg4", "-q:v", 2, sound="ac3"),
+        plain("in.avi", "mpeg4", "-q:v", 2, "-bf", 2, sound="ac3"),
         streams=("audio ac3",),
     ),
     "avi-mjpeg-pcm": Kind(
@@ -476,8 +478,14 @@ def test_kind(name: str, tmp_path: Path, run_ffmpeg: RunFfmpeg) -> None:
     with open_writer(
         out, (info.width, info.height), info.time_base, info, kind.encoding, end_pts=info.end_pts
     ) as writer:
+        read = []
         for frame in read_frames(info):
+            assert frame.rgb.shape == (info.height, info.width, 3)
+            assert frame.rgb.flags.c_contiguous
+            read.append(frame.pts)
             writer.write(frame.rgb, frame.pts, alpha=frame.alpha)
+    assert read[0] == info.start_pts
+    check_times(kind, [pts * info.time_base for pts in read], tick=info.time_base)
     with av.open(str(out)) as container:
         video = container.streams.video[0]
         beside = tuple(
@@ -493,17 +501,17 @@ def test_kind(name: str, tmp_path: Path, run_ffmpeg: RunFfmpeg) -> None:
     # PyAV's FFmpeg names the range of H.264 in its pixel formats.
     formats = {(frame.width, frame.height, frame.format.name.replace("yuvj", "yuv")) for frame in frames}
     assert formats == {(*kind.size, kind.pix_fmt)}
-    check_times(kind, frames)
+    # The tick of the output's container.
+    tick = Fraction(1, 100) if kind.out.endswith(".gif") else Fraction(1, 1000)
+    check_times(kind, [frame.pts * frame.time_base for frame in frames], tick=tick)
     check_pictures(kind, frames)
     if any(stream.kind == "audio" for stream in info.streams):
         assert abs(sound_offset(out) - sound_offset(clip)) <= Fraction(1, 1000)
 
 
-def check_times(kind: Kind, frames: list[av.VideoFrame]) -> None:
-    shown = [frame.pts * frame.time_base for frame in frames]
+def check_times(kind: Kind, shown: list[Fraction], *, tick: Fraction) -> None:
     expected = kind.times or tuple(n / RATE for n in range(kind.frames))
     assert len(shown) == len(expected)
-    tick = Fraction(1, 100) if kind.out.endswith(".gif") else Fraction(1, 1000)  # of the output's container
     assert max(abs(time - shown[0] - wanted) for time, wanted in zip(shown, expected, strict=True)) <= tick
 
 
@@ -538,7 +546,7 @@ each recording may have a clock of its own. Such a file is read through first; w
 or more than 10 s ahead, pictures, sound and subtitles go on together right after what came before. A hole
 of less, or in one stream alone, stays one, as with ffmpeg itself. This needs ffmpeg 7 or newer, such as
 the one that comes along; an older one is said before anything is rendered.
-`tests/media/test_clocks.py` joins such files, with sound.
+`tests/media/read/test_clock_breaks.py` joins such files, with sound.
 """
 
 
@@ -552,8 +560,8 @@ def table() -> str:
     lines = [
         "# Inputs that are tested",
         "",
-        f"`tests/media/test_matrix.py` makes a clip of each of these {len(KINDS)} kinds, passes it through",
-        "and compares what comes out: streams, sizes, pixel formats, times and pictures.",
+        f"`tests/media/read/test_matrix.py` makes a clip of each of these {len(KINDS)} kinds, passes it",
+        "through and compares what comes out: streams, sizes, pixel formats, times and pictures.",
         "",
         "| kind | what it is |",
         "| --- | --- |",

@@ -136,7 +136,7 @@ def test_an_entry_is_where_a_keyframe_is_the_first_that_is_needed(
     name, options, settings = CLIPS[kind]
     info = probe(make_clip(name, *options, frames=60, **{"filters": GRAIN, **settings}))
     times = [frame.pts for frame in read_frames(info)]
-    (begin,) = seeking.entries_before(info, [times[40]], lead=1)
+    (begin,) = seeking.seek_points_before(info, [times[40]], lead=1)
     assert begin is not None
     assert times[20] < begin <= times[40]
     if kind != "variable":  # where the frame rate does not say how far apart two frames are
@@ -149,7 +149,7 @@ def test_where_no_index_tells_of_a_keyframe_there_is_no_entry(kind: str, make_cl
     name, options, settings = CLIPS[kind]
     info = probe(make_clip(name, *options, frames=FRAMES, **{"filters": GRAIN, **settings}))
     start = info.start_pts
-    entries = seeking.entries_before(info, [start, start + round(1 / info.time_base)], lead=1)
+    entries = seeking.seek_points_before(info, [start, start + round(1 / info.time_base)], lead=1)
     assert entries[0] is None
     assert entries[1] is None or (kind, entries[1]) == ("one-key", start + round(1 / (25 * info.time_base)))
 

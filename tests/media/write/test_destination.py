@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,34 +13,25 @@ import av
 import numpy as np
 import pytest
 
+from tests.conftest import MakeClip
+from tests.media.write.outputs import FAST, copy, decoded, pictures
 from tests.writing import open_writer
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
+from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.destination import (
     check_destination,
+    destination_of,
     is_image_pattern,
     is_standard_output,
     written_bytes,
 )
-from videoinr_cli.media.write.formats import output_format
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions
 
-MakeClip = Callable[..., Path]
-
 PLAIN = "format=yuv444p,lutyuv=y=60+val/2:u=96+val/4:v=96+val/4,format=yuv420p"
 """Makes colours that R'G'B' holds without clipping."""
-
-
-def copy(source: Path, destination: Path, *, overwrite: bool = False) -> None:
-    info = probe(source)
-    size = (info.width, info.height)
-    with open_writer(
-        destination, size, info.time_base, info, EncodeOptions(), end_pts=info.end_pts, overwrite=overwrite
-    ) as writer:
-        for frame in read_frames(info):
-            writer.write(frame.rgb, frame.pts, alpha=frame.alpha)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp", "bmp"])
@@ -161,12 +152,6 @@ def test_a_percent_sign_in_the_names_of_images_is_doubled(make_clip: MakeClip, t
         check_destination(pattern, probe(source), overwrite=False)
 
 
-def test_two_numbers_in_the_names_of_images_are_refused(make_clip: MakeClip) -> None:
-    source = probe(make_clip("in.mkv", frames=1))
-    with pytest.raises(OutputError, match=r"'%05d%03d\.png' has more than one number"):
-        output_format("%05d%03d.png", source, EncodeOptions())
-
-
 def test_images_are_not_written_over_their_source(
     make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,12 +165,6 @@ def test_images_are_not_written_over_their_source(
                 check_destination(folder / "%03d.png", probe(path), overwrite=True)
 
 
-def test_one_image_is_no_video(make_clip: MakeClip) -> None:
-    source = probe(make_clip("in.mkv", frames=1))
-    with pytest.raises(OutputError, match=r"'out.png' is one image; number them: out-%05d\.png"):
-        output_format("out.png", source, EncodeOptions())
-
-
 def test_what_names_mean() -> None:
     assert is_standard_output("-")
     assert is_standard_output(Path("-.y4m"))
@@ -193,13 +172,6 @@ def test_what_names_mean() -> None:
     assert not is_standard_output("-o.mp4")
     assert is_image_pattern(Path("out/%06d.png"))
     assert not is_image_pattern(Path("100%d.mp4"))
-
-
-@pytest.mark.parametrize("name", ["-.mp4", "-.m4v", "-.MOV"])
-def test_standard_output_takes_no_format_that_is_gone_back_in(make_clip: MakeClip, name: str) -> None:
-    source = probe(make_clip("in.mkv", frames=1))
-    with pytest.raises(OutputError, match=r"cannot take \.\w+; pipe -\.mkv or -\.nut, or name a file"):
-        output_format(name, source, EncodeOptions())
 
 
 def test_a_closed_standard_output_is_said(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,3 +214,39 @@ def test_standard_output_takes_a_stream(
         for one, other in zip(opened.decode(video=0), frames, strict=True):
             difference = one.to_ndarray().astype(int) - other.to_ndarray()
             assert np.abs(difference).max() <= 1
+
+
+def test_existing_files_are_replaced_only_on_demand(source: VideoInfo, tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_text("precious")
+    with pytest.raises(OutputError, match="exists; choose another name, or replace it with -y"):
+        open_writer(path, (64, 48), source.time_base, source, FAST)
+    assert path.read_text() == "precious"
+    with pytest.raises(KeyboardInterrupt):  # noqa: SIM117
+        with open_writer(path, (64, 48), source.time_base, source, FAST, overwrite=True):
+            raise KeyboardInterrupt
+    assert path.read_text() == "precious"
+    with open_writer(path, (64, 48), source.time_base, source, FAST, overwrite=True) as writer:
+        writer.write(pictures(1)[0], 0)
+    assert len(decoded(path)) == 1
+
+
+def test_places_that_cannot_be_written_are_named(source: VideoInfo, tmp_path: Path) -> None:
+    for path, words in [
+        (tmp_path / "nowhere" / "out.mp4", "there is no folder .*nowhere"),
+        (tmp_path, "is a folder"),
+        (source.path, "is the source itself"),
+        (Path("/proc/out.mp4"), "cannot be written|may not be written to"),
+    ]:
+        destination = destination_of(path, overwrite=True)
+        with pytest.raises(OutputError, match=words):  # noqa: PT012 -- either may find out
+            destination.check(source)
+            destination.reserve()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_named(source: VideoInfo, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(OutputError, match="may not be written to"):
+        open_writer(folder / "out.mp4", (64, 48), source.time_base, source, FAST)

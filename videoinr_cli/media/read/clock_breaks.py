@@ -1,6 +1,6 @@
-"""Where the clock of a file breaks, as it does where recordings were joined end to end, and by how much.
+"""Where a file's clock breaks, as where recordings were joined end to end, and by how much.
 
-Looks at the times and places of packets alone: knows nothing of pictures, nor of what follows the table.
+Uses only the times and byte positions of packets.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ BREAKABLE = ("mpegts", "mpeg")
 """Demuxers of files that can be joined end to end, and whose packets say where in the file they begin."""
 
 TICK_SECONDS = Fraction(1, 90_000)
-"""The unit of all times in such files."""
+"""The tick of all times in such files."""
 
 MAX_BACK = 9_000
-"""How far back the decoding times of a stream may go on one clock, in ticks: 0.1 s.
-**Source**: ``ts_discontinuity_detect`` of ffmpeg's program, as is the next one."""
+"""How far the decoding times of a stream may go back on one clock, in ticks: 0.1 s.
+**Source**: ``ts_discontinuity_detect`` in ffmpeg's program, as for `MAX_AHEAD`."""
 
 MAX_AHEAD = 900_000
-"""How far ahead of the end of what came before, in ticks: 10 s."""
+"""How far they may jump ahead of the previous packet's end, in ticks: 10 s."""
 
 
 @dataclasses.dataclass
@@ -34,33 +34,31 @@ class _Run:
     """Packets of one stream on one clock; times are in ticks."""
 
     stream: int
-    first: int  # where in the file its first and last packets begin, in bytes
-    last: int
+    first: int  # byte position of the first packet
+    last: int  # byte position of the last packet
     start: int  # when the first packet is decoded
     decoded: int  # when the last packet is
-    end: int  # when that one ends
-    shown: tuple[int, int] | None = None  # when the packet begins and ends that is shown last
+    end: int  # when the last packet ends
+    shown: tuple[int, int] | None = None  # start and end of the packet that is shown last
 
 
-class Clock(NamedTuple):
-    """What the packets of a file tell of its clock."""
+class ClockScan(NamedTuple):
+    """What the packets of a file show about its clock."""
 
     shifts: tuple[ClockShift, ...]
-    end: (
-        tuple[Fraction, Fraction] | None
-    )  # when the video's last packet is shown and when it ends, in seconds
-    streams: frozenset[int]  # sound and video of which there is any
+    end: tuple[Fraction, Fraction] | None  # when the video's last packet is shown and ends, in seconds
+    streams: frozenset[int]  # indices of the sounds and videos that have packets
 
 
-def read_clock(container: InputContainer, video: int) -> Clock:
-    """Read a file to its end, and return how to bring all of it onto the clock that it begins with.
+def scan_clock(container: InputContainer, video: int) -> ClockScan:
+    """Read a file to its end, and return how to bring all of it onto its first clock.
 
-    The clock breaks where no sound or video goes on by it: a hole in one of them alone stays one. What comes
-    after begins where the former ended, so late that no stream overlaps with itself.
+    The clock breaks where no sound or video continues on it; a gap in a single stream is only a gap. What
+    comes after a break begins where the streams before it ended, late enough that none overlaps with itself.
 
     Args:
-        container: the file, opened anew.
-        video: the index of the stream to tell the end of.
+        container: the file, just opened.
+        video: index of the stream whose end is wanted.
 
     Returns:
         The shifts, and the end of `video` by the shifted clock.
@@ -69,7 +67,7 @@ def read_clock(container: InputContainer, video: int) -> Clock:
     shifts: list[ClockShift] = []
     ends: dict[int, int] = {}  # of each stream so far, on the first clock
     shift = 0
-    for group in _together(runs):
+    for group in _grouped(runs):
         starts = {run.stream: run.start for run in reversed(group)}
         overlaps = [ends[stream] - start for stream, start in starts.items() if stream in ends]
         if overlaps:
@@ -79,14 +77,14 @@ def read_clock(container: InputContainer, video: int) -> Clock:
     streams = frozenset(run.stream for run in runs)
     last = next((run for run in reversed(runs) if run.stream == video), None)
     if last is None or last.shown is None:
-        return Clock(tuple(shifts), None, streams)
+        return ClockScan(tuple(shifts), None, streams)
     seconds = shift_at(shifts, last.first)
     shown, end = (tick * TICK_SECONDS + seconds for tick in last.shown)
-    return Clock(tuple(shifts), (shown, end), streams)
+    return ClockScan(tuple(shifts), (shown, end), streams)
 
 
 def _runs_of(container: InputContainer) -> list[_Run]:
-    """Return the runs of all sounds and videos, by where they begin."""
+    """Return the runs of all sounds and videos, sorted by where they begin."""
     streams = [
         stream
         for stream in container.streams
@@ -101,7 +99,7 @@ def _runs_of(container: InputContainer) -> list[_Run]:
                 continue
             run = latest.get(packet.stream_index)
             if run is None or not run.decoded - MAX_BACK <= decoded <= run.end + MAX_AHEAD:
-                if packet.pos is None:  # it begins within a packet of the file that holds the one before it
+                if packet.pos is None:  # it begins in the same packet of the file as the one before
                     continue
                 run = _Run(packet.stream_index, packet.pos, packet.pos, decoded, decoded, decoded)
                 latest[run.stream] = run
@@ -118,8 +116,8 @@ def _runs_of(container: InputContainer) -> list[_Run]:
     return sorted(runs, key=lambda run: run.first)
 
 
-def _together(runs: list[_Run]) -> list[list[_Run]]:
-    """Part runs, by where they begin, at each place in the file that none of them reaches across."""
+def _grouped(runs: list[_Run]) -> list[list[_Run]]:
+    """Group sorted runs: a group ends at a place in the file that no run reaches across."""
     groups: list[list[_Run]] = []
     reached = -1
     for run in runs:

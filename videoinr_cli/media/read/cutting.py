@@ -1,7 +1,6 @@
 """Cut a range out of a source: which frames are in it, and where its clock begins.
 
-Knows nothing of what becomes of the range; the reader reads no more than it, the writer keeps the other
-streams within it.
+The reader then reads only that range, and the writer cuts the other streams to it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from videoinr_cli.media.read.source import STANDARD_INPUT, open_source
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
 
 HEAD_PACKETS = 1000
-"""In how many packets from the start of a file the first one of each sound is looked for."""
+"""Packets from the start of a file among which the first one of each sound is searched."""
 
 
 def cut(info: VideoInfo, start: Fraction | None, end: Fraction | None) -> VideoInfo:
@@ -29,9 +28,9 @@ def cut(info: VideoInfo, start: Fraction | None, end: Fraction | None) -> VideoI
     Its clock starts with that frame, or at `start` itself where that is before the source's first frame.
 
     Args:
-        info: the whole, with its fields taken apart if they are to be.
+        info: the whole source, already with a frame per field if it is deinterlaced.
         start: seconds from the start of the file; None: there.
-        end: seconds from the start of the file, to which no frame of the part is shown; None: the file's end.
+        end: seconds from the start of the file, where the part ends; None: the file's end.
 
     Raises:
         OptionError: no frame is in the range, or the source can be read only once and not from its start.
@@ -67,7 +66,7 @@ def _first(info: VideoInfo, start: Fraction) -> int:
     if begin <= info.start_pts:
         return info.start_pts
     if info.path == STANDARD_INPUT:
-        raise OptionError("standard input is read only once; without --start, or from a file, it can be cut")
+        raise OptionError("standard input can be read only once: leave out --start, or name a file")
     frame = next(read_frames(info, begin=begin), None)
     if frame is None:
         raise OptionError(f"{str(info.path)!r} has no frame after --start {float(start):g}")
@@ -75,14 +74,14 @@ def _first(info: VideoInfo, start: Fraction) -> int:
 
 
 def _with_padding(info: VideoInfo) -> tuple[StreamInfo, ...]:
-    """Return a source's other streams, with how much of each sound comes first and is not played.
+    """Return a source's other streams with the padding of each sound: its start, which is not played.
 
-    It is what encoders put in front, or what an edit list hides. Only the first packet tells it.
+    Encoders put it there, or an edit list hides it. Only the first packet states its length.
     """
     rates = {stream.index: stream.sample_rate for stream in info.streams if stream.sample_rate}
     padding: dict[int, Fraction] = {}
     if info.is_file and rates:
-        # Where the file is damaged, what is not found has none.
+        # A stream whose first packet is not found, such as in a damaged file, has no padding.
         with open_source(info.path) as container, contextlib.suppress(av.FFmpegError):
             for packet in itertools.islice(container.demux(), HEAD_PACKETS):
                 rate = rates.pop(packet.stream.index, None)

@@ -1,9 +1,9 @@
 """Find out whether a video is interlaced, and have it read as one picture per field.
 
-A stream that says it is interlaced is believed. Of others the pictures are looked at: by ffmpeg's idet, and
-because idet takes any slow vertical pan for fields (all of Vid4's "calendar", for one), what it finds must
-also show the combs that moving fields make. The limits were chosen on the four Vid4 clips and synthetic
-ones, as they are and with every two frames woven into one.
+A stream that is flagged as interlaced is believed. In others the pictures are examined with ffmpeg's idet.
+It takes any slow vertical pan for fields (such as all of Vid4's "calendar"), so the pictures must also show
+the combs that moving fields make. The limits were chosen on the four Vid4 clips and synthetic ones, both as
+they are and with every two frames woven into one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from videoinr_cli.media.read.source import pulled, source_frames
+from videoinr_cli.media.read.decoding import pulled
+from videoinr_cli.media.read.source import source_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import Deinterlace
 
@@ -41,40 +42,41 @@ INTERLACING_CODECS = frozenset(
     }
     | {"rawvideo", "v210", "mjpeg", "lagarith", "cfhd", "wmv3", "msmpeg4v3"}
 )
-"""Codecs, by ffmpeg's name, in which interlaced material is found without being flagged as such."""
+"""Codecs, by ffmpeg's names, in which interlaced material occurs without being flagged."""
 
 MAX_INTERLACED_RATE = Fraction(31)
 """Frames per second above which nothing is interlaced: no broadcast has more than 60 fields."""
 
 MAX_FRAMES = 250
-"""Frames looked at when a video hardly moves, which tells nothing of fields."""
+"""Frames examined at most, in a video that hardly moves, which does not show fields."""
 
-TELLING_FRAMES = 40
-"""Frames that have told; more are not needed."""
+VERDICT_FRAMES = 40
+"""Frames with a verdict after which no more are examined."""
 
 MIN_SHARE = 0.6
-"""Of the frames that tell, those that idet must find made of fields. Film that was stretched to 30 frames per
+"""Share of the frames with a verdict that idet must find interlaced. Film that was stretched to 30 frames per
 second has two in five."""
 
 MIN_COMB_TO_WOVEN = 0.6
-"""Combs within a frame, over those between its last field and the next frame's first, since fields follow
-each other evenly: measured 0.70 to 1.8 of woven clips, and 0.2 to 0.5 of whole ones that move."""
+"""Least ratio of the combs within a frame to those between its last field and the next frame's first, as
+fields follow each other evenly. Measured: 0.70 to 1.8 in woven clips, 0.2 to 0.5 in moving whole ones."""
 
 PAN_LINES = 3
-"""Largest vertical pan between two frames that is looked for: by an odd number of lines, one frame's field
+"""Largest vertical pan between two frames that is searched. By an odd number of lines, one frame's field
 fits the other's opposite one whether or not they are of different times."""
 
 PAN_SHARE = 0.7
-"""What a pan leaves of the difference between two frames, at most."""
+"""Share of the difference between two frames that remains at most once a pan is undone."""
 
 MIN_COMB_TO_DETAIL = 0.75
-"""Combs within a frame, over the detail within its fields: measured 0.81 to 1.9 and 0.4 to 0.94."""
+"""Least ratio of the combs within a frame to the detail within its fields. Measured: 0.81 to 1.9 in woven
+clips, 0.4 to 0.94 in whole ones."""
 
 MOVING = 12
-"""Code values by which a pixel changes when something moves."""
+"""Code values by which a moving pixel changes, at least."""
 
-LOOKED_AT_PX = 512
-"""Columns of the middle of the picture in which combs are looked for."""
+SEARCHED_COLUMNS = 512
+"""Columns in the middle of the picture that are searched for combs."""
 
 _FIRST = {"tff": "top field first", "bff": "bottom field first", "flagged": "by the flags of its frames"}
 
@@ -82,11 +84,11 @@ log = logging.getLogger(__name__)
 
 
 def deinterlaced(info: VideoInfo, mode: Deinterlace = "auto") -> VideoInfo:
-    """Return the video as it is to be read: with every field a picture of its own if it is interlaced.
+    """Return the video as it is to be read: with a picture per field if it is interlaced.
 
     Args:
         info: what `probe` returned.
-        mode: "auto" follows what the stream says or the pictures show; "on" and "off" do not ask.
+        mode: "auto" follows the flags, else the pictures; "on" and "off" force it.
     """
     if mode == "off" or info.fields is not None:
         return info
@@ -94,7 +96,7 @@ def deinterlaced(info: VideoInfo, mode: Deinterlace = "auto") -> VideoInfo:
     if order is None and _may_be_interlaced(info):
         order = _shown_order(info)
         if order is not None and mode == "auto":
-            log.info(f"{str(info.path)!r} is interlaced, though it does not say so")
+            log.info(f"{str(info.path)!r} is interlaced, although not flagged so")
     if order is None and mode == "on":
         order = "tff"
     if order is None:
@@ -104,7 +106,7 @@ def deinterlaced(info: VideoInfo, mode: Deinterlace = "auto") -> VideoInfo:
 
 
 def with_fields(info: VideoInfo, order: str) -> VideoInfo:
-    """Return the video with twice the rate: bwdif makes a frame of every field and halves the tick."""
+    """Return the video at twice the rate: bwdif makes a frame of every field and halves the tick."""
     return dataclasses.replace(
         info,
         fields=order,
@@ -128,24 +130,24 @@ def _may_be_interlaced(info: VideoInfo) -> bool:
 
 
 def _shown_order(info: VideoInfo) -> str | None:
-    """Return "tff" or "bff" when the pictures show fields, in which one is first."""
+    """Return which field is first, "tff" or "bff", if the pictures show fields."""
     votes: Counter[str] = Counter()
-    looked_at: list[Luma] = []
+    judged_lumas: list[Luma] = []
     frames = itertools.islice(source_frames(info, lambda _: None), MAX_FRAMES)
     for frame, verdict in _verdicts(frames, info.time_base):
         votes[verdict] += 1
         if verdict != "undetermined":
-            looked_at.append(_middle(frame))
-        if len(looked_at) >= TELLING_FRAMES:
+            judged_lumas.append(_middle(frame))
+        if len(judged_lumas) >= VERDICT_FRAMES:
             break
     order = max("tff", "bff", key=lambda name: votes[name])
-    if votes[order] <= MIN_SHARE * len(looked_at) or not _are_combed(looked_at, order):
+    if votes[order] <= MIN_SHARE * len(judged_lumas) or not _are_combed(judged_lumas, order):
         return None
     return order
 
 
 def _verdicts(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterator[tuple[av.VideoFrame, str]]:
-    """Yield frames and what idet thinks of each: "tff", "bff", "progressive" or "undetermined"."""
+    """Yield frames and idet's verdict on each: "tff", "bff", "progressive" or "undetermined"."""
     graph: av.filter.Graph | None = None
     for frame in frames:
         if graph is None:
@@ -154,27 +156,27 @@ def _verdicts(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterator[
                 width=frame.width, height=frame.height, format=frame.format, time_base=time_base
             )
             graph.link_nodes(source, graph.add("idet"), graph.add("buffersink")).configure()
-        frame.time_base = time_base  # which PyAV leaves out of those that the decoder held back
+        frame.time_base = time_base  # which PyAV leaves unset on frames that the decoder held back
         graph.vpush(frame)
         for judged in pulled(graph):
             yield judged, judged.metadata.get("lavfi.idet.multiple.current_frame", "undetermined")
 
 
 def _middle(frame: av.VideoFrame) -> Luma:
-    """Return the middle columns of the brightness, in 8 bits: (rows, columns), an even number of rows."""
+    """Return the middle columns of the luma, in 8 bits: (rows, columns), an even number of rows."""
     grey = frame.reformat(format="gray")
     plane = grey.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    left = max(0, (plane.width - LOOKED_AT_PX) // 2)
-    return rows[: plane.height // 2 * 2, left : min(plane.width, left + LOOKED_AT_PX)].astype(np.float32)
+    left = max(0, (plane.width - SEARCHED_COLUMNS) // 2)
+    return rows[: plane.height // 2 * 2, left : min(plane.width, left + SEARCHED_COLUMNS)].astype(np.float32)
 
 
 def _are_combed(frames: list[Luma], order: str) -> bool:
     """Whether lines stand out from their neighbours as fields of different times make them.
 
     Args:
-        frames: brightness, (rows, columns) each, one after the other.
-        order: which field is taken to be first, "tff" or "bff".
+        frames: successive lumas, (rows, columns) each.
+        order: which field is first, "tff" or "bff".
     """
     within = between = detail = 0.0
     last, first = (1, 0) if order == "tff" else (0, 1)  # offset of the last field's lines, and the first's
@@ -206,6 +208,6 @@ def _is_panned(frame: Luma, following: Luma) -> bool:
 
 
 def _combs(picture: Luma) -> Luma:
-    """Return how much each inner line stands out from the two beside it: (rows - 2, columns)."""
+    """Return how much each inner line stands out from its two neighbours: (rows - 2, columns)."""
     stands_out: Luma = np.abs(picture[1:-1] - (picture[:-2] + picture[2:]) / 2)
     return stands_out

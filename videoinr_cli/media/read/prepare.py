@@ -1,4 +1,4 @@
-"""A source as the user wants it read: found, described, its fields taken apart, and cut."""
+"""A source as the user wants it read: probed, deinterlaced and cut."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from videoinr_cli.options import ReadOptions
 
 
 def prepare(path: str | os.PathLike[str], reading: ReadOptions) -> VideoInfo:
-    """Return what a source holds, as it is to be read.
+    """Probe a source, and return how it is to be read.
 
     Raises:
         InputError: see `probe`.
@@ -22,7 +22,7 @@ def prepare(path: str | os.PathLike[str], reading: ReadOptions) -> VideoInfo:
 
 
 def as_read(found: VideoInfo, reading: ReadOptions) -> VideoInfo:
-    """Return what `probe` found, as it is to be read.
+    """Return a probed source as it is to be read.
 
     Raises:
         OptionError: the options do not fit the source.

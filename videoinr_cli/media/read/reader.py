@@ -1,15 +1,13 @@
 """Read a video's pictures: every frame of its decoder, cropped and upright, as R'G'B', each at its own time.
 
-Knows nothing of files' insides (`probe` has looked) nor of what the pictures are for.
-
-Timestamps are the decoder's, of packets that are on one clock where `probe` has found how to bring them onto
-one. Where they fall short these rules hold, and no frame is ever lost to them:
+Timestamps are the decoder's, after the shifts that `probe` found for a clock that breaks. Where they are
+missing or wrong, these rules mend them, and no frame is ever dropped:
 
 - A frame without a timestamp gets its decoding timestamp, else the end of the frame before it; so does one
   whose timestamp lies more than `CLOCK_JUMP_SECONDS` after the file's end.
-- A clock that still goes back by more than `DISORDER_FRAMES` frames was set anew: times go on from the end of
-  the frame before, until the former clock fits better again.
-- A frame whose timestamp still does not come after the one before it is shown one tick after that one.
+- A clock that goes back by more than `DISORDER_FRAMES` frames was reset: times continue from the end of the
+  frame before, until the former clock fits better again.
+- A frame whose timestamp is still not after that of the frame before it is shown one tick after it.
 - The last frame lasts until the end that the file states, else as long as its packet says.
 """
 
@@ -27,21 +25,22 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.planes import Picture, to_rgb
+from videoinr_cli.media.read.decoding import pulled
 from videoinr_cli.media.read.seeking import frames_from
-from videoinr_cli.media.read.source import pulled, source_frames
+from videoinr_cli.media.read.source import source_frames
 from videoinr_cli.media.streams import VideoInfo
 
 CLOCK_JUMP_SECONDS = 1
-"""How far from where a frame is expected another clock may put it, and how far after the file's end."""
+"""How far another clock may put a frame from its expected time, and how far after the file's end."""
 
 DISORDER_FRAMES = 3
-"""Frames by which a timestamp may go back in mere disorder, on the same clock; at least 0.1 s."""
+"""Frames by which timestamps may go back on the same clock, out of mere disorder; at least 0.1 s."""
 
 MISSING_SECONDS = Fraction(1, 2)
-"""How much earlier than stated a video may end: not every file counts the last frames alike."""
+"""How much earlier than stated a video may end: files count the last frames differently."""
 
 MAX_REPORTS = 10
-"""Damaged places that are reported one by one; the rest is counted."""
+"""Damaged places that are reported one by one; the rest are counted."""
 
 log = logging.getLogger(__name__)
 
@@ -66,18 +65,18 @@ def read_frames(
 ) -> Generator[SourceFrame, None, None]:
     """Yield the frames of the video, with strictly increasing timestamps from ``info.start_pts`` on.
 
-    A range of them is the same, to the last bit, as in the whole: it is entered at a keyframe where that is
-    safe, and else decoded from the start.
+    A range has the same frames, to the last bit, as the whole: decoding begins at a keyframe where that is
+    safe, else at the start.
 
-    What cannot be decoded is left out, and said in the log with its time, as are frames that the decoder
-    patched up, and an end that comes too early. Damage that still decodes, if to nonsense, goes unnoticed.
+    Frames that cannot be decoded are dropped. They are logged with their time, as are frames that the decoder
+    concealed and an end that comes too early. Damage that decodes to a wrong picture goes unnoticed.
 
     Args:
         info: what `probe` returned.
         strict: whether damage is an error.
-        begin: leaves out the frames before this time, in ticks; None: none.
-        end: leaves out the frames at this time and after it, in ticks; None: none.
-        lead: how many frames before `begin` are given all the same, as far as there are any.
+        begin: the first frame is at or after this time, in ticks; None: the source's start.
+        end: the last frame is before this time, in ticks; None: the source's end.
+        lead: how many frames before `begin` come too, as far as there are any.
 
     Raises:
         InputError: the file has gone, or `strict` is set and something in it cannot be decoded.
@@ -113,7 +112,7 @@ def read_frames(
 
 
 def _from(begin: int | None, frames: Iterator[av.VideoFrame], lead: int) -> Iterator[av.VideoFrame]:
-    """Leave out the frames before a time but for the last of them."""
+    """Drop the frames before a time, except the last few."""
     recent: collections.deque[av.VideoFrame] = collections.deque(maxlen=lead)
     for frame in frames:
         assert frame.pts is not None
@@ -127,23 +126,23 @@ def _from(begin: int | None, frames: Iterator[av.VideoFrame], lead: int) -> Iter
 
 
 def _timed(info: VideoInfo, damage: _Damage, begin: int | None, lead: int) -> Iterator[av.VideoFrame]:
-    """Yield the frames in one size and format, with timestamps that increase, in the decoder's ticks."""
+    """Yield the frames in one size and format, with increasing timestamps in the decoder's ticks."""
     if begin is None or begin <= info.start_pts:
         frames = source_frames(info, damage.found)
     else:
         frames = frames_from(info, begin, damage.found, lead=lead)
-    clock = _Clock(info)
+    times = _FrameTimes(info)
     uniform = _Uniform(info, damage)
     for frame in frames:
-        pts = clock.time_of(frame)
-        damage.reached(clock.seconds, is_corrupt=frame.is_corrupt)
+        pts = times.time_of(frame)
+        damage.reached(times.seconds, is_corrupt=frame.is_corrupt)
         same = uniform(frame)
         same.pts = pts
         yield same
 
 
 def _as_fields(frames: Iterator[av.VideoFrame], info: VideoInfo) -> Iterator[av.VideoFrame]:
-    """Yield a frame for every field when the video is read so; bwdif halves the tick as `info` does."""
+    """Yield a frame per field if the video is deinterlaced; bwdif halves the tick, as `info` does."""
     if info.fields is None:
         yield from frames
         return
@@ -165,11 +164,11 @@ def _as_fields(frames: Iterator[av.VideoFrame], info: VideoInfo) -> Iterator[av.
         yield from pulled(graph)
 
 
-class _Clock:
+class _FrameTimes:
     """Gives every frame its time by the module's rules, in the decoder's ticks."""
 
     def __init__(self, info: VideoInfo) -> None:
-        fields = 1 if info.fields is None else 2  # a frame, and so a tick
+        fields = 1 if info.fields is None else 2  # per frame, and per tick of the decoder
         self._time_base = info.time_base * fields
         self._jump = round(CLOCK_JUMP_SECONDS / self._time_base)
         self._step = max(1, round(fields / (info.frame_rate * self._time_base)))
@@ -178,11 +177,11 @@ class _Clock:
         self._latest = None if info.end_pts is None else info.end_pts // fields + self._jump
         self._last: int | None = None  # time given to the frame before
         self._next = self._start  # when that frame ends
-        self._shifts = (0, 0)  # from the file's clock to ours: the one in use, and the one before it
+        self._shifts = (0, 0)  # added to timestamps: by the clock in use, and by the one before
 
     @property
     def seconds(self) -> Fraction:
-        """Where the last frame lies within the video."""
+        """The last frame's time, from the start of the video."""
         return ((self._last or self._start) - self._start) * self._time_base
 
     def time_of(self, frame: av.VideoFrame) -> int:
@@ -195,7 +194,7 @@ class _Clock:
         return time
 
     def _by_clocks(self, stated: int) -> int:
-        """Return the time that a timestamp means, by the clock in use or another one."""
+        """Return the time of a timestamp, by the clock in use or another one."""
         current, former = (stated + shift for shift in self._shifts)
         if self._last is None:
             return current
@@ -211,7 +210,7 @@ class _Clock:
 
 
 class _Damage:
-    """Says what of a file cannot be decoded, or refuses to go on."""
+    """Logs what cannot be decoded, or raises if nothing may be lost."""
 
     def __init__(self, info: VideoInfo, *, strict: bool, begin: int | None = None) -> None:
         self._info = info
@@ -221,16 +220,16 @@ class _Damage:
         self._count = 0
 
     def reached(self, seconds: Fraction, *, is_corrupt: bool) -> None:
-        """Take note of a frame that was decoded."""
+        """Record the time of a decoded frame."""
         self._seconds = seconds
         if is_corrupt:
             self.found("a frame is damaged")
 
     def found(self, what: str) -> None:
-        """Report damage at the place that was reached, unless it lies before the range that is read.
+        """Report damage at the time reached, unless it lies before the range that is read.
 
         Raises:
-            InputError: damage is not to be passed over.
+            InputError: damage is an error.
         """
         if self._seconds < self._begin:
             return
@@ -242,7 +241,7 @@ class _Damage:
             log.warning(message)
 
     def ended(self, last: SourceFrame) -> None:
-        """Take note of the last frame that the file holds."""
+        """Compare the last frame with the end that the file states."""
         if self._info.end_pts is None:
             return
         step = last.duration or round(1 / (self._info.frame_rate * self._info.time_base))
@@ -251,13 +250,13 @@ class _Damage:
             self.found(f"the video ends {float(missing):.3f} s before its stated end")
 
     def summarise(self) -> None:
-        """Say how much more there was than was reported."""
+        """Log how many more damaged places there were."""
         if self._count > MAX_REPORTS:
             log.warning(f"{str(self._info.path)!r}: {self._count - MAX_REPORTS} more damaged places")
 
 
 class _Uniform:
-    """Brings frames of another size or format, after a change within the file, to the first frame's."""
+    """Converts frames to the first one's size and format, after a change within the file."""
 
     def __init__(self, info: VideoInfo, damage: _Damage) -> None:
         self._format = info.pix_fmt
@@ -279,7 +278,7 @@ class _Uniform:
 
 
 def _upright(picture: Picture, info: VideoInfo) -> Picture:
-    """Crop and turn a coded picture as it is shown."""
+    """Crop, mirror and turn a coded picture to be upright."""
     crop, (height, width) = info.crop, picture.shape[:2]
     picture = picture[crop.top : height - crop.bottom, crop.left : width - crop.right]
     if info.mirrored:
@@ -288,7 +287,7 @@ def _upright(picture: Picture, info: VideoInfo) -> Picture:
 
 
 def _until_end(last: SourceFrame, info: VideoInfo) -> SourceFrame:
-    """Let the last frame last until the stated end of the video."""
+    """Extend the last frame to the video's stated end."""
     return last if info.end_pts is None or info.end_pts <= last.pts else _until(last, info.end_pts)
 
 

@@ -1,7 +1,6 @@
-"""Enter a source in its midst, where every frame from a time on comes out as in a decode from the start.
+"""Decode a source from the middle on, with the same frames as a decode from the start.
 
-Where that cannot be shown, the source is decoded from the start, which is slow and never wrong. Knows nothing
-of what the frames are for.
+Where that cannot be proved, the source is decoded from the start, which is slow and never wrong.
 """
 
 from __future__ import annotations
@@ -18,12 +17,11 @@ from av.container import InputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from videoinr_cli.media.read.decoding import decoded, packets_of
 from videoinr_cli.media.read.source import (
     STANDARD_INPUT,
-    decoded,
     image_frames,
     open_source,
-    packets_of,
     source_frames,
     video_stream,
 )
@@ -34,12 +32,12 @@ SEEKABLE = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "nut")
 undecoded, which also shows whether their clock ever breaks."""
 
 STEPS_BACK = (0, 8, 64, 512)
-"""How many frames earlier than needed an entry is tried, in turn."""
+"""How many frames earlier than needed decoding starts, in successive attempts."""
 
 FIELDS_CONTEXT = 2
-"""Frames that a deinterlacer must have seen to make of the next one what it always makes of it."""
+"""Frames that a deinterlacer needs before one whose result is that of a whole decode."""
 
-_KEY_TYPES = (PictureType.I, PictureType.NONE)  # NONE: of codecs that have no types
+_KEY_TYPES = (PictureType.I, PictureType.NONE)  # NONE: codecs without types
 
 if TYPE_CHECKING:
     Packet = av.Packet[VideoStream]
@@ -48,31 +46,31 @@ OnDamage = Callable[[str], None]
 
 
 class _Inexact(Exception):
-    """An entry does not give the frames of a whole decode, or not enough of them."""
+    """Decoding from here does not give the frames of a whole decode, or too few of them."""
 
 
 def frames_from(
     info: VideoInfo, begin: int, on_damage: OnDamage, *, lead: int = 0
 ) -> Iterator[av.VideoFrame]:
-    """Yield the frames of a source from a time on, and some of those before.
+    """Yield the frames of a source from a time on, and some before it.
 
     Args:
         info: what `probe` returned.
         begin: the time, in ticks of ``info.time_base``.
         on_damage: called with what is wrong, for each packet that cannot be read or decoded.
-        lead: how many frames before `begin` there have to be, as far as the source has them.
+        lead: how many frames before `begin` come too, as far as the source has them.
 
     Raises:
         InputError: the source has gone.
     """
     seconds = begin * info.time_base
     needed = _needed(info, lead)
-    is_late = info.end_pts is not None and begin > info.end_pts  # where another clock may have ruled
+    is_late = info.end_pts is not None and begin > info.end_pts  # where another clock may hold
     for step in () if is_late or info.counts_frames or info.path == STANDARD_INPUT else STEPS_BACK:
         target = seconds - (needed + step) / info.frame_rate
         if target <= info.start_pts * info.time_base:
             break
-        frames = _entered(info, target, on_damage)
+        frames = _decoded_from(info, target, on_damage)
         try:
             recent = _up_to(frames, seconds, info, needed)
         except _Inexact:
@@ -83,11 +81,10 @@ def frames_from(
     yield from source_frames(info, on_damage)
 
 
-def entries_before(info: VideoInfo, times: Sequence[int], *, lead: int = 0) -> list[int | None]:
-    """Return for each time the last one not after it from which `frames_from` has to decode nothing twice.
+def seek_points_before(info: VideoInfo, times: Sequence[int], *, lead: int = 0) -> list[int | None]:
+    """Return for each time the last time up to it from which `frames_from` starts at a keyframe.
 
-    That is where a keyframe is the first frame that is needed. Looks packets up in the file's index and
-    decodes none.
+    Segments that begin there decode nothing twice. Looks up packets in the file's index and decodes none.
 
     Args:
         info: what `probe` returned.
@@ -95,7 +92,7 @@ def entries_before(info: VideoInfo, times: Sequence[int], *, lead: int = 0) -> l
         lead: see `frames_from`.
 
     Returns:
-        Times in the same ticks; None where the file has no index, or nothing in it before.
+        Times in the same ticks; None where the file has no index, or no keyframe before.
 
     Raises:
         InputError: the source has gone.
@@ -110,7 +107,7 @@ def entries_before(info: VideoInfo, times: Sequence[int], *, lead: int = 0) -> l
 
 
 def _indexed(container: InputContainer, stream: VideoStream, target: Fraction) -> Fraction | None:
-    """Return when the keyframe is shown that the file's index names for a time; both in seconds."""
+    """Return when the keyframe that the index names for a time is shown; both in seconds."""
     try:
         _seek(container, stream, target)
     except _Inexact:
@@ -123,7 +120,7 @@ def _indexed(container: InputContainer, stream: VideoStream, target: Fraction) -
 
 
 def _needed(info: VideoInfo, lead: int) -> int:
-    """Return how many frames before a time have to be decoded for those from it on, and `lead` more."""
+    """Return how many frames before a time have to be decoded."""
     return lead + (FIELDS_CONTEXT if info.fields is not None else 0)
 
 
@@ -145,11 +142,11 @@ def _up_to(
                 raise _Inexact
             return itertools.chain(recent, [frame])
         recent.append(frame)
-    raise _Inexact  # the end came first: what the last frames are, only a whole decode tells
+    raise _Inexact  # the end came first: only a whole decode shows which frames are the last
 
 
-def _entered(info: VideoInfo, target: Fraction, on_damage: OnDamage) -> Iterator[av.VideoFrame]:
-    """Yield the frames from the last keyframe on that is shown at or before a time in seconds.
+def _decoded_from(info: VideoInfo, target: Fraction, on_damage: OnDamage) -> Iterator[av.VideoFrame]:
+    """Yield the frames from the last keyframe on that is shown by a time, in seconds.
 
     Raises:
         _Inexact: there is no such keyframe, or decoding cannot begin with it.
@@ -167,7 +164,7 @@ def _entered(info: VideoInfo, target: Fraction, on_damage: OnDamage) -> Iterator
         held = _from_keyframe(packets, target, is_one_clock=is_seekable)
         key = held[0].pts
         frames = decoded(itertools.chain(held, packets), stream, on_damage)
-        # What is shown before the keyframe needs frames from before it too: an open group of pictures.
+        # Frames shown before the keyframe need frames from before it as well: an open group of pictures.
         frames = itertools.dropwhile(lambda frame: _is_before(frame.pts, key), frames)
         frame = next(frames, None)
         if frame is None or frame.pts != key or not frame.key_frame or frame.is_corrupt:
@@ -191,15 +188,15 @@ def _seek(container: InputContainer, stream: VideoStream, target: Fraction) -> N
 
 
 def _from_keyframe(packets: Iterator[Packet], target: Fraction, *, is_one_clock: bool) -> list[Packet]:
-    """Take packets until after a time, and return those from the last keyframe on that is shown until then.
+    """Read packets past a time, and return those from the last keyframe on that is shown by then.
 
     Args:
-        packets: of the file from a keyframe on, or from its start.
+        packets: the file's, from a keyframe or from its start.
         target: the time, in seconds.
         is_one_clock: whether the timestamps are known to be of one clock.
 
     Raises:
-        _Inexact: there is no such keyframe; or the timestamps on the way to it are not of one clock.
+        _Inexact: there is no such keyframe, or the timestamps up to it are not of one clock.
     """
     held: list[Packet] = []
     last: int | None = None

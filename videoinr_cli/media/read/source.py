@@ -1,44 +1,27 @@
-"""Open a source and decode its video, over whatever damage there is: what probing and reading share.
-
-A source is a file, standard input, or numbered images. Knows nothing of colour, rotation or timing rules:
-what comes out is what the decoder gave.
-"""
+"""Open a source and yield its frames as decoded: of a file, standard input, or numbered images."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import stat
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import av
-from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.media.streams import ClockShift, VideoInfo, shift_at
+from videoinr_cli.media.read.decoding import decoded, decoded_frames, packets_of
+from videoinr_cli.media.streams import VideoInfo
 
 STANDARD_INPUT = Path("-")
-"""The name by which standard input is a source."""
+"""The name of standard input as a source."""
 
 TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
-"""Demuxers by which ffmpeg shows any text as a video of a terminal."""
-
-MAX_READ_FAILURES = 32
-"""Failed reads in a row after which the rest of a damaged file is given up."""
-
-
-CONCEALING = frozenset({"hevc", "vp9", "ffv1"})
-"""Codecs whose decoders put something in the place of what is damaged, flag nothing, and only log it."""
-
-ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""Decoders of codecs whose transparency lies beside the pictures, where ffmpeg's own do not look."""
+"""Demuxers that turn any text into a video of a terminal."""
 
 
 def open_source(path: str | os.PathLike[str]) -> InputContainer:
@@ -48,7 +31,7 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
         InputError: it is missing, a folder, unreadable, no media file, or can be read only once.
     """
     name = os.fspath(path)
-    if _is_read_once(path):  # a source is opened several times: to look into it, for pictures, for sound
+    if _is_read_once(path):  # it is opened several times: to probe it, for pictures, for sound
         raise InputError(
             f"{name!r} is a pipe or a device, which can be read only once; give it as standard input, "
             f"by - < {name!r}, or write it to a file first"
@@ -60,7 +43,7 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
 def _is_read_once(path: str | os.PathLike[str]) -> bool:
     try:
         mode = Path(path).stat().st_mode
-    except (OSError, ValueError):  # what is wrong with it is said where it is opened
+    except (OSError, ValueError):  # opening it will report the reason
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
@@ -79,7 +62,7 @@ def _opened(address: str, name: str) -> InputContainer:
         raise InputError(f"{name!r} cannot be read as a video: {reason}; is it a complete file?") from error
     if container.format.name in TEXT_FORMATS:
         container.close()
-        raise InputError(f"{name!r} cannot be read as a video: it is a text; name a video file")
+        raise InputError(f"{name!r} cannot be read as a video: it is a text file; name a video file")
     return container
 
 
@@ -102,13 +85,13 @@ def video_stream(container: InputContainer) -> VideoStream:
         decodable,
         key=lambda video: (bool(video.disposition & Disposition.default), video.width * video.height),
     )
-    # Not one frame per thread: errors would come frames later, and of the last frames not at all.
+    # Not threads of whole frames: they report errors some frames late, and those of the last frames never.
     chosen.thread_type = "SLICE"
     return chosen
 
 
 class StandardInput:
-    """A video on standard input, which can be read only once: `probe` begins, the reader goes on."""
+    """A video on standard input: it can be read only once, so `probe` begins and the reader goes on."""
 
     def __init__(self) -> None:
         """Open it and decode its first frame, if it has one.
@@ -131,7 +114,7 @@ class StandardInput:
 
 @functools.cache
 def standard_input() -> StandardInput:
-    """Return what is on standard input, opened the first time.
+    """Return the video on standard input; the first call opens it.
 
     Raises:
         InputError: it holds no video that can be read.
@@ -140,11 +123,11 @@ def standard_input() -> StandardInput:
 
 
 def source_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
-    """Yield every frame of a source that the decoder gives, to the last one it holds back.
+    """Yield every frame of a source that its decoder gives, including those that it holds back.
 
     Args:
         info: what `probe` returned.
-        on_damage: called with what is wrong, for each packet that cannot be read or decoded, or not wholly.
+        on_damage: called with what is wrong, for each packet that cannot be fully read or decoded.
 
     Raises:
         InputError: the source has gone.
@@ -195,167 +178,3 @@ def image_frames(
             continue
         frame.pts, frame.duration = number, 1
         yield frame
-
-
-def decoded_frames(
-    container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
-) -> Iterator[av.VideoFrame]:
-    """Yield every frame of the stream that the decoder gives, to the last one it holds back.
-
-    Args:
-        container: an open file.
-        stream: its video.
-        on_damage: called with what is wrong, for each packet that cannot be read or decoded, or not wholly.
-    """
-    return decoded(packets_of(container, stream, on_damage), stream, on_damage)
-
-
-def decoded(
-    packets: Iterable[av.Packet[VideoStream]], stream: VideoStream, on_damage: Callable[[str], None]
-) -> Iterator[av.VideoFrame]:
-    """Yield every frame that the stream's decoder makes of packets, to the last one it holds back."""
-    conceals = stream.codec.canonical_name in CONCEALING
-    decoder = _decoder(stream)
-    for packet in packets:
-        try:
-            with _heard(on_damage, "a frame is damaged") if conceals else contextlib.nullcontext():
-                frames = decoder.decode(packet)
-        except MemoryError:  # says nothing of the file
-            raise
-        except av.FFmpegError as error:
-            on_damage(f"a packet is lost: {error.strerror}")
-        else:
-            yield from frames
-    yield from _held_back(decoder, on_damage)
-
-
-def _decoder(stream: VideoStream) -> VideoCodecContext:
-    if stream.metadata.get("alpha_mode") == "1":
-        with contextlib.suppress(KeyError, UnknownCodecError):
-            decoder = av.CodecContext.create(ALPHA_DECODERS[stream.codec.canonical_name], "r")
-            assert isinstance(decoder, VideoCodecContext)
-            return decoder
-    return stream.codec_context
-
-
-def packets_of(
-    container: InputContainer,
-    stream: VideoStream,
-    on_damage: Callable[[str], None],
-    *,
-    shifts: Sequence[ClockShift] = (),
-) -> Iterator[av.Packet[VideoStream]]:
-    """Yield the stream's packets from where the file stands, over what cannot be read.
-
-    Args:
-        container: an open file.
-        stream: its video.
-        on_damage: called with what is wrong, for each packet that cannot be read, or not wholly.
-        shifts: how to bring all packets onto one clock.
-    """
-    packets = _packets_of(container, stream, on_damage)
-    return _shifted(packets, shifts) if shifts else packets
-
-
-def _shifted(
-    packets: Iterable[av.Packet[VideoStream]], shifts: Sequence[ClockShift]
-) -> Iterator[av.Packet[VideoStream]]:
-    position = 0
-    for packet in packets:
-        if packet.pos is not None:  # else it begins within the same packet of the file as the one before it
-            position = packet.pos
-        assert packet.time_base is not None
-        ticks = round(shift_at(shifts, position) / packet.time_base)
-        if packet.pts is not None:
-            packet.pts += ticks
-        if packet.dts is not None:
-            packet.dts += ticks
-        yield packet
-
-
-def _packets_of(
-    container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
-) -> Iterator[av.Packet[VideoStream]]:
-    demuxed = container.demux(stream)
-    failures = 0
-    while failures < MAX_READ_FAILURES:
-        try:
-            with _heard(on_damage, "the file is damaged"):
-                packet = next(demuxed, None)
-        except MemoryError:
-            raise
-        except av.FFmpegError as error:
-            failures += 1
-            on_damage(f"a packet is lost: {error.strerror}")
-            demuxed = container.demux(stream)
-            continue
-        if packet is None:
-            return
-        if packet.size:  # PyAV ends with an empty one to flush the decoder; AVI has them for repeats
-            failures = 0
-            yield packet
-
-
-class _Ear:
-    """Turns ffmpeg's log on while somebody listens, whichever threads they are.
-
-    PyAV hands each message to Python, which is a danger when a decoder's thread logs while another thread
-    waits for it with Python's lock in its hands. So nobody listens but during calls that let go of the lock,
-    and no decoder here has threads that go on after a call.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._listeners = 0
-        self._level: int | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._listeners:
-                self._level = av.logging.get_level()
-                av.logging.set_level(av.logging.ERROR)
-            self._listeners += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._listeners -= 1
-            if not self._listeners:
-                av.logging.set_level(self._level)
-
-
-_EAR = _Ear()
-
-
-@contextlib.contextmanager
-def _heard(on_damage: Callable[[str], None], what: str) -> Iterator[None]:
-    """Report the first error that ffmpeg logs during a call which raises none."""
-    with _EAR, av.logging.Capture(local=False) as logged:
-        yield
-    errors = [message.strip() for level, _, message in logged if level <= av.logging.ERROR]
-    if errors:
-        on_damage(f"{what}: {errors[0]}")
-
-
-def _held_back(decoder: VideoCodecContext, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
-    """Yield what the decoder keeps for reordering and in its threads."""
-    for _ in range(MAX_READ_FAILURES):
-        try:
-            frames = decoder.decode(None)
-        except av.EOFError:
-            return
-        except MemoryError:
-            raise
-        except av.FFmpegError as error:
-            on_damage(f"a packet is lost: {error.strerror}")
-        else:
-            yield from frames
-            return
-
-
-def pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
-    """Yield what a filter graph has ready."""
-    while True:
-        try:
-            yield graph.vpull()
-        except (av.BlockingIOError, av.EOFError):
-            return

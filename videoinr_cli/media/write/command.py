@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
 import ffmpeg
 
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
-from videoinr_cli.media.ffmpeg import LOG_LEVEL, check_filters_input, takes_option
+from videoinr_cli.media.ffmpeg import LOG_LEVEL, takes_option
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.arguments import arguments_of, utf8
-from videoinr_cli.media.write.containers import renamed_tags
-from videoinr_cli.media.write.other_streams import beside
+from videoinr_cli.media.write.other_streams import other_streams
 from videoinr_cli.media.write.output import MAX_ASPECT, OutputSpec
-from videoinr_cli.media.write.timecode import moved_timecode
 
 Stream: TypeAlias = ffmpeg.nodes.FilterableStream
 
 MIN_MOVIE_TIMESCALE = 90_000
 """Ticks per second for the starts of all streams in mp4, at least; fine enough for sound."""
 
-_STALE_TAGS = re.compile(r"(?i)^(rotate|duration|bps|number_of_(frames|bytes)|_statistics_.*)(-\w+)?$")
-"""Tags of the source's video that are no longer true of the output."""
+_PICTURES = "pipe:0"
+_NO_ADDRESS = "-"
 
 
 def ffmpeg_arguments(
@@ -49,42 +45,26 @@ def ffmpeg_arguments(
         video = _prepared(output, _raw_pictures(output))
     else:
         video = _encoded_pictures(output, carrier)
-    container = output.format.container
-    takes_rest = output.source.is_file and not output.pictures_only
-    if takes_rest and output.kept and output.source.clock_shifts:
-        check_filters_input(str(output.source.path))
-    streams, options = beside(output.source, output.kept, output.speed, container) if takes_rest else ([], {})
-    if is_trial:
-        options["fs"] = "1"  # byte: the first packet after the head is the last one
     options = {
-        "format": container.muxer,
+        "format": output.format.container.muxer,
         "copyts": None,  # both inputs are on the output's clock by now
         **_video_options(output, is_encoded=carrier is not None),
-        **dict(container.settings),
-        **options,
+        **dict(output.format.container.settings),
     }
+    if is_trial:
+        options["fs"] = "1"  # byte: the first packet after the head is the last one
     if output.end_pts is not None and not is_trial:
         options["bsf:0"] = _last_duration(output, output.end_pts)
-    *arguments, target = arguments_of(ffmpeg.output(video, *streams, utf8(address), **options))
-    tags = [("-metadata:s:0", f"{tag}=") for tag, _ in output.source.tags if _STALE_TAGS.match(tag)]
-    if takes_rest:
-        tags += _timecode_tags(output)
-        renamed = renamed_tags(output.source, container)
-        tags += [("-metadata", f"{name}={value}") for name, value in renamed.items()]
-    # ffmpeg-python cannot repeat an option.
-    tag_words = [word for option in tags for word in option]
-    return ["-hide_banner", "-nostdin", *LOG_LEVEL, *arguments, *tag_words, *attached, target, "-y"]
-
-
-def _timecode_tags(output: OutputSpec) -> list[tuple[str, str]]:
-    """Return the options that replace the source's timecode, or remove it, wherever it is said."""
-    places = [("-metadata:s:0", output.source.tags), ("-metadata", output.source.file_tags)]
-    moved = moved_timecode(output.source, output.frame_rate) or ""
+    # ffmpeg-python builds the graph and the options of the pictures. All else is plain words: it drops inputs
+    # that no stream is taken from, cannot repeat an option, and refuses names that are not UTF-8.
+    *pictures, _ = ffmpeg.get_args(ffmpeg.output(video, _NO_ADDRESS, **options))
+    first_input = pictures.index(_PICTURES) + 1
+    rest = other_streams(output)
     return [
-        (option, f"{name}={moved}")
-        for option, tags in places
-        for name, _ in tags
-        if name.lower() == "timecode"
+        *("-hide_banner", "-nostdin", *LOG_LEVEL),
+        *(*pictures[:first_input], *rest.inputs),
+        *(*pictures[first_input:], *rest.options, *attached, address),
+        "-y",
     ]
 
 
@@ -98,7 +78,7 @@ def _prepared(output: OutputSpec, pictures: Stream) -> Stream:
 
 def _raw_pictures(output: OutputSpec) -> Stream:
     return ffmpeg.input(
-        "pipe:0",
+        _PICTURES,
         format="nut",
         probesize=32,  # NUT's header says all; else ffmpeg reads megabytes before it opens the encoder
         analyzeduration=0,
@@ -109,11 +89,11 @@ def _raw_pictures(output: OutputSpec) -> Stream:
 
 def _grey_picture(width: int, height: int) -> Stream:
     """Return a picture of width * height bytes, all of them its luma."""
-    return ffmpeg.input("pipe:0", format="rawvideo", pix_fmt="gray", s=f"{width}x{height}", framerate=1)
+    return ffmpeg.input(_PICTURES, format="rawvideo", pix_fmt="gray", s=f"{width}x{height}", framerate=1)
 
 
 def _encoded_pictures(output: OutputSpec, carrier: str) -> Stream:
-    return ffmpeg.input("pipe:0", format=carrier, **_hdr_input_options(output.source))["v:0"]
+    return ffmpeg.input(_PICTURES, format=carrier, **_hdr_input_options(output.source))["v:0"]
 
 
 def _with_palettes(video: Stream) -> Stream:
@@ -127,9 +107,9 @@ def _video_options(output: OutputSpec, *, is_encoded: bool) -> dict[str, str | N
     """Return ffmpeg's options for the encoded video, which is stream 0 of the output."""
     tick = 1 / output.frame_rate if output.format.container.counts_frames else output.clock.tick
     if is_encoded:
-        # Not every carrier holds all that is to be said of the colours.
-        said = {f"{name}:0": str(number) for name, number in _colour_options(output.colour).items()}
-        options: dict[str, str | None] = {"c:0": "copy", **said}
+        # Not every carrier holds all tags of the colours.
+        tags = {f"{name}:0": str(number) for name, number in _colour_options(output.colour).items()}
+        options: dict[str, str | None] = {"c:0": "copy", **tags}
     else:
         options = {
             "c:0": output.format.encoder.name,
@@ -158,8 +138,8 @@ def _encoder_settings(output: OutputSpec) -> dict[str, str]:
 
 def _hdr_input_options(source: VideoInfo) -> dict[str, str]:
     """Return the options that attach HDR10's metadata to the pictures, for any encoder and container."""
-    said = {"mastering_display": source.mastering_display, "content_light": source.content_light}
-    return {name: value for name, value in said.items() if value is not None and takes_option(name)}
+    stated = {"mastering_display": source.mastering_display, "content_light": source.content_light}
+    return {name: value for name, value in stated.items() if value is not None and takes_option(name)}
 
 
 def _last_duration(output: OutputSpec, end_pts: int) -> str:

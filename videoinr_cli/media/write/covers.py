@@ -1,7 +1,6 @@
-"""Cover pictures on their way into Matroska, which holds them as attached files.
+"""Attach cover pictures to Matroska, which holds them as attached files.
 
-ffmpeg shows them as a video stream, of which its stream copy makes a track that players play. Knows nothing
-of writing the output.
+ffmpeg presents a cover as a video stream; copying that stream would make a track that players play.
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ from videoinr_cli.errors import OutputError
 from videoinr_cli.media.images import SUFFIXES
 from videoinr_cli.media.read.source import open_source
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
-from videoinr_cli.media.write.containers import KeptStream
+from videoinr_cli.media.write.kept_streams import KeptStream
 
-_TYPES = {"mjpeg": "jpeg"}  # of others, the codec's name
+_TYPES = {"mjpeg": "jpeg"}  # MIME subtypes that differ from the codec's name
 
 _ENDINGS = {"mjpeg": "jpg", "tiff": "tif"}
 
 
 @contextlib.contextmanager
 def attachments(source: VideoInfo, kept: Sequence[KeptStream]) -> Iterator[list[str]]:
-    """Give ffmpeg's options that attach the covers after all other streams; their files last as long as this.
+    """Give ffmpeg's options that attach the covers after all other streams; their files live until the exit.
 
     Raises:
         InputError: the source has gone.
-        OutputError: there is no room for temporary files.
+        OutputError: no temporary files can be written.
     """
     covers = [keep.stream for keep in kept if keep.is_attached]
     if not covers:
@@ -39,13 +38,15 @@ def attachments(source: VideoInfo, kept: Sequence[KeptStream]) -> Iterator[list[
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="videoinr-"))
             files = [_saved(source, stream, Path(folder)) for stream in covers]
         except OSError as error:
-            raise OutputError(f"there is no room for the source's cover: {error}; set TMPDIR") from error
+            raise OutputError(
+                f"the source's cover cannot be put into a temporary file: {error}; set TMPDIR"
+            ) from error
         words: list[str] = []
         for place, (stream, file) in enumerate(
             zip(covers, files, strict=True), start=1 + len(kept) - len(covers)
         ):
-            said = (f"mimetype=image/{_TYPES.get(stream.codec, stream.codec)}", f"filename={_name(stream)}")
-            words += ["-attach", str(file), *(word for tag in said for word in (f"-metadata:s:{place}", tag))]
+            tags = (f"mimetype=image/{_TYPES.get(stream.codec, stream.codec)}", f"filename={_name(stream)}")
+            words += ["-attach", str(file), *(word for tag in tags for word in (f"-metadata:s:{place}", tag))]
         yield words
 
 
@@ -58,7 +59,7 @@ def _saved(source: VideoInfo, stream: StreamInfo, folder: Path) -> Path:
 
 
 def _name(stream: StreamInfo) -> str:
-    """Return the name of a cover as an attachment: its own, else the one by which players know it."""
+    """Return a cover's name as an attachment: its own, else the one that players look for."""
     own = stream.title or ""
     return (
         own if Path(own).suffix.lower() in SUFFIXES else f"cover.{_ENDINGS.get(stream.codec, stream.codec)}"

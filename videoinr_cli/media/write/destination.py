@@ -1,7 +1,7 @@
-"""Where an output goes: a file, numbered images or standard output, under its name only when it is complete.
+"""Where an output goes: a file, numbered images or standard output.
 
-Until then it lies beside, with ``.part`` at the end, and one run alone writes to it. Knows nothing of what is
-written.
+An output gets its name only when it is complete. Until then ``.part`` ends its name, and a lock keeps other
+runs from writing it.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ from videoinr_cli.media.images import SUFFIXES, find_numbered, is_pattern
 from videoinr_cli.media.streams import VideoInfo
 
 STANDARD_OUTPUT = "-"
-"""What a name begins with that means standard output: ``-``, or with the format behind it, ``-.y4m``."""
+"""The name of standard output; an extension names the format, as in ``-.y4m``."""
 
 
 class Destination(abc.ABC):
-    """Takes what ffmpeg writes, and gives it its name or throws it away."""
+    """Receives what ffmpeg writes, and gives it its name or removes it."""
 
     @property
     @abc.abstractmethod
     def address(self) -> str:
-        """What ffmpeg is to write to."""
+        """The address that ffmpeg writes to."""
 
     @abc.abstractmethod
     def check(self, source: VideoInfo) -> None:
-        """Refuse what cannot be written, before any work is done.
+        """Refuse an output that cannot be written, before any work is done.
 
         Raises:
-            OutputError: the place is missing, may not be written to, holds the source itself, or something
-                that may not be replaced; another run writes to it.
+            OutputError: its folder is missing or may not be written to; it is the source itself, or exists
+                and may not be replaced; another run writes it.
         """
 
     @abc.abstractmethod
     def reserve(self) -> None:
-        """Make room for what ffmpeg will write, and keep other runs from it.
+        """Create the place that ffmpeg writes to, and lock it.
 
         Raises:
-            OutputError: it cannot be written there, or another run writes to it.
+            OutputError: it cannot be created, or another run writes the output.
         """
 
     @abc.abstractmethod
     def commit(self) -> None:
-        """Give the complete output its name, and remove the rest of what it replaces.
+        """Give the complete output its name, and remove what is left of an older one.
 
         Raises:
-            OutputError: something has appeared there meanwhile.
+            OutputError: something else has got that name in the meantime.
         """
 
     @abc.abstractmethod
@@ -62,11 +62,11 @@ class Destination(abc.ABC):
 
 
 def destination_of(name: str | os.PathLike[str], *, overwrite: bool) -> Destination:
-    """Return where a name leads to.
+    """Return the destination that a name means.
 
     Args:
         name: a file, a pattern of images such as ``out/%06d.png``, ``-`` or ``-.y4m``.
-        overwrite: whether something that exists may be replaced.
+        overwrite: whether an existing output may be replaced.
     """
     path = Path(name)
     if is_standard_output(path):
@@ -91,14 +91,14 @@ def check_destination(name: str | os.PathLike[str], source: VideoInfo, *, overwr
     """Refuse a destination that cannot be written, before any work is done.
 
     Raises:
-        OutputError: its folder is missing or may not be written to; it is a folder, or the source itself, or
-            exists and may not be replaced; another run writes to it.
+        OutputError: its folder is missing or may not be written to; it is a folder or the source itself, or
+            exists and may not be replaced; another run writes it.
     """
     destination_of(name, overwrite=overwrite).check(source)
 
 
 def written_bytes(name: str | os.PathLike[str]) -> int | None:
-    """Return the size of a complete output; None of standard output, and of what has been moved already."""
+    """Return the size of a complete output; None for standard output, or if it has been moved already."""
     path = Path(name)
     if is_standard_output(path):
         return None
@@ -130,21 +130,22 @@ class _File(Destination):
         if path.exists() and not self._overwrite:
             raise OutputError(f"{str(path)!r} exists; choose another name, or replace it with -y")
         if self._lock.is_held():
-            raise _taken(path)
+            raise _locked(path)
 
     def reserve(self) -> None:
         with _reserved(self._path, self._lock):
-            self._partial.unlink(
-                missing_ok=True
-            )  # of a run that was killed, whose ffmpeg may still write to it
+            # A killed run may have left one, to which its ffmpeg may still write.
+            self._partial.unlink(missing_ok=True)
             self._partial.write_bytes(b"")
 
     def commit(self) -> None:
         if self._path.exists() and not self._overwrite:
-            raise OutputError(f"{str(self._path)!r} has appeared meanwhile; choose another name, or use -y")
+            raise OutputError(
+                f"{str(self._path)!r} appeared while this run was writing; choose another name, or use -y"
+            )
         try:
             with self._partial.open("rb+") as file:
-                os.fsync(file.fileno())  # else, after a power cut, the name may be that of an empty file
+                os.fsync(file.fileno())  # otherwise a power cut may leave an empty file under the name
             self._partial.replace(self._path)
         except OSError as error:
             raise _unwritable(self._path, error) from error
@@ -156,7 +157,7 @@ class _File(Destination):
 
 
 class _Images(Destination):
-    """Images, which are written into a folder of their own and moved out of it together."""
+    """Images, which are written into a temporary folder and moved out of it together."""
 
     def __init__(self, pattern: Path, *, overwrite: bool) -> None:
         self._pattern = pattern
@@ -166,12 +167,12 @@ class _Images(Destination):
 
     @property
     def address(self) -> str:
-        folder = str(self._partial).replace("%", "%%")  # for ffmpeg a % anywhere is part of the pattern
+        folder = str(self._partial).replace("%", "%%")  # ffmpeg takes any % for a part of the pattern
         return f"file:{folder}/{self._pattern.name}"
 
     def check(self, source: VideoInfo) -> None:
         folder = self._pattern.parent
-        if not folder.exists():  # it is made, as nobody wants a thousand images in a folder of other things
+        if not folder.exists():  # it will be made, so that a thousand images get a folder of their own
             folder = folder.parent
         _check_folder(folder, self._pattern.name)
         present = find_numbered(self._pattern)
@@ -181,23 +182,26 @@ class _Images(Destination):
         if present and not self._overwrite:
             raise OutputError(f"images {str(self._pattern)!r} exist; choose another name, or use -y")
         if self._lock.is_held():
-            raise _taken(self._pattern)
+            raise _locked(self._pattern)
 
     def reserve(self) -> None:
         with _reserved(self._pattern, self._lock):
-            if self._partial.exists():  # of a run that was killed
+            if self._partial.exists():  # left by a killed run
                 shutil.rmtree(self._partial)
             self._partial.mkdir()
 
     def commit(self) -> None:
         if find_numbered(self._pattern) and not self._overwrite:
-            raise OutputError(f"images {str(self._pattern)!r} have appeared meanwhile; choose another name")
+            raise OutputError(
+                f"images {str(self._pattern)!r} appeared while this run was writing; choose another name"
+            )
         try:
             images = {image: self._pattern.with_name(image.name) for image in self._partial.iterdir()}
             for image, place in images.items():
                 image.replace(place)
             present = {file for _, file in find_numbered(self._pattern)}
-            for stale in present.difference(images.values()):  # the old video would go on behind the new one
+            # Otherwise the old video would continue after the new one.
+            for stale in present.difference(images.values()):
                 stale.unlink()
         except OSError as error:
             raise _unwritable(self._pattern, error) from error
@@ -212,7 +216,7 @@ class _StandardOutput(Destination):
     address = "pipe:1"
 
     def check(self, source: VideoInfo) -> None:
-        if sys.stdout is None:  # what Python makes of a closed one
+        if sys.stdout is None:  # Python's value for a closed one
             raise OutputError("standard output is closed; pipe it into a program, or name a file")
         if sys.stdout.isatty():
             raise OutputError("standard output is a terminal; pipe it into a program, or name a file")
@@ -237,11 +241,11 @@ def _lock_of(partial: Path) -> LockFile:
 
 @contextlib.contextmanager
 def _reserved(path: Path, lock: LockFile) -> Iterator[None]:
-    """Hold an output's lock, from this block on; not if the block fails."""
+    """Take an output's lock and keep it, unless the block fails."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)  # that of images may be still to be made
+        path.parent.mkdir(parents=True, exist_ok=True)  # the folder of images may not exist yet
         if not lock.acquire():
-            raise _taken(path)
+            raise _locked(path)
         try:
             yield
         except BaseException:
@@ -251,7 +255,7 @@ def _reserved(path: Path, lock: LockFile) -> Iterator[None]:
         raise _unwritable(path, error) from error
 
 
-def _taken(path: Path) -> OutputError:
+def _locked(path: Path) -> OutputError:
     return OutputError(f"another run writes {str(path)!r}; wait for it, or choose another name")
 
 

@@ -1,7 +1,4 @@
-"""What ffmpeg's video encoders take: pixel formats, quality and speed settings, as they say themselves.
-
-Knows nothing of containers or files.
-"""
+"""What ffmpeg's video encoders take: pixel formats, quality and speed settings, as ffmpeg lists them."""
 
 from __future__ import annotations
 
@@ -18,18 +15,17 @@ from videoinr_cli.media.planes import Layout, layout_of
 from videoinr_cli.options import EncodeOptions
 
 _PLAIN_QUALITY = {"mpeg4": 2, "mpeg2video": 2, "mjpeg": 2, "libxvid": 2}
-"""Encoders without a constant rate factor whose default is 200 kbit/s, and the quantiser they get instead."""
-
+"""Quantisers for encoders that have no constant rate factor and default to 200 kbit/s."""
 
 _HDR_OPTIONS = {
     "libx264": ("x264-params", "mastering-display", "cll"),
     "libx265": ("x265-params", "master-display", "max-cll"),
 }
-"""Encoders that are told of HDR10's metadata by an option of their own, and the names in it."""
+"""Encoders that take HDR10's metadata by an option of their own, and the names in it."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Encoder:
+class VideoEncoder:
     """One of ffmpeg's video encoders."""
 
     name: str
@@ -38,28 +34,28 @@ class Encoder:
 
     @property
     def has_rate_factor(self) -> bool:
-        """Whether it follows a constant rate factor, by that name or another."""
+        """Whether it takes a constant rate factor, under any name."""
         return "crf" in self.options or "cq" in self.options
 
     def settings(self, encoding: EncodeOptions) -> dict[str, str]:
-        """Return ffmpeg's options for what the user asked, as far as this encoder knows them.
+        """Return ffmpeg's options for the user's wishes, as far as this encoder has them.
 
-        The rate factor and the preset have defaults that not every encoder takes; those it does not know
-        are left out. Extra options are passed on as they are.
+        The rate factor and the preset have defaults, which are left out for an encoder that does not take
+        them. Extra options are passed on unchanged.
         """
         chosen: dict[str, str] = {}
-        if encoding.rate_factor is not None:  # of both, most encoders follow it and not a bit rate
+        if encoding.rate_factor is not None:  # which most encoders prefer to a bit rate, if both are given
             chosen |= self._quality(encoding.rate_factor)
         if encoding.preset is not None and self._takes_preset(encoding.preset):
             chosen["preset"] = encoding.preset
         if self.name.startswith(("libvpx", "libaom")):
-            # Their own defaults take minutes for a second of video.
+            # By default they take minutes for a second of video.
             chosen |= {"cpu-used": "4", "row-mt": "1"} if "row-mt" in self.options else {"cpu-used": "4"}
         return chosen | dict(encoding.extra)
 
     def _quality(self, crf: float) -> dict[str, str]:
         if "crf" in self.options:
-            # VP9 and AV1 take the factor as a bound unless the bit rate is given as 0.
+            # VP9 and AV1 treat the factor as a bound unless the bit rate is 0.
             return {"crf": f"{crf:g}"} | ({"b:v": "0"} if self.name.startswith(("libvpx", "libaom")) else {})
         if "cq" in self.options:
             return {"cq": f"{crf:g}"}
@@ -68,7 +64,7 @@ class Encoder:
         return {}
 
     def hdr_settings(self, mastering_display: str | None, content_light: str | None) -> dict[str, str]:
-        """Return the encoder's own options for HDR10's metadata: what ffmpegs before 9 need.
+        """Return the encoder's own options for HDR10's metadata, which ffmpeg before 9 needs.
 
         Args:
             mastering_display: as in `VideoInfo`.
@@ -78,8 +74,8 @@ class Encoder:
             return {}
         option, *names = _HDR_OPTIONS[self.name]
         values = zip(names, (mastering_display, content_light), strict=True)
-        said = [f"{name}={value}" for name, value in values if value is not None]
-        return {option: ":".join(said)} if said else {}
+        words = [f"{name}={value}" for name, value in values if value is not None]
+        return {option: ":".join(words)} if words else {}
 
     def _takes_preset(self, preset: str) -> bool:
         if "preset" not in self.options:
@@ -88,12 +84,12 @@ class Encoder:
         return preset in names or preset.isdigit() or (not names and self.name in ("libx264", "libx265"))
 
     def closest_format(self, source: Layout, *, among: tuple[str, ...] = ()) -> str:
-        """Return the pixel format that loses least of the source's, and of those the one with least to spare.
+        """Return the pixel format that loses least of the source's, and has the least to spare.
 
-        R'G'B' sources become 4:2:0 with encoders for delivery, those with a rate factor: everything plays it.
+        Encoders for delivery, those with a rate factor, make 4:2:0 of R'G'B' sources: everything plays it.
 
         Args:
-            source: what there is.
+            source: the source's.
             among: the formats that the container takes; empty: any.
         """
         taken = [name for name in self.pix_fmts or among if not among or name in among]
@@ -105,32 +101,32 @@ class Encoder:
         return min(usable, key=lambda name: _cost(source, layout_of(name)))
 
     def _is_experimental(self, pix_fmt: str) -> bool:
-        """Whether ffmpeg takes a format only with ``-strict experimental``, as hardly anything shows it."""
+        """Whether ffmpeg takes a format only with ``-strict experimental``, as few players show it."""
         return self.name.startswith("libvpx") and layout_of(pix_fmt).has_alpha and pix_fmt != "yuva420p"
 
 
 @functools.cache
-def find_encoder(name: str) -> Encoder:
-    """Ask ffmpeg about an encoder.
+def find_encoder(name: str) -> VideoEncoder:
+    """Return what ffmpeg lists about an encoder.
 
     Raises:
         OutputError: this ffmpeg has no such encoder.
         FfmpegError: there is no ffmpeg.
     """
-    told = subprocess.run(
+    printed = subprocess.run(
         [find_ffmpeg(), "-hide_banner", "-h", f"encoder={name}"], capture_output=True, text=True, check=False
     ).stdout
-    if not told.startswith(f"Encoder {name} "):
+    if not printed.startswith(f"Encoder {name} "):
         raise OutputError(f"this ffmpeg has no encoder {name!r}; try --codec libx264")
-    formats = re.search(r"Supported pixel formats: (.*)", told)
+    formats = re.search(r"Supported pixel formats: (.*)", printed)
     options: dict[str, list[str]] = {}
     names: list[str] = []
-    for line in told.splitlines():
+    for line in printed.splitlines():
         if option := re.match(r"  -([\w-]+)\s+<", line):
             names = options.setdefault(option[1], [])
         elif value := re.match(r"     ([\w-]+)\s", line):
             names.append(value[1])
-    return Encoder(
+    return VideoEncoder(
         name=name,
         pix_fmts=tuple(formats[1].split()) if formats else (),
         options={option: tuple(values) for option, values in options.items()},
@@ -138,17 +134,17 @@ def find_encoder(name: str) -> Encoder:
 
 
 def _is_plain(pix_fmt: str) -> bool:
-    """Whether a format holds samples of 8 to 16 bits in memory, their range not tied to its name."""
+    """Whether a format is in memory, of 8 to 16 bits a sample, and its name implies no range."""
     if re.match(r"pal8|mono|yuvj|bayer|(rgb|bgr)[48](_byte)?$|.*(f16|f32)[lb]e$", pix_fmt):
         return False
     try:
-        return bool(av.VideoFormat(pix_fmt).components)  # those of hardware have none
-    except ValueError:  # unknown to the libraries here, if not to ffmpeg's
+        return bool(av.VideoFormat(pix_fmt).components)  # hardware formats have none
+    except ValueError:  # ffmpeg knows it, but the libraries here do not
         return False
 
 
 def _cost(source: Layout, target: Layout) -> tuple[int, ...]:
-    """Return what a target loses of a source, then what it has more than needed; the least is the best."""
+    """Return what a target loses of a source, then what it has to spare; the least is the best."""
     lost_chroma = sum(max(0, target.shift[axis] - source.shift[axis]) for axis in (0, 1))
     if target.kind == "grey" and source.kind != "grey":
         lost_chroma = 4

@@ -1,7 +1,4 @@
-"""What an output would be: its size, its format, and what becomes of the source's other streams in it.
-
-Knows nothing of doing it: no file is written.
-"""
+"""What an output would be, without writing it: its size, its format, and the source's other streams."""
 
 from __future__ import annotations
 
@@ -9,25 +6,25 @@ import dataclasses
 import os
 
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.containers import Sorted, sort_streams
 from videoinr_cli.media.write.formats import OutputFormat, output_format
+from videoinr_cli.media.write.kept_streams import OutputStreams, decide_streams
 from videoinr_cli.options import UpscaleOptions
 
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What would be written."""
+    """An output that could be written."""
 
     format: OutputFormat
     size: tuple[int, int]  # (width, height), pixels
-    streams: Sorted
+    streams: OutputStreams
 
 
 def forecast(destination: str | os.PathLike[str], source: VideoInfo, options: UpscaleOptions) -> Forecast:
-    """Return what a destination would hold.
+    """Return what would be written to a destination.
 
     Args:
-        destination: its name, which says the container; it need not exist.
+        destination: the output's name, whose extension names the container.
         source: as it is to be read.
         options: what is wanted.
 
@@ -40,5 +37,5 @@ def forecast(destination: str | os.PathLike[str], source: VideoInfo, options: Up
     return Forecast(
         format=written,
         size=options.output_size(source.width, source.height, multiple=written.size_multiple),
-        streams=sort_streams(source, written.container),
+        streams=decide_streams(source, written.container),
     )

@@ -1,7 +1,4 @@
-"""How an output is written: container, encoder, pixel format and colour, from its name and the options.
-
-Knows nothing of running ffmpeg.
-"""
+"""An output's container, encoder, pixel format and colour, from its name and the options."""
 
 from __future__ import annotations
 
@@ -13,32 +10,32 @@ from videoinr_cli.media.colour import Colour
 from videoinr_cli.media.planes import layout_of, size_multiple
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container, container_for
-from videoinr_cli.media.write.encoders import Encoder, find_encoder
+from videoinr_cli.media.write.encoders import VideoEncoder, find_encoder
 from videoinr_cli.options import EncodeOptions
 
 _FIXED_COLOURS: dict[str, dict[str, str]] = {
     "mjpeg": {"matrix": "smpte170m", "range": "full", "chroma_location": "center"},
     "libwebp": {"matrix": "smpte170m", "range": "limited", "chroma_location": "center"},
 }
-"""What the formats of some encoders prescribe, so that it is not written into the file."""
+"""Colour that the formats of some encoders prescribe, and therefore do not store."""
 
 _UNTAGGED = frozenset({"nut", "yuv4mpegpipe"})
-"""Muxers that have no place for the matrix, which raw pictures do not say either."""
+"""Muxers that do not store the matrix of raw pictures."""
 
 
 @dataclasses.dataclass(frozen=True)
 class OutputFormat:
-    """In what a destination is written."""
+    """The output's container, encoder and pixel format."""
 
     container: Container
-    encoder: Encoder
-    pix_fmt: str  # what is encoded, by ffmpeg's name
+    encoder: VideoEncoder
+    pix_fmt: str  # ffmpeg's name
 
     def colour(self, source: VideoInfo, size: tuple[int, int]) -> Colour:
-        """Return how the output's numbers are to be read: as the source's, as far as the format can.
+        """Return the output's colour: the source's, as far as the format holds it.
 
         Args:
-            size: (width, height) of the output, by which readers guess the matrix where nothing says it.
+            size: (width, height) of the output, by which readers guess a matrix that is not stored.
         """
         colour = source.resolved_colour
         if layout_of(self.pix_fmt).kind == "rgb":
@@ -52,17 +49,17 @@ class OutputFormat:
 
     @property
     def size_multiple(self) -> tuple[int, int]:
-        """What the output's width and height have to be multiples of."""
+        """What the output's (width, height) must be multiples of."""
         return size_multiple(self.pix_fmt)
 
 
 def output_format(
     destination: str | os.PathLike[str], source: VideoInfo, encoding: EncodeOptions
 ) -> OutputFormat:
-    """Return how a destination is written: by its extension, the user's wishes, and else after the source.
+    """Return an output's format, by its extension and the user's wishes, else like the source's.
 
     Raises:
-        OutputError: the extension, the codec or the pixel format is unknown, or they do not go together.
+        OutputError: the extension, the codec or the pixel format is unknown, or they do not fit together.
         FfmpegError: there is no ffmpeg.
     """
     container = container_for(destination)

@@ -1,95 +1,118 @@
-"""What of a source goes into the output beside its video: streams, chapters and tags, at their times.
+"""ffmpeg's options that take a source's other streams, chapters and tags into the output, at their times.
 
-They follow the video where it is cut or played at another speed. What is copied can only be cut between
+They follow the video where it is cut or played at another speed. A copied stream can only be cut between
 packets: sound begins with its first whole packet (some 20 ms) and ends with the one that holds the end;
-bitmap subtitles that are shown already when the cut begins are lost. Knows nothing of pictures.
+bitmap subtitles that are already shown where the cut begins are lost.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import math
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-import ffmpeg
-
+from videoinr_cli.media.ffmpeg import check_filters_input
 from videoinr_cli.media.streams import ClockShift, VideoInfo
-from videoinr_cli.media.write.arguments import utf8
-from videoinr_cli.media.write.containers import Container, KeptStream
+from videoinr_cli.media.write.containers import Container
+from videoinr_cli.media.write.kept_streams import KeptStream
+from videoinr_cli.media.write.output import OutputSpec
+from videoinr_cli.media.write.tags import renamed_tags
+from videoinr_cli.media.write.timecode import moved_timecode
 
 SEEK_MARGIN_SECONDS = 30
-"""How long before a cut the file is entered: subtitles that are still shown may have begun there."""
+"""How long before a cut the file is read: subtitles that are still shown may have begun there."""
 
 MIN_TEMPO, MAX_TEMPO = Fraction(1, 2), Fraction(2)
-"""Factors that one atempo filter stretches sound by without leaving anything out; more of them in a row do
-the rest."""
+"""Factors by which one atempo filter stretches sound without skipping any; a chain does the rest."""
 
 WINDOW_SECONDS = Fraction(1, 24)
-"""Pieces of sound that atempo moves as they are. It lays their starts, not their middles, where the stretched
-time has them, so that slow sound comes early: measured 20 ms at half the speed, 50 ms at a quarter."""
+"""Length of the pieces of sound that atempo moves unchanged. It aligns their starts, not their middles, so
+that slow sound comes early. Measured: 20 ms at half the speed, 50 ms at a quarter."""
 
 GAP_SECONDS = 0.02
-"""Holes in the sound from this on become silence before it is stretched; less is a clock's rounding."""
+"""Gaps in the sound of this length or more become silence before it is stretched; less is rounding."""
+
+_STALE_TAGS = re.compile(r"(?i)^(rotate|duration|bps|number_of_(frames|bytes)|_statistics_.*)(-\w+)?$")
+"""Tags of the source's video that are no longer true of the output."""
 
 _ESCAPED = str.maketrans({character: f"\\{character}" for character in "=;#\\\n"})
 
-Streams = list[ffmpeg.nodes.FilterableStream]
+
+@dataclasses.dataclass(frozen=True)
+class OtherStreams:
+    """ffmpeg's words for everything of a source but its pictures, which are input 0 and output stream 0."""
+
+    inputs: tuple[str, ...] = ()  # further inputs, with their options
+    options: tuple[str, ...] = ()  # the output's
 
 
-def beside(
-    source: VideoInfo, kept: Sequence[KeptStream], speed: Fraction, container: Container
-) -> tuple[Streams, dict[str, str | None]]:
-    """Return ffmpeg-python's streams for the output after its video, and the options for them.
+def other_streams(output: OutputSpec) -> OtherStreams:
+    """Return the words that take a source's other streams, chapters and tags into the output.
 
-    Args:
-        source: one file.
-        kept: which streams of it; those that are attached come by other ways.
-        speed: how much faster than the source the output is played.
-        container: where they go.
+    Streams that become attached files are taken elsewhere.
+
+    Raises:
+        FfmpegError: the source's clock breaks, and ffmpeg is too old to mend that in sound and subtitles.
     """
-    mapped = [keep for keep in kept if not keep.is_attached]
-    original = ffmpeg.input(utf8(f"file:{source.path}"), **_input_options(source, mapped))
-    streams = [original[str(keep.stream.index)] for keep in mapped]
-    streams.append(original["v:9999?"])  # none, but ffmpeg-python drops inputs of which nothing is mapped
-    options: dict[str, str | None] = {
-        "map_metadata": "1",
-        "map_chapters": "1",
-        "map_metadata:s:0": f"1:s:{source.stream_index}",
-        "disposition:0": "+".join(source.disposition) or "0",
-    }
+    source = output.source
+    if output.pictures_only or not source.is_file:
+        return OtherStreams()
+    if output.kept and source.clock_shifts:
+        check_filters_input(str(source.path))
+    mapped = [keep for keep in output.kept if not keep.is_attached]
+    inputs = [*_input_options(source, mapped), "-i", f"file:{source.path}"]
+    chapters = "1"
+    if source.chapters and (source.is_cut or output.speed != 1):
+        inputs += ["-f", "ffmetadata", "-i", _chapter_address(source, output.speed)]
+        chapters = "2"
+    options = ["-map_metadata", "1", "-map_chapters", chapters]
+    options += ["-map_metadata:s:0", f"1:s:{source.stream_index}"]
+    options += ["-disposition:0", "+".join(source.disposition) or "0"]
     for place, keep in enumerate(mapped, start=1):
-        options[f"c:{place}"] = keep.encoder
-        options[f"map_metadata:s:{place}"] = f"1:s:{keep.stream.index}"
-        for name, value in _retimed(keep, source, speed, container):
-            options[f"{name}:{place}"] = value
+        options += ["-map", f"1:{keep.stream.index}", f"-c:{place}", keep.encoder]
+        options += [f"-map_metadata:s:{place}", f"1:s:{keep.stream.index}"]
+        for option, value in _retimed(keep, source, output.speed, output.format.container):
+            options += [f"-{option}:{place}", value]
     if source.stop_seconds is not None and not source.clock_shifts:
-        # ffmpeg reads no further than this by the source's times, which have to be of one clock, and the new.
-        options["t"] = _decimal(max(source.stop_seconds, source.stop_seconds / speed))
-    if source.chapters and (source.is_cut or speed != 1):
-        chapters = ffmpeg.input(_chapter_address(source, speed), format="ffmetadata")
-        streams.append(chapters["v:9999?"])
-        options["map_chapters"] = "2"
-    return streams, options
+        # ffmpeg stops reading here, by the source's times (which need one clock) and by the output's.
+        options += ["-t", _decimal(max(source.stop_seconds, source.stop_seconds / output.speed))]
+    return OtherStreams(tuple(inputs), (*options, *_tag_options(output)))
 
 
-def _input_options(source: VideoInfo, kept: Sequence[KeptStream]) -> dict[str, str | None]:
-    """Return the options that put streams on the output's clock, and enter the file shortly before a cut."""
-    options: dict[str, str | None] = {"itsoffset": _decimal(-source.origin)}
-    if source.clock_shifts:  # which make ffmpeg's search for a time go astray
-        options |= {f"bsf:{keep.stream.index}": _one_clock(source.clock_shifts) for keep in kept}
+def _tag_options(output: OutputSpec) -> Iterator[str]:
+    """Yield the options that remove stale tags, replace or remove the timecode, and rename tags."""
+    source = output.source
+    for name, _ in source.tags:
+        if _STALE_TAGS.match(name):
+            yield from ("-metadata:s:0", f"{name}=")
+    moved = moved_timecode(source, output.frame_rate) or ""
+    for option, tags in (("-metadata:s:0", source.tags), ("-metadata", source.file_tags)):
+        for name, _ in tags:
+            if name.lower() == "timecode":
+                yield from (option, f"{name}={moved}")
+    for name, value in renamed_tags(source, output.format.container).items():
+        yield from ("-metadata", f"{name}={value}")
+
+
+def _input_options(source: VideoInfo, kept: Sequence[KeptStream]) -> Iterator[str]:
+    """Yield the options that put streams on the output's clock, and seek to shortly before a cut."""
+    yield from ("-itsoffset", _decimal(-source.origin))
+    if source.clock_shifts:  # which mislead ffmpeg's search for a time
+        for keep in kept:
+            yield from (f"-bsf:{keep.stream.index}", _one_clock(source.clock_shifts))
     elif source.is_cut and source.origin > SEEK_MARGIN_SECONDS:
-        # The exact place is the business of each stream: ffmpeg's own cut does not go with -copyts.
+        # Every stream is then cut exactly by its own options: ffmpeg's own cut does not work with -copyts.
         margin = SEEK_MARGIN_SECONDS + max((keep.stream.padding_seconds for keep in kept), default=0)
-        options |= {"seek_timestamp": "1", "ss": _decimal(source.origin - margin)}
-        options |= {"noaccurate_seek": None}
-    return options
+        yield from ("-seek_timestamp", "1", "-ss", _decimal(source.origin - margin), "-noaccurate_seek")
 
 
 def _one_clock(shifts: Sequence[ClockShift]) -> str:
     """Return the bitstream filter that brings the packets of a stream onto one clock.
 
-    Of several that begin in the same packet of the file only the first one says where: it is remembered.
+    Of several that begin in the same packet of the file, only the first one has a position: it is remembered.
     """
     before = [Fraction(0), *(shift.seconds for shift in shifts)]
     steps = "".join(
@@ -102,7 +125,7 @@ def _one_clock(shifts: Sequence[ClockShift]) -> str:
 def _retimed(
     keep: KeptStream, source: VideoInfo, speed: Fraction, container: Container
 ) -> Iterator[tuple[str, str]]:
-    """Yield the options that cut and stretch a stream, without the number of the stream in their names."""
+    """Yield the options that cut and stretch a stream, and their values; their names lack its number."""
     if keep.stream.kind == "attachment":
         return
     if keep.stream.is_cover:
@@ -112,23 +135,23 @@ def _retimed(
         if filters:
             yield "filter", ",".join(filters)
     elif keep.stream.kind == "subtitle":
-        # ffmpeg says of bitmaps that last until the next one that they last 2**32 - 1 ms, which mp4 refuses.
+        # ffmpeg gives bitmaps that last until the next one 2**32 - 1 ms, which mp4 refuses.
         end = _end_seconds(source) if keep.stream.codec == "dvd_subtitle" else source.stop_seconds
         if source.is_cut or speed != 1 or end is not None:
             yield "bsf", _subtitle_filters(source, speed, end)
     elif _keeps_padding(keep, source, container):
-        # ffmpeg tells the muxer the padding of the whole, which players then leave out: the sound before the
-        # part takes its place. The half tick is for rounding.
+        # ffmpeg gives the muxer the padding of the whole file, which players skip: the sound before the part
+        # takes its place. The half tick is for rounding.
         yield "bsf", f"noise=drop='lt(pts,{_decimal(-keep.stream.padding_seconds)}/tb-0.5)'"
     else:
         if source.is_cut:
             yield "copypriorss", "0"
-        if speed != 1 or (source.is_cut and source.clock_shifts):  # then ffmpeg itself does not end it
+        if speed != 1 or (source.is_cut and source.clock_shifts):  # where ffmpeg itself does not end it
             yield "bsf", _drop(source) + f"setts=ts='TS*{1 / speed}':duration='DURATION*{1 / speed}'"
 
 
 def _keeps_padding(keep: KeptStream, source: VideoInfo, container: Container) -> bool:
-    """Whether a copied stream is cut as long before the part as its padding lasts."""
+    """Whether a copied stream is cut earlier than the part, by the length of its padding."""
     is_padded = container.says_padding and keep.stream.padding_seconds > 0
     return is_padded and source.is_cut and not source.clock_shifts
 
@@ -139,10 +162,10 @@ def _sound_filters(source: VideoInfo, speed: Fraction) -> Iterator[str]:
         if source.is_cut:
             yield f"atrim=start=0{end}"
         return
-    # Silence from the start of the output on, and wherever there is no sound: atempo counts samples only.
+    # Fill the start of the output and all gaps with silence: atempo only counts samples.
     yield f"aresample=async=1:first_pts=0:min_hard_comp={GAP_SECONDS}"
     yield f"atrim=start=0{end}"
-    yield f"apad=pad_dur={float(WINDOW_SECONDS):.3f}"  # atempo ends with its last whole piece
+    yield f"apad=pad_dur={float(WINDOW_SECONDS):.3f}"  # atempo drops an incomplete last piece
     early = Fraction(0)
     for tempo in _tempos(speed):
         yield f"atempo={float(tempo):.9g}"
@@ -152,7 +175,7 @@ def _sound_filters(source: VideoInfo, speed: Fraction) -> Iterator[str]:
 
 
 def _tempos(speed: Fraction) -> Iterator[Fraction]:
-    """Split a speed into factors that one filter can do well."""
+    """Split a speed into factors that one filter stretches by without skipping sound."""
     while not MIN_TEMPO <= speed <= MAX_TEMPO:
         factor = MIN_TEMPO if speed < 1 else MAX_TEMPO
         yield factor
@@ -161,7 +184,7 @@ def _tempos(speed: Fraction) -> Iterator[Fraction]:
 
 
 def _subtitle_filters(source: VideoInfo, speed: Fraction, end_seconds: Fraction | None) -> str:
-    """Drop what ends before the cut, let what is shown then begin with it, and stretch the times."""
+    """Return the filters that drop subtitles before the cut, trim those across it, and stretch times."""
     begin, length = "TS", "DURATION"
     if source.is_cut:
         begin, length = "max(TS,0)", "DURATION+min(PTS,0)"
@@ -171,21 +194,21 @@ def _subtitle_filters(source: VideoInfo, speed: Fraction, end_seconds: Fraction 
 
 
 def _end_seconds(source: VideoInfo) -> Fraction | None:
-    """Return where the video ends, in seconds from its origin, as far as is known."""
+    """Return where the video ends, in seconds from its origin; None: unknown."""
     return None if source.end_pts is None else source.end_pts * source.time_base - source.origin
 
 
 def _drop(source: VideoInfo) -> str:
-    """Return the bitstream filter that leaves out what is wholly outside of a part, before others."""
+    """Return the bitstream filter that drops packets wholly outside a part, to go before others."""
     if not source.is_cut:
         return ""
     late = "" if source.stop_seconds is None else f"+gte(pts*tb,{_decimal(source.stop_seconds)})"
-    # Bitmaps have no duration; what begins with the part is in it.
+    # Bitmaps have no duration; those that begin with the part are in it.
     return f"noise=drop='lt(pts,0)*lte(pts+duration,0){late}',"
 
 
 def _chapter_address(source: VideoInfo, speed: Fraction) -> str:
-    """Return the address of ffmpeg metadata with the chapters at the output's times."""
+    """Return the chapters at the output's times, as an address of ffmpeg metadata."""
     lines = [";FFMETADATA1"]
     for chapter in source.chapters:
         start = max(chapter.start_seconds - source.origin, Fraction(0))

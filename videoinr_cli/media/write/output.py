@@ -14,8 +14,9 @@ from pathlib import Path
 from videoinr_cli.media.colour import Colour
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.containers import KeptStream, container_for
+from videoinr_cli.media.write.containers import container_for
 from videoinr_cli.media.write.formats import OutputFormat
+from videoinr_cli.media.write.kept_streams import KeptStream
 from videoinr_cli.options import NORMAL_SPEED, EncodeOptions
 
 log = logging.getLogger(__name__)

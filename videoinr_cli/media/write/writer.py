@@ -23,12 +23,12 @@ from av.video.stream import VideoStream
 from videoinr_cli.errors import FfmpegError
 from videoinr_cli.media.ffmpeg import FfmpegProcess
 from videoinr_cli.media.planes import Picture, from_rgb, layout_of
-from videoinr_cli.media.read.timing import TimesWatch
 from videoinr_cli.media.write.command import ffmpeg_arguments
 from videoinr_cli.media.write.containers import carrier_for
 from videoinr_cli.media.write.covers import attachments
 from videoinr_cli.media.write.destination import destination_of, is_standard_output
 from videoinr_cli.media.write.output import OutputSpec
+from videoinr_cli.media.write.times_fit import TimesWatch
 
 WriterT = TypeVar("WriterT", bound="_Writer")
 

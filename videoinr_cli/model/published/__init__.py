@@ -1,4 +1,8 @@
-"""The architecture of the authors' published checkpoints: encoder, decoder, and their tensors' names."""
+"""The architecture of the authors' published checkpoints, `videoinr`.
+
+`encoder` (with `alignment` and `recurrence`), `decoder` (with `siren`), and `network`, which joins them;
+`names` translates the published tensors' names.
+"""
 
 from videoinr_cli.model.published.names import from_published_names
 from videoinr_cli.model.published.network import PublishedVideoInr

@@ -1,7 +1,6 @@
-"""Alignment of two features over a pyramid (PCD of EDVR, Wang et al., 2019), in both directions.
+"""Alignment of two feature pyramids, a and b, in both directions (PCD of EDVR, Wang et al., 2019).
 
-Knows nothing of frames or states: it is given two pyramids, a and b. What depends on one of them alone can be
-computed once and used again; a state of zeros can be left out.
+What depends on one of them alone can be computed once and reused; a pyramid of zeros can be left out.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def upsample(x: Tensor) -> Tensor:
 def _filled(like: Tensor, values: Tensor) -> Tensor:
     """Return a tensor shaped as `like` (B, C, H, W) and laid out as it is, each channel (C,) of one value.
 
-    An expanded view would have no layout of its own, and what is computed from it would be laid out as NCHW.
+    An expanded view has no memory layout of its own, and whatever is computed from it would become NCHW.
     """
     return torch.zeros_like(like).add_(values.view(1, -1, 1, 1))
 
@@ -108,7 +107,7 @@ class Direction(nn.Module):
         deformed = half.deform(aligned.half, guide)
         feature = lrelu(half.feature_conv(torch.cat((deformed, upsample(feature)), 1)))
         coarse = upsample(feature)
-        if aligned.fine is None:  # zeros stay zeros wherever they are moved, and need no guide
+        if aligned.fine is None:  # displaced zeros are zeros: no guide is needed
             deformed = _filled(coarse, fine.deform.bias)
         else:
             deformed = fine.deform(aligned.fine, self._guide(fine, started[0], guide))

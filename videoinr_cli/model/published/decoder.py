@@ -1,7 +1,7 @@
 """The decoder: three SIRENs turn a pair's features into a feature, two flows and RGB at any point and time.
 
-Knows nothing of how the features came about. Layouts are NHWC throughout; each network's first layer is
-applied to the features at LR once per pair, and what it says is sampled instead (exact, as both are linear).
+Layouts are NHWC throughout. Each network's first layer is applied to the features at LR, once per pair, and
+its output is sampled instead of the features, which is exact because both are linear.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ WIDE = 256
 EDGE = 1e-6
 """Warped coordinates in [-1, 1] are kept this far from both ends."""
 QUERY_BYTES = 4 * 768
-"""What rendering one point needs at a time: the widest layers' inputs and outputs, samples and their taps."""
+"""Temporary memory of one point: the widest layer's input and output, samples and their taps."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PairTables:
-    """A pair at LR, as the networks' first layers see it; all (B, H, W, 64) float32 unless said."""
+    """The networks' first layers applied to a pair at LR; (B, H, W, 64) float32 unless stated otherwise."""
 
-    near: Tensor  # for the feature network, biases included
-    flow: Tensor  # for the flow network
-    rgb: Tensor  # (2, B, H, W, 64), for the RGB network: read where the first flow points, and the second
-    enlarged: Tensor | None  # (B, nH, nW, 6): the RGB, where the configuration has it enlarged first
+    near: Tensor  # of the feature network, biases included
+    flow: Tensor  # of the flow network
+    rgb: Tensor  # (2, B, H, W, 64), of the RGB network: one for each flow's samples
+    enlarged: Tensor | None  # (B, nH, nW, 6): RGB, if the configuration enlarges it before sampling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,28 +50,27 @@ class FoldedNetworks:
 
 @dataclasses.dataclass(frozen=True)
 class WarpedPoints:
-    """Where points look, (B, h, w, 2) each: in output pixels, by the first flow and by the second."""
+    """Points displaced by the first and by the second flow: (B, h, w, 2) each, in output pixels."""
 
     y: Tensor
     x: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
-class Scene:
-    """What every question about one instant of a pair refers to."""
+class QueryContext:
+    """What all queries of one instant share: weights, tables, tau and the geometry."""
 
     networks: FoldedNetworks
     tables: PairTables
     tau: Tensor  # (B,)
     canvas: tuple[float, float]
-    """Height and width of the picture in output pixels: more than the output where frames were padded, and
-    not whole at every scale."""
+    """Height and width of the padded picture in output pixels: at least the output's, not always whole."""
     lr: tuple[int, int]  # height and width of the picture in LR pixels, padded
     origin: tuple[int, int]  # (y, x) of the tables' first LR pixel in the picture
 
     @property
     def grid(self) -> Window:
-        """The output pixels that lie on the tables, the picture's last ones perhaps in part."""
+        """The output pixels that the tables cover; the picture's last ones may be covered in part."""
         starts, stops = [], []
         for axis in (0, 1):
             enlargement, end = self.canvas[axis] / self.lr[axis], self.origin[axis] + self._covered[axis]
@@ -82,9 +81,9 @@ class Scene:
 
     @property
     def reach(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """The lowest and the highest position along y, and along x, in output pixels, that the tables serve.
+        """Lowest and highest position that the tables can be read at, along y and along x, in output pixels.
 
-        Infinite at the picture's own borders, which `warp` keeps to.
+        Infinite at the picture's own borders, where `warp` clamps anyway.
         """
         top, left, bottom, right = self.grid
         inner = ((top, bottom - 1), (left, right - 1))
@@ -157,47 +156,46 @@ class PublishedDecoder(nn.Module):
             enlarged=enlarged,
         )
 
-    def feature_at(self, scene: Scene, window: Window) -> Tensor:
+    def feature_at(self, context: QueryContext, window: Window) -> Tensor:
         """Decode the HR feature at a window's points: (B, h, w, C) (SpatialINR).
 
         Its first layer's inputs are, at the nearest LR pixel: features, RGB; then the point's position
         relative to that pixel's centre (y, x), in half LR pixels; tau.
         """
-        table = scene.tables.near
+        table = context.tables.near
         batch, _, width, hidden = table.shape
-        rows, y = scene.nearest(window.top, window.bottom, 0)
-        columns, x = scene.nearest(window.left, window.right, 1)
-        weight_y, weight_x, weight_tau = scene.networks.feature.first[:, -3:].unbind(1)
-        lines = table.index_select(
-            1, rows
-        )  # (B, h, W, hidden): what columns share is added before there are many
-        lines += y.view(-1, 1, 1) * weight_y + _per_picture(scene.tau, weight_tau)
+        rows, y = context.nearest(window.top, window.bottom, 0)
+        columns, x = context.nearest(window.left, window.right, 1)
+        weight_y, weight_x, weight_tau = context.networks.feature.first[:, -3:].unbind(1)
+        # what all columns share is added first, while there are only W of them
+        lines = table.index_select(1, rows)  # (B, h, W, hidden)
+        lines += y.view(-1, 1, 1) * weight_y + _per_picture(context.tau, weight_tau)
         index = torch.arange(batch * window.height, device=table.device).view(-1, 1) * width + columns
         total = lines.view(-1, hidden).index_select(0, index.view(-1))
         total = total.view(batch, window.height, window.width, hidden)
         total += x.view(-1, 1) * weight_x
-        return scene.networks.feature.finish(total)
+        return context.networks.feature.finish(total)
 
-    def flow_at(self, scene: Scene, window: Window, hr_feature: Tensor) -> Tensor:
+    def flow_at(self, context: QueryContext, window: Window, hr_feature: Tensor) -> Tensor:
         """Decode both flows at a window's points: (B, h, w, 4) in output pixels (TemporalINR).
 
         Its first layer's inputs are: the HR feature there (B, h, w, C); features and RGB, bilinear; tau.
         """
-        first, table = scene.networks.flow.first, scene.tables.flow
+        first, table = context.networks.flow.first, context.tables.flow
         batch, height, width, _ = table.shape
-        y = scene.positions(window.top, window.bottom, 0)
-        x = scene.positions(window.left, window.right, 1)
+        y = context.positions(window.top, window.bottom, 0)
+        x = context.positions(window.left, window.right, 1)
         y = y.repeat_interleave(window.width).expand(batch, -1)
         x = x.repeat(window.height).expand(batch, -1)
         total = _dense(
-            hr_feature, first[:, : self.channels], scene.networks.flow.bias, scene.tau, first[:, -1]
+            hr_feature, first[:, : self.channels], context.networks.flow.bias, context.tau, first[:, -1]
         )
         total += gather(table, bilinear_taps(y, x, height, width, "zeros")).view(total.shape)
-        if scene.tables.enlarged is not None:
-            total += self._colours(scene.tables.enlarged, y, x, first[:, -RGB - 1 : -1]).view(total.shape)
-        return scene.networks.flow.finish(total)
+        if context.tables.enlarged is not None:
+            total += self._colours(context.tables.enlarged, y, x, first[:, -RGB - 1 : -1]).view(total.shape)
+        return context.networks.flow.finish(total)
 
-    def rgb_at(self, scene: Scene, points: WarpedPoints, hr_table: Tensor, region: Window) -> Tensor:
+    def rgb_at(self, context: QueryContext, points: WarpedPoints, hr_table: Tensor, region: Window) -> Tensor:
         """Decode RGB at points whose warped positions are known: (B, h, w, 3).
 
         The first layer's inputs are, each read where the first flow points and then where the second does:
@@ -206,27 +204,29 @@ class PublishedDecoder(nn.Module):
         Args:
             hr_table: (B, ..., C), the HR feature over `region` of the output grid.
         """
-        first, table = scene.networks.rgb.first, scene.tables.rgb
+        first, table = context.networks.rgb.first, context.tables.rgb
         batch, height, width, _ = points.y.shape
         y, x = points.y.reshape(batch, -1), points.x.reshape(batch, -1)
         taps = bilinear_taps(y - region.top, x - region.left, region.height, region.width, "zeros")
         warped = gather(hr_table, taps).view(batch, height, width, 2 * self.channels)
         total = _dense(
-            warped, first[:, : 2 * self.channels], scene.networks.rgb.bias, scene.tau, first[:, -1]
+            warped, first[:, : 2 * self.channels], context.networks.rgb.bias, context.tau, first[:, -1]
         )
         del warped
 
         _, _, lr_height, lr_width, _ = table.shape
-        y = (y + 0.5) * (scene.lr[0] / scene.canvas[0]) - (0.5 + scene.origin[0])
-        x = (x + 0.5) * (scene.lr[1] / scene.canvas[1]) - (0.5 + scene.origin[1])
+        y = (y + 0.5) * (context.lr[0] / context.canvas[0]) - (0.5 + context.origin[0])
+        x = (x + 0.5) * (context.lr[1] / context.canvas[1]) - (0.5 + context.origin[1])
         taps = bilinear_taps(y, x, lr_height, lr_width, "zeros")
-        # Both flows' samples, from a table each, are summed in one go: four taps and four.
+        # Four taps in the first flow's table and four in the second's are summed at once.
         starts = torch.arange(2, dtype=taps.index.dtype, device=table.device) * (batch * lr_height * lr_width)
         index = taps.index.view(-1, 2, 4) + starts.view(2, 1)
         total += gather(table, Taps(index.view(-1, 8), taps.weight.view(-1, 8))).view(total.shape)
-        if scene.tables.enlarged is not None:
-            total += self._colours(scene.tables.enlarged, y, x, first[:, -2 * RGB - 1 : -1]).view(total.shape)
-        return scene.networks.rgb.finish(total)
+        if context.tables.enlarged is not None:
+            total += self._colours(context.tables.enlarged, y, x, first[:, -2 * RGB - 1 : -1]).view(
+                total.shape
+            )
+        return context.networks.rgb.finish(total)
 
     def _colours(self, table: Tensor, y: Tensor, x: Tensor, weight: Tensor) -> Tensor:
         """Read the enlarged RGB at positions (B, Q) in LR pixels and apply its columns of a first layer.
@@ -240,18 +240,18 @@ class PublishedDecoder(nn.Module):
         return F.linear(sampled.view(-1, weight.shape[1]), weight)
 
 
-def warp(flow: Tensor, scene: Scene, window: Window) -> WarpedPoints:
+def warp(flow: Tensor, context: QueryContext, window: Window) -> WarpedPoints:
     """Turn a window's flows into positions in output pixels.
 
     The published network adds flow to a grid whose outermost points lie on the picture's edges, then samples
     it as if they lay half a pixel inside (align_corners=True, then False). So a zero flow looks half a pixel
-    too far out at the borders, and exact only in the middle. Its weights have learnt with this mismatch, so
-    it stays.
+    too far out at the borders, and exactly right only in the middle. The weights were trained with this
+    mismatch, so it stays.
 
     Args:
         flow: (B, h, w, 4), dx and dy to the first frame, then to the second, in output pixels.
     """
-    (height, width), (y, x) = scene.canvas, scene.reach
+    (height, width), (y, x) = context.canvas, context.reach
     dx, dy = flow.unflatten(-1, (2, 2)).unbind(-1)
     return WarpedPoints(
         _mismatched(dy, window.top, window.bottom, height, axis=1).clamp_(*y),
@@ -289,8 +289,8 @@ def _enlarge(rgb: Tensor, factor: int) -> Tensor:
 
 
 def _dense(x: Tensor, weight: Tensor, bias: Tensor, tau: Tensor, tau_weight: Tensor) -> Tensor:
-    """Multiply (B, h, w, C) by a matrix (K, C), and add what is the same at every point of a picture."""
-    if len(tau) == 1:  # one pass over the output less
+    """Multiply (B, h, w, C) by a matrix (K, C); add the bias and tau's part."""
+    if len(tau) == 1:  # saves one pass over the output
         return dense(x, weight, bias + tau * tau_weight)
     return dense(x, weight, bias).add_(_per_picture(tau, tau_weight))
 

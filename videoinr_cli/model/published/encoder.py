@@ -1,6 +1,6 @@
-"""The encoder (Zooming Slow-Mo): a pair of frames becomes three feature maps at LR.
+"""The encoder (Zooming Slow-Mo, Xiang et al., CVPR 2020): a pair of frames becomes three feature maps at LR.
 
-Knows nothing of output sizes or instants. Sizes are multiples of four here; padding is the caller's.
+Sizes must be multiples of four here; the network pads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from videoinr_cli.model.published.recurrence import DeformableConvLstm, Observat
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(x))), started small so that a deep trunk begins near the identity."""
+    """x + conv(relu(conv(x))), with small initial weights, so that a deep trunk starts near the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class PublishedEncoder(nn.Module):
         middle = self.recurrence.observe(self.between(first.pyramid, second.pyramid))
         onward = [first.state, self.recurrence(middle, first.state)]
         backward = [second.state, self.recurrence(middle, second.state)]
-        del middle  # large, and done with
+        del middle  # large
         onward.append(self.recurrence(self._observe(second), onward[-1]))
         backward.append(self.recurrence(self._observe(first), backward[-1]))
         both = zip(onward, reversed(backward), strict=True)

@@ -1,6 +1,6 @@
 """The published VideoINR network (Chen et al., CVPR 2022), as its authors' checkpoints compute it.
 
-Knows nothing of files. The paper's text and the checkpoints differ in places; this follows the checkpoints.
+The paper's text and the checkpoints differ in places; this follows the checkpoints.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from videoinr_cli.model.published.decoder import (
     FoldedNetworks,
     PairTables,
     PublishedDecoder,
-    Scene,
+    QueryContext,
     WarpedPoints,
     reached,
     warp,
@@ -40,10 +40,7 @@ class PublishedFrame(Encoding):
 
 @dataclasses.dataclass(frozen=True)
 class PublishedPair(PairEncoding):
-    """A pair, ready to be decoded at any instant and size; holds the weights that fit its tables.
-
-    The tables cover the padded frame.
-    """
+    """A pair, ready to be decoded at any instant and size: tables of the padded frame, and weights."""
 
     tables: PairTables
     networks: FoldedNetworks
@@ -53,18 +50,18 @@ class PublishedPair(PairEncoding):
 class PublishedInstant:
     """What a window's points share at one instant."""
 
-    scene: Scene
+    context: QueryContext
     window: Window
     points: WarpedPoints  # of the window
     hr_table: Tensor  # (B, ..., C): the HR feature over `region`
-    region: Window  # what the points reach of the output grid
+    region: Window  # the output pixels that the warped points read
 
 
 class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant]):
     """Zooming Slow-Mo's encoder and three SIRENs."""
 
     halo_px = 48
-    rounds_by_itself_on_cpu = False  # bf16 is 1.3 times as fast, and 40 dB off what was published
+    rounds_by_itself_on_cpu = False  # bf16 is 1.3 times as fast, but 40 dB from float32's result
 
     def __init__(self, config: PublishedConfig) -> None:
         super().__init__()
@@ -88,7 +85,7 @@ class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant
         after: PublishedFrame | None = None,
         carry: None = None,
     ) -> PublishedPair:
-        """See `VideoInr.encode_pair`; the published network looks at the pair alone."""
+        """See `VideoInr.encode_pair`; the published network ignores `before` and `after`."""
         with self.mixed_precision():
             maps = self.encoder.pair(first.features, second.features)
         features = torch.cat([feature.permute(0, 2, 3, 1).float() for feature in maps], -1)
@@ -105,31 +102,31 @@ class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant
         window: Window,
         chunk_bytes: int,
     ) -> PublishedInstant:
-        """Decode the window's flows, and the HR feature wherever they point."""
-        scene = self._scene(pair, tau, size)
+        """See `VideoInr.prepare_instant`: decode the window's flows, then the HR feature where they point."""
+        context = self._context(pair, tau, size)
         chunk_pixels = chunk_bytes // self.query_bytes(pair)
         features = self._empty(pair, window, self.config.channels)
         flow = self._empty(pair, window, FLOW)
         for part in window.row_chunks(chunk_pixels):
-            feature = self.decoder.feature_at(scene, part)
+            feature = self.decoder.feature_at(context, part)
             _part(features, window, part).copy_(feature)
-            _part(flow, window, part).copy_(self.decoder.flow_at(scene, part, feature))
-        points = warp(flow, scene, window)
-        region = reached(points, scene.grid, window)
+            _part(flow, window, part).copy_(self.decoder.flow_at(context, part, feature))
+        points = warp(flow, context, window)
+        region = reached(points, context.grid, window)
         if region != window:
             inner, features = features, self._empty(pair, region, self.config.channels)
             _part(features, region, window).copy_(inner)
             for side in _around(window, region):
                 for part in side.row_chunks(chunk_pixels):
-                    _part(features, region, part).copy_(self.decoder.feature_at(scene, part))
-        return PublishedInstant(scene, window, points, features, region)
+                    _part(features, region, part).copy_(self.decoder.feature_at(context, part))
+        return PublishedInstant(context, window, points, features, region)
 
     def query(self, instant: PublishedInstant, window: Window) -> Tensor:
         """See `VideoInr.query`."""
         points = WarpedPoints(
             _part(instant.points.y, instant.window, window), _part(instant.points.x, instant.window, window)
         )
-        rgb = self.decoder.rgb_at(instant.scene, points, instant.hr_table, instant.region)
+        rgb = self.decoder.rgb_at(instant.context, points, instant.hr_table, instant.region)
         return rgb.permute(0, 3, 1, 2)
 
     def footprint(self) -> Footprint:
@@ -151,12 +148,12 @@ class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant
         return 4 * (self.config.channels + 2 * FLOW) * pair.tables.near.shape[0]
 
     @staticmethod
-    def _scene(pair: PublishedPair, tau: float | Tensor, size: tuple[int, int]) -> Scene:
+    def _context(pair: PublishedPair, tau: float | Tensor, size: tuple[int, int]) -> QueryContext:
         batch = pair.tables.near.shape[0]
         taus = torch.as_tensor(tau, dtype=torch.float32, device=pair.tables.near.device).expand(batch)
         height, width = (length + -length % SIZE_MULTIPLE for length in pair.whole)
         canvas = size[0] * height / pair.whole[0], size[1] * width / pair.whole[1]
-        return Scene(pair.networks, pair.tables, taus, canvas, (height, width), pair.origin)
+        return QueryContext(pair.networks, pair.tables, taus, canvas, (height, width), pair.origin)
 
     @staticmethod
     def _empty(pair: PublishedPair, window: Window, channels: int) -> Tensor:

@@ -1,7 +1,7 @@
 """The deformable ConvLSTM of Zooming Slow-Mo (Xiang et al., CVPR 2020), one step at a time.
 
-Knows nothing of the order of frames: what a step computes from its input alone is separate from the step, so
-that both directions in time share it, and the first step, from a state of zeros, belongs to a frame alone.
+What a step computes from its input alone is separate from the step, so that both directions in time share it;
+the first step, from a state of zeros, depends on one frame alone.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class State(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """An input as one aligner sees it: its pyramid, and its part of the alignment's first convolutions."""
+    """One aligner's part of an input: its pyramid, and its share of the alignment's first convolutions."""
 
     pyramid: Pyramid
     started: list[Tensor]
 
 
 class Observation(NamedTuple):
-    """All that a step needs of its input: as seen by both aligners, and its part of the gates."""
+    """What a step reads of its input: both aligners' part, and the gates'."""
 
     hidden: Observed
     cell: Observed
@@ -69,7 +69,7 @@ class DeformableConvLstm(nn.Module):
         self.gates = Conv3x3(2 * channels, 4 * channels)
 
     def observe(self, x: Tensor) -> Observation:
-        """Compute what a step needs of its input (B, C, H, W), whatever the state."""
+        """Compute the part of a step that depends on its input (B, C, H, W) alone."""
         gates = convolve3x3(x, self.gates.weight[:, : self.channels], self.gates.bias)
         return Observation(self.align_hidden.observe(x), self.align_cell.observe(x), gates)
 

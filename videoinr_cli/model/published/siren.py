@@ -1,7 +1,7 @@
-"""The networks that the decoder asks at every point (SIREN, Sitzmann et al., NeurIPS 2020).
+"""SIREN, the network that the decoder evaluates at every point (Sitzmann et al., NeurIPS 2020).
 
-Knows nothing of what goes in. A network is asked in two parts, because its first layer is linear in features
-that can be projected before they are sampled: the caller sums up that layer, `finish` does the rest.
+It is evaluated in two parts: the first layer is linear in features, which can be projected before they are
+sampled, so the caller sums that layer up and `finish` computes the rest.
 """
 
 from __future__ import annotations

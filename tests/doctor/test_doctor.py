@@ -1,4 +1,4 @@
-"""``videoinr doctor``: what is there is found, what is missing is said with its remedy, speeds are real."""
+"""``videoinr doctor``: it finds what is there, says how to fix what is not, and measures real speeds."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ import torch
 
 from tests.command import check_one_line, run
 from tests.tiny import TINY
-from videoinr_cli import doctor
-from videoinr_cli.doctor import Job, measure
+from videoinr_cli.doctor import findings, speed
+from videoinr_cli.doctor.speed import Workload, measure
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.model import build
 from videoinr_cli.render.renderer import GivenFrame, Renderer
 
-SMALL = Job("small", (32, 24), (64, 48), 2)
+SMALL = Workload("small", (32, 24), (64, 48), 2)
 
 
 @pytest.fixture(autouse=True)
 def _small_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(doctor, "JOBS", (SMALL,))
-    monkeypatch.setattr(doctor, "MEASURED_SECONDS", 0.2)
+    monkeypatch.setattr(speed, "WORKLOADS", (SMALL,))
+    monkeypatch.setattr(speed, "MEASURED_SECONDS", 0.2)
     find_ffmpeg.cache_clear()
     yield
     find_ffmpeg.cache_clear()
@@ -52,9 +52,9 @@ def test_finds_what_is_there(weights: Path, capfd: pytest.CaptureFixture[str]) -
     assert "libx264" in found["ffmpeg"]["encoders"]
     assert found["disk_free_bytes"] > 0
     assert any(entry["name"] == "videoinr-fast" for entry in found["weights"])
-    (speed,) = found["speeds"]
-    assert speed["job"] == "small"
-    assert speed["frames"] > 0
+    (measured,) = found["speeds"]
+    assert measured["job"] == "small"
+    assert measured["frames"] > 0
     assert not [problem for problem in found["problems"] if problem["is_essential"]]
 
 
@@ -119,12 +119,12 @@ def test_encoders_must_work_to_be_told(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
 def test_an_encoder_that_hangs_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "TRIAL_SECONDS", 0.2)
+    monkeypatch.setattr(findings, "TRIAL_SECONDS", 0.2)
     script = tmp_path / "ffmpeg"
     script.write_text("#!/bin/sh\nexec sleep 60\n")
     script.chmod(0o755)
-    assert not doctor._encodes(str(script), "h264_qsv")
-    assert not doctor._encodes(str(tmp_path / "missing"), "h264_qsv")
+    assert not findings.encodes(str(script), "h264_qsv")
+    assert not findings.encodes(str(tmp_path / "missing"), "h264_qsv")
 
 
 def test_damaged_weights_are_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -180,11 +180,13 @@ def test_works_without_torch() -> None:
 
 def test_measures_frames_for_about_the_time_given() -> None:
     torch.manual_seed(0)
-    speed = measure(build(TINY).eval(), SMALL, 1.0)
-    assert 0 < speed.share <= 1
-    assert speed.frames % SMALL.pictures == 0
-    assert speed.frames_per_second > 0
-    assert speed.frames / speed.frames_per_second < 10  # of which other work on the machine may be the most
+    measured = measure(build(TINY).eval(), SMALL, 1.0)
+    assert 0 < measured.share <= 1
+    assert measured.frames % SMALL.pictures == 0
+    assert measured.frames_per_second > 0
+    assert (
+        measured.frames / measured.frames_per_second < 10
+    )  # of which other work on the machine may be the most
 
 
 def test_estimates_from_smaller_frames_where_whole_ones_take_too_long(
@@ -203,12 +205,12 @@ def test_estimates_from_smaller_frames_where_whole_ones_take_too_long(
             now[0] += self._size[0] * self._size[1] * 2e-3
 
     monkeypatch.setattr("videoinr_cli.render.renderer.Renderer", Drawing)
-    monkeypatch.setattr(doctor, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    job = Job("large", (160, 120), (320, 240), 2)
+    monkeypatch.setattr(speed, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    job = Workload("large", (160, 120), (320, 240), 2)
     whole_seconds = 160 * 120 * 3 * 1e-3 + 2 * 320 * 240 * 2e-3
     for seconds, at_least in ((0.0, 1 / 16), (whole_seconds, 0.2), (10 * whole_seconds, 1.0)):
         now[0] = 0.0
-        speed = measure(build(TINY).eval(), job, seconds)
-        assert speed.frames_per_second == pytest.approx(2 / whole_seconds, rel=0.02)
-        assert speed.share == pytest.approx(at_least, rel=0.5)
+        measured = measure(build(TINY).eval(), job, seconds)
+        assert measured.frames_per_second == pytest.approx(2 / whole_seconds, rel=0.02)
+        assert measured.share == pytest.approx(at_least, rel=0.5)
         assert now[0] <= seconds + 2.1 * whole_seconds / 16, "it takes the time it is given"

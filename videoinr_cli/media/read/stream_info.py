@@ -1,0 +1,87 @@
+"""Records of what a file holds besides its video: other streams and chapters."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from videoinr_cli.media.streams import Chapter, StreamInfo
+
+
+def chapters_of(container: InputContainer) -> tuple[Chapter, ...]:
+    """Return a file's chapters."""
+    return tuple(
+        Chapter(
+            start_seconds=chapter["start"] * chapter["time_base"],
+            end_seconds=chapter["end"] * chapter["time_base"],
+            tags=tuple(chapter["metadata"].items()),
+        )
+        for chapter in container.chapters()
+        if chapter["time_base"] is not None
+    )
+
+
+def stream_info(stream: Stream, description: str, *, has_packets: bool) -> StreamInfo:
+    """Return the record of one stream.
+
+    Args:
+        stream: of an open file.
+        description: ffmpeg's, of the stream.
+        has_packets: whether any are known to be in the file; if not, the stream is empty unless the packets
+            at the file's start show its form.
+    """
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    time_base = stream.time_base or Fraction(0)
+    tag = re.search(r"\((\w{4}) / 0x", description.partition("\n")[0])
+    return StreamInfo(
+        index=stream.index,
+        kind=stream.type,
+        codec=_codec(stream),
+        tag=tag[1] if tag else "",
+        start_seconds=None if stream.start_time is None else stream.start_time * time_base,
+        duration_seconds=None if stream.duration is None else stream.duration * time_base,
+        language=tags.get("language"),
+        title=tags.get("title") or tags.get("filename"),
+        disposition=dispositions(stream),
+        detail=_detail(stream),
+        sample_rate=_sample_rate(stream),
+        is_empty=not has_packets and _has_no_form(stream),
+    )
+
+
+def dispositions(stream: Stream) -> tuple[str, ...]:
+    """Return the names of a stream's disposition flags, such as "default"."""
+    return tuple(flag.name for flag in Disposition if flag.name is not None and stream.disposition & flag)
+
+
+def _codec(stream: Stream) -> str:
+    """Return ffmpeg's name of the codec, which for data streams PyAV gives as the stream's name."""
+    if stream.codec_context is not None:
+        return stream.codec.canonical_name
+    return stream.name or "" if stream.type == "data" else ""
+
+
+def _detail(stream: Stream) -> str:
+    if isinstance(stream, AudioStream) and stream.codec_context is not None:
+        return f"{stream.rate} Hz, {stream.layout.name}"
+    if isinstance(stream, VideoStream) and stream.codec_context is not None:
+        return f"{stream.width}x{stream.height}"
+    return ""
+
+
+def _sample_rate(stream: Stream) -> int | None:
+    return stream.rate if isinstance(stream, AudioStream) and stream.codec_context is not None else None
+
+
+def _has_no_form(stream: Stream) -> bool:
+    """Whether no packet has shown the rate of sound or the size of pictures, as in some broadcasts."""
+    if stream.codec_context is None:  # without a decoder ffmpeg knows neither
+        return False
+    if isinstance(stream, AudioStream):
+        return not (stream.rate and stream.channels)
+    return isinstance(stream, VideoStream) and not (stream.width and stream.height)

@@ -1,0 +1,82 @@
+"""What training minimises: the error of rendered pictures, and of the flow where the true one is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videoinr_cli.model import AnyVideoInr, Window
+from videoinr_cli.training.batches import Batch
+from videoinr_cli.training.recipes import Schedule
+
+FLOW_EPSILON = 0.05
+"""Rounds the corner of the flow's error at 0; pixels of the flow's grid."""
+FLOW_SHARE = 0.02
+"""Weight of the flow's mean error, in its pixels, in the loss."""
+
+
+class BatchLoss(torch.nn.Module):
+    """`batch_loss` of a network as a module, which `DistributedDataParallel` wraps."""
+
+    def __init__(self, model: AnyVideoInr, epsilon: float) -> None:
+        super().__init__()
+        self.model = model
+        self.epsilon = epsilon
+
+    def forward(self, batch: Batch) -> Tensor:
+        return batch_loss(self.model, batch, self.epsilon)
+
+
+def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = Schedule.charbonnier_epsilon) -> Tensor:
+    """Return the mean Charbonnier loss over a batch's supervised instants, and the flow's where it is known.
+
+    Pictures alone hardly teach the flow between given frames: it stayed a third of a pixel off, which is too
+    much to learn fusion from. Coarse levels without supervision died (all units inactive), and large
+    motion was lost with them.
+    """
+    with torch.no_grad():  # the pair's own frames teach the frame encoder already
+        before, after = (
+            None if frame is None else model.encode_frame(frame) for frame in (batch.before, batch.after)
+        )
+    first, second = model.encode_frame(batch.first), model.encode_frame(batch.second)
+    pair = model.encode_pair(first, second, before=before, after=after)
+    height, width = batch.targets[0].shape[-2:]
+    window = Window(0, 0, height, width)
+    losses = []
+    for target, tau in zip(batch.targets, batch.taus, strict=True):
+        instant = model.prepare_instant(pair, tau, (height, width), window, 0)
+        difference = model.query(instant, window) - target
+        losses.append((difference.square() + epsilon**2).sqrt().mean())
+    loss = torch.stack(losses).mean()
+    loss = loss + FLOW_SHARE * _flow_errors(model.flows_of(pair), batch.flow)
+    if batch.wide is not None:
+        frames = (model.encode_frame(frame) for frame in (batch.wide.first, batch.wide.second))
+        loss = loss + FLOW_SHARE * _flow_errors(model.flows_between(*frames), batch.wide.flow)
+    return loss
+
+
+def _flow_errors(flows: Sequence[Tensor], target: Tensor) -> Tensor:
+    """Return the sum of all levels' mean errors, each in pixels of its own grid.
+
+    Args:
+        flows: as `VideoInr.flows_of` returns them.
+        target: see `Batch.flow`.
+    """
+    known = target.flatten(0, 1)
+    errors = known.new_zeros(())
+    for flow in flows:
+        errors = errors + _flow_error(flow, known)
+        if min(known.shape[-2:]) < 2:  # a patch too small for coarser levels
+            break
+        known = F.avg_pool2d(known, 2) / 2
+    return errors
+
+
+def _flow_error(flow: Tensor, target: Tensor) -> Tensor:
+    """Return the mean distance of (B, 2, h, w) flows; a pixel whose target is unknown counts 0."""
+    known = target.isfinite()
+    error = torch.where(known, flow[..., : target.shape[2], : target.shape[3]] - target, 0)
+    return error.square().sum(1).add(FLOW_EPSILON**2).sqrt().sub(FLOW_EPSILON).mean()

@@ -1,0 +1,161 @@
+"""The state of a training run: weights, their average, optimiser and progress; and its checkpoints.
+
+A checkpoint holds all of it, so that a resumed run continues exactly.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from videoinr_cli.errors import WeightsError
+from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.training.batches import Batch
+from videoinr_cli.training.distributed import ALONE, Team
+from videoinr_cli.training.loss import BatchLoss
+from videoinr_cli.training.recipes import Schedule
+
+
+class Trainer:
+    """Training state: a network's weights, their average, the optimiser, and the progress so far.
+
+    Args:
+        model: moved to `device` and trained in place.
+        dtype: type in which convolutions run.
+        team: the processes that train the network together; gradients are averaged at every step.
+        begun_with: options and conditions of the run, which checkpoints keep for `read_begun_with`: numbers,
+            texts, and tuples and dictionaries of these.
+    """
+
+    def __init__(
+        self,
+        model: AnyVideoInr,
+        schedule: Schedule,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        team: Team = ALONE,
+        begun_with: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.schedule = schedule
+        self.begun_with = dict(begun_with or {})
+        self.device = device
+        self.team = team
+        self.model = model.to(device).train()
+        self.model.compute_dtype = dtype
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        loss = BatchLoss(self.model, schedule.charbonnier_epsilon)
+        self.batch_loss = DistributedDataParallel(loss) if team.size > 1 else loss
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=schedule.learning_rate,
+            betas=schedule.betas,
+            weight_decay=schedule.weight_decay,
+            fused=device.type == "cuda",
+        )
+        self.step = 0
+        self.seconds = 0.0
+        self.loss = math.nan
+
+    @property
+    def fraction(self) -> float:
+        if self.schedule.minutes is not None:
+            return min(1.0, self.seconds / (60 * self.schedule.minutes))
+        return min(1.0, self.step / self.schedule.steps)
+
+    def learning_rate(self) -> float:
+        """Return the rate of the next step: linear warm-up, then a half cosine, repeated at each restart."""
+        schedule = self.schedule
+        turns = self.fraction * schedule.restarts
+        cosine = 0.5 * (1 + math.cos(math.pi * (turns - min(int(turns), schedule.restarts - 1))))
+        rate = schedule.final_learning_rate + (schedule.learning_rate - schedule.final_learning_rate) * cosine
+        return rate * min(1.0, (self.step + 1) / schedule.warmup_steps)
+
+    def train_step(self, batch: Batch) -> None:
+        """Take one step on one batch."""
+        rate = self.learning_rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss: Tensor = self.batch_loss(batch.to(self.device))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.gradient_clip)
+        if bool(torch.isfinite(norm)):  # an overflow would spoil the weights for good
+            self.optimizer.step()
+        self.step += 1
+        # an early average follows fast, so that the random start does not linger in it
+        decay = min(self.schedule.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+        value = float(loss.detach())
+        self.loss = value if math.isnan(self.loss) else 0.99 * self.loss + 0.01 * value
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint for `load`; the file appears under its name only when complete."""
+        state = {
+            "begun_with": self.begun_with,
+            "config": self.model.config.to_json(),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "loss": self.loss,
+        }
+        partial = path.with_name(path.name + ".part")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Continue from what `save` wrote.
+
+        Raises:
+            WeightsError: not a checkpoint of this configuration.
+        """
+        state = _read_checkpoint(path, self.device)
+        try:
+            if state["config"] != self.model.config.to_json():
+                raise WeightsError(f"{path} is a checkpoint of another configuration: {state['config']}")
+            self.model.load_state_dict(state["model"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise _no_checkpoint(path, error) from error
+        self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
+
+
+def read_begun_with(path: Path) -> dict[str, Any]:
+    """Return a checkpoint's `Trainer.begun_with`.
+
+    Raises:
+        WeightsError: not a training checkpoint, or one of an earlier version, which did not keep it.
+    """
+    begun_with: dict[str, Any] = _read_checkpoint(path, torch.device("cpu")).get("begun_with", {})
+    if not begun_with:
+        raise WeightsError(
+            f"{path} is of an earlier version, which kept no options of a run; begin again with -y"
+        )
+    return begun_with
+
+
+def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise _no_checkpoint(path, error) from error
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path} is not a training checkpoint: it holds a {type(state).__name__}")
+    return state
+
+
+def _no_checkpoint(path: Path, error: Exception) -> WeightsError:
+    reason = str(error).partition("\n")[0]
+    return WeightsError(f"{path} is not a training checkpoint: {reason}")
