@@ -1,7 +1,7 @@
 """Man pages, generated from the commands.
 
-The wheel contains them where ``man`` looks (see hatch_build.py); ``python scripts/manual.py DIR`` writes them to
-a folder.
+The wheel contains them where ``man`` looks (see hatch_build.py); ``python scripts/manual.py DIR`` writes them
+to a folder.
 """
 
 from __future__ import annotations
