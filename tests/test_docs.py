@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.test_manual import load_manual
+from tests.outside import load
 from videoinr_cli.cli import cli
 from videoinr_cli.media.write.encoders import find_encoder
 
@@ -164,6 +164,6 @@ def known_options() -> dict[str, set[str]]:
             for parameter in context.command.get_params(context)
             for name in (*parameter.opts, *parameter.secondary_opts)
         }
-        for context in load_manual().contexts(cli)
+        for context in load("scripts/manual.py").contexts(cli)
         if context.parent is not None
     }

@@ -250,7 +250,7 @@ class TestDryRun:
 
         def measure(plan: Plan, *_: object) -> estimate.Cost:
             measured.append(plan.source.path)
-            return estimate.Cost(Speed(0.5, start_seconds=1.5), peak_bytes=None, sizes=DEFAULT_SIZES)
+            return estimate.Cost(Speed(0.5, start_seconds=1.5), peak_bytes=1 << 30, sizes=DEFAULT_SIZES)
 
         monkeypatch.setattr(estimate, "measure", measure)
         arguments = ["-o", tmp_path / "out", "--weights", weights, "--json", "--dry-run"]

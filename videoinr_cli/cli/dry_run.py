@@ -38,9 +38,7 @@ def _video(plan: Estimate) -> Iterator[str]:
     yield f"  {frames}{lasts}{segments}"
     pieces = "whole frames" if plan.tile_size is None else "tiles of {}x{} px".format(*plan.tile_size)
     yield f"  rendered in {pieces}, chunks of {plan.chunk_bytes >> 20} MiB"
-    took = "" if plan.estimated_seconds is None else f"about {roughly(plan.estimated_seconds)}"
-    memory = "" if plan.peak_memory_bytes is None else f"{size_of(plan.peak_memory_bytes)} of memory"
-    if took or memory:
-        yield f"  {', '.join(part for part in (took, memory) if part)}, from a short measurement"
+    took = "" if plan.estimated_seconds is None else f"about {roughly(plan.estimated_seconds)}, "
+    yield f"  {took}{size_of(plan.peak_memory_bytes)} of memory, from a short measurement"
     for note in plan.notes:
         yield f"  note: {note}"
