@@ -21,6 +21,7 @@ from videoinr_cli.media.write.encoders import find_encoder
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("weights/*.md")])
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NAMED_FILE = re.compile(r"`((?:benchmarks|docs|examples|scripts|tests|videoinr_cli)/[\w/-]+\.\w+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MEASURED = re.compile(r"\d+:\d+(:\d+)?|\(\S+ fps\)|about .*|\d+(\.\d+)? [kM]B")
 """What the machine's speed and the encoder's version decide."""
@@ -119,6 +120,21 @@ def test_links_lead_somewhere(page: Path, link: str) -> None:
     assert target.exists(), f"{page.name} links to {link}"
     if anchor:
         assert anchor in anchors(target), f"{target.name} has {sorted(anchors(target))}"
+
+
+def named_files() -> set[tuple[str, str]]:
+    """Return each page with the files of this repository that it names."""
+    return {
+        (page.name, file)
+        for page in PAGES
+        if page.name != "CHANGELOG.md"  # tells of files that are gone
+        for file in NAMED_FILE.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    }
+
+
+@pytest.mark.parametrize(("page", "file"), sorted(named_files()))
+def test_named_files_exist(page: str, file: str) -> None:
+    assert (ROOT / file).exists(), f"{page} names {file}"
 
 
 def test_the_readme_and_the_site_list_every_page() -> None:
