@@ -24,7 +24,7 @@ from tables import write_tables
 
 from videoinr_cli.evaluation.baselines import make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips
-from videoinr_cli.evaluation.measure import Result, evaluate
+from videoinr_cli.evaluation.measure import MethodResult, measure_quality
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import DEFAULT_BASELINES, Protocol
 from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_table, summary_table
@@ -73,11 +73,11 @@ def main() -> None:
         write_tables(path, tables)
 
 
-def measure(methods: Sequence[Method], clips: Sequence[Clip], protocol: Protocol) -> list[Result]:
+def measure(methods: Sequence[Method], clips: Sequence[Clip], protocol: Protocol) -> list[MethodResult]:
     results = []
     for method in methods:
         print(f"space x{protocol.space:g}, time x{protocol.steps}: {method.name}", file=sys.stderr)
-        results.append(evaluate(method, clips, protocol))
+        results.append(measure_quality(method, clips, protocol))
     return results
 
 
@@ -101,7 +101,7 @@ def reach_table(measured: dict[str, list[float]]) -> str:
     return markdown(rows)
 
 
-def sweep_table(sweep: Sequence[Sequence[Result]]) -> str:
+def sweep_table(sweep: Sequence[Sequence[MethodResult]]) -> str:
     """Return given / in-between PSNR at each scale and rate, and the models' gain over the baseline."""
     names = [result.method for result in sweep[0]]
     rows = [

@@ -25,7 +25,7 @@ from vmaf import vmaf
 
 from videoinr_cli.evaluation.baselines import make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips
-from videoinr_cli.evaluation.measure import Result, evaluate
+from videoinr_cli.evaluation.measure import MethodResult, measure_quality
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.report import markdown
@@ -38,7 +38,7 @@ CRFS = (28.0, 34.0)
 class Measured:
     """One method at one rate factor."""
 
-    result: Result
+    result: MethodResult
     vmaf: float  # mean of the clips
 
 
@@ -70,7 +70,7 @@ def main() -> None:
 def measure(method: Method, clips: Sequence[Clip], protocol: Protocol) -> Measured:
     print(f"{protocol}: {method.name}", file=sys.stderr)
     pictures: dict[str, list[Tensor]] = {clip.name: [] for clip in clips}
-    result = evaluate(
+    result = measure_quality(
         method,
         clips,
         protocol,

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import inspect
 import sys
+import textwrap
+import tokenize
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -49,5 +56,38 @@ def link_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] = source[0].replace(f"]({file}", f"]({page}")
 
 
+def document_fields(
+    app: Sphinx, what: str, name: str, record: object, options: object, lines: list[str]
+) -> None:
+    """Describe the fields of a dataclass by the comments that stand behind them in its source."""
+    if not isinstance(record, type) or not dataclasses.is_dataclass(record):
+        return
+    told = {field: comment for base in reversed(record.__mro__) for field, comment in comments_of(base)}
+    lines.append("")
+    for field in dataclasses.fields(record):
+        lines += [f":ivar {field.name}: {told.get(field.name, '')}", f":vartype {field.name}: {field.type}"]
+
+
+def comments_of(record: type) -> Iterator[tuple[str, str]]:
+    """Yield the name of each field that a class declares, and the comment behind and below it."""
+    if not dataclasses.is_dataclass(record):
+        return
+    source = textwrap.dedent(inspect.getsource(record))
+    comments = {
+        token.start[0]: token.string.lstrip("# ")
+        for token in tokenize.generate_tokens(StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    (declared,) = ast.parse(source).body
+    assert isinstance(declared, ast.ClassDef)
+    for node, following in zip(declared.body, [*declared.body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            stop = len(source.splitlines()) if following is None else following.lineno
+            if isinstance(following, ast.FunctionDef) and following.decorator_list:
+                stop = following.decorator_list[0].lineno
+            yield node.target.id, " ".join(comments[n] for n in range(node.lineno, stop) if n in comments)
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", link_to_pages)
+    app.connect("autodoc-process-docstring", document_fields)

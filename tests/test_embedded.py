@@ -15,7 +15,7 @@ from torch import Tensor
 from tests.outside import load
 from videoinr_cli.evaluation.baselines import PerFrame
 from videoinr_cli.evaluation.clips import find_clips
-from videoinr_cli.evaluation.measure import evaluate
+from videoinr_cli.evaluation.measure import measure_quality
 from videoinr_cli.evaluation.methods import ModelMethod
 from videoinr_cli.evaluation.metrics import LUMA_WEIGHTS, psnr
 from videoinr_cli.evaluation.protocols import Protocol
@@ -195,8 +195,10 @@ def test_each_model_is_the_better_one_for_its_footage() -> None:
     clips = find_clips(EXAMPLE)
     for crf, better, worse in ((None, "clean", "real"), (28.0, "real", "clean")):
         protocol = Protocol(space=2, max_frames=5, crf=crf)
-        measured = {name: evaluate(ModelMethod(name, embedded(name)), clips, protocol) for name in MODELS}
-        plain = evaluate(PerFrame("bicubic", "blend"), clips, protocol)
+        measured = {
+            name: measure_quality(ModelMethod(name, embedded(name)), clips, protocol) for name in MODELS
+        }
+        plain = measure_quality(PerFrame("bicubic", "blend"), clips, protocol)
         assert measured[better].average().psnr > measured[worse].average().psnr
         assert measured[better].average().psnr > plain.average().psnr
 

@@ -15,7 +15,7 @@ import pytest
 
 from videoinr_cli import progress
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
-from videoinr_cli.evaluation.measure import FrameScore
+from videoinr_cli.evaluation.evaluate import EvaluationProgress
 from videoinr_cli.progress import error_line, evaluation_display, videos_display
 from videoinr_cli.quantities import clock, roughly, size_of
 
@@ -88,11 +88,13 @@ def test_measuring_shows_the_mean_so_far(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
-    with evaluation_display("bicubic+blend", 4, quiet=False) as update:
-        for psnr in (20.0, 30.0):
-            update(FrameScore("city", 0, 0, psnr, 0.5))
-    last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith("bicubic+blend   50%  2/4 frames  25.00 dB  0:00:0")
+    with evaluation_display(quiet=False) as update:
+        for frames, psnr in ((0, 0.0), (1, 20.0), (2, 25.0)):
+            update(EvaluationProgress("bicubic+blend", frames, 4, psnr, elapsed_seconds=6.0 * frames))
+    assert capfd.readouterr().err.splitlines() == [
+        "bicubic+blend   25%  1/4 frames  20.00 dB  0:00:18 left",
+        "bicubic+blend   50%  2/4 frames  25.00 dB  0:00:12 left",
+    ]
 
 
 def test_plain_lines_are_few(capfd: pytest.CaptureFixture[str]) -> None:

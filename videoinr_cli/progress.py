@@ -19,7 +19,7 @@ from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped
 from videoinr_cli.quantities import clock, size_of
 
 if TYPE_CHECKING:
-    from videoinr_cli.evaluation.measure import FrameScore
+    from videoinr_cli.evaluation.evaluate import EvaluationProgress
     from videoinr_cli.training.loop import TrainingProgress
 
 PLAIN_SECONDS = 10.0
@@ -212,21 +212,18 @@ def training_display(*, quiet: bool) -> Iterator[_TrainingDisplay]:
 
 
 @contextlib.contextmanager
-def evaluation_display(
-    title: str, total_frames: int, *, quiet: bool
-) -> Iterator[Callable[[FrameScore], None]]:
-    """Show the evaluation of one method: frames, mean PSNR so far, time left."""
-    started, frames, mean = time.monotonic(), 0, 0.0
-    with _Display(title, quiet=quiet) as display:
+def evaluation_display(*, quiet: bool) -> Iterator[Callable[[EvaluationProgress], None]]:
+    """Show the evaluation of each method: frames, mean PSNR so far, time left."""
+    with _Display("", quiet=quiet) as display:
 
-        def update(score: FrameScore) -> None:
-            nonlocal frames, mean
-            frames += 1
-            mean += (score.psnr - mean) / frames
-            elapsed = time.monotonic() - started
-            left = clock(max(0, total_frames - frames) * elapsed / frames)
-            fraction = min(1.0, frames / max(1, total_frames))
-            display.show(fraction, f"{frames}/{total_frames} frames  {mean:.2f} dB  {left} left")
+        def update(progress: EvaluationProgress) -> None:
+            if progress.frames == 0:
+                display.restart(progress.method)
+                return
+            frames, total = progress.frames, progress.total_frames
+            left = clock(max(0, total - frames) * progress.elapsed_seconds / frames)
+            fraction = min(1.0, frames / max(1, total))
+            display.show(fraction, f"{frames}/{total} frames  {progress.psnr:.2f} dB  {left} left")
 
         yield update
 

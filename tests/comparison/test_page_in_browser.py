@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import RunFfmpeg
-from videoinr_cli.comparison.run import compare_videos
+from videoinr_cli.comparison.compare import compare
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -65,11 +65,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory, run_ffmpeg: RunFfmpeg) -> di
 
     a, b = clip("a.mkv", "3*X", "0"), clip("b.mkv", "0", "3*X")
     reference = clip("reference.mkv", "3*X", "30")
-    compare_videos(a, b, folder / "two.html")
-    compare_videos(a, b, folder / "three.html", reference=reference)
+    compare(a, b, folder / "two.html")
+    compare(a, b, folder / "three.html", reference=reference)
     wide = folder / "wide.mkv"
     run_ffmpeg("-i", a, "-frames:v", 1, "-vf", "setsar=2", "-c:v", "ffv1", wide)
-    compare_videos(wide, wide, folder / "wide.html")
+    compare(wide, wide, folder / "wide.html")
     return {path.stem: path for path in folder.glob("*.html")}
 
 

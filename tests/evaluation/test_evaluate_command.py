@@ -145,7 +145,7 @@ def test_networks_are_held_one_at_a_time(
         loaded.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr("videoinr_cli.weights.load_model", load_alone)
+    monkeypatch.setattr("videoinr_cli.evaluation.evaluate.load_model", load_alone)
     arguments = ["evaluate", clip, "--weights", weights, "--weights", other, "--baseline", "none"]
     assert videoinr(*arguments, "--space", "2", "--steadiness") == 0
     assert len(loaded) == 2

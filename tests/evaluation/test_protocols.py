@@ -11,7 +11,7 @@ from torch import Tensor
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.evaluation.baselines import PerFrame, make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips, save_picture
-from videoinr_cli.evaluation.measure import FrameScore, Result, evaluate
+from videoinr_cli.evaluation.measure import FrameScore, MethodResult, measure_quality
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
     CONTEXTS,
@@ -75,7 +75,7 @@ def test_a_benchmark_is_known_by_its_clips_and_groups() -> None:
 def test_groups_leave_out_the_last_given_frame(tmp_path: Path, frames: int, steps: int, groups: int) -> None:
     clip = write_clip(tmp_path / "clip", [index / 100 for index in range(frames)])
     recorder, protocol = Recorder(), Protocol(steps=steps)
-    result = evaluate(recorder, [clip], protocol)
+    result = measure_quality(recorder, [clip], protocol)
     assert [(score.group, score.step) for score in result.scores] == [
         (g, s) for g in range(groups) for s in range(steps)
     ]
@@ -90,7 +90,7 @@ def test_a_rate_of_5_to_2_asks_for_every_second_frame(tmp_path: Path, context: C
     clip = write_clip(tmp_path / "clip", [level(0.2 + 5 / 255 * index) for index in range(12)])
     steps, stride = parse_rate("2.5")
     protocol = Protocol(steps, stride=stride, context=context)
-    result = evaluate(PerFrame("bicubic", "blend"), [clip], protocol)
+    result = measure_quality(PerFrame("bicubic", "blend"), [clip], protocol)
     assert [(score.group, score.step) for score in result.scores] == [(0, 0), (0, 2), (0, 4), (1, 1), (1, 3)]
     assert (result.groups, protocol.frames_of(clip.length())) == (2, 5)
     assert min(score.psnr for score in result.scores) > 100  # float rounding only
@@ -100,7 +100,7 @@ def test_a_rate_of_5_to_2_asks_for_every_second_frame(tmp_path: Path, context: C
 def test_max_frames_counts_from_the_start(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip", [0.5] * 12)
     recorder, protocol = Recorder(), Protocol(max_frames=5)
-    assert len(evaluate(recorder, [clip], protocol).scores) == 4 == protocol.frames_of(clip.length())
+    assert len(measure_quality(recorder, [clip], protocol).scores) == 4 == protocol.frames_of(clip.length())
     assert len(recorder.given) == 3
 
 
@@ -116,7 +116,7 @@ def test_ground_truth_is_cropped_to_a_multiple(
 
 def test_blend_is_exact_on_a_linear_fade(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip", [level(0.2 + 16 / 255 * index) for index in range(9)])
-    result = evaluate(PerFrame("bicubic", "blend"), [clip], Protocol(steps=4))
+    result = measure_quality(PerFrame("bicubic", "blend"), [clip], Protocol(steps=4))
     assert result.average().psnr > 100  # float rounding only
     assert result.average().ssim == pytest.approx(1, abs=1e-6)
 
@@ -124,7 +124,7 @@ def test_blend_is_exact_on_a_linear_fade(tmp_path: Path) -> None:
 def test_nearest_errs_by_a_known_amount(tmp_path: Path) -> None:
     step = 8 / 255
     clip = write_clip(tmp_path / "clip", [0.2 + step * index for index in range(9)])
-    result = evaluate(PerFrame("bicubic", "nearest"), [clip], Protocol(steps=4))
+    result = measure_quality(PerFrame("bicubic", "nearest"), [clip], Protocol(steps=4))
     one = -20 * torch.tensor(step * 219 / 255).log10().item()
     two = one - 20 * torch.tensor(2.0).log10().item()
     assert [score.psnr for score in result.scores[1:4]] == pytest.approx([one, two, one], abs=0.01)
@@ -138,7 +138,7 @@ def test_rates_and_scales_beyond_training(tmp_path: Path, steps: int, space: flo
     clip = write_clip(tmp_path / "clip", [level(0.1 + 2 / 255 * n) for n in range(count)], size=(160, 150))
     shapes: set[tuple[int, ...]] = set()
     protocol = Protocol(steps=steps, space=space)
-    result = evaluate(
+    result = measure_quality(
         PerFrame("bicubic", "blend"),
         [clip],
         protocol,
@@ -160,7 +160,7 @@ def test_pairs_are_seen_alone(tmp_path: Path) -> None:
             calls.append([frame.mean().item() for frame in frames])
             return super().render(frames, steps, size)
 
-    result = evaluate(Watcher(), [clip], Protocol(steps=2, context="pairs"))
+    result = measure_quality(Watcher(), [clip], Protocol(steps=2, context="pairs"))
     assert [len(call) for call in calls] == [2, 2, 2]
     assert calls[1] == pytest.approx([level(0.4), level(0.6)], abs=1e-6)
     assert [(score.group, score.step) for score in result.scores] == [
@@ -173,8 +173,8 @@ def test_both_contexts_score_the_same_frames(tmp_path: Path, context: Context) -
     """Blending looks at no other frames, so that its scores cannot differ."""
     clip = write_clip(tmp_path / "clip", [0.2, 0.35, 0.4, 0.6, 0.5, 0.5, 0.9])
     blend = PerFrame("bicubic", "blend")
-    reference = evaluate(blend, [clip], Protocol(steps=3))
-    assert evaluate(blend, [clip], Protocol(steps=3, context=context)).scores == reference.scores
+    reference = measure_quality(blend, [clip], Protocol(steps=3))
+    assert measure_quality(blend, [clip], Protocol(steps=3, context=context)).scores == reference.scores
 
 
 def test_given_frames_can_be_encoded_first(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_given_frames_can_be_encoded_first(tmp_path: Path) -> None:
 
     def given(crf: float | None) -> list[Tensor]:
         recorder = Recorder()
-        result = evaluate(recorder, clips, Protocol(space=1.5, crf=crf))
+        result = measure_quality(recorder, clips, Protocol(space=1.5, crf=crf))
         assert len(result.scores) == 6
         return recorder.given
 
@@ -208,7 +208,7 @@ def test_minterpolate_gives_every_frame_of_every_group(tmp_path: Path, name: Bas
     clip = write_clip(tmp_path / "clip", values, size=(64, 96))
     pictures: list[Tensor] = []
     baseline = make_baseline(name)
-    evaluate(
+    measure_quality(
         baseline, [clip], Protocol(steps=4, space=2), on_frame=lambda score, picture: pictures.append(picture)
     )
     assert {tuple(picture.shape) for picture in pictures} == {(1, 3, 64, 96)}
@@ -228,7 +228,7 @@ def score(clip: str, group: int, step: int, psnr: float) -> FrameScore:
 
 def test_center_and_average() -> None:
     scores = [score("a", 0, step, 20.0 + step) for step in range(8)]
-    result = Result("method", Protocol(steps=8), tuple(scores), 0.1, None)
+    result = MethodResult("method", Protocol(steps=8), tuple(scores), 0.1, None)
     assert result.center().psnr == 22.0  # of 20 and 24
     assert result.average().psnr == 23.5
     assert result.average().ssim == pytest.approx(0.235)
@@ -240,7 +240,7 @@ def test_averages_are_over_all_groups_not_over_clips() -> None:
     scores = [score("long", g, s, 30.0) for g in range(3) for s in range(2)] + [
         score("short", 0, s, 20.0) for s in range(2)
     ]
-    result = Result("method", Protocol(), tuple(scores), 0.1, None)
+    result = MethodResult("method", Protocol(), tuple(scores), 0.1, None)
     assert result.average().psnr == 27.5
     assert (result.given("long").psnr, result.between("short").psnr) == (30.0, 20.0)
     assert result.clips == ["long", "short"]
@@ -277,11 +277,11 @@ def test_a_clip_too_small_to_compare_is_named_before_anything_is_rendered(
     ]
     recorder = Recorder()
     with pytest.raises(InputError, match=f"'tiny' of {size[1]}x{size[0]} leaves {left} pixels"):
-        evaluate(recorder, clips, Protocol(space=space))
+        measure_quality(recorder, clips, Protocol(space=space))
     assert not recorder.given
 
 
 def test_a_clip_without_a_group_is_named(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "brief", [0.5, 0.5])
     with pytest.raises(InputError, match="'brief' is too short"):
-        evaluate(Recorder(), [clip], Protocol())
+        measure_quality(Recorder(), [clip], Protocol())

@@ -5,19 +5,19 @@ import math
 
 import torch
 
-from videoinr_cli.evaluation.measure import FrameScore, Result
+from videoinr_cli.evaluation.measure import FrameScore, MethodResult
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_table, summary_table, to_json
 from videoinr_cli.evaluation.steadiness import Steadiness
 
 
-def result(clips: int = 2, psnr: float = 20.0) -> Result:
+def result(clips: int = 2, psnr: float = 20.0) -> MethodResult:
     scores = [
         FrameScore(f"clip{clip}", 0, step, psnr + clip + step / 2, 0.5)
         for clip in range(clips)
         for step in range(2)
     ]
-    return Result("bicubic+blend", Protocol(), tuple(scores), 0.25, 3 << 20)
+    return MethodResult("bicubic+blend", Protocol(), tuple(scores), 0.25, 3 << 20)
 
 
 def test_clip_table() -> None:

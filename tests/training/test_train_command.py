@@ -1,58 +1,51 @@
-"""What ``videoinr train`` asks of its parts: the recipe, with what the command line says of it."""
+"""``videoinr train`` and ``train``: a recipe with what the options say of it, resumed as it was begun."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import torch
 from click.testing import CliRunner
 
 from tests.command import check_one_line, run
 from tests.training.test_footage import scene, write_video
-from videoinr_cli.cli import train as command
-from videoinr_cli.errors import OptionError, OutputError
+from videoinr_cli.cli.train import train as command
+from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.training.distributed import Team
+from videoinr_cli.training.options import DEFAULT_RECIPE, RECIPE_NAMES, TrainOptions
 from videoinr_cli.training.recipes import OWN, PAPER, RECIPES
+from videoinr_cli.training.train import _adapted, _network, _shared, train
 from videoinr_cli.training.trainer import read_begun_with
 from videoinr_cli.weights import inspect_weights
 
 
 def test_the_recipes_offered_are_those_there_are() -> None:
-    assert set(command.RECIPES) == set(RECIPES)
-    assert command.RECIPES[0] == "own"
-    (option,) = (p for p in command.train.params if isinstance(p, click.Option) and p.name == "recipe_name")
-    assert option.default == "own"
-
-
-def options(**changed: Any) -> command.RunOptions:
-    """Return what `videoinr train` is asked for by nothing but these options."""
-    nothing = dict.fromkeys(field.name for field in dataclasses.fields(command.RunOptions))
-    said = {"directories": ("footage",), "recipe_name": "own", "degrade": False, "hold_out": (), "seed": 0}
-    return command.RunOptions(**{**nothing, **said, **changed})
+    assert set(RECIPE_NAMES) == set(RECIPES)
+    assert DEFAULT_RECIPE == "own"
 
 
 def test_nothing_said_leaves_the_recipe_as_it_is() -> None:
     for recipe in (OWN, PAPER):
-        assert command._adapted(recipe, options()) == recipe
-        assert command._shared(recipe.samples, Team()) == recipe.samples
+        assert _adapted(recipe, TrainOptions()) == recipe
+        assert _shared(recipe.samples, Team()) == recipe.samples
 
 
 def test_a_batch_is_shared_by_the_processes() -> None:
-    samples = command._adapted(PAPER, options(patch=48, degrade=True)).samples
+    samples = _adapted(PAPER, TrainOptions(patch=48, degrade=True)).samples
     assert (samples.batch_size, samples.lr_size, samples.degrade) == (24, 48, True)
-    assert command._shared(samples, Team(rank=3, size=8)).batch_size == 3
+    assert _shared(samples, Team(rank=3, size=8)).batch_size == 3
     with pytest.raises(OptionError, match="--batch-size 28"):
-        command._shared(samples, Team(rank=0, size=7))
+        _shared(samples, Team(rank=0, size=7))
 
 
 def test_the_seed_decides_random_weights() -> None:
-    one, same, other = (
-        command._network(options(seed=seed), OWN, torch.device("cpu")).state_dict() for seed in (1, 1, 2)
-    )
+    def network(seed: int) -> dict[str, torch.Tensor]:
+        options = TrainOptions(seed=seed)
+        return _network(options, _adapted(OWN, options), torch.device("cpu")).state_dict()
+
+    one, same, other = map(network, (1, 1, 2))
     assert all(torch.equal(one[name], tensor) for name, tensor in same.items())
     assert any(not torch.equal(one[name], tensor) for name, tensor in other.items())
 
@@ -82,6 +75,28 @@ def test_a_run_is_resumed_with_the_options_it_was_begun_with(begun: Path) -> Non
     metadata = inspect_weights(begun).metadata
     assert metadata["training"].startswith("2 steps")
     assert metadata["training_data"] == "clip.mp4"
+
+
+def test_options_of_an_earlier_version_are_known_by_their_former_names(begun: Path) -> None:
+    checkpoint = begun.with_name(begun.name + ".training")
+    state = torch.load(checkpoint, weights_only=True)
+    options = state["begun_with"]["options"]
+    options |= {"directories": options.pop("data"), "recipe_name": options.pop("recipe")}
+    torch.save(state, checkpoint)
+    assert train(begun, TrainOptions(steps=2), resume=True).steps == 2
+    state["begun_with"]["options"]["unknown"] = 1
+    torch.save(state, checkpoint)
+    with pytest.raises(WeightsError, match="another version of videoinr"):
+        train(begun, resume=True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"steps": 0}, {"batch_size": 0}, {"patch": 15}, {"minutes": 0}, {"recipe": "mine"}, {"config": "mine"}],
+)
+def test_options_that_the_command_does_not_take_are_refused_in_python_too(given: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        TrainOptions(**given)
 
 
 def test_a_run_that_is_resumed_otherwise_is_refused(begun: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +146,7 @@ def test_data_is_asked_for(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
 
 def test_stages_go_by_steps(tmp_path: Path) -> None:
     arguments = ["--data", str(tmp_path), "-o", str(tmp_path / "a.safetensors"), "--recipe", "paper"]
-    error = CliRunner().invoke(command.train, [*arguments, "--minutes", "5"]).exception
+    error = CliRunner().invoke(command, [*arguments, "--minutes", "5"]).exception
     assert isinstance(error, OptionError)
     assert "--steps" in str(error)
 
@@ -166,7 +181,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: list[str], sai
     arguments = ["--data", tmp_path, "-o", tmp_path / "a.safetensors", "--steps", 1][
         : 4 if "--minutes" in options else 6
     ]
-    error = CliRunner().invoke(command.train, [*map(str, arguments), *options]).exception
+    error = CliRunner().invoke(command, [*map(str, arguments), *options]).exception
     assert isinstance(error, OptionError)
     assert said in str(error)
     assert not (tmp_path / "a.safetensors").exists()
@@ -189,6 +204,6 @@ def test_where_weights_cannot_be_written_is_found_before_anything_is_trained(tmp
         ("/proc/m.safetensors", OutputError, "/proc"),  # seems writable to root; missing on some systems
     ):
         arguments = ["--data", str(tmp_path / "missing"), "-o", str(tmp_path / name)]
-        error = CliRunner().invoke(command.train, arguments).exception
+        error = CliRunner().invoke(command, arguments).exception
         assert isinstance(error, kind)
         assert words in str(error)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from videoinr_cli import __version__
 from videoinr_cli.batch.events import SCHEMA_VERSION, Begin, End, Event
 from videoinr_cli.batch.items import Existing, Item, Pending, Refused
 from videoinr_cli.batch.make_events import done_of, error_of, progress_of, segment_of, skipped_of, start_of
@@ -23,6 +22,7 @@ from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.pipeline import Engine, Summary
 from videoinr_cli.render.pipeline import Progress as VideoProgress
+from videoinr_cli.version import __version__
 from videoinr_cli.weights import load_model
 
 Listener = Callable[[Event], None]

@@ -24,9 +24,9 @@ from typing import NoReturn
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from videoinr_cli import __version__
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.errors import OptionError, is_expected, one_line
+from videoinr_cli.version import __version__
 
 COMMANDS = {
     "upscale": "upscale:upscale",

@@ -68,11 +68,11 @@ def compare(
         overwrite=overwrite,
     )
 
-    from videoinr_cli.comparison.run import compare_videos  # torch takes a second to import
+    from videoinr_cli.comparison.compare import compare as write_page  # torch takes a second to import
     from videoinr_cli.progress import count_display
 
     with count_display(output.name, quiet=quiet) as progress:
-        made = compare_videos(a, b, output, options, reference=reference, progress=progress)
+        made = write_page(a, b, output, options, reference=reference, progress=progress)
     if quiet:
         return
     which = "every frame" if made.stride == 1 else f"one in {made.stride}"
@@ -82,7 +82,7 @@ def compare(
         else ""
     )
     click.echo(
-        f"{made.page}: {made.frames} frames ({which}), {made.bytes / MEGABYTE:.1f} MB{short}", err=True
+        f"{made.path}: {made.frames} frames ({which}), {made.bytes / MEGABYTE:.1f} MB{short}", err=True
     )
     for curve, mean in made.means:
         if mean is not None:

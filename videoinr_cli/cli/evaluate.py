@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -15,16 +13,14 @@ from click.core import ParameterSource
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
 from videoinr_cli.cli.sections import SectionedCommand, SectionedOption, in_section
-from videoinr_cli.errors import FfmpegError, OptionError
+from videoinr_cli.evaluation.options import EvaluateOptions
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
-    CLIPS_AND_GROUPS,
     CONTEXTS,
     DATASETS,
     DEFAULT_BASELINES,
     DOWNSAMPLERS,
     PAPER_STEPS,
-    ROOTS,
     Context,
     Dataset,
     Downsampler,
@@ -32,14 +28,6 @@ from videoinr_cli.evaluation.protocols import (
     parse_rate,
 )
 from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
-
-if TYPE_CHECKING:
-    from videoinr_cli.evaluation.clips import Clip
-    from videoinr_cli.evaluation.measure import Result
-    from videoinr_cli.evaluation.methods import Method
-    from videoinr_cli.evaluation.steadiness import Steadiness
-
-log = logging.getLogger(__name__)
 
 
 class _WeightsOption(SectionedOption):
@@ -165,103 +153,31 @@ def evaluate(
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     show_messages(quiet=quiet)
     steps, stride = (PAPER_STEPS[dataset], 1) if time is None else parse_rate(time)
-    protocol = Protocol(steps, space, downsampler, max_frames, context, crf, stride)
-
-    from videoinr_cli.evaluation.clips import find_clips, make_folder
-    from videoinr_cli.evaluation.report import to_json
-    from videoinr_cli.evaluation.steadiness import check_picture, measure_steadiness
-    from videoinr_cli.model.devices import choose_device, choose_dtype
-    from videoinr_cli.weights import inspect_weights
-
-    if save_frames is not None and len({Path(name).stem for name in weights}) < len(weights):
-        raise OptionError("--save-frames needs weights of different names: each has a folder of its own")
-    clips = find_clips(path, ROOTS.get(dataset))
-    if not protocol.is_of(dataset, [clip.length() for clip in clips]):
-        known, groups = CLIPS_AND_GROUPS[dataset]
-        log.warning(
-            "%s is not %s, which has %d groups of %d clips at time x%d: the papers measured other frames",
-            *(path, dataset, groups, known, PAPER_STEPS[dataset]),
-        )
-    # What no network could be loaded by is found before anything is measured.
-    choose_dtype(precision, choose_device(device))
-    for name in weights:
-        inspect_weights(name)
-    if save_frames is not None:
-        make_folder(save_frames)
-    picture = next(clips[0].frames()) if steadiness else None
-    if picture is not None:
-        check_picture(picture, protocol)
-    results: list[Result] = []
-    steady: list[Steadiness] = []
-
-    def take_turn(name: str) -> None:
-        """Measure one method, which is alone in memory and let go before the next."""
-        method = _method(name, device, precision)
-        results.append(_measure(method, clips, protocol, save_frames, quiet))
-        if picture is not None:
-            steady.append(measure_steadiness(method, picture, protocol))
-
     asked_for = ctx.get_parameter_source("baselines") is not ParameterSource.DEFAULT
-    try:
-        for name in [*(name for name in BASELINES if name in baselines), *weights]:
-            with _left_out_if_unable(name, asked_for):
-                take_turn(name)
-    finally:  # whatever fails, what was measured before may have taken hours
-        if results:
-            click.echo(to_json(results, steady) if as_json else _tables(results, steady))
+    options = EvaluateOptions(
+        dataset=dataset,
+        protocol=Protocol(steps, space, downsampler, max_frames, context, crf, stride),
+        weights=tuple(weights),
+        baselines=tuple(name for name in BASELINES if name in baselines) if asked_for else None,
+        steadiness=steadiness,
+        device=device,
+        precision=precision,
+        save_frames=save_frames,
+    )
 
-
-def _tables(results: Sequence[Result], steady: Sequence[Steadiness]) -> str:
-    from videoinr_cli.evaluation.report import clip_table, steadiness_table, summary_table
-
-    first, clips = results[0], len(results[0].clips)
-    tables = [f"{first.protocol}: {first.groups} groups of {clips} clip{'s' if clips > 1 else ''}"]
-    cost = f"s/frame and peak memory: torch on {first.threads} thread{'s' if first.threads > 1 else ''}"
-    tables += [clip_table(results), summary_table(results), cost]
-    tables += [steadiness_table(steady)] if steady else []
-    return "\n\n".join(tables)
-
-
-def _method(name: str, device: str, precision: Precision) -> Method:
-    from videoinr_cli.evaluation.baselines import make_baseline
-    from videoinr_cli.evaluation.methods import ModelMethod
-    from videoinr_cli.weights import load_model
-
-    for baseline in BASELINES:
-        if name == baseline:
-            return make_baseline(baseline)
-    return ModelMethod(name, load_model(name, device=device, precision=precision))
-
-
-@contextlib.contextmanager
-def _left_out_if_unable(name: str, asked_for: bool) -> Iterator[None]:
-    """Go on, and say so, without a baseline that cannot work here and nobody asked for."""
-    try:
-        yield
-    except (OptionError, FfmpegError) as error:
-        if asked_for or name not in BASELINES:
-            raise
-        log.warning("%s is left out: %s", name, error)
-
-
-def _measure(
-    method: Method, clips: Sequence[Clip], protocol: Protocol, save_frames: Path | None, quiet: bool
-) -> Result:
-    from torch import Tensor
-
-    from videoinr_cli.evaluation.clips import save_picture
-    from videoinr_cli.evaluation.measure import FrameScore
-    from videoinr_cli.evaluation.measure import evaluate as measure
+    from videoinr_cli.evaluation.evaluate import Evaluation  # torch takes a second to import
+    from videoinr_cli.evaluation.evaluate import evaluate as measure
     from videoinr_cli.progress import evaluation_display
 
-    total = sum(protocol.frames_of(clip.length()) for clip in clips)
-    with evaluation_display(method.name, total, quiet=quiet) as update:
+    found = Evaluation()
 
-        def on_frame(score: FrameScore, picture: Tensor) -> None:
-            if save_frames is not None:
-                number = score.group * protocol.steps + score.step
-                name = f"{Path(method.name).stem}/{score.clip}/{number:06d}.png"
-                save_picture(picture[0], save_frames / name)
-            update(score)
+    def keep(measured: Evaluation) -> None:
+        nonlocal found
+        found = measured
 
-        return measure(method, clips, protocol, on_frame=on_frame)
+    try:
+        with evaluation_display(quiet=quiet) as progress:
+            measure(path, options, progress=progress, on_result=keep)
+    finally:  # whatever fails, what was measured before may have taken hours
+        if found.results:
+            click.echo(found.to_json() if as_json else found)

@@ -19,12 +19,10 @@ from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import UpscaleOptions
 
 if TYPE_CHECKING:
+    from videoinr_cli.media.inspection import Inspection
     from videoinr_cli.media.read.timing import Timing
     from videoinr_cli.media.streams import StreamInfo, VideoInfo
     from videoinr_cli.media.write.forecast import Forecast
-
-SHOWN_OUTPUTS = ("out.mp4", "out.mkv", "out.mov", "out.webm")
-"""Outputs whose formats are shown when the user names none."""
 
 LABEL_COLUMNS = 10
 
@@ -61,32 +59,18 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
         height=given["height"],
         read=as_read_options(given),
     )
-    from videoinr_cli.media.read.prepare import as_read
-    from videoinr_cli.media.read.probe import probe
-    from videoinr_cli.media.read.timing import measure_timing
+    from videoinr_cli.media.inspection import SHOWN_OUTPUTS, inspect_video  # PyAV takes its time to import
 
-    found = probe(source, rate=options.read.rate)
-    timing = measure_timing(found)
-    taken = as_read(found, options.read)
-    forecasts = {name: _forecast(name, taken, options) for name in outputs or SHOWN_OUTPUTS}
+    found = inspect_video(source, outputs or SHOWN_OUTPUTS, options)
     if as_json:
-        click.echo(json.dumps(_record(found, timing, taken, forecasts), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_record(found), indent=2, ensure_ascii=False))
         return
     click.echo(str(source))
-    for label, text in _source_lines(found, timing):
+    for label, text in _source_lines(found.source, found.timing):
         click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
     click.echo("upscale would write")
-    for label, text in _output_lines(taken, forecasts):
+    for label, text in _output_lines(found.as_read, found.outputs):
         click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
-
-
-def _forecast(name: str, taken: VideoInfo, options: UpscaleOptions) -> Forecast | VideoInrError:
-    from videoinr_cli.media.write.forecast import forecast
-
-    try:
-        return forecast(name, taken, options)
-    except VideoInrError as error:  # what upscale would say; the file is described all the same
-        return error
 
 
 def _source_lines(found: VideoInfo, timing: Timing | None) -> Lines:
@@ -196,10 +180,9 @@ def _output(planned: Forecast) -> Iterator[str]:
         yield f"{stream.name} is left out"
 
 
-def _record(
-    found: VideoInfo, timing: Timing | None, taken: VideoInfo, forecasts: Forecasts
-) -> dict[str, Any]:
+def _record(inspection: Inspection) -> dict[str, Any]:
     """Return everything as JSON has it: exact times as fractions in text, so that nothing is rounded."""
+    found, timing, taken = inspection.source, inspection.timing, inspection.as_read
     colour = found.resolved_colour
     return {
         "path": path_text(found.path),
@@ -257,7 +240,7 @@ def _record(
             "deinterlaced": taken.fields is not None,
             "pictures_only": not taken.is_file,
             "frame_rate": str(taken.frame_rate),
-            "outputs": {name: _forecast_record(planned) for name, planned in forecasts.items()},
+            "outputs": {name: _forecast_record(planned) for name, planned in inspection.outputs.items()},
         },
     }
 

@@ -69,12 +69,12 @@ def preview(
     )
     show_messages(quiet=quiet)
 
-    from videoinr_cli.preview.preview import preview_video  # torch takes a second to import
+    from videoinr_cli.previews.preview import preview as show  # torch takes a second to import
     from videoinr_cli.progress import count_display
 
     picture = output or Path(f"{source.stem}-preview.png")
     with count_display(source.name, quiet=quiet) as progress:
-        made = preview_video(source, picture, options, progress=progress)
+        made = show(source, picture, options, progress=progress)
     if not quiet:
         files = " and ".join(str(path) for path in (made.picture, made.clip) if path is not None)
         whole = (

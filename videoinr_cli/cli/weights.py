@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from videoinr_cli.errors import OptionError, OutputError
+from videoinr_cli.errors import OptionError
 
 
 @click.group("weights")
@@ -33,9 +33,9 @@ def list_command(as_json: bool) -> None:
 def info_command(name: str, as_json: bool) -> None:
     """Describe the weights NAME: a listed name, a file, or hf:OWNER/REPO/FILE."""
     from videoinr_cli.cli.weights_text import description, facts
-    from videoinr_cli.weights import look_up
+    from videoinr_cli.weights import look_up_weights
 
-    found = facts(look_up(name))
+    found = facts(look_up_weights(name))
     click.echo(json.dumps(found, indent=2) if as_json else description(found))
 
 
@@ -66,8 +66,6 @@ def download_command(
     videoinr weights download owner/repository/model.safetensors
     videoinr weights download mine --from https://example.org/model.safetensors
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
-    if not names and source is None:
-        raise OptionError("no weights named; give a NAME, see: videoinr weights list")
     if source is not None and len(names) > 1:
         raise OptionError(f"--from {source} is one file and cannot have {len(names)} names; give one NAME")
     for name in names or (None,):
@@ -90,13 +88,9 @@ def convert_command(checkpoint: Path, output: Path, enlargement: int, overwrite:
 
     Nothing in the checkpoint is executed. Use the result with --weights OUTPUT.
     """
-    from videoinr_cli.weights import SUFFIX, convert_checkpoint  # torch takes a second to import
+    from videoinr_cli.weights import convert_checkpoint  # torch takes a second to import
 
-    if output.suffix != SUFFIX:
-        raise OptionError(f"weights are written as {SUFFIX}, not {output.suffix or 'without a suffix'!r}")
-    if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists; use -y to replace it")
-    info = convert_checkpoint(checkpoint, output, rgb_enlargement=enlargement)
+    info = convert_checkpoint(checkpoint, output, rgb_enlargement=enlargement, overwrite=overwrite)
     click.echo(f"{output}: {info.config.architecture}, {info.parameters / 1e6:.1f} M parameters", err=True)
 
 
@@ -105,13 +99,13 @@ def convert_command(checkpoint: Path, output: Path, enlargement: int, overwrite:
 @click.option("--sha256", metavar="HEX", help="Expected hash of the one NAME.")
 def verify_command(names: Sequence[str], sha256: str | None) -> None:
     """Check that weights are sound and have the expected hash; without NAME, all on this machine."""
-    from videoinr_cli.weights import all_weights, look_up, verify
+    from videoinr_cli.weights import all_weights, look_up_weights, verify_weights
 
     if sha256 is not None and len(names) != 1:
         raise click.UsageError("--sha256 is the hash of one file; give one NAME")
-    entries = [look_up(name) for name in names] or [each for each in all_weights() if each.path is not None]
-    for entry in entries:
-        found = verify(entry, sha256=sha256)
+    entries = [look_up_weights(name) for name in names]
+    for entry in entries or [entry for entry in all_weights() if entry.path is not None]:
+        found = verify_weights(entry, sha256=sha256)
         basis = "as expected" if sha256 or entry.expected_sha256 else "but no expected hash is known"
         click.echo(f"{entry.name}: sound, sha256 {found}, {basis}")
 
@@ -119,22 +113,15 @@ def verify_command(names: Sequence[str], sha256: str | None) -> None:
 def _download(
     name: str | None, source: str | None, folder: Path | None, revision: str | None, *, quiet: bool
 ) -> None:
-    from videoinr_cli.options import MODELS
     from videoinr_cli.progress import download_display
-    from videoinr_cli.weights import embedded_file, fetch_weights, locate, parse_source
+    from videoinr_cli.weights import download_weights
 
-    if source is None and name is not None:
-        embedded = embedded_file(MODELS.get(name, name))
-        if embedded is not None:
-            if not quiet:
-                click.echo(f"{name}: embedded in the package, nothing to download ({embedded})", err=True)
-            return
-    if source is not None:
-        origin = parse_source(source, revision)
+    with download_display(name or source or "", quiet=quiet) as progress:
+        made = download_weights(name, source=source, revision=revision, folder=folder, progress=progress)
+    if quiet:
+        return
+    if made.record is None:
+        click.echo(f"{name}: embedded in the package, nothing to download ({made.path})", err=True)
     else:
-        origin, name = locate(name or "", revision)
-    with download_display(name or str(origin), quiet=quiet) as progress:
-        record = fetch_weights(origin, name, folder=folder, progress=progress)
-    if not quiet:
-        use = record.name if folder is None else record.path
-        click.echo(f"{record.path}: sha256 {record.sha256}; use it with --weights {use}", err=True)
+        use = made.name if folder is None else made.path
+        click.echo(f"{made.path}: sha256 {made.record.sha256}; use it with --weights {use}", err=True)

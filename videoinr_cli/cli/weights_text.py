@@ -53,7 +53,7 @@ def facts(entry: Weights) -> dict[str, Any]:
     from videoinr_cli.weights import inspect_weights
     from videoinr_cli.weights.manifest import sha256_of
 
-    assert entry.path is not None, "look_up returns weights that are on this machine"
+    assert entry.path is not None, "look_up_weights returns weights that are on this machine"
     info = inspect_weights(entry.path)
     manifest = {} if entry.known is None else dataclasses.asdict(entry.known)
     stated = {key: manifest[key] for key in ("licence", "training_data", "measured") if manifest.get(key)}

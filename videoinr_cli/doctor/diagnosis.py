@@ -8,7 +8,6 @@ import platform
 import shutil
 from pathlib import Path
 
-from videoinr_cli import __version__
 from videoinr_cli.doctor.findings import (
     Device,
     Ffmpeg,
@@ -23,6 +22,7 @@ from videoinr_cli.doctor.findings import (
 from videoinr_cli.doctor.problems import REINSTALL, Problem, Problems
 from videoinr_cli.doctor.speed import Speed, measure_speeds
 from videoinr_cli.options import DEFAULT_WEIGHTS, Precision
+from videoinr_cli.version import __version__
 
 SCARCE_MEMORY_BYTES = 2 << 30
 SCARCE_DISK_BYTES = 1 << 30

@@ -41,7 +41,7 @@ class Quality:
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
+class MethodResult:
     """What one method reached on a set of clips."""
 
     method: str
@@ -87,13 +87,13 @@ OnFrame = Callable[[FrameScore, Tensor], None]
 """Called after each frame with its score and the picture, (1, 3, H, W)."""
 
 
-def evaluate(
+def measure_quality(
     method: Method,
     clips: Sequence[Clip],
     protocol: Protocol,
     *,
     on_frame: OnFrame = lambda score, picture: None,
-) -> Result:
+) -> MethodResult:
     """Measure a method on clips.
 
     Raises:
@@ -116,7 +116,7 @@ def evaluate(
                     f"{protocol.steps + 1} frames"
                 )
     rendered = len(scores) * protocol.stride  # the frames between those asked for too
-    return Result(method.name, protocol, tuple(scores), stopwatch.seconds / rendered, memory.bytes)
+    return MethodResult(method.name, protocol, tuple(scores), stopwatch.seconds / rendered, memory.bytes)
 
 
 def _check_size(clip: Clip, protocol: Protocol) -> None:

@@ -8,14 +8,29 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
-from videoinr_cli.evaluation.measure import Quality, Result
+from videoinr_cli.evaluation.measure import MethodResult, Quality
 from videoinr_cli.evaluation.steadiness import Steadiness
 
 MAX_CLIP_COLUMNS = 6
 """With more clips, a table shows only their means."""
 
 
-def clip_table(results: Sequence[Result]) -> str:
+def to_tables(results: Sequence[MethodResult], steadiness: Sequence[Steadiness] = ()) -> str:
+    """Return all tables, with the protocol above them; nothing without a result."""
+    if not results:
+        return ""
+    first, clips = results[0], len(results[0].clips)
+    tables = [
+        f"{first.protocol}: {first.groups} groups of {clips} clip{'s' if clips > 1 else ''}",
+        clip_table(results),
+        summary_table(results),
+        f"s/frame and peak memory: torch on {first.threads} thread{'s' if first.threads > 1 else ''}",
+        *([steadiness_table(steadiness)] if steadiness else []),
+    ]
+    return "\n\n".join(tables)
+
+
+def clip_table(results: Sequence[MethodResult]) -> str:
     """Return PSNR of given / in-between frames, per clip and as their mean, one row per method."""
     clips = results[0].clips
     shown = clips if len(clips) <= MAX_CLIP_COLUMNS else []
@@ -28,7 +43,7 @@ def clip_table(results: Sequence[Result]) -> str:
     return markdown(rows)
 
 
-def summary_table(results: Sequence[Result]) -> str:
+def summary_table(results: Sequence[MethodResult]) -> str:
     """Return the papers' Center and Average over all groups, and the cost, one row per method."""
     rows = [["over all groups", "Center", "SSIM", "Average", "SSIM", "s/frame", "peak memory"]]
     for result in results:
@@ -64,7 +79,7 @@ def steadiness_table(results: Sequence[Steadiness]) -> str:
     return markdown(rows)
 
 
-def to_json(results: Sequence[Result], steadiness: Sequence[Steadiness] = ()) -> str:
+def to_json(results: Sequence[MethodResult], steadiness: Sequence[Steadiness] = ()) -> str:
     """Return everything except the single frames; an infinite PSNR becomes null.
 
     Args:
@@ -89,7 +104,7 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _as_dict(result: Result) -> dict[str, object]:
+def _as_dict(result: MethodResult) -> dict[str, object]:
     return {
         "method": result.method,
         "protocol": dataclasses.asdict(result.protocol),

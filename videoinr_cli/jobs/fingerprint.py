@@ -12,10 +12,10 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 
-from videoinr_cli import __version__
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import EncodeOptions, ReadOptions, UpscaleOptions
+from videoinr_cli.version import __version__
 from videoinr_cli.weights import find_weights
 from videoinr_cli.weights.manifest import sha256_of
 

@@ -13,20 +13,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.media.planes import layout_of
-from videoinr_cli.media.read.reader import SourceFrame, read_frames
+from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.write.destination import written_bytes
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.render.channel import WAKE_SECONDS, Channel
 from videoinr_cli.render.memory import Sizes, choose_sizes, is_out_of_memory
-from videoinr_cli.render.parts import LEAD_FRAMES, Part, Tally, passages
+from videoinr_cli.render.parts import LEAD_FRAMES, Part, Tally
+from videoinr_cli.render.pictures import OutputFrame, compared, output_frames
 from videoinr_cli.render.plan import Plan
-from videoinr_cli.render.renderer import GivenFrame, Renderer, Rendering
-from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
+from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.threads import Task, run_beside
 
 QUEUED_FRAMES = 3
@@ -73,12 +71,6 @@ class Outcome:
     elapsed_seconds: float
 
 
-@dataclasses.dataclass(frozen=True)
-class _OutputFrame:
-    picture: Rendering
-    pts: int  # in ticks of the output's time base
-
-
 class Engine:
     """Renders videos, and parts of them, by one network.
 
@@ -116,7 +108,7 @@ class Engine:
         """
         started = time.monotonic()
         frames: Channel[GivenFrame] = Channel(QUEUED_FRAMES)
-        pictures: Channel[_OutputFrame] = Channel(QUEUED_FRAMES)
+        pictures: Channel[OutputFrame] = Channel(QUEUED_FRAMES)
         tally, written = Tally(), 0
         # On a CPU, ffmpeg would take cores from the network, whose threads wait for one another at a layer.
         writing = _WriteStage(plan, pictures, low_priority=self.model.device.type == "cpu")
@@ -154,7 +146,7 @@ class Engine:
         proven = self._proven.get(shape, sizes)
         return min(sizes, proven, key=lambda sizes: sizes.order(shape[0]))
 
-    def _rendered(self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally) -> Iterator[_OutputFrame]:
+    def _rendered(self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally) -> Iterator[OutputFrame]:
         """Stage two: the output's frames, in the calling thread."""
         renderer = Renderer(
             self.model,
@@ -164,7 +156,14 @@ class Engine:
             sizes=self.choose_sizes(plan),
         )
         try:
-            yield from _pictures(plan, renderer, plan.part or Part(), frames, tally)
+            yield from output_frames(
+                renderer,
+                plan.timeline,
+                frames,
+                source_rate=plan.source.frame_rate,
+                part=plan.part or Part(),
+                tally=tally,
+            )
         finally:
             if renderer.has_shrunk:
                 self._proven[_shape(plan)] = renderer.sizes
@@ -220,29 +219,13 @@ def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
         frames.fail(error)
 
 
-def _pictures(
-    plan: Plan, renderer: Renderer, part: Part, frames: Iterable[GivenFrame], tally: Tally
-) -> Iterator[_OutputFrame]:
-    spans = plan.timeline.spans(frames, source_rate=plan.source.frame_rate, is_entered=part.begin is not None)
-    for passage in passages(spans, part, tally):
-        span = passage.span
-        renderer.advance(span.first, span.second, passage.after)
-        # Before a part, a picture is rendered only if it may be shown again in it: after a cut.
-        if passage.is_wanted or (span.second is not None and span.second.is_cut):
-            instants, placed = itertools.tee(span.instants)
-            pictures = renderer.render_all(instant.tau for instant in placed)
-            for instant, picture in zip(instants, pictures, strict=True):
-                if passage.is_wanted:
-                    yield _OutputFrame(picture, instant.pts)
-
-
 class _WriteStage:
     """Stage three: write the output frames into a file.
 
     The writer is used by this stage's thread only, where no Ctrl-C can interrupt it between two steps.
     """
 
-    def __init__(self, plan: Plan, pictures: Channel[_OutputFrame], *, low_priority: bool) -> None:
+    def __init__(self, plan: Plan, pictures: Channel[OutputFrame], *, low_priority: bool) -> None:
         self._plan = plan
         self._pictures = pictures
         self._low_priority = low_priority
@@ -266,34 +249,6 @@ class _WriteStage:
         """Kill ffmpeg, on which this stage may be waiting."""
         if self._writer is not None:
             self._writer.interrupt()
-
-
-def compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:
-    """Mark each frame that repeats the one before it, or begins another scene.
-
-    Args:
-        frames: consecutive.
-        threshold: what `cut_score` exceeds at a cut.
-    """
-    before: SourceFrame | None = None
-    small_before: Thumbnail | None = None
-    for frame in frames:
-        small = thumbnail(frame.rgb)
-        is_repeat = before is not None and _is_same(before, frame)
-        is_cut = not is_repeat and small_before is not None and cut_score(small_before, small) > threshold
-        yield GivenFrame(
-            frame.rgb, frame.pts, frame.duration, frame.alpha, is_repeat=is_repeat, is_cut=is_cut
-        )
-        before, small_before = frame, small
-
-
-def _is_same(first: SourceFrame, second: SourceFrame) -> bool:
-    same_alpha = (
-        first.alpha is second.alpha
-        if first.alpha is None or second.alpha is None
-        else np.array_equal(first.alpha, second.alpha)
-    )
-    return same_alpha and np.array_equal(first.rgb, second.rgb)
 
 
 def _progress(plan: Plan, pts: int, frames: int, elapsed_seconds: float) -> Progress:

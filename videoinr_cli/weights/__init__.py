@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from videoinr_cli.weights.catalogue import (
         Weights,
         all_weights,
+        download_weights,
         embedded_weights,
         find_weights,
         locate,
-        look_up,
-        verify,
+        look_up_weights,
+        verify_weights,
     )
     from videoinr_cli.weights.checkpoints import convert_checkpoint
     from videoinr_cli.weights.fetching import fetch_weights
@@ -36,6 +37,7 @@ __all__ = [
     "WeightsInfo",
     "all_weights",
     "convert_checkpoint",
+    "download_weights",
     "embedded_file",
     "embedded_folder",
     "embedded_weights",
@@ -45,21 +47,22 @@ __all__ = [
     "known_weights",
     "load_model",
     "locate",
-    "look_up",
+    "look_up_weights",
     "parse_source",
     "save_model",
-    "verify",
+    "verify_weights",
 ]
 
 _MODULES = {
     "catalogue": (
         "Weights",
         "all_weights",
+        "download_weights",
         "embedded_weights",
         "find_weights",
         "locate",
-        "look_up",
-        "verify",
+        "look_up_weights",
+        "verify_weights",
     ),
     "checkpoints": ("convert_checkpoint",),
     "fetching": ("fetch_weights",),

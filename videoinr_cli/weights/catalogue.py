@@ -7,7 +7,7 @@ import os
 import shlex
 from pathlib import Path
 
-from videoinr_cli.errors import WeightsError
+from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.options import MODELS
 from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import (
@@ -19,7 +19,7 @@ from videoinr_cli.weights.manifest import (
     sha256_of,
 )
 from videoinr_cli.weights.records import Record, all_records, find_record, weights_folder
-from videoinr_cli.weights.sources import HUB_FILE, HUB_PREFIX, Source, parse_source
+from videoinr_cli.weights.sources import HUB_FILE, HUB_PREFIX, Source, TransferProgress, parse_source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +138,42 @@ def locate(text: str, revision: str | None = None) -> tuple[Source, str | None]:
     )
 
 
-def look_up(text: str) -> Weights:
+def download_weights(
+    name: str | None = None,
+    *,
+    source: str | None = None,
+    revision: str | None = None,
+    folder: Path | None = None,
+    progress: TransferProgress | None = None,
+) -> Weights:
+    """Bring weights to this machine, unless they are embedded, and check them.
+
+    Args:
+        name: a listed name, ``owner/repository[/file]`` on the hub, or a URL; with `source`, what to call
+            the weights.
+        source: ``hf:owner/repository/file``, a URL, or a file.
+        revision: branch, tag or commit on the hub.
+        folder: see `fetch_weights`.
+        progress: called with the bytes so far, and in all as far as that is known.
+
+    Raises:
+        WeightsError: no such weights, they cannot be fetched, or they are not what they should be.
+        OutputError: they cannot be written, or other weights of this name are there.
+        OptionError: nothing is named, or what is named does not go together.
+    """
+    if source is not None:
+        origin = parse_source(source, revision)
+    elif name is None:
+        raise OptionError("no weights named; give a NAME, see: videoinr weights list")
+    elif (embedded := embedded_file(MODELS.get(name, name))) is not None:
+        return Weights(name, embedded, known_by_name().get(MODELS.get(name, name)))
+    else:
+        origin, name = locate(name, revision)
+    record = fetch_weights(origin, name, folder=folder, progress=progress)
+    return Weights(record.name, record.path, known_by_name().get(record.name), record)
+
+
+def look_up_weights(text: str) -> Weights:
     """Return what is known about weights, named as for `find_weights`.
 
     Raises:
@@ -151,7 +186,7 @@ def look_up(text: str) -> Weights:
     return Weights(path.stem, path)
 
 
-def verify(weights: Weights, *, sha256: str | None = None) -> str:
+def verify_weights(weights: Weights, *, sha256: str | None = None) -> str:
     """Check that a weights file is sound and has the expected hash.
 
     Args:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from videoinr_cli.errors import WeightsError
+from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.model import PublishedConfig
 from videoinr_cli.weights.files import (
     WeightsInfo,
@@ -24,6 +24,7 @@ from videoinr_cli.weights.files import (
     inspect_file,
     save_tensors,
 )
+from videoinr_cli.weights.manifest import SUFFIX
 
 WRAPPERS = ("state_dict", "params")
 """Keys under which training frameworks put the state_dict itself."""
@@ -35,6 +36,7 @@ def convert_checkpoint(
     *,
     rgb_enlargement: int = 1,
     metadata: Mapping[str, str] | None = None,
+    overwrite: bool = False,
 ) -> WeightsInfo:
     """Convert a published PyTorch checkpoint of VideoINR into a weights file.
 
@@ -43,24 +45,28 @@ def convert_checkpoint(
             that start with ``module.``. Nothing in it is executed.
         rgb_enlargement: 1 decodes as the network was trained, 4 as its authors' demo does.
         metadata: texts to store in the new file, such as its licence.
+        overwrite: whether `destination` is replaced if it exists.
 
     Raises:
+        OptionError: the destination's name does not end as weights do.
         WeightsError: the file is not a state_dict of this network; the message names the first difference.
-        OutputError: the destination cannot be written.
+        OutputError: the destination cannot be written, or exists.
     """
     from videoinr_cli.model.published import from_published_names
 
-    path = Path(source)
+    path, output = Path(source), Path(destination)
+    if output.suffix != SUFFIX:
+        raise OptionError(f"weights are written as {SUFFIX}, not {output.suffix or 'without a suffix'!r}")
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output} exists; use -y to replace it")
     config = PublishedConfig(rgb_enlargement=rgb_enlargement)
     tensors = from_published_names(_read_state(path))
     expected = expected_shapes(config, path)
     # Check before copying: a tensor with zero strides takes its full size only when it is written out.
     check_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()}, expected, path)
     plain = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
-    save_tensors(
-        plain, config, Path(destination), {"source": f"converted from {path.name}", **(metadata or {})}
-    )
-    return inspect_file(Path(destination))
+    save_tensors(plain, config, output, {"source": f"converted from {path.name}", **(metadata or {})})
+    return inspect_file(output)
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

@@ -162,7 +162,7 @@ def _settle(
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         if is_checkpoint(arrival.path):
-            convert_checkpoint(arrival.path, destination, metadata=_provenance(source, known))
+            convert_checkpoint(arrival.path, destination, metadata=_provenance(source, known), overwrite=True)
             return destination
         inspect_file(arrival.path)
         if isinstance(source, HubFile) and stays:

@@ -17,7 +17,7 @@ from tests.conftest import MakeClip
 from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.media.write import writer
 from videoinr_cli.options import Region
-from videoinr_cli.preview.sheet import GAP_PX
+from videoinr_cli.previews.sheet import GAP_PX
 
 
 def decoded(path: Path) -> list[tuple[Fraction, NDArray[Any]]]:

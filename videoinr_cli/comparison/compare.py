@@ -38,10 +38,10 @@ _NOT_UNICODE = re.compile("[\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class ComparisonPage:
     """What a page holds."""
 
-    page: Path
+    path: Path
     bytes: int
     frames: int  # embedded
     stride: int  # frames of the video with the highest rate from one instant to the next
@@ -49,7 +49,7 @@ class Outcome:
     means: tuple[tuple[Curve, float | None], ...]  # each curve with its mean
 
 
-def compare_videos(
+def compare(
     a: str | os.PathLike[str],
     b: str | os.PathLike[str],
     page: str | os.PathLike[str],
@@ -57,7 +57,7 @@ def compare_videos(
     *,
     reference: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Outcome:
+) -> ComparisonPage:
     """Write a page that shows two videos side by side, and measures both against a reference.
 
     Args:
@@ -114,8 +114,8 @@ def compare_videos(
         frames_per_second=float(instants.rate / instants.stride),
         notes=tuple(_notes(videos, instants, embedder.qualities)),
     )
-    return Outcome(
-        page=target,
+    return ComparisonPage(
+        path=target,
         bytes=_write(render_page(comparison), target),
         frames=len(frames),
         stride=instants.stride,

@@ -19,8 +19,8 @@ from videoinr_cli.media.write.output import OutputClock, OutputSpec
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import EncodeOptions, PreviewOptions, Region
-from videoinr_cli.preview.interest import busiest_region
-from videoinr_cli.preview.moment import (
+from videoinr_cli.previews.interest import busiest_region
+from videoinr_cli.previews.moment import (
     CONTEXT_FRAMES,
     Moment,
     View,
@@ -28,9 +28,9 @@ from videoinr_cli.preview.moment import (
     play,
     render_moment,
 )
-from videoinr_cli.preview.sheet import Caption, SideBySide, draw_sheet, save_png
+from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, save_png
 from videoinr_cli.quantities import roughly
-from videoinr_cli.render.pipeline import compared
+from videoinr_cli.render.pictures import compared
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_model
@@ -56,7 +56,7 @@ class Preview:
     whole_seconds: float | None  # for rendering the whole video; None: its length is not known
 
 
-def preview_video(
+def preview(
     source: str | os.PathLike[str],
     picture: str | os.PathLike[str],
     options: PreviewOptions | None = None,
@@ -102,7 +102,7 @@ def preview_video(
     view = View.of(region, (info.width, info.height), size)
     frames = [view.cropped(frame) for frame in frames]
     moment = render_moment(model, view, frames, index)
-    preview = Preview(
+    made = Preview(
         picture=target,
         clip=clip,
         at_seconds=(shown.pts - info.start_pts) * info.time_base,
@@ -110,12 +110,12 @@ def preview_video(
         size=size,
         whole_seconds=_whole_seconds(moment, view, info, options),
     )
-    caption = _caption(preview, info, options, moment)
+    caption = _caption(made, info, options, moment)
     save_png(draw_sheet(caption, _eight_bits(shown.rgb), region, moment, strip=options.strip), target)
     if clip is not None:
         rest = itertools.chain(frames[index:], map(view.cropped, following))
         _write_clip(clip, model, view, rest, info, options, progress or (lambda done, total: None))
-    return preview
+    return made
 
 
 def _read(

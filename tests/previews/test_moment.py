@@ -11,7 +11,7 @@ import torch
 from tests.tiny import TINY
 from videoinr_cli.model import AnyVideoInr, build
 from videoinr_cli.options import Region
-from videoinr_cli.preview.moment import (
+from videoinr_cli.previews.moment import (
     CONTEXT_FRAMES,
     STRIP_TAUS,
     View,

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.options import Region
-from videoinr_cli.preview.interest import busiest_region
-from videoinr_cli.preview.moment import STRIP_TAUS, Moment, Panels
+from videoinr_cli.previews.interest import busiest_region
+from videoinr_cli.previews.moment import STRIP_TAUS, Moment, Panels
 from videoinr_cli.render.renderer import Picture
 
 GAP_PX = 12

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from videoinr_cli.options import Region
-from videoinr_cli.preview.interest import STEP_PX, busiest_region
+from videoinr_cli.previews.interest import STEP_PX, busiest_region
 
 
 def textured(*places: tuple[int, int]) -> NDArray[Any]:

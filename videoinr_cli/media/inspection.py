@@ -1,0 +1,58 @@
+"""What a file holds, and what ``upscale`` would make of it in several containers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+
+from videoinr_cli.errors import VideoInrError
+from videoinr_cli.media.read.prepare import as_read
+from videoinr_cli.media.read.probe import probe
+from videoinr_cli.media.read.timing import Timing, measure_timing
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.write.forecast import Forecast, forecast
+from videoinr_cli.options import UpscaleOptions
+
+SHOWN_OUTPUTS = ("out.mp4", "out.mkv", "out.mov", "out.webm")
+"""Outputs whose formats are shown when none is named."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What is known of a video without rendering it."""
+
+    source: VideoInfo  # as it is stored
+    timing: Timing | None  # of its frames; None where two times cannot be had without decoding
+    as_read: VideoInfo  # as it is rendered: a frame for each field where it is interlaced, and cut
+    outputs: Mapping[str, Forecast | VideoInrError]  # by name; or why it cannot be written
+
+
+def inspect_video(
+    source: str | os.PathLike[str],
+    outputs: Sequence[str] = SHOWN_OUTPUTS,
+    options: UpscaleOptions | None = None,
+) -> Inspection:
+    """Say what a video holds and what it would become.
+
+    Args:
+        source: a video file.
+        outputs: names whose endings say the container; they need not exist.
+        options: how the source is read, and the size and encoding of the outputs.
+
+    Raises:
+        InputError: the source cannot be read.
+        OptionError: the options do not fit the source.
+    """
+    options = options or UpscaleOptions()
+    found = probe(source, rate=options.read.rate)
+    timing = measure_timing(found)
+    taken = as_read(found, options.read)
+    return Inspection(found, timing, taken, {name: _forecast(name, taken, options) for name in outputs})
+
+
+def _forecast(name: str, taken: VideoInfo, options: UpscaleOptions) -> Forecast | VideoInrError:
+    try:
+        return forecast(name, taken, options)
+    except VideoInrError as error:  # what upscale would say; the file is described all the same
+        return error

@@ -1,0 +1,84 @@
+"""From frames of a source, in their order, to the pictures of the output: cuts, pairs, instants."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import numpy as np
+
+from videoinr_cli.media.read.reader import SourceFrame
+from videoinr_cli.render.parts import Part, Tally, passages
+from videoinr_cli.render.renderer import GivenFrame, Renderer, Rendering
+from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
+from videoinr_cli.render.timeline import Timeline
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputFrame:
+    """A picture of the output, and when it is shown."""
+
+    picture: Rendering
+    pts: int  # in ticks of the output's time base
+
+
+def compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:
+    """Mark each frame that repeats the one before it, or begins another scene.
+
+    Args:
+        frames: consecutive.
+        threshold: what `cut_score` exceeds at a cut.
+    """
+    before: SourceFrame | None = None
+    small_before: Thumbnail | None = None
+    for frame in frames:
+        small = thumbnail(frame.rgb)
+        is_repeat = before is not None and _is_same(before, frame)
+        is_cut = not is_repeat and small_before is not None and cut_score(small_before, small) > threshold
+        yield GivenFrame(
+            frame.rgb, frame.pts, frame.duration, frame.alpha, is_repeat=is_repeat, is_cut=is_cut
+        )
+        before, small_before = frame, small
+
+
+def _is_same(first: SourceFrame, second: SourceFrame) -> bool:
+    same_alpha = (
+        first.alpha is second.alpha
+        if first.alpha is None or second.alpha is None
+        else np.array_equal(first.alpha, second.alpha)
+    )
+    return same_alpha and np.array_equal(first.rgb, second.rgb)
+
+
+def output_frames(
+    renderer: Renderer,
+    timeline: Timeline,
+    frames: Iterable[GivenFrame],
+    *,
+    source_rate: Fraction | None,
+    part: Part,
+    tally: Tally,
+) -> Iterator[OutputFrame]:
+    """Render every instant of a part of the output; a source frame is taken only when it is needed.
+
+    Args:
+        renderer: of the output's size, at its start.
+        timeline: which instants there are.
+        frames: of the source, from `LEAD_FRAMES` before the part on, or from its start.
+        source_rate: see `Timeline.spans`.
+        part: what is rendered.
+        tally: kept up to date.
+    """
+    spans = timeline.spans(frames, source_rate=source_rate, is_entered=part.begin is not None)
+    for passage in passages(spans, part, tally):
+        span = passage.span
+        renderer.advance(span.first, span.second, passage.after)
+        # Before a part, a picture is rendered only if it may be shown again in it: after a cut.
+        if passage.is_wanted or (span.second is not None and span.second.is_cut):
+            instants, placed = itertools.tee(span.instants)
+            pictures = renderer.render_all(instant.tau for instant in placed)
+            for instant, picture in zip(instants, pictures, strict=True):
+                if passage.is_wanted:
+                    yield OutputFrame(picture, instant.pts)
