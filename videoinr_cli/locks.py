@@ -47,6 +47,7 @@ class LockFile:
         Raises:
             OSError: it cannot be made.
         """
+        self._path.touch()  # where it cannot be made, the library waits for whoever may have removed it
         try:
             self._held = self._acquired()
         except Timeout:
