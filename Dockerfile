@@ -9,7 +9,8 @@ FROM python:3.12-slim
 # of the same version. That carries CUDA, whose libraries come as Python packages: only the driver is the host's.
 ARG PIP_EXTRA_INDEX_URL
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
-    pip install --no-cache-dir --no-compile /wheel/*.whl
+    --mount=type=bind,source=constraints.txt,target=/constraints.txt \
+    pip install --no-cache-dir --no-compile --constraint /constraints.txt /wheel/*.whl
 
 # Whoever runs it: docker run --user lets outputs belong to the person, whose home is not here.
 ENV XDG_CACHE_HOME=/cache HF_HOME=/cache/huggingface NVIDIA_DRIVER_CAPABILITIES=compute,utility,video

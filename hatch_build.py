@@ -1,7 +1,7 @@
-"""Lets the wheel carry man pages and shell completions, made from the commands as they are at that moment.
+"""Lets the wheel carry man pages, made from the commands as they are at that moment.
 
-They are installed below the environment's share/ folder: where ``man`` looks for a program on PATH, and where
-shells look in a system or user prefix. Needs click, and of the package only what ``--help`` needs.
+They are installed below the environment's share/ folder, where ``man`` looks for those of a program on PATH.
+Needs click, and of the package only what ``--help`` needs.
 """
 
 from __future__ import annotations

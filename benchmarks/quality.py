@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from models import models_of
+from reach import SPEEDS_PX, measure_reach
 from tables import write_tables
 
 from videoinr_cli.evaluation.baselines import make_baseline
@@ -26,7 +27,6 @@ from videoinr_cli.evaluation.clips import Clip, find_clips
 from videoinr_cli.evaluation.measure import MethodResult, measure_quality
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import DEFAULT_BASELINES, Protocol
-from videoinr_cli.evaluation.reach import SPEEDS_PX, measure_reach
 from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_table, summary_table
 from videoinr_cli.evaluation.steadiness import Steadiness, mean_steadiness, measure_steadiness
 

@@ -21,6 +21,7 @@ import torch
 from models import models_of
 from tables import write_tables
 from torch import Tensor
+from vmaf import vmaf
 
 from videoinr_cli.evaluation.baselines import make_baseline
 from videoinr_cli.evaluation.clips import Clip, find_clips
@@ -28,7 +29,6 @@ from videoinr_cli.evaluation.measure import MethodResult, measure_quality
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.report import markdown
-from videoinr_cli.evaluation.vmaf import vmaf
 
 CRFS = (28.0, 34.0)
 """What streaming services and phones use for small sizes, and what is left of a video sent around."""

@@ -1,7 +1,7 @@
-"""Man pages and shell completions, generated from the commands.
+"""Man pages, generated from the commands.
 
-The wheel contains them where ``man`` and shells look (see hatch_build.py); ``python scripts/manual.py DIR``
-writes them to a folder.
+The wheel contains them where ``man`` looks (see hatch_build.py); ``python scripts/manual.py DIR`` writes them
+to a folder.
 """
 
 from __future__ import annotations
@@ -13,18 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from click.shell_completion import get_completion_class
 
 from videoinr_cli.cli.sections import help_sections
 
 PROGRAM = "videoinr"
-
-COMPLETIONS = {
-    "bash": "bash-completion/completions/videoinr",
-    "zsh": "zsh/site-functions/_videoinr",
-    "fish": "fish/vendor_completions.d/videoinr.fish",
-}
-"""Where shells look for completions, below a share/ folder."""
 
 EXIT_STATUS = {
     "0": "Done.",
@@ -41,8 +33,6 @@ def manual(root: click.Group, version: str) -> dict[str, str]:
     for context in contexts(root):
         name = context.command_path.replace(" ", "-")
         files[f"man/man1/{name}.1"] = man_page(context, version)
-    for shell, path in COMPLETIONS.items():
-        files[path] = completion(root, shell)
     return files
 
 
@@ -54,16 +44,6 @@ def contexts(
     yield context
     for each, below in _commands(context).items():
         yield from contexts(below, each, context)
-
-
-def completion(root: click.Command, shell: str) -> str:
-    """Return the completion script for bash, zsh or fish, which calls the program itself."""
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise ValueError(f"click knows no completion for {shell!r}")
-    script = kind(root, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE")
-    # Not source(): for bash, it starts a shell to ask for its version, and there may be none.
-    return script.source_template % script.source_vars()
 
 
 def man_page(context: click.Context, version: str) -> str:

@@ -14,13 +14,14 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.test_manual import load_manual
+from tests.outside import load
 from videoinr_cli.cli import cli
 from videoinr_cli.media.write.encoders import find_encoder
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("weights/*.md")])
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NAMED_FILE = re.compile(r"`((?:benchmarks|docs|examples|scripts|tests|videoinr_cli)/[\w/-]+\.\w+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MEASURED = re.compile(r"\d+:\d+(:\d+)?|\(\S+ fps\)|about .*|\d+(\.\d+)? [kM]B")
 """What the machine's speed and the encoder's version decide."""
@@ -121,6 +122,21 @@ def test_links_lead_somewhere(page: Path, link: str) -> None:
         assert anchor in anchors(target), f"{target.name} has {sorted(anchors(target))}"
 
 
+def named_files() -> set[tuple[str, str]]:
+    """Return each page with the files of this repository that it names."""
+    return {
+        (page.name, file)
+        for page in PAGES
+        if page.name != "CHANGELOG.md"  # tells of files that are gone
+        for file in NAMED_FILE.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    }
+
+
+@pytest.mark.parametrize(("page", "file"), sorted(named_files()))
+def test_named_files_exist(page: str, file: str) -> None:
+    assert (ROOT / file).exists(), f"{page} names {file}"
+
+
 def test_the_readme_and_the_site_list_every_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
@@ -164,6 +180,6 @@ def known_options() -> dict[str, set[str]]:
             for parameter in context.command.get_params(context)
             for name in (*parameter.opts, *parameter.secondary_opts)
         }
-        for context in load_manual().contexts(cli)
+        for context in load("scripts/manual.py").contexts(cli)
         if context.parent is not None
     }

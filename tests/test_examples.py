@@ -1,6 +1,5 @@
 """What lies in examples/ and benchmarks/ does what its comments and the README say."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -11,7 +10,8 @@ from pathlib import Path
 import av
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.outside import ROOT, load
+
 SCRIPT = ROOT / "examples" / "upscale_folder.sh"
 
 FAKE = f"""#!{sys.executable}
@@ -76,11 +76,7 @@ def test_the_example_clip_is_what_the_readme_says() -> None:
 
 
 def test_tables_are_written_between_their_markers(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "benchmarks" / "tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
+    tables = load("benchmarks/tables.py")
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- quality -->\nold\n<!-- /quality -->\nafter")
     for _ in range(2):  # writing again changes nothing more

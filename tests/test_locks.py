@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 import pytest
+from filelock import FileLock
 
-from videoinr_cli import locks
 from videoinr_cli.locks import LockFile
+
+HOLDER = """
+import pathlib, sys
+from videoinr_cli.locks import LockFile
+lock = LockFile(pathlib.Path(sys.argv[1]))
+assert lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+CONTENDER = """
+import pathlib, sys
+from videoinr_cli.locks import LockFile
+path, held = pathlib.Path(sys.argv[1]), 0
+lock = LockFile(path)
+while held < 20:
+    if lock.acquire():
+        path.with_name("alone").touch(exist_ok=False)
+        assert LockFile(path).is_held()
+        path.with_name("alone").unlink()
+        lock.release()
+        held += 1
+"""
 
 
 def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
@@ -29,33 +52,45 @@ def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
     other.release()
 
 
-def test_it_is_free_when_its_holder_has_died(tmp_path: Path) -> None:
+def test_it_is_free_when_its_holder_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    program = "import os, sys, pathlib; from videoinr_cli.locks import LockFile\n"
-    program += "assert LockFile(pathlib.Path(sys.argv[1])).acquire(); os._exit(0)"
-    subprocess.run([sys.executable, "-c", program, path], check=True)
-    assert path.exists()
     lock = LockFile(path)
+    command = [sys.executable, "-c", HOLDER, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline().strip() == b"held"
+        assert lock.is_held()
+        assert not lock.acquire()
+        holder.kill()
+    assert path.exists()
     assert not lock.is_held()
     assert lock.acquire()
     lock.release()
     assert not path.exists()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no file that is open")
-def test_a_file_that_its_holder_removes_meanwhile_is_not_held(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_that_contend_for_it_hold_it_in_turn(tmp_path: Path) -> None:
+    """Also while its holder removes it."""
     path = tmp_path / "lock"
-    first, second, third = LockFile(path), LockFile(path), LockFile(path)
-    assert first.acquire()
-    lock = locks.lock
+    command = [sys.executable, "-c", CONTENDER, path]
+    contenders = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    said = [contender.communicate(timeout=120)[1].decode() for contender in contenders]
+    assert [contender.returncode for contender in contenders] == [0, 0, 0], said
+    assert list(tmp_path.iterdir()) == []
 
-    def let_go_before(file: IO[str]) -> bool:
-        first.release()
-        return lock(file)
 
-    monkeypatch.setattr(locks, "lock", let_go_before)
-    assert second.acquire()
-    assert not third.acquire()
-    second.release()
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_where_there_are_no_locks_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(lock: FileLock) -> None:
+        Path(lock.lock_file).touch()
+        raise OSError(code, "none here")
+
+    monkeypatch.setattr(FileLock, "_acquire", refuse)
+    path = tmp_path / "lock"
+    lock = LockFile(path)
+    assert lock.acquire()
+    assert not lock.is_held()
+    lock.release()
+    assert not path.exists()

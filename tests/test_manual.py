@@ -1,8 +1,7 @@
-"""Man pages and completions: complete, sound to the programs that read them, and part of the wheel."""
+"""Man pages: complete, sound to the program that reads them, part of the wheel; and completion in shells."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -10,14 +9,14 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from types import ModuleType
 
 import click
 import pytest
 
+from tests.outside import ROOT, load
 from videoinr_cli.cli import cli
 
-ROOT = Path(__file__).resolve().parent.parent
+MANUAL = load("scripts/manual.py")
 
 ONLY_CLICK = """
 import sys
@@ -36,20 +35,10 @@ manual.manual(cli, "1.2.3")
 """What the wheel's build does, in an environment as bare as its own."""
 
 
-def load_manual() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("manual", ROOT / "scripts" / "manual.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_every_command_has_a_page_with_every_option_and_its_help() -> None:
-    manual = load_manual()
-    files = manual.manual(cli, "1.2.3")
+    files = MANUAL.manual(cli, "1.2.3")
     pages = set()
-    for context in manual.contexts(cli):
+    for context in MANUAL.contexts(cli):
         path = f"man/man1/{context.command_path.replace(' ', '-')}.1"
         pages.add(path)
         page = files[path].replace("\\-", "-")
@@ -58,53 +47,24 @@ def test_every_command_has_a_page_with_every_option_and_its_help() -> None:
             if isinstance(parameter, click.Option):
                 assert max(parameter.opts, key=len) in page
                 assert " ".join((parameter.help or "").split()) in page
-    assert pages | set(manual.COMPLETIONS.values()) == set(files)
+    assert pages == set(files)
     assert "VIDEOINR_WEIGHTS" in files["man/man1/videoinr-preview.1"]
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff")
 def test_groff_has_nothing_to_complain_of(tmp_path: Path) -> None:
-    for path, text in load_manual().manual(cli, "1.2.3").items():
-        if path.endswith(".1"):
-            file = tmp_path / Path(path).name
-            file.write_text(text, encoding="utf-8")
-            command = ["groff", "-man", "-K", "utf-8", "-T", "utf8", "-ww", "-Wbreak", str(file)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            assert done.stderr == ""
-            assert "Interrupted by Ctrl-C." in done.stdout
+    for path, text in MANUAL.manual(cli, "1.2.3").items():
+        file = tmp_path / Path(path).name
+        file.write_text(text, encoding="utf-8")
+        command = ["groff", "-man", "-K", "utf-8", "-T", "utf8", "-ww", "-Wbreak", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        assert "Interrupted by Ctrl-C." in done.stdout
 
 
 def test_the_manual_needs_nothing_but_click() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "scripts")])}
     subprocess.run([sys.executable, "-c", ONLY_CLICK], env=environment, check=True)
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_accept_their_completion(shell: str, tmp_path: Path) -> None:
-    script = tmp_path / "completion"
-    script.write_text(load_manual().completion(cli, shell), encoding="utf-8")
-    assert f"_VIDEOINR_COMPLETE={shell}_complete" in script.read_text(encoding="utf-8")
-    if shutil.which(shell) is None:
-        pytest.skip(f"there is no {shell}")
-    subprocess.run([shell, "-n", str(script)], check=True)
-
-
-@pytest.mark.parametrize(
-    ("words", "completed"),
-    [("up", "plain,upscale"), ("upscale in.mp4 --sc", "plain,--scale"), ("weights ver", "plain,verify")],
-)
-def test_words_are_completed(words: str, completed: str) -> None:
-    typed = f"videoinr {words}"
-    environment = {
-        **os.environ,
-        "_VIDEOINR_COMPLETE": "bash_complete",
-        "COMP_WORDS": typed,
-        "COMP_CWORD": str(len(typed.split()) - 1),
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, "-m", "videoinr_cli"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert completed in done.stdout.splitlines()
 
 
 DRIVERS = {
@@ -124,18 +84,25 @@ DRIVERS = {
 @pytest.mark.parametrize("shell", DRIVERS)
 @pytest.mark.parametrize(
     ("words", "completed"),
-    [("up", "upscale"), ("upscale in.mp4 --sc", "--scale"), ("upscale --deinterlace o", "off")],
+    [
+        ("up", "upscale"),
+        ("upscale in.mp4 --sc", "--scale"),
+        ("upscale --deinterlace o", "off"),
+        ("weights ver", "verify"),
+    ],
 )
 def test_shells_complete_words(shell: str, words: str, completed: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell}")
     script = tmp_path / "completion"
-    script.write_text(load_manual().completion(cli, shell), encoding="utf-8")
     command = tmp_path / "videoinr"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m videoinr_cli "$@"\n')
     command.chmod(0o755)
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    with script.open("wb") as file:
+        asked = {**environment, "_VIDEOINR_COMPLETE": f"{shell}_source"}
+        subprocess.run(["videoinr"], env=asked, stdout=file, check=True)
     code = DRIVERS[shell].format(script=script, words=f"videoinr {words}", last=len(words.split()))
     done = subprocess.run([shell, "-c", code], env=environment, capture_output=True, text=True, check=True)
     offered = [re.split(r"[\t:]", line)[0] for line in done.stdout.splitlines()]
@@ -170,5 +137,5 @@ def test_the_wheel_holds_what_it_should_even_if_built_in_a_container(
     assert {"videoinr_cli/py.typed", "videoinr_cli/embedded/manifest.json"} < package
     assert "videoinr_cli/embedded/videoinr-fast.safetensors" in package
     shared = {name.partition(".data/data/share/")[2] for name in names - package if ".data/" in name}
-    assert shared == set(load_manual().manual(cli, "1.2.3"))
+    assert shared == set(MANUAL.manual(cli, "1.2.3"))
     assert {name.split("/")[0].split("-")[0] for name in names - package} == {"videoinr"}

@@ -1,57 +1,45 @@
 """Files that one process holds at a time: how runs that would write to one place learn of each other.
 
-The system lets go of them however the process ends. Knows nothing of what they guard.
+The system lets go of them however the process ends.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
+import errno
 import sys
 from pathlib import Path
-from typing import IO
 
+from filelock import FileLock, Timeout
 
-def lock(file: IO[str]) -> bool:
-    """Lock an open file, for as long as it is open, and return whether it was free.
+PATIENCE_SECONDS = 0.1
+"""How long a lock is tried for: its holder may be about to let go, or others may be looking at it."""
 
-    Where the file system has no locks it always is.
-    """
-    try:
-        _lock(file)
-    except (BlockingIOError, PermissionError):  # the latter on Windows
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _lock(file: IO[str]) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What locking fails with where the file system has no locks, as that of some network drives."""
 
 
 class LockFile:
-    """A file that is there while somebody holds it; one that a killed process has left is free."""
+    """A file that exists while somebody holds it; one that a killed process has left is free.
+
+    Where the file system has no locks it is always free.
+    """
 
     def __init__(self, path: Path) -> None:
         """Take note of its name, which belongs to nobody else."""
         self._path = path
-        self._file: IO[str] | None = None
+        self._held: FileLock | None = None
 
     def is_held(self) -> bool:
         """Whether anybody holds it."""
-        try:
-            with self._path.open("r+") as file:
-                return not lock(file)
-        except OSError:  # mostly that there is none
+        if not self._path.exists():  # looking at it does not make it
             return False
+        try:
+            self._acquired().release()
+        except Timeout:
+            return True
+        except OSError:
+            return False
+        return False
 
     def acquire(self) -> bool:
         """Hold it, and return whether it was free.
@@ -59,31 +47,28 @@ class LockFile:
         Raises:
             OSError: it cannot be made.
         """
-        while True:
-            file = self._path.open("a")
-            if not lock(file):
-                file.close()
-                return False
-            if self._names(file):
-                self._file = file
-                return True
-            file.close()  # who held it has removed it between the two steps: there may be another one by now
+        self._path.touch()  # where it cannot be made, the library waits for whoever may have removed it
+        try:
+            self._held = self._acquired()
+        except Timeout:
+            return False
+        return True
 
     def release(self) -> None:
         """Let go of it, and remove it; does nothing where it is not held."""
-        if self._file is None:
+        if self._held is None:
             return
-        if sys.platform == "win32":  # what is open cannot be removed, also where another one holds it by now
-            self._file.close()
-            with contextlib.suppress(OSError):
-                self._path.unlink()
-        else:
+        if sys.platform != "win32":  # where no open file can be removed, and the library does it afterwards
             self._path.unlink(missing_ok=True)
-            self._file.close()
-        self._file = None
+        self._held.release()
+        self._held = None
 
-    def _names(self, file: IO[str]) -> bool:
+    def _acquired(self) -> FileLock:
+        # thread_local: one thread may acquire it, and another one release it
+        lock = FileLock(self._path, PATIENCE_SECONDS, thread_local=False, fallback_to_soft=False)
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
-        except FileNotFoundError:
-            return False
+            lock.acquire()
+        except OSError as error:
+            if isinstance(error, Timeout) or error.errno not in WITHOUT_LOCKS:
+                raise
+        return lock

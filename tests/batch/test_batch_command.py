@@ -250,7 +250,7 @@ class TestDryRun:
 
         def measure(plan: Plan, *_: object) -> estimate.Cost:
             measured.append(plan.source.path)
-            return estimate.Cost(Speed(0.5, start_seconds=1.5), peak_bytes=None, sizes=DEFAULT_SIZES)
+            return estimate.Cost(Speed(0.5, start_seconds=1.5), peak_bytes=1 << 30, sizes=DEFAULT_SIZES)
 
         monkeypatch.setattr(estimate, "measure", measure)
         arguments = ["-o", tmp_path / "out", "--weights", weights, "--json", "--dry-run"]
@@ -492,10 +492,10 @@ class TestWhereOptionsComeFrom:
         ("text", "words"),
         [
             ("hieght = 96", "no option 'hieght'; did you mean height?"),
-            ("height", "no TOML"),
-            ("height = true", "height = True is no value for --height"),
-            ('overwrite = "yes"', "no value for --overwrite"),
-            ('encoder-option = "tune=film"', "no value for --encoder-option"),
+            ("height", "not TOML"),
+            ("height = true", "height = True is not a value for --height"),
+            ('overwrite = "yes"', "not a value for --overwrite"),
+            ('encoder-option = "tune=film"', "not a value for --encoder-option"),
             ('preset-file = "other.toml"', "no option 'preset-file'"),
             ('height = "tall"', "'tall' is not a valid integer"),
             ("[upscale]\nheight = 96", "no option 'upscale'"),

@@ -138,7 +138,7 @@ def test_hdr_rotation_and_pixels(info: Info, make_clip: MakeClip, run_ffmpeg: Ru
     text, said = info(turned), record(info, turned)
     assert line(text, "HDR").endswith("PQ, content light 1000,400 cd/m2")
     assert "48x64, yuv420p10le (10 bits), pixels 3:4" in line(text, "video")
-    assert "shown turned back by 270 degrees" in line(text, "video")
+    assert "shown rotated by 270 degrees" in line(text, "video")
     assert said["hdr"] == {"is_hdr": True, "mastering_display": None, "content_light": "1000,400"}
     assert (said["video"]["width"], said["video"]["rotation_degrees"]) == (48, 270)
 
@@ -155,8 +155,8 @@ def test_fields(info: Info, make_clip: MakeClip) -> None:
     woven = "format=yuv420p,tinterlace=interleave_top"
     clip = make_clip("in.mpg", "-c:v", "mpeg2video", "-flags", "+ildct+ilme", rate="50", filters=woven)
     said = info(clip)
-    assert "fields    interlaced, as its frames say" in said
-    assert "a frame of every field, as flagged" in said
+    assert "fields    interlaced, according to its frames" in said
+    assert "each becomes a frame, as flagged" in said
     assert record(info, clip)["upscale"] | {"outputs": None} == {
         "deinterlaced": True, "pictures_only": False, "frame_rate": "50", "outputs": None
     }  # fmt: skip

@@ -77,7 +77,7 @@ def test_a_shot_is_written_as_it_comes(tmp_path: Path, monkeypatch: pytest.Monke
             most = max(most, sum(reference() is not None for reference in made))
             yield frame
 
-    monkeypatch.setattr("videoinr_cli.training.footage._decode", decode)
+    monkeypatch.setattr("videoinr_cli.training.footage.decode", decode)
     (shot,) = load_shots([tmp_path / "footage"], tmp_path / "cache")
     assert shot.frames.shape == (120, 200, 220, 3)
     assert [int(frame[0, 0, 0]) for frame in shot.frames] == [number * 2 % 20 for number in range(120)]

@@ -33,7 +33,7 @@ class Cost:
     """What rendering takes."""
 
     speed: Speed
-    peak_bytes: int | None  # of the GPU if there is one, else of RAM; by all processes that share it
+    peak_bytes: int  # of the GPU if there is one, else of RAM; by all processes that share it
     sizes: Sizes  # of the pieces that rendering begins with
 
 
@@ -122,9 +122,8 @@ def measure(plan: Plan, engine: Engine) -> Cost:
             pass
     spent = moments[-1] - moments[0]
     frame_seconds = spent / (len(moments) - 1) if len(moments) > 1 else moments[0]
-    peak_bytes = None if memory.bytes is None else memory.bytes * plan.processes
     speed = Speed(frame_seconds, start_seconds=moments[0] - frame_seconds)
-    return Cost(speed, peak_bytes, sizes)
+    return Cost(speed, memory.bytes * plan.processes, sizes)
 
 
 def _stand_in(destination: Path, folder: str) -> Path:

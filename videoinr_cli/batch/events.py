@@ -58,7 +58,7 @@ class Estimate(Planned):
     chunk_bytes: int  # of the chunks in which they are drawn
     notes: tuple[str, ...]  # what would be converted, guessed or left out
     estimated_seconds: float | None  # for rendering on this machine; None where `frames` is
-    peak_memory_bytes: int | None  # of the GPU if there is one, else of RAM; None where it is not known
+    peak_memory_bytes: int  # of the GPU if there is one, else of RAM
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,7 +41,7 @@ def estimate_of(
     segments: int,
     sizes: Sizes,
     seconds: float | None,
-    peak_bytes: int | None,
+    peak_bytes: int,
 ) -> Estimate:
     """Return what a dry run says of a video: what it would become, and what that would take."""
     start = start_of(index, count, item)

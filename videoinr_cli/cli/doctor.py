@@ -55,9 +55,8 @@ def _lines(found: Diagnosis) -> Iterator[tuple[str, str]]:
     if found.ffmpeg is not None:
         yield "ffmpeg", f"{found.ffmpeg.version}, {found.ffmpeg.path}"
         yield "encoders", " ".join(found.ffmpeg.encoders) or "none"
-    if found.memory_total_bytes is not None:
-        free = "" if found.memory_free_bytes is None else f"{_gib(found.memory_free_bytes)} free of "
-        yield "memory", f"{free}{_gib(found.memory_total_bytes)}"
+    if found.memory_free_bytes is not None and found.memory_total_bytes is not None:
+        yield "memory", f"{_gib(found.memory_free_bytes)} free of {_gib(found.memory_total_bytes)}"
     yield "disk", f"{_gib(found.disk_free_bytes)} free in this folder"
     for weights in found.weights:
         size = f"{weights.parameters / 1e6:.1f} M parameters"

@@ -21,7 +21,7 @@ def plan_lines(events: Iterable[Estimate | Error | Skipped]) -> Iterator[str]:
             yield from _video(event)
     if len(seconds) > 1:
         known = [one for one in seconds if one is not None]
-        rest = "" if len(known) == len(seconds) else f", and {len(seconds) - len(known)} of unknown length"
+        rest = "" if len(known) == len(seconds) else f", plus {len(seconds) - len(known)} of unknown length"
         yield f"{len(seconds)} videos: about {roughly(sum(known))}{rest}"
 
 
@@ -32,15 +32,13 @@ def _video(plan: Estimate) -> Iterator[str]:
         f"  {'{}x{}'.format(*plan.source_size)} at {plan.source_fps:g} frames per second"
         f" -> {'{}x{}'.format(*plan.size)}, {rate}"
     )
-    frames = "of unknown length" if plan.frames is None else f"{plan.frames} frames"
+    frames = "unknown length" if plan.frames is None else f"{plan.frames} frames"
     lasts = "" if plan.seconds is None else f", {clock(plan.seconds)}"
     segments = "" if plan.segments == 1 else f", in {plan.segments} segments"
     yield f"  {frames}{lasts}{segments}"
     pieces = "whole frames" if plan.tile_size is None else "tiles of {}x{} px".format(*plan.tile_size)
     yield f"  rendered in {pieces}, chunks of {plan.chunk_bytes >> 20} MiB"
-    took = "" if plan.estimated_seconds is None else f"about {roughly(plan.estimated_seconds)}"
-    memory = "" if plan.peak_memory_bytes is None else f"{size_of(plan.peak_memory_bytes)} of memory"
-    if took or memory:
-        yield f"  {', '.join(part for part in (took, memory) if part)}, from a short measurement"
+    took = "" if plan.estimated_seconds is None else f"about {roughly(plan.estimated_seconds)}, "
+    yield f"  {took}{size_of(plan.peak_memory_bytes)} of memory, from a short measurement"
     for note in plan.notes:
         yield f"  note: {note}"

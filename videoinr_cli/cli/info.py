@@ -68,7 +68,7 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
     click.echo(str(source))
     for label, text in _source_lines(found.source, found.timing):
         click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
-    click.echo("upscale makes of it")
+    click.echo("upscale would write")
     for label, text in _output_lines(found.as_read, found.outputs):
         click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
 
@@ -101,14 +101,14 @@ def _video(found: VideoInfo) -> Iterator[str]:
     if found.mirrored:
         yield "stored mirrored"
     if found.rotation:
-        yield f"stored turned, shown turned back by {found.rotation} degrees clockwise"
+        yield f"stored rotated, shown rotated by {found.rotation} degrees clockwise"
 
 
 def _times(found: VideoInfo, timing: Timing | None) -> str:
     start = f"from {float(found.start_pts * found.time_base):.3f} s"
     if timing is None:
-        return f"{_rate(found.frame_rate)} frames per second as far as is known, {start}"
-    count = f"{timing.frames} frames" if timing.is_whole else f"in the first {timing.frames} frames"
+        return f"{_rate(found.frame_rate)} frames per second, not measured, {start}"
+    count = f"{timing.frames} frames" if timing.is_whole else f"measured on the first {timing.frames} frames"
     if timing.is_constant:
         return f"constant, {_rate(timing.average)} frames per second, {count}, {start}"
     return (
@@ -140,11 +140,11 @@ def _hdr(found: VideoInfo) -> str:
 
 
 _FIELDS = {
-    "progressive": "progressive, as the stream says",
-    "unknown": "the stream says nothing of them",
-    "tff": "interlaced, top field first, as the stream says",
-    "bff": "interlaced, bottom field first, as the stream says",
-    "flagged": "interlaced, as its frames say",
+    "progressive": "progressive, according to the stream",
+    "unknown": "not stated by the stream",
+    "tff": "interlaced, top field first, according to the stream",
+    "bff": "interlaced, bottom field first, according to the stream",
+    "flagged": "interlaced, according to its frames",
 }
 
 
@@ -159,13 +159,13 @@ def _stream(stream: StreamInfo) -> str:
 def _output_lines(taken: VideoInfo, forecasts: Forecasts) -> Lines:
     if taken.fields is not None:
         first = {"tff": "top field first", "bff": "bottom field first"}.get(taken.fields, "as flagged")
-        yield "fields", f"a frame of every field, {first}; --deinterlace off leaves them woven"
+        yield "fields", f"each becomes a frame, {first}; --deinterlace off keeps them interleaved"
     yield (
         "times",
         f"the source's own, {_rate(taken.frame_rate)} frames per second on average; --fps changes it",
     )
     if not taken.is_file and (taken.streams or taken.chapters):
-        yield "input", "only the pictures, as it is read once; name a file to keep all"
+        yield "input", "only the pictures, since it can be read only once; name a file to keep everything"
     for name, planned in forecasts.items():
         yield name, str(planned) if isinstance(planned, VideoInrError) else ", ".join(_output(planned))
 
@@ -289,6 +289,6 @@ def _ratio(ratio: Fraction) -> str:
 
 def _duration(seconds: Fraction | None) -> str:
     if seconds is None:
-        return "of unknown length"
+        return "unknown duration"
     minutes, rest = divmod(float(seconds), 60)
     return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{rest:06.3f}"

@@ -39,8 +39,8 @@ class Diagnosis:
     libraries: tuple[Library, ...]
     devices: tuple[Device, ...]
     ffmpeg: Ffmpeg | None
-    memory_free_bytes: int | None
-    memory_total_bytes: int | None
+    memory_free_bytes: int | None  # None if torch cannot be imported
+    memory_total_bytes: int | None  # likewise
     disk_free_bytes: int  # in the working directory
     weights: tuple[WeightsFile, ...]
     speeds: tuple[Speed, ...]

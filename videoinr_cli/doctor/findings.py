@@ -210,8 +210,10 @@ def find_weights_files(problems: Problems) -> tuple[WeightsFile, ...]:
     return tuple(found)
 
 
-def find_memory() -> tuple[int | None, int | None]:
-    """Return the free and the total bytes of memory, or None where the system does not tell."""
-    from videoinr_cli.render.memory import free_ram_bytes, total_ram_bytes
+def find_memory() -> tuple[int, int]:
+    """Return the free and the total bytes of memory."""
+    import psutil
 
-    return free_ram_bytes(), total_ram_bytes()
+    from videoinr_cli.render.memory import free_ram_bytes
+
+    return free_ram_bytes(), psutil.virtual_memory().total

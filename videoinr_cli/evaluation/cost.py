@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 from types import TracebackType
 
+import psutil
 import torch
 
 SAMPLE_SECONDS = 0.02
 """How often memory is looked at: chunks of rendering live longer than this."""
+
+SAMPLES_OF_ONE_LIST = 50
+"""After so many the child processes are listed anew, for which the system looks through all that run."""
 
 
 class Stopwatch:
@@ -46,14 +49,14 @@ class _Pause:
 
 
 class PeakMemory:
-    """The most memory held inside a ``with`` block: of the GPU on CUDA, else by this process and children.
-
-    `bytes` is None where the system does not tell (elsewhere than on Linux and CUDA).
-    """
+    """The most memory held inside a ``with`` block: of the GPU on CUDA, else by this process and children."""
 
     def __init__(self, device: torch.device) -> None:
-        self.bytes: int | None = None
+        self.bytes = 0
         self._device = device
+        self._own = psutil.Process()
+        self._processes: list[psutil.Process] = []
+        self._samples = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="peak memory", daemon=True)
 
@@ -80,21 +83,15 @@ class PeakMemory:
             self._sample()
 
     def _sample(self) -> None:
-        resident = _resident_bytes(Path("/proc/self"))
-        if resident is not None:
-            self.bytes = max(self.bytes or 0, resident)
+        if self._samples % SAMPLES_OF_ONE_LIST == 0:
+            self._processes = [self._own, *self._own.children(recursive=True)]
+        self._samples += 1
+        self.bytes = max(self.bytes, sum(map(_resident_bytes, self._processes)))
 
 
-def _resident_bytes(process: Path) -> int | None:
-    """Return what a Linux process and its children hold in RAM."""
+def _resident_bytes(process: psutil.Process) -> int:
+    """Return what a process holds in RAM, 0 if it has ended."""
     try:
-        status = (process / "status").read_text()
-        children = [
-            child
-            for task in (process / "task").iterdir()
-            for child in (task / "children").read_text().split()
-        ]
-    except OSError:  # not Linux, or the process has just ended
-        return None
-    kilobytes = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), 0)
-    return kilobytes * 1024 + sum(_resident_bytes(Path("/proc") / child) or 0 for child in children)
+        return process.memory_info().rss
+    except psutil.Error:
+        return 0

@@ -48,7 +48,7 @@ class MethodResult:
     protocol: Protocol
     scores: tuple[FrameScore, ...]
     seconds_per_frame: float  # wall time, without decoding and measuring
-    peak_bytes: int | None  # None where the system does not report it
+    peak_bytes: int  # of memory; see `PeakMemory`
     threads: int = dataclasses.field(default_factory=torch.get_num_threads)  # used by torch
 
     @property

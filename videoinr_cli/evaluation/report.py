@@ -56,7 +56,7 @@ def summary_table(results: Sequence[MethodResult]) -> str:
                 f"{average.psnr:.2f}",
                 f"{average.ssim:.4f}",
                 f"{result.seconds_per_frame:.3f}",
-                "?" if result.peak_bytes is None else f"{result.peak_bytes / 2**20:.0f} MiB",
+                f"{result.peak_bytes / 2**20:.0f} MiB",
             ]
         )
     return markdown(rows)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.fingerprint import Fingerprint, difference
-from videoinr_cli.locks import lock
+from videoinr_cli.locks import LockFile
 from videoinr_cli.render.parts import Part
 
 FOLDER_SUFFIX = ".videoinr"
@@ -181,12 +181,15 @@ def _read(folder: Path) -> Manifest | None:
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system releases however this process ends."""
+    lock = LockFile(folder / "lock")
     with _usable(folder):
-        file = (folder / "lock").open("w")
-    with file:
-        if not lock(file):
-            raise OutputError(f"another run is using {str(folder)!r}; wait for it, or stop it")
+        is_alone = lock.acquire()
+    if not is_alone:
+        raise OutputError(f"another run is using {str(folder)!r}; wait for it, or stop it")
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _sync_folder(folder: Path) -> None:

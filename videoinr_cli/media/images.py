@@ -10,22 +10,8 @@ from videoinr_cli.errors import InputError
 from videoinr_cli.media.suffixes import is_among, natural_key
 
 SUFFIXES = frozenset(
-    {
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".webp",
-        ".ppm",
-        ".pgm",
-        ".tga",
-        ".dpx",
-        ".exr",
-        ".jp2",
-    }
-    | {".jxl", ".avif"}
+    {".avif", ".bmp", ".dpx", ".exr", ".jp2", ".jpeg", ".jpg", ".jxl", ".pgm", ".png", ".ppm", ".tga"}
+    | {".tif", ".tiff", ".webp"}
 )
 """Extensions of files that hold one picture."""
 

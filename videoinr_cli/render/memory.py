@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import torch
 
 from videoinr_cli.errors import MemoryLimitError
@@ -163,8 +163,7 @@ def choose_sizes(
     release_memory(device)  # else what earlier work freed still counts as used
     held = _held_bytes(device)
     if limit_bytes is None:
-        free = _free_bytes(device)
-        budget = None if free is None else free // processes
+        budget = _free_bytes(device) // processes
     else:
         budget = limit_bytes // processes - held
     ladder = list(_ladder(lr_size, tile))
@@ -172,7 +171,7 @@ def choose_sizes(
         most = MAX_TOGETHER if sizes.tile_px is not None else 1
         for together in range(most, 0, -1):
             chosen = dataclasses.replace(sizes, together=together)
-            if budget is None or needed_bytes(model, lr_size, size, chosen) <= budget:
+            if needed_bytes(model, lr_size, size, chosen) <= budget:
                 return chosen
     if limit_bytes is None:  # the estimate may be wrong; running out of memory is dealt with
         return ladder[-1]
@@ -208,34 +207,24 @@ def _held_bytes(device: torch.device) -> int:
         return torch.cuda.memory_allocated(device)
     if device.type == "mps":
         return torch.mps.current_allocated_memory()
-    return _kilobytes(Path("/proc/self/status"), "VmRSS:") or 0
+    return psutil.Process().memory_info().rss
 
 
-def _free_bytes(device: torch.device) -> int | None:
-    """Return how much of the free memory may be used; None where the system does not say."""
+def _free_bytes(device: torch.device) -> int:
+    """Return how much of the free memory may be used."""
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(FREE_SHARE * free)
     if device.type == "mps":
         return int(FREE_SHARE * torch.mps.recommended_max_memory()) - torch.mps.driver_allocated_memory()
-    free_ram, total_ram = free_ram_bytes(), total_ram_bytes()
-    if free_ram is None and total_ram is not None:  # not Linux: half is a guess that leaves room for others
-        free_ram = total_ram // 2
-    return None if free_ram is None else int(FREE_SHARE * free_ram)
+    return int(FREE_SHARE * free_ram_bytes())
 
 
-def free_ram_bytes() -> int | None:
-    """Return how much this process can still allocate; None where the system does not say."""
-    rooms = _kilobytes(Path("/proc/meminfo"), "MemAvailable:"), _free_in_groups(), _free_addresses()
-    return min((room for room in rooms if room is not None), default=None)
-
-
-def total_ram_bytes() -> int | None:
-    """Return how much RAM there is; None where the system does not say, as on Windows."""
-    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def free_ram_bytes() -> int:
+    """Return how much this process can still allocate."""
+    rooms = psutil.virtual_memory().available, _free_in_groups(), _free_addresses()
+    return min(room for room in rooms if room is not None)
 
 
 def _free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
@@ -276,22 +265,11 @@ def _room(group: Path, limit: str, used: str, cache: str) -> int | None:
 
 def _free_addresses() -> int | None:
     """Return how much a limit on the address space (``ulimit -v``) leaves."""
-    if sys.platform == "win32":
+    if sys.platform != "linux":  # others do not enforce it
         return None
-    import resource
-
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    taken = _kilobytes(Path("/proc/self/status"), "VmSize:")
-    return None if limit == resource.RLIM_INFINITY or taken is None else max(0, limit - taken)
-
-
-def _kilobytes(path: Path, field: str) -> int | None:
-    """Return a field of one of Linux's files of ``Name:  123 kB`` lines, in bytes."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(field)), None)
+    process = psutil.Process()
+    limit = process.rlimit(psutil.RLIMIT_AS)[0]
+    return None if limit == psutil.RLIM_INFINITY else max(0, limit - process.memory_info().vms)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

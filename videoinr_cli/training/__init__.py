@@ -1,1 +1,1 @@
-"""Fitting a network to footage: data, degradations, the loop."""
+"""From footage to weights: shots, batches of degraded samples, the loss, the loop."""

@@ -150,7 +150,7 @@ def _store(path: Path, cache: Path, stem: str, raw: bool) -> list[str]:
     is_photograph = path.suffix.lower() in PICTURE_SUFFIXES
     names: list[str] = []
     for side_px in STILL_SIDES_PX if is_photograph else (math.inf,):
-        frames = _decode(path, longest_side_px=side_px, halve=not raw and not is_photograph)
+        frames = decode(path, longest_side_px=side_px, halve=not raw and not is_photograph)
         longest_px = 0
         for shot in split_shots(frames, keep_repeated=raw):
             file = cache / f"{stem}-{len(names):03d}.npy"
@@ -180,8 +180,12 @@ def _write(file: Path, frames: Iterator[Frames]) -> tuple[int, int, int]:
     return count, frame.shape[0], frame.shape[1]
 
 
-def _decode(path: Path, *, longest_side_px: float, halve: bool) -> Iterator[Frames]:
-    """Yield a file's frames as `upscale` reads them, in 8 bits and reduced to the detail that they hold.
+def decode(path: Path, *, longest_side_px: float = math.inf, halve: bool = False) -> Iterator[Frames]:
+    """Yield a video's frames, or the one in a photograph, as `upscale` reads them: (H, W, 3), in 8 bits.
+
+    Args:
+        longest_side_px: larger frames are reduced to this.
+        halve: whether frames of `HALVE_FROM_PX` and more are halved until they are smaller.
 
     Raises:
         InputError: not one frame of the file can be decoded.

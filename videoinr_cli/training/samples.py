@@ -139,7 +139,7 @@ class Sampler:
                 break
         side = self.recipe.lr_size // 2
         return _Sample(
-            _to_tensor(padded(np.stack(crops), size)),
+            to_tensor(padded(np.stack(crops), size)),
             torch.tensor(inside, dtype=torch.float32) / gap,
             torch.full((2, 2, side, side), math.nan),
         )
@@ -193,7 +193,7 @@ class Sampler:
         if rng.random() < self.recipe.drawn_share:
             return drawing(rng, extent)
         shot, _, top, left = draw_place(rng, self.stills, extent, candidates=self.recipe.candidates)
-        crop = _to_tensor(padded(shot.frames[:, top : top + extent, left : left + extent], extent))
+        crop = to_tensor(padded(shot.frames[:, top : top + extent, left : left + extent], extent))
         if rng.random() < self.recipe.soft_share:
             crop = soften(rng, crop)
         return sparse(rng, crop) if rng.random() < self.recipe.sparse_share else crop
@@ -219,6 +219,6 @@ class _Sample(NamedTuple):
     flow: Tensor  # (2, 2, h / 2, w / 2), HR px: to the pair's second frame and back; NaN where unknown
 
 
-def _to_tensor(frames: Frames) -> Tensor:
+def to_tensor(frames: Frames) -> Tensor:
     """(N, H, W, 3) uint8 to (N, 3, H, W) float32 in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div_(255)

@@ -9,8 +9,9 @@ import dataclasses
 import json
 import os
 import re
-import sys
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from videoinr_cli.errors import OutputError, WeightsError
 
@@ -35,11 +36,7 @@ def weights_folder() -> Path:
     """Return the folder of downloaded weights: VIDEOINR_WEIGHTS_DIR, or one in the user's cache."""
     if chosen := os.environ.get(FOLDER_VARIABLE):
         return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        cache = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    else:
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "videoinr" / "weights"
+    return user_cache_path("videoinr", appauthor=False, opinion=False) / "weights"
 
 
 def all_records(folder: Path) -> list[Record]:

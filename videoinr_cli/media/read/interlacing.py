@@ -27,20 +27,8 @@ from videoinr_cli.options import Deinterlace
 Luma = npt.NDArray[np.float32]
 
 INTERLACING_CODECS = frozenset(
-    {
-        "h264",
-        "mpeg2video",
-        "mpeg4",
-        "dvvideo",
-        "vc1",
-        "prores",
-        "dnxhd",
-        "ffv1",
-        "huffyuv",
-        "ffvhuff",
-        "utvideo",
-    }
-    | {"rawvideo", "v210", "mjpeg", "lagarith", "cfhd", "wmv3", "msmpeg4v3"}
+    {"cfhd", "dnxhd", "dvvideo", "ffv1", "ffvhuff", "h264", "huffyuv", "lagarith", "mjpeg", "mpeg2video"}
+    | {"mpeg4", "msmpeg4v3", "prores", "rawvideo", "utvideo", "v210", "vc1", "wmv3"}
 )
 """Codecs, by ffmpeg's names, in which interlaced material occurs without being flagged."""
 

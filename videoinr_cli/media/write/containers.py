@@ -55,49 +55,14 @@ class Container:
 # QuickTime's keys would hold any tag (use_metadata_tags), but ffmpeg then puts all of them there, where
 # players do not look for titles, and writes the time of creation twice.
 _MP4_TAGS = frozenset(
-    [
-        "album",
-        "album_artist",
-        "artist",
-        "comment",
-        "compilation",
-        "composer",
-        "copyright",
-        "date",
-        "description",
-        "disc",
-        "episode_id",
-        "episode_sort",
-        "gapless_playback",
-        "genre",
-        "grouping",
-        "hd_video",
-        "keywords",
-        "location",
-        "lyrics",
-        "media_type",
-        "network",
-        "season_number",
-        "show",
-        "synopsis",
-        "title",
-        "track",
-    ]
+    {"album", "album_artist", "artist", "comment", "compilation", "composer", "copyright", "date"}
+    | {"description", "disc", "episode_id", "episode_sort", "gapless_playback", "genre", "grouping"}
+    | {"hd_video", "keywords", "location", "lyrics", "media_type", "network", "season_number", "show"}
+    | {"synopsis", "title", "track"}
 )
 _MOV_TAGS = frozenset(
-    [
-        "album",
-        "artist",
-        "author",
-        "comment",
-        "copyright",
-        "date",
-        "genre",
-        "location",
-        "make",
-        "model",
-        "title",
-    ]
+    {"album", "artist", "author", "comment", "copyright", "date", "genre", "location", "make", "model"}
+    | {"title"}
 )
 
 _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorbis", "flac", "alac"})
@@ -105,49 +70,15 @@ _MP4_AUDIO = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "vorb
 # Further videos that ffmpeg copies there and reads again. QuickTime has names for few pixel formats of raw
 # video.
 _MP4_VIDEOS = frozenset(
-    [
-        "apv",
-        "av1",
-        "dirac",
-        "ffv1",
-        "h264",
-        "hevc",
-        "jpeg2000",
-        "mjpeg",
-        "mpeg1video",
-        "mpeg2video",
-        "mpeg4",
-        "png",
-        "vp9",
-        "vvc",
-    ]
+    {"apv", "av1", "dirac", "ffv1", "h264", "hevc", "jpeg2000", "mjpeg", "mpeg1video", "mpeg2video"}
+    | {"mpeg4", "png", "vp9", "vvc"}
 )
-_MOV_VIDEOS = _MP4_VIDEOS - {"av1", "vp9"} | {
-    "cfhd",
-    "cinepak",
-    "dnxhd",
-    "dvvideo",
-    "flv1",
-    "gif",
-    "h261",
-    "h263",
-    "hap",
-    "huffyuv",
-    "msmpeg4v2",
-    "msmpeg4v3",
-    "prores",
-    "qtrle",
-    "r210",
-    "rpza",
-    "smc",
-    "svq1",
-    "targa",
-    "theora",
-    "tiff",
-    "utvideo",
-    "v210",
-    "wmv2",
-}
+_MOV_VIDEOS = (
+    _MP4_VIDEOS - {"av1", "vp9"}
+    | {"cfhd", "cinepak", "dnxhd", "dvvideo", "flv1", "gif", "h261", "h263", "hap", "huffyuv", "msmpeg4v2"}
+    | {"msmpeg4v3", "prores", "qtrle", "r210", "rpza", "smc", "svq1", "targa", "theora", "tiff", "utvideo"}
+    | {"v210", "wmv2"}
+)
 
 MP4 = Container(
     muxer="mp4",

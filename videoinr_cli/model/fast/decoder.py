@@ -17,13 +17,13 @@ from videoinr_cli.model.fast.layers import RGB, start_small
 class FastDecoder(nn.Module):
     """RGB from the fields of both frames where the flows lead (the paper's decoder, after eq. 4).
 
-    A blend of both frames' RGB plus a residual; pointwise, so that any point can be decoded alone. Sampling
-    is linear, so the first layer is applied to the fields before they are sampled: once per pair, on fewer
-    points than any enlargement has, instead of once per instant.
+    Predicts the residual of a blend of both frames' RGB, pointwise, so that any point can be decoded alone.
+    Sampling is linear, so the first layer is applied to the fields before they are sampled: once per pair and
+    on fewer points than the output has, instead of once per instant.
     """
 
     CONDITIONS = 3  # tau, log2 of the scale along y and x
-    PLACES = 9  # sine, then cosine, of both targets' phase in the table, along x and y; the blend's share
+    PLACES = 9  # sine and cosine of both targets' phases in the table, along x and y; the blend's share
 
     def __init__(self, config: FastConfig) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class FastDecoder(nn.Module):
         """
         batch, channels, height, width = first.shape
         hidden = first.new_empty(2 * batch, height, width, self.layer1.out_channels)
-        # one side after the other into its place: this is where a pair's encoding takes most memory
+        # one side after the other, in place: a pair's encoding peaks in memory here
         for number, side in enumerate((first, second)):
             weight = self.layer1.weight[:, number * channels : (number + 1) * channels]
             hidden[number * batch : (number + 1) * batch] = F.conv2d(side, weight).permute(0, 2, 3, 1)
@@ -55,8 +55,8 @@ class FastDecoder(nn.Module):
 
         Args:
             sampled: (B, Q, D), the sum of both frames' projected fields where the flows lead; overwritten.
-            targets: (B, 4, h, w) float32, where that is, in samples of the field: x in the first and in the
-                second frame's, y likewise; h times w is Q.
+            targets: (B, 4, h, w) float32, the sampled positions in samples of the field: x in the first and
+                in the second frame's, then y likewise; h times w is Q.
             share0: (B, 1, h, w) float32, the first frame's share of the blend.
             conditions: (B, 3) float32: tau, log2 of the scale along y and x.
         """
@@ -67,10 +67,10 @@ class FastDecoder(nn.Module):
         weight = self.layer1.weight[:, -self.PLACES :, 0, 0].t().expand(len(sampled), -1, -1)
         constant = F.linear(conditions, self.conditions.weight, self.layer1.bias)  # (B, D)
         weights = torch.cat([weight.to(dtype), constant[:, None].to(dtype)], dim=1)
-        # in place but where gradients are wanted: there it would be on a view, whose gradient is copied twice
+        # in place, except with gradients: there it would act on a view, whose gradient is copied twice
         add_product = sampled.baddbmm if torch.is_grad_enabled() else sampled.baddbmm_
         hidden = F.relu(add_product(interleaved(planes), weights), inplace=True)
-        # as a picture: 1x1 convolutions are faster than the same matrix products on a CPU
+        # as pictures: on a CPU, 1x1 convolutions are faster than the same matrix products
         hidden = hidden.view(len(hidden), *targets.shape[2:], -1).permute(0, 3, 1, 2)
         hidden = F.relu(self.layer2(hidden), inplace=True)
         residual: Tensor = self.layer3(hidden).float()
@@ -89,9 +89,9 @@ def sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[T
         fields, (B, h, w, D).
     """
     batch, rows, columns = len(y), *pair.rgb.shape[1:3]
-    # the gradients of what is sampled are summed in float32
+    # sampled values' gradients are summed in float32
     field = pair.field.float() if torch.is_grad_enabled() else pair.field
-    index: list[Tensor] = []  # four pixels of each frame, so that both are read and summed in one go
+    index: list[Tensor] = []  # four pixels of each frame, read and summed at once
     weight: list[Tensor] = []
     weight_in_blend: list[Tensor] = []
     for side, share in enumerate((share0[:, 0], 1 - share0[:, 0])):

@@ -39,7 +39,7 @@ class FastPair(PairEncoding):
     ``carry`` is a `FastCarry`.
     """
 
-    field: Tensor  # (2B, u H, u W, D): the spatial field as the decoder sums it up, see `FastDecoder`
+    field: Tensor  # (2B, u H, u W, D): the spatial field after `FastDecoder.project`
     rgb: Tensor  # (2B, u H, u W, 4), float32: RGB and a channel of zeros
     flow: Tensor  # (2B, 2, H / 2, W / 2), float32: see `FastMotion`
     coarse_flows: tuple[Tensor, ...]  # likewise
@@ -50,8 +50,8 @@ class FastPair(PairEncoding):
 class SpatialField(nn.Module):
     """A feature at any point of one frame: bilinear in a table finer than the frame (eq. 2 of the paper).
 
-    Bilinear interpolation makes the field continuous, so that no grid shows at any scale; its first three
-    channels are RGB, a residual over bicubic enlargement.
+    Bilinear interpolation makes the field continuous, so that no grid shows at any scale. Its first three
+    channels are RGB, predicted as a residual over bicubic enlargement.
     """
 
     def __init__(self, config: FastConfig) -> None:
@@ -65,11 +65,11 @@ class SpatialField(nn.Module):
         """Return the field's table for (B, C, H, W) features and (B, 3, H, W) RGB.
 
         Returns:
-            The (B, F, u H, u W) table in the type convolutions run in, and its RGB in float32,
-            (B, u H, u W, 4): four floats are read as fast as three.
+            The (B, F, u H, u W) table in the convolutions' dtype, and its RGB in float32, (B, u H, u W, 4)
+            with a channel of zeros: four floats are read as fast as three.
         """
         table = F.pixel_shuffle(self.layer(features), self.upsample)
-        # antialias only selects the kernel with a = -0.5 here (a = -0.75 without): enlarging needs no filter
+        # antialias only selects the kernel with a = -0.5 (a = -0.75 without): enlarging is not filtered
         enlarged = F.interpolate(rgb, scale_factor=self.upsample, mode="bicubic", antialias=True)
         exact = table[:, :RGB].float() + enlarged
         table[:, :RGB] = exact
@@ -79,9 +79,9 @@ class SpatialField(nn.Module):
 class TemporalField(nn.Module):
     """The flows from any instant back to both frames (eq. 3 of the paper), computed at LR.
 
-    A first guess comes from the flows between the frames under constant velocity (Super SloMo, Jiang et al.
-    2018, eq. 4), and is refined twice along itself. The flow to the first frame is a multiple of tau and that
-    to the second one of 1 - tau, so a given frame is never displaced.
+    The initial estimate assumes constant velocity between the frames (Super SloMo, Jiang et al., 2018, eq.
+    4), and is refined twice on features warped along it. The flow to the first frame is a multiple of tau and
+    that to the second one a multiple of 1 - tau, so a given frame is never displaced.
     """
 
     def __init__(self, config: FastConfig) -> None:
@@ -120,7 +120,7 @@ class TemporalField(nn.Module):
 
     @staticmethod
     def _refine(layers: nn.Module, features: Tensor, motion: Tensor, tau: Tensor) -> Tensor:
-        """Add what `layers` read from both sides' features, warped to the instant along `motion`."""
+        """Add the correction that `layers` predict from both sides' features, warped along `motion`."""
         first, second = features.chunk(2)
         flow = _along(motion, tau)
         warped = [warp(first, flow[:, 0:2]), warp(second, flow[:, 2:4])]
@@ -129,5 +129,5 @@ class TemporalField(nn.Module):
 
 
 def _along(motion: Tensor, tau: Tensor) -> Tensor:
-    """Turn velocities (per unit of time) into flows from the instant: times tau, and times 1 - tau."""
+    """Scale velocities (per pair) to flows from the instant: by tau, and by 1 - tau."""
     return torch.cat([motion[:, :2] * tau, motion[:, 2:4] * (1 - tau), motion[:, 4:]], dim=1)

@@ -34,11 +34,11 @@ class FastCarry:
 
 @dataclasses.dataclass(frozen=True)
 class FastInstant:
-    """One instant of a pair: the temporal network's answer, at the window's columns and all LR rows."""
+    """One instant of a pair: the temporal field's output, at the window's columns and all LR rows."""
 
     pair: FastPair
     motion: Tensor  # (B, 5, H, w), float32: flows to both frames in LR pixels, logit of the blend
-    columns: Tensor  # (w,) float32: where the window's columns lie, in samples of the field
+    columns: Tensor  # (w,) float32: positions of the window's columns, in samples of the field
     tau: Tensor  # (B, 1, 1, 1)
     conditions: Tensor  # (B, 3) float32: see `FastDecoder`
     size: tuple[int, int]
@@ -129,7 +129,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         with self.mixed_precision():
             motion = self.temporal(pair, tau)
         x = _positions(pair, window.left, window.right, size, 1)
-        motion = _interpolate(motion, x, dim=3)  # columns are a stride apart: they are done on few rows
+        motion = _interpolate(motion, x, dim=3)  # columns first: their access is strided, and LR rows are few
         enlargements = (big / small for big, small in zip(size, pair.whole, strict=True))
         scales = [math.log2(min(scale, self.config.scale_limit)) for scale in enlargements]
         conditions = torch.cat([tau[:, :, 0, 0], tau.new_tensor([scales]).expand(batch, 2)], dim=1)
@@ -139,7 +139,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         pair = instant.pair
         y = _positions(pair, window.top, window.bottom, instant.size, 0)
         motion = _interpolate(instant.motion, y, dim=2)
-        # where the flows lead, (B, 2, h, w), in samples of the first and of the second frame's field
+        # sampled positions, (B, 2, h, w), in samples of the first and of the second frame's field
         u = self.config.field_upsample
         target_x = torch.add(instant.columns, motion[:, 0:4:2], alpha=u)
         target_y = torch.add(self._in_field(y)[:, None], motion[:, 1:4:2], alpha=u)
@@ -159,16 +159,16 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
     def footprint(self) -> Footprint:
         """See `VideoInr.footprint`.
 
-        What is kept and what a pair holds is counted, and measures the same (2.1 and 1.3 KB per pixel as
-        embedded, float32). Temporaries are measured in the process's resident memory on a CPU: while a pair
-        is encoded, 4.7 KB beyond what is kept; the temporal network at LR, 0.6 KB.
+        Encodings are counted, and measure the same (2.1 KB per pixel kept and 1.3 KB in a pair, embedded
+        weights, float32). Temporaries are measured in the process's resident memory on a CPU: 4.7 KB in
+        addition while a pair is encoded, 0.6 KB for the temporal field at LR.
         """
         config, fine = self.config, self.config.field_upsample**2
         frame = RGB + 1 + config.channels + config.pyramid_channels / 3  # 1/4 and 1/16 and so on
         motion = 2 * 2 / 3 + 2 * config.pyramid_channels / 4
         view = (config.field_channels + 4) * fine + config.channels
         pair = 2 * (config.decoder_channels + 4) * fine + 1.5 * config.motion_channels
-        # in half precision, about half of it: the rest are flows, colours and what sums them up
+        # half precision halves about half of it: flows, colours and sums stay float32
         float_bytes = 4 if self.compute_dtype is torch.float32 else 3
         return Footprint(
             kept=round(float_bytes * (4 * frame + 2 * motion + view)),
@@ -178,7 +178,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         )
 
     def query_bytes(self, pair: FastPair) -> int:
-        hidden = 2 * self.config.decoder_channels  # the sum of both sides, which layer 1 overwrites; layer 2
+        hidden = 2 * self.config.decoder_channels  # layer 1, in place in the sampled sum; layer 2
         return pair.rgb.shape[0] // 2 * (hidden * pair.field.element_size() + 128 * 4)  # and taps, places
 
 

@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests.outside import load
 from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.baselines import PerFrame
-from videoinr_cli.evaluation.reach import ENLARGEMENT, measure_reach
+
+reach = load("benchmarks/reach.py")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ class KnowsTheMotion:
     device = torch.device("cpu")
 
     def __init__(self, speed_px: int) -> None:
-        self.half_px = speed_px * ENLARGEMENT // 2
+        self.half_px = speed_px * reach.ENLARGEMENT // 2
 
     def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
         for index, frame in enumerate(PerFrame("bicubic", "nearest").render(given, steps, size)):
@@ -37,15 +39,15 @@ class KnowsTheMotion:
 
 def test_a_method_that_follows_the_motion_is_as_good_at_every_speed(picture: Tensor) -> None:
     for speed in (2, 10):
-        (followed,) = measure_reach(KnowsTheMotion(speed), picture, [speed])
+        (followed,) = reach.measure_reach(KnowsTheMotion(speed), picture, [speed])
         assert followed > 35  # dB: no more than the reduction has cost
 
 
 def test_blending_is_the_worse_the_faster(picture: Tensor) -> None:
-    slow, fast = measure_reach(PerFrame("bicubic", "blend"), picture, [1, 4])
+    slow, fast = reach.measure_reach(PerFrame("bicubic", "blend"), picture, [1, 4])
     assert slow > fast + 5
 
 
 def test_a_picture_has_to_have_room(picture: Tensor) -> None:
     with pytest.raises(InputError, match="384x128 is too small"):
-        measure_reach(PerFrame("bicubic", "blend"), picture, [30])
+        reach.measure_reach(PerFrame("bicubic", "blend"), picture, [30])

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.outside import load
 from videoinr_cli.errors import FfmpegError
-from videoinr_cli.evaluation.vmaf import vmaf
+
+VMAF = load("benchmarks/vmaf.py")
 
 SIZE = (96, 128)
 
@@ -25,7 +27,7 @@ def blurred(frames: list[Tensor], radius_px: int) -> list[Tensor]:
 def test_equal_frames_score_near_100_and_blur_costs() -> None:
     truth = clip()
     same, slight, strong = (
-        vmaf(frames, truth, SIZE) for frames in (truth, blurred(truth, 1), blurred(truth, 4))
+        VMAF.vmaf(frames, truth, SIZE) for frames in (truth, blurred(truth, 1), blurred(truth, 4))
     )
     assert same > 95
     assert same > slight + 5
@@ -33,6 +35,6 @@ def test_equal_frames_score_near_100_and_blur_costs() -> None:
 
 
 def test_an_ffmpeg_without_it_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videoinr_cli.evaluation.vmaf.find_ffmpeg", lambda: "false")
+    monkeypatch.setattr(VMAF, "find_ffmpeg", lambda: "false")
     with pytest.raises(FfmpegError, match="VMAF"):
-        vmaf(clip(), clip(), SIZE)
+        VMAF.vmaf(clip(), clip(), SIZE)
