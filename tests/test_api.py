@@ -132,6 +132,27 @@ def test_a_batch_is_upscaled_as_by_the_command(
         assert (command / name).read_bytes() == (python / name).read_bytes()
 
 
+def test_a_batch_is_estimated_as_by_the_command(
+    make_clip: MakeClip, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sources = [make_clip("in/a.mp4", frames=2), tmp_path / "in" / "b.mp4"]
+    sources[1].write_bytes(b"no video")
+    output = f"{tmp_path / 'out'}/"
+    asked = ["--scale", 2, "--preset", "ultrafast", "--weights", weights, "--dry-run", "--json"]
+    assert run("upscale", *sources, "-o", output, *asked) == 1
+    told = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    options = videoinr.UpscaleOptions(scale=2, encode=FAST, weights=str(weights))
+    estimate, error = videoinr.estimate_upscale(sources, output, options)
+    assert isinstance(estimate, videoinr.events.Estimate)
+    assert isinstance(error, videoinr.events.Error)
+    assert [estimate.event, error.event] == [one["event"] for one in told]
+    assert [str(estimate.destination), estimate.frames, list(estimate.size)] == [
+        told[0][name] for name in ("destination", "frames", "size")
+    ]
+    assert error.message == told[1]["message"]
+    assert not Path(output).exists()
+
+
 def test_a_video_is_inspected_as_by_the_command(
     make_clip: MakeClip, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from videoinr_cli.batch import events
     from videoinr_cli.batch.batch import BatchResult
     from videoinr_cli.batch.items import Existing, Refused
-    from videoinr_cli.batch.upscale import upscale_batch
+    from videoinr_cli.batch.upscale import estimate_upscale, upscale_batch
     from videoinr_cli.comparison.compare import ComparisonPage, compare
     from videoinr_cli.comparison.page import Curve
     from videoinr_cli.doctor.diagnosis import Diagnosis, diagnose
@@ -128,6 +128,7 @@ __all__ = [
     "convert_checkpoint",
     "diagnose",
     "download_weights",
+    "estimate_upscale",
     "evaluate",
     "events",
     "find_weights",
@@ -149,7 +150,7 @@ _HOMES = {
     "batch": ("events",),
     "batch.batch": ("BatchResult",),
     "batch.items": ("Existing", "Refused"),
-    "batch.upscale": ("upscale_batch",),
+    "batch.upscale": ("estimate_upscale", "upscale_batch"),
     "comparison.compare": ("ComparisonPage", "compare"),
     "comparison.page": ("Curve",),
     "doctor.diagnosis": ("Diagnosis", "diagnose"),

@@ -1,4 +1,4 @@
-"""Upscale several videos into a folder: plan all of them, and carry out the plans."""
+"""Upscale several videos into a folder: plan all of them, and carry out the plans, or estimate their cost."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from videoinr_cli.batch.batch import BatchResult, Listener, run_batch
+from videoinr_cli.batch.estimate import estimate_batch
+from videoinr_cli.batch.events import Error, Estimate, Skipped
 from videoinr_cli.batch.names import DEFAULT_NAME
 from videoinr_cli.batch.request import Request
 from videoinr_cli.errors import OptionError
@@ -54,13 +56,11 @@ def upscale_batch(
         KeyboardInterrupt: what is rendered is kept.
     """
     options = options or UpscaleOptions()
-    paths = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
-    if not paths:
-        raise OptionError("a batch has no sources; name a video or a folder")
+    paths = _paths(sources)
     if skip_existing and options.overwrite:
         raise OptionError("skip_existing and overwrite exclude each other; give one of them")
     request = Request(
-        paths=tuple(map(Path, paths)),
+        paths=paths,
         output=os.path.join(folder, ""),  # noqa: PTH118 -- a Path has no slash at its end
         is_list=True,
         name=name,
@@ -71,3 +71,48 @@ def upscale_batch(
     return run_batch(
         items, options, listener or (lambda event: None), job=job, model=model, fail_fast=fail_fast
     )
+
+
+def estimate_upscale(
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    options: UpscaleOptions | None = None,
+    *,
+    job: JobOptions | None = None,
+    name: str | None = None,
+    recursive: bool = False,
+    skip_existing: bool = False,
+) -> list[Estimate | Error | Skipped]:
+    """Estimate what `upscale_video` or `upscale_batch` would do and take, and write nothing.
+
+    Each kind of video is rendered for a few seconds, and the result thrown away.
+
+    Args:
+        sources: one video, or video files and folders of them.
+        output: the output's name, or the folder of several; a folder ends with a slash unless it exists.
+        options: see `upscale_batch`, as the others.
+
+    Returns:
+        What would become of each source, in their order.
+
+    Raises:
+        OptionError: see `upscale_batch`.
+        WeightsError: the weights cannot be used.
+    """
+    options = options or UpscaleOptions()
+    request = Request(
+        paths=_paths(sources),
+        output=os.fspath(output),
+        name=name,
+        recursive=recursive,
+        skip_existing=skip_existing,
+    )
+    items = request.plan(options, lambda done, total: None)
+    return list(estimate_batch(items, options, job or JobOptions(), failures=[]))
+
+
+def _paths(sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
+    paths = [sources] if isinstance(sources, (str, os.PathLike)) else sources
+    if found := tuple(map(Path, paths)):
+        return found
+    raise OptionError("a batch has no sources; name a video or a folder")
