@@ -37,7 +37,7 @@ class _Writer(abc.ABC):
     """An ffmpeg, what goes into it, and the destination of what comes out.
 
     A context manager: the file appears when the block ends well, and not at all when it ends with an
-    exception. All errors that ffmpeg meets are raised as `FfmpegError` by the call at hand.
+    exception. When ffmpeg fails, the current call raises an `FfmpegError`.
     """
 
     def __init__(self, output: OutputSpec, *, carrier: str | None = None, low_priority: bool = False) -> None:
@@ -100,7 +100,7 @@ class _Writer(abc.ABC):
         self._is_done = True
 
     def interrupt(self) -> None:
-        """End ffmpeg at once, from any thread; a call under way elsewhere raises, and `abort` is next."""
+        """Kill ffmpeg, from any thread; the call that is running in another one raises, and then aborts."""
         self._process.kill()
 
     def abort(self) -> None:
