@@ -8,6 +8,7 @@ import pytest
 
 from videoinr_cli.cli.values import (
     parse_bytes,
+    parse_rate_increase,
     parse_region,
     parse_size,
     parse_speed,
@@ -25,6 +26,13 @@ def test_sizes() -> None:
     for text in ("1920", "x", "axb", "1x2x3", "-1x5", "1.5x2"):
         with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
             parse_size(text)
+
+
+def test_increases_of_the_frame_rate() -> None:
+    assert [parse_rate_increase(text) for text in ("8", "2.5", "7/3")] == [(8, 1), (5, 2), (7, 3)]
+    for text in ("fast", "1/0"):
+        with pytest.raises(OptionError, match="--time"):
+            parse_rate_increase(text)
 
 
 def test_a_speed_of_countless_digits_is_refused_at_once() -> None:

@@ -19,7 +19,6 @@ from videoinr_cli.evaluation.protocols import (
     Baseline,
     Context,
     Protocol,
-    parse_rate,
 )
 
 
@@ -88,8 +87,7 @@ def test_groups_leave_out_the_last_given_frame(tmp_path: Path, frames: int, step
 def test_a_rate_of_5_to_2_asks_for_every_second_frame(tmp_path: Path, context: Context) -> None:
     """Given are frames 0, 5 and 10 of a fade; at 2.5 times that rate come 0, 2, 4, 6 and 8."""
     clip = write_clip(tmp_path / "clip", [level(0.2 + 5 / 255 * index) for index in range(12)])
-    steps, stride = parse_rate("2.5")
-    protocol = Protocol(steps, stride=stride, context=context)
+    protocol = Protocol(5, stride=2, context=context)
     result = measure_quality(PerFrame("bicubic", "blend"), [clip], protocol)
     assert [(score.group, score.step) for score in result.scores] == [(0, 0), (0, 2), (0, 4), (1, 1), (1, 3)]
     assert (result.groups, protocol.frames_of(clip.length())) == (2, 5)
@@ -256,8 +254,6 @@ def test_averages_are_over_all_groups_not_over_clips() -> None:
         lambda: Protocol(crf=52),
         lambda: Protocol(steps=2, stride=3),
         lambda: Protocol(steps=4, stride=2),
-        lambda: parse_rate("fast"),
-        lambda: parse_rate("1/0"),
     ],
 )
 def test_senseless_protocols_are_refused(make: object) -> None:

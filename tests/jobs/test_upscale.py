@@ -69,10 +69,10 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(module, name, counting)
 
     count("probed", prepare, "probe")
-    count("read through", probe, "read_clock")
+    count("read through", probe, "scan_clock")
     count("searched for fields", interlacing, "_shown_order")
     count("planned", plan, "OutputSpec")
-    count("streams decided", plan, "kept_streams")
+    count("streams decided", plan, "decide_streams")
     for module in (job_module, batch_module):
         monkeypatch.setattr(module, "load_model", lambda *_, **__: BlendVideoInr())
     return counted

@@ -206,7 +206,7 @@ def test_a_bounded_number_of_frames_is_held() -> None:
         (noise(3), {"input_fps": "2x"}, OptionError, "multiple of nothing"),
         (noise(3), {"fps": "fast"}, OptionError, "'fast' is not a number"),
         (noise(3), {"height": 48}, OptionError, "exclude each other"),
-        (noise(3), {"scale": 0.5}, OptionError, "scale 0.5"),
+        (noise(3), {"scale": 0.5}, OptionError, "between 1"),
         (noise(3), {"model": "no such weights"}, WeightsError, "no such weights"),
         (
             noise(3),

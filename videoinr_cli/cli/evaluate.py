@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
 from videoinr_cli.cli.sections import SectionedCommand, SectionedOption, in_section
+from videoinr_cli.cli.values import parse_rate_increase
 from videoinr_cli.evaluation.options import EvaluateOptions
 from videoinr_cli.evaluation.protocols import (
     BASELINES,
@@ -25,7 +26,6 @@ from videoinr_cli.evaluation.protocols import (
     Dataset,
     Downsampler,
     Protocol,
-    parse_rate,
 )
 from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
 
@@ -152,7 +152,7 @@ def evaluate(
     videoinr evaluate GOPRO_Large_all --dataset gopro --time 12 --space 6 --json
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     show_messages(quiet=quiet)
-    steps, stride = (PAPER_STEPS[dataset], 1) if time is None else parse_rate(time)
+    steps, stride = (PAPER_STEPS[dataset], 1) if time is None else parse_rate_increase(time)
     asked_for = ctx.get_parameter_source("baselines") is not ParameterSource.DEFAULT
     options = EvaluateOptions(
         dataset=dataset,

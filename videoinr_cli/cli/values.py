@@ -23,6 +23,19 @@ def parse_rate(text: str) -> Fraction:
     return rate.value
 
 
+def parse_rate_increase(text: str) -> tuple[int, int]:
+    """Read an increase of the frame rate, such as 8, 2.5 or 7/3, as a protocol's steps and stride.
+
+    Raises:
+        OptionError: the text is not a number.
+    """
+    try:
+        increase = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise OptionError(f"time {text!r} is not a number; try --time 2, 2.5 or 7/3") from None
+    return increase.numerator, increase.denominator
+
+
 def parse_speed(text: str) -> Fraction:
     """Read a factor: ``0.25``, ``1/4``, ``2`` or ``2x``.
 

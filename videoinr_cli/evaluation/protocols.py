@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Literal, get_args
 
 from videoinr_cli.errors import OptionError
@@ -125,16 +124,3 @@ class Protocol:
         """Return (H, W) of the given frames, and of the ground truth cropped to `space` times that."""
         lr = (math.floor(height / self.space), math.floor(width / self.space))
         return lr, (min(height, round(lr[0] * self.space)), min(width, round(lr[1] * self.space)))
-
-
-def parse_rate(text: str) -> tuple[int, int]:
-    """Read an increase of the frame rate, such as 8, 2.5 or 7/3, as a protocol's steps and stride.
-
-    Raises:
-        OptionError: it is no number.
-    """
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise OptionError(f"time {text!r} is not a number; try --time 2, 2.5 or 7/3") from None
-    return rate.numerator, rate.denominator

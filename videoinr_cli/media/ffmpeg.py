@@ -115,8 +115,8 @@ def check_filters_input(path: str) -> None:
     if version is None or int(version[1]) < 61:
         bundled = _bundled()
         raise FfmpegError(
-            f"{path!r} consists of several recordings: only ffmpeg 7 or later keeps their sound in sync, "
-            f"and {program} is older; set FFMPEG_PATH to a newer one"
+            f"the clock of {path!r} breaks, as in joined recordings: only ffmpeg 7 or later keeps its sound "
+            f"in sync, and {program} is older; set FFMPEG_PATH to a newer one"
             + (f", such as {bundled}" if bundled and bundled != program else "")
         )
 

@@ -346,7 +346,7 @@ class _TileEncoder:
             min(window.right, columns.last),
         )
         self.pair: PairEncoding | None = None
-        self._context: _Context | None = None  # of the encoding at hand
+        self._context: _Context | None = None  # of `pair`
         self._frames: dict[_Still, Any] = {}
         self._carry: Any = None
         self._tile = tile

@@ -189,7 +189,7 @@ def test_sound_that_only_the_second_recording_has_begins_with_it(record: Record)
 def test_it_is_said(record: Record, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "videoinr_cli")
     upscaled(joined(record("a.ts", 10), record("b.ts", 3)), "out.mkv")
-    assert any("breaks (times: 1)" in message for message in caplog.messages)
+    assert any("breaks (places: 1)" in message for message in caplog.messages)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
@@ -208,7 +208,7 @@ def test_an_ffmpeg_that_cannot_is_told_with_one_that_can(
     try:
         with pytest.raises(
             FfmpegError,
-            match=r"joined\.ts' consists of .*: only ffmpeg 7 or later .* such as /",
+            match=r"joined\.ts' breaks.*: only ffmpeg 7 or later .* such as /",
         ):
             upscaled(source, "out.mkv")
         assert not (tmp_path / "out.mkv").exists()

@@ -226,6 +226,8 @@ def test_a_further_video_is_kept_or_named(
     with av.open(str(out)) as container:
         assert len(container.streams.video) == 1 + is_kept
     assert is_kept != (" cannot hold video stream 1 (" in caplog.text)
+    can_mkv_hold_it = codec != "rawvideo"
+    assert ("left out; try an output in .mkv" in caplog.text) == (can_mkv_hold_it and not is_kept)
 
 
 def covers(path: Path) -> list[bytes]:

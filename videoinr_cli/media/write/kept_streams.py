@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
-from videoinr_cli.media.write.containers import PCM_PREFIX, TEXT_SUBTITLES, Container
+from videoinr_cli.media.write.containers import MATROSKA, PCM_PREFIX, TEXT_SUBTITLES, Container
 from videoinr_cli.media.write.tags import REWRITTEN, lost_tags
 from videoinr_cli.media.write.timecode import moved_timecode, timecode
 from videoinr_cli.options import NORMAL_SPEED, Audio
@@ -107,7 +107,7 @@ def decide_streams(
         if encoder is not None
     )
     misfits = [
-        _misfit(stream, container)
+        _misfit(stream, container, speed)
         for stream, encoder in encoders
         if encoder is None and not _is_rewritten(stream)
     ]
@@ -149,10 +149,11 @@ def _unread_tags(info: VideoInfo) -> Iterator[str]:
         yield f"from standard input only the pictures are read, not its tags {', '.join(tags)}"
 
 
-def _misfit(stream: StreamInfo, container: Container) -> Dropped:
+def _misfit(stream: StreamInfo, container: Container, speed: Fraction) -> Dropped:
     if stream.is_empty:
         return Dropped(f"nothing of {stream.name} is in the file's first seconds", streams=(stream,))
-    return Dropped(f"{container.muxer} cannot hold {stream.name}", _ROOMY, (stream,))
+    remedy = _ROOMY if _encoder_for(stream, MATROSKA, speed) is not None else ""
+    return Dropped(f"{container.muxer} cannot hold {stream.name}", remedy, (stream,))
 
 
 def _dropped_metadata(info: VideoInfo, container: Container, frame_rate: Fraction) -> Iterator[Dropped]:

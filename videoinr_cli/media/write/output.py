@@ -112,17 +112,17 @@ def log_guesses(source: VideoInfo, written: OutputFormat) -> None:
     """Log a broken clock, lost transparency, and the colours that were guessed for an untagged source."""
     if source.clock_shifts:
         log.info(
-            f"the clock of {str(source.path)!r} breaks (times: {len(source.clock_shifts)}), as where "
-            "recordings were joined: what comes after follows at once"
+            f"the clock of {str(source.path)!r} breaks (places: {len(source.clock_shifts)}), as in joined "
+            "recordings: each part follows the one before without a gap"
         )
     if source.has_alpha and not layout_of(written.pix_fmt).has_alpha and written.pix_fmt != "pal8":
         log.info(
-            f"{written.encoder.name} holds no transparency of {str(source.path)!r}: it is left out; "
+            f"{written.encoder.name} holds no transparency: that of {str(source.path)!r} is left out; "
             "webm, gif, images and prores_ks in .mov hold it"
         )
     unknown = [name for name in source.colour.unknown if name != "chroma_location"]
     if layout_of(source.pix_fmt).kind == "yuv" and "matrix" in unknown:
         guess = ", ".join(f"{name} {getattr(source.resolved_colour, name)}" for name in unknown)
         log.info(
-            f"{str(source.path)!r} does not say its colours: taken for {guess}, as is usual for its size"
+            f"{str(source.path)!r} does not state its colours: taken for {guess}, as is usual for its size"
         )

@@ -1,11 +1,10 @@
 """Write pictures as a video: one ffmpeg encodes them and takes everything else from the source.
 
-The pictures go to ffmpeg as raw frames in NUT, which carries any time base exactly; pictures that are encoded
-already, as packets in fragments of mp4. The output has its name only when it is complete. Knows
-nothing of where pictures come from.
+Raw pictures go to ffmpeg in NUT, which holds any time base exactly; encoded ones as packets in fragmented mp4
+or mov. The output gets its name when it is complete.
 
-Times come out exactly as given in mp4, mov and nut; Matroska and WebM round them to a millisecond, MPEG-TS to
-1/90000 s, GIF to 1/100 s. The output's clock starts at zero where the source's first stream starts.
+Times are exact in mp4, mov and nut; Matroska and WebM round them to a millisecond, MPEG-TS to 1/90000 s, GIF
+to 1/100 s. The output's clock starts at zero where the source's first stream starts.
 """
 
 from __future__ import annotations
@@ -34,10 +33,10 @@ WriterT = TypeVar("WriterT", bound="_Writer")
 
 
 class _Writer(abc.ABC):
-    """An ffmpeg, what goes into it, and the destination of what comes out.
+    """An ffmpeg process, its input, and its destination.
 
-    A context manager: the file appears when the block ends well, and not at all when it ends with an
-    exception. All errors that ffmpeg meets are raised as `FfmpegError` by the call at hand.
+    A context manager: the file appears if the block succeeds, and does not if it raises. When ffmpeg fails,
+    the current or the next call raises `FfmpegError`.
     """
 
     def __init__(self, output: OutputSpec, *, carrier: str | None = None, low_priority: bool = False) -> None:
@@ -85,7 +84,7 @@ class _Writer(abc.ABC):
 
         Raises:
             FfmpegError: ffmpeg failed; nothing is left.
-            OutputError: the file cannot get its name, since one has appeared there meanwhile.
+            OutputError: the file cannot get its name: another one appeared under it.
         """
         if self._is_done:
             return
@@ -100,16 +99,16 @@ class _Writer(abc.ABC):
         self._is_done = True
 
     def interrupt(self) -> None:
-        """End ffmpeg at once, from any thread; a call under way elsewhere raises, and `abort` is next."""
+        """Kill ffmpeg, from any thread; the call that is running in another one raises, and then aborts."""
         self._process.kill()
 
     def abort(self) -> None:
-        """End ffmpeg at once and remove what it has written; does nothing after `close`."""
+        """Kill ffmpeg and remove what it has written; does nothing after `close`."""
         if self._is_done:
             return
         self._is_done = True
         self._process.kill()
-        with contextlib.suppress(FfmpegError):  # nobody reads it any more
+        with contextlib.suppress(FfmpegError):  # ffmpeg no longer reads it
             self._end_input()
         self._process.stop()
         self._attached.close()
@@ -149,11 +148,11 @@ class VideoWriter(_Writer):
 
         Args:
             rgb: (Ho, Wo, 3), full-range R'G'B' of uint8 or uint16.
-            pts: when it is shown, in ticks; above the one before it.
+            pts: when it is shown, in ticks; after the one before.
             alpha: (Ho, Wo), of rgb's type, the maximum opaque; used where the output holds transparency.
 
         Raises:
-            OutputError: the container has no time stamps, which was to be an error if they matter.
+            OutputError: `strict` is set, and the container loses uneven times.
             FfmpegError: ffmpeg ended; the message says what it printed.
         """
         if self._times is not None:
@@ -201,7 +200,7 @@ class PacketWriter(_Writer):
         Args:
             packet: an encoded picture.
             pts: when it is shown, in ticks of the template.
-            dts: when it is decoded: above the one before it, and not above any `pts` from here on.
+            dts: when it is decoded: after the one before, and not after any `pts` from here on.
 
         Raises:
             FfmpegError: ffmpeg ended; the message says what it printed.
@@ -216,7 +215,7 @@ class PacketWriter(_Writer):
     def _open_input(self, address: str) -> OutputContainer:
         timescale = str(self._clock.tick.denominator)
         options = {
-            # With its header written late, a start before zero is kept: that of B-frames' decoding.
+            # A header that is written late keeps a start before zero, as B-frames' decoding has.
             "movflags": "frag_keyframe+delay_moov+default_base_moof",
             "video_track_timescale": timescale,
             "movie_timescale": timescale,
