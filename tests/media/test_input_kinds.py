@@ -27,7 +27,7 @@ RunFfmpeg = Callable[..., None]
 
 FRAMES = 12
 RATE = Fraction(25)
-DOCS = Path(__file__).parents[3] / "docs" / "inputs.md"
+DOCS = Path(__file__).parents[2] / "docs" / "inputs.md"
 
 
 def scene(number: int, size: tuple[int, int] = (64, 48)) -> npt.NDArray[np.float64]:
@@ -560,7 +560,7 @@ def table() -> str:
     lines = [
         "# Inputs that are tested",
         "",
-        f"`tests/media/read/test_matrix.py` makes a clip of each of these {len(KINDS)} kinds, passes it",
+        f"`tests/media/test_input_kinds.py` makes a clip of each of these {len(KINDS)} kinds, passes it",
         "through and compares what comes out: streams, sizes, pixel formats, times and pictures.",
         "",
         "| kind | what it is |",
