@@ -21,16 +21,21 @@ FLOW_SHARE = 0.02
 class BatchLoss(torch.nn.Module):
     """`batch_loss` of a network as a module, which `DistributedDataParallel` wraps."""
 
-    def __init__(self, model: AnyVideoInr, epsilon: float) -> None:
+    def __init__(self, model: AnyVideoInr, schedule: Schedule) -> None:
         super().__init__()
         self.model = model
-        self.epsilon = epsilon
+        self.schedule = schedule
 
     def forward(self, batch: Batch) -> Tensor:
-        return batch_loss(self.model, batch, self.epsilon)
+        return batch_loss(self.model, batch, self.schedule.charbonnier_epsilon, self.schedule.gradient_share)
 
 
-def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = Schedule.charbonnier_epsilon) -> Tensor:
+def batch_loss(
+    model: AnyVideoInr,
+    batch: Batch,
+    epsilon: float = Schedule.charbonnier_epsilon,
+    gradient_share: float = Schedule.gradient_share,
+) -> Tensor:
     """Return the mean Charbonnier loss over a batch's supervised instants, and the flow's where it is known.
 
     Pictures alone hardly teach the flow between given frames: it stayed a third of a pixel off, which is too
@@ -48,14 +53,29 @@ def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = Schedule.charb
     losses = []
     for target, tau in zip(batch.targets, batch.taus, strict=True):
         instant = model.prepare_instant(pair, tau, (height, width), window, 0)
-        difference = model.query(instant, window) - target
-        losses.append((difference.square() + epsilon**2).sqrt().mean())
+        losses.append(picture_loss(model.query(instant, window) - target, epsilon, gradient_share))
     loss = torch.stack(losses).mean()
     loss = loss + FLOW_SHARE * _flow_errors(model.flows_of(pair), batch.flow)
     if batch.wide is not None:
         frames = (model.encode_frame(frame) for frame in (batch.wide.first, batch.wide.second))
         loss = loss + FLOW_SHARE * _flow_errors(model.flows_between(*frames), batch.wide.flow)
     return loss
+
+
+def picture_loss(difference: Tensor, epsilon: float, gradient_share: float) -> Tensor:
+    """Return the mean Charbonnier loss of (B, 3, H, W) differences, and a share of their gradients'.
+
+    A blurred edge costs little by the pictures alone; by their gradients it costs as much as it is blurred.
+    """
+    loss = _charbonnier(difference, epsilon)
+    if gradient_share:
+        x, y = (_charbonnier(difference.diff(dim=axis), epsilon) for axis in (-1, -2))
+        loss = loss + gradient_share * (x + y) / 2
+    return loss
+
+
+def _charbonnier(difference: Tensor, epsilon: float) -> Tensor:
+    return (difference.square() + epsilon**2).sqrt().mean()
 
 
 def _flow_errors(flows: Sequence[Tensor], target: Tensor) -> Tensor:
