@@ -17,7 +17,7 @@ from videoinr_cli.training.footage import Frames
 from videoinr_cli.training.loop import train
 from videoinr_cli.training.loss import picture_loss
 from videoinr_cli.training.pairs import ClipPair, PairSampler, load_pairs
-from videoinr_cli.training.recipes import PAIRS, SampleRecipe
+from videoinr_cli.training.recipes import PAIRS, SampleRecipe, Schedule
 from videoinr_cli.training.validation import validate
 
 RECIPE = SampleRecipe(batch_size=4, lr_size=16, fixed_scale_share=1.0, max_gap=2, context_share=1.0)
@@ -149,12 +149,30 @@ def test_a_cache_that_cannot_be_written_is_refused(folder: Path) -> None:
         load_pairs([folder], folder / "lr" / "a.mp4")
 
 
+PLAIN = dataclasses.replace(PAIRS.schedule, charbonnier_epsilon=0.0, gradient_share=0.0, contrast_share=0.0)
+
+
 def test_edges_count_by_their_share() -> None:
-    flat, edge = torch.full((1, 3, 8, 8), 0.1), torch.zeros(1, 3, 8, 8)
+    schedule = dataclasses.replace(PLAIN, gradient_share=0.5)
+    black, grey, edge = torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.1), torch.zeros(1, 3, 8, 8)
     edge[..., 4:] = 0.2
-    assert float(picture_loss(flat, 0.0, 0.5)) == pytest.approx(0.1)
+    assert float(picture_loss(grey, black, schedule)) == pytest.approx(0.1)
     # a step of 0.2 between two of eight columns, seen along one of two axes
-    assert float(picture_loss(edge, 0.0, 0.5)) == pytest.approx(0.1 + 0.5 * (0.2 / 7) / 2)
+    assert float(picture_loss(edge, black, schedule)) == pytest.approx(0.1 + 0.5 * (0.2 / 7) / 2)
+
+
+def test_softness_counts_even_where_edges_cannot_be_known() -> None:
+    """Of two equally likely textures the mean is best by the pictures, and worst by their contrast."""
+    one, other = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    def expected(rendered: torch.Tensor, schedule: Schedule) -> float:
+        return float(picture_loss(rendered, one, schedule) + picture_loss(rendered, other, schedule))
+
+    mean = (one + other) / 2
+    squares = dataclasses.replace(PLAIN, charbonnier_epsilon=10.0)  # errors count by their squares
+    crisp = dataclasses.replace(squares, contrast_share=1.0)
+    assert expected(mean, squares) < expected(one, squares)
+    assert expected(mean, crisp) > expected(one, crisp)
 
 
 def test_pairs_are_trained_on_and_measured(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ class Schedule:
     gradient_clip: float = 1.0
     charbonnier_epsilon: float = 3e-2  # see `loss`
     gradient_share: float = 0.0  # weight of the gradients' loss beside that of the pictures
+    contrast_share: float = 0.0  # likewise of the difference in contrast
     average: float = 0.999  # of the weights, exponential; what is saved in the end
     checkpoint_minutes: float = 3.0
     validate_every: int = 500
