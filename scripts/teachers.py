@@ -41,9 +41,14 @@ def load_teacher(path: Path, *, dtype: torch.dtype = torch.bfloat16) -> Teacher:
         return NcnnNetwork(path, dtype)
     try:
         from spandrel import ModelLoader
-    except ImportError as error:
-        raise InputError(f"reading {path} needs spandrel; install it, or give an ncnn .param") from error
-    model = ModelLoader().load_from_file(str(path)).eval()
+    except (ImportError, RuntimeError) as error:  # torchvision raises the second where torch is another one
+        raise InputError(
+            f"{path} is not an ncnn .param, and spandrel, which reads others, is not there: {error}"
+        ) from error
+    try:
+        model = ModelLoader().load_from_file(str(path)).eval()
+    except Exception as error:  # of spandrel's own and of pickle's many kinds
+        raise InputError(f"spandrel does not know what is in {path}: {error}") from error
     if model.supports_bfloat16 and dtype is torch.bfloat16:
         model = model.to(torch.bfloat16)
 

@@ -96,6 +96,51 @@ def test_what_is_not_known_is_refused(teachers: ModuleType, tmp_path: Path) -> N
         teachers.load_teacher(strange)
 
 
+class Doubling:
+    """What spandrel gives for a file: a network that enlarges one picture, in a type of its own."""
+
+    supports_bfloat16 = True
+    dtype = torch.float32
+
+    def eval(self) -> Doubling:
+        return self
+
+    def to(self, dtype: torch.dtype) -> Doubling:
+        self.dtype = dtype
+        return self
+
+    def __call__(self, picture: torch.Tensor) -> torch.Tensor:
+        assert picture.dtype is self.dtype
+        return F.interpolate(picture, scale_factor=2)
+
+
+class ModelLoader:
+    def load_from_file(self, path: str) -> Doubling:
+        if not Path(path).read_bytes():
+            raise ValueError("no architecture fits")
+        return Doubling()
+
+
+def test_other_files_are_spandrels(
+    teachers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "net.pth"
+    file.write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    with pytest.raises(InputError, match="spandrel, which reads others, is not there"):
+        teachers.load_teacher(file)
+    spandrel = ModuleType("spandrel")
+    spandrel.ModelLoader = ModelLoader  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "spandrel", spandrel)
+    with pytest.raises(InputError, match=r"spandrel does not know what is in .*: no architecture fits"):
+        teachers.load_teacher(file)
+    file.write_bytes(b"weights")
+    picture = torch.rand(1, 3, 5, 6)
+    enlarged = teachers.load_teacher(file)(picture)
+    assert enlarged.dtype is torch.float32
+    assert torch.allclose(enlarged, F.interpolate(picture, scale_factor=2), atol=1e-2)
+
+
 def texture(seed: int, side: int = 96, cell: int = 1) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     noise = torch.rand(1, 3, side // cell, side // cell, generator=generator)

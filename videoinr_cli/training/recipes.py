@@ -121,6 +121,7 @@ PAIRS = Recipe(
         warmup_steps=50,
         charbonnier_epsilon=3e-3,  # about a level: what is crisp is not averaged away
         gradient_share=0.5,
+        contrast_share=1.0,
         average=0.995,
         validate_every=250,
     ),
