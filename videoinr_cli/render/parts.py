@@ -1,8 +1,7 @@
 """Parts of a video that are rendered separately, with the same result as rendering the whole in one go.
 
-What a picture depends on lies near it: its run of frames (see `runs`), and, of a picture that repeats, where
-it first appeared. So parts meet where a new picture begins a run, and a part is shown its runs' context.
-Knows nothing of files or networks.
+A picture depends on its run of frames (see `runs`) and, if it repeats, on where it first appeared. So parts
+meet where a new picture begins a run, and each part also reads the context of its first and last run.
 """
 
 from __future__ import annotations
@@ -44,19 +43,19 @@ class Passage:
 
     span: Span[GivenFrame]
     following: tuple[GivenFrame, ...]  # the frames after the span's second one, as many as are looked at
-    is_wanted: bool  # False of one that only leads to the part
+    is_wanted: bool  # whether it is in the part; False: it only leads there
 
 
 def passages(
     spans: Iterator[Span[GivenFrame]], part: Part, tally: Tally, *, lookahead: int
 ) -> Iterator[Passage]:
-    """Yield the spans of a part, and before them those that lead to it.
+    """Yield the spans that lead to a part, then its own.
 
     Args:
-        spans: of the source, from the context of the part's first run on, or from the source's start.
-        part: ends the iteration, whatever else is to come.
-        tally: is kept up to date.
-        lookahead: how many frames to tell of that follow a span.
+        spans: of the source, from the context of the part's first run on, or from its start.
+        part: the iteration ends where it ends.
+        tally: counts the part's frames and cuts.
+        lookahead: the most frames after a span to yield with it.
     """
     is_wanted = part.begin is None
     for span, following in with_following(spans, lookahead):
@@ -76,7 +75,7 @@ def passages(
 
 
 def with_following(items: Iterator[ItemT], count: int) -> Iterator[tuple[ItemT, tuple[ItemT, ...]]]:
-    """Tell with each item the `count` that follow it, or fewer at the end."""
+    """Yield each item with the `count` items that follow it, or fewer at the end."""
     known: collections.deque[ItemT] = collections.deque()
     while True:
         known.extend(itertools.islice(items, count + 1 - len(known)))

@@ -88,10 +88,10 @@ class _Shot(NamedTuple):
 class Renderer:
     """Renders positions within pairs of frames, pair after pair.
 
-    A frame is encoded once, a pair only when a position within it is asked for, and the picture of a given
-    frame is rendered once, however long it lasts. No more than one pair's encoding is held; where that is too
-    much, a picture is rendered in tiles, one after the other. A picture depends on its run (see `runs`),
-    whatever was asked for earlier; one of a frame that repeats depends on where it first appeared.
+    A frame is encoded once, a pair only when a position within it is asked for, and the picture of a source
+    frame is rendered once, however long it is shown. Only one pair's encoding is held; if that is too much, a
+    picture is rendered tile by tile. A picture depends only on its run of frames (see `runs`), not on earlier
+    calls; that of a repeated frame depends on where the frame first appeared.
     """
 
     def __init__(
@@ -144,12 +144,14 @@ class Renderer:
             following: the frames after that, `lookahead` of them, as far as the source has them.
         """
         given = [frame for frame in (first, second, *following) if frame is not None]
-        known = self._runs.known[1:]
+        left, known = self._runs.known[:1], self._runs.known[1:]
         shown: list[_Still] = []
         for frame in given[len(known) :]:
             before = shown[-1:] or known[-1:]
             shown.append(before[0] if frame.is_repeat and before else _Still(frame))
         self._runs.advance(shown)
+        if left and left[0] is not self._runs.known[0]:
+            left[0].rendering = None  # the frame stays in its run, but is not shown again
 
     def render(self, tau: Fraction) -> Rendering:
         """Render the instant at `tau` within the pair, 0 at its first frame and 1 at its second.

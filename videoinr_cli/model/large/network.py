@@ -212,7 +212,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         ahead = config.run_pairs + 1 + config.context_frames
         picture_bytes = 4 * RGB * ENLARGEMENT**2
         return Footprint(
-            kept=(ahead + config.context_frames) * 4 * RGB
+            kept=(ahead + config.context_frames) * (4 + 1) * RGB  # and on the host in bytes
             + (ahead + 1) * state_bytes
             + picture_bytes
             + motion.kept,
