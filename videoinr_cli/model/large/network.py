@@ -70,7 +70,7 @@ class LargeInstant:
 class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
     """The `videoinr-large` configuration."""
 
-    halo_px = 48
+    halo_px = 32
 
     def __init__(self, config: LargeConfig) -> None:
         super().__init__()
