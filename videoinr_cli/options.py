@@ -47,8 +47,9 @@ MAX_WORKERS = 256
 DEFAULT_WEIGHTS = "videoinr-fast"
 """The embedded model."""
 
-MODELS = {"clean": "videoinr-fast", "real": "videoinr-real"}
-"""The embedded models by purpose: clean footage, and footage degraded by compression, noise or resizing."""
+MODELS = {"clean": "videoinr-fast", "real": "videoinr-real", "large": "videoinr-large"}
+"""Models by purpose: clean footage, footage degraded by compression, noise or resizing, and clean footage at
+its best, in several times the time."""
 
 ARCHITECTURES = ("videoinr", "videoinr-fast")
 """The network architectures: the published one, and the small one of the embedded weights."""

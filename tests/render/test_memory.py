@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tests.oracle.blend import BlendFrame, BlendPair, BlendVideoInr
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
+from tests.tiny import SHORT_RUNS, scattered
 from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.model import AnyVideoInr, FastConfig, PublishedConfig, Window, build
 from videoinr_cli.model.published import from_published_names
@@ -61,10 +62,10 @@ def rendered(
     height, width, _ = frames[0].rgb.shape
     size = round(width * scale), round(height * scale)
     renderer = Renderer(model, size, sizes=sizes, bit_depth=16, **options)
-    beyond = [*frames[1:], None, None]
     pictures = []
-    for first, second, after in zip(frames, beyond, beyond[1:], strict=False):
-        renderer.advance(first, second, after)
+    for number, first in enumerate(frames):
+        second, *following = [*frames[number + 1 :], None]
+        renderer.advance(first, second, *following[: renderer.lookahead])
         pictures += [rendering.rgb for rendering in renderer.render_all(taus if second else taus[:1])]
     return np.stack(pictures) / 257
 
@@ -131,6 +132,15 @@ def test_one_tile_is_held_at_a_time() -> None:
             return super().encode_pair(*frames, **beside)
 
     rendered(Watched(), clip(64, 96), 1, Sizes(tile_px=(32, 32), halo_px=8, together=8, keeps=False))
+
+
+def test_tiles_of_a_run_of_frames_are_the_same_kept_or_not() -> None:
+    model, frames = scattered(SHORT_RUNS), clip(40, 64, count=6)
+    kept, forgotten = (
+        rendered(model, frames, 2, Sizes(tile_px=(40, 32), together=2, keeps=keeps))
+        for keeps in (True, False)
+    )
+    np.testing.assert_array_equal(kept, forgotten)
 
 
 @pytest.mark.parametrize("name", ["embedded", "published"])

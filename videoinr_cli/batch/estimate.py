@@ -73,7 +73,7 @@ def estimate_batch(
                 device = options.device.split(",")[0]
                 engine = Engine(load_model(options.weights, device=device, precision=options.precision))
             devices = devices_of(options, job)
-            segments = len(plan_parts(item.plan, job, workers=len(devices)))
+            segments = len(plan_parts(item.plan, job, engine.model.config, workers=len(devices)))
             processes = sharing(devices) if segments > 1 else 1
             plan = dataclasses.replace(item.plan, processes=processes)
             written = (plan.format.container.muxer, plan.format.encoder.name, plan.format.pix_fmt)

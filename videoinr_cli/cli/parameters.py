@@ -199,8 +199,8 @@ _weights_option: Decorator[Any] = picture_option(
     default=DEFAULT_WEIGHTS,
     show_default=True,
     envvar=WEIGHTS_VARIABLE,
-    help="The model: clean, or real for compressed and noisy footage; a name from videoinr weights list, "
-    "a file, or hf:OWNER/REPO/FILE.",
+    help="The model: clean, real for compressed and noisy footage, or large for the best picture; a name "
+    "from videoinr weights list, a file, or hf:OWNER/REPO/FILE.",
 )
 
 _precision_option: Decorator[Any] = running_option(

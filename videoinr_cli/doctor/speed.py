@@ -104,8 +104,9 @@ def _timed(model: AnyVideoInr, workload: Workload, share: float, seconds: float)
     while count < 1 or time.perf_counter() < deadline:
         if count == 0:
             begun = time.perf_counter()
-        first, second, after = (frames[(count + 1 + place) % len(frames)] for place in range(3))
-        renderer.advance(first, second, after)
+        begin, looked_at = count + 1, 2 + renderer.lookahead
+        first, second, *following = (frames[(begin + place) % len(frames)] for place in range(looked_at))
+        renderer.advance(first, second, *following)
         for picture in range(workload.pictures):
             renderer.render(Fraction(picture, workload.pictures))
         count += 1

@@ -186,6 +186,19 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
             carry: of the previous pair's encoding; what still applies is reused.
         """
 
+    def encode_pair_of(self, run: Sequence[FrameT], place: int, *, carry: Any = None) -> PairT:
+        """Encode a pair of a run, which is all that its pictures depend on.
+
+        Args:
+            run: consecutive frames of one scene, as many as `ModelConfig.run_pairs` and its context say, or
+                fewer.
+            place: of the pair's first frame in the run.
+            carry: see `encode_pair`; it changes the time this takes, but nothing of the result.
+        """
+        before = run[place - 1] if place else None
+        after = run[place + 2] if place + 2 < len(run) else None
+        return self.encode_pair(run[place], run[place + 1], before=before, after=after, carry=carry)
+
     def flows_of(self, pair: PairT) -> Sequence[Tensor]:
         """Return the flow from a pair's first frame to its second and back, if the network estimates it.
 

@@ -17,7 +17,7 @@ from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.media.write.formats import output_format
 from videoinr_cli.media.write.output import OutputClock, OutputSpec
 from videoinr_cli.media.write.writer import VideoWriter
-from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.options import EncodeOptions, PreviewOptions, Region
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
@@ -30,7 +30,7 @@ from videoinr_cli.previews.moment import (
 )
 from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, save_png
 from videoinr_cli.quantities import roughly
-from videoinr_cli.render.pictures import compared
+from videoinr_cli.render.pictures import compared, sections_of
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_model
@@ -96,7 +96,7 @@ def preview(
     if model is None:
         model = load_model(upscale.weights, device=upscale.device, precision=upscale.precision)
 
-    frames, index, following = _read(info, at_seconds, upscale.scene_threshold)
+    frames, index, following = _read(info, at_seconds, upscale.scene_threshold, model.config)
     shown = frames[index]
     region = options.region or _chosen_region(frames[index:], info, size)
     view = View.of(region, (info.width, info.height), size)
@@ -119,15 +119,19 @@ def preview(
 
 
 def _read(
-    info: VideoInfo, at_seconds: Fraction, scene_threshold: float
+    info: VideoInfo, at_seconds: Fraction, scene_threshold: float, config: ModelConfig
 ) -> tuple[list[GivenFrame], int, Iterator[GivenFrame]]:
     """Return the frames around an instant, the index of the one shown then, and the frames after them."""
     pts = info.start_pts + round(at_seconds / info.time_base)
-    source_frames = read_frames(info, begin=pts, lead=CONTEXT_FRAMES + 1)
-    until, following = frames_around(compared(source_frames, scene_threshold), pts)
+    # from where the run of frames begins that the network encodes together
+    sections = sections_of(info, config)
+    begin = min(pts, sections.begin(sections.of(pts)))
+    context = max(CONTEXT_FRAMES, config.run_pairs + config.context_frames)
+    source_frames = read_frames(info, begin=begin, lead=max(CONTEXT_FRAMES, config.context_frames) + 1)
+    until, following = frames_around(compared(source_frames, scene_threshold, sections), pts, context)
     if not until:
         raise InputError(f"{str(info.path)!r} holds no frame that can be decoded; is it complete?")
-    return [*until, *itertools.islice(following, CONTEXT_FRAMES)], len(until) - 1, following
+    return [*until, *itertools.islice(following, context)], len(until) - 1, following
 
 
 def _moment_seconds(options: PreviewOptions, info: VideoInfo) -> Fraction:

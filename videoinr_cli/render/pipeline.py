@@ -18,11 +18,11 @@ from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.write.destination import written_bytes
 from videoinr_cli.media.write.writer import VideoWriter
-from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.render.channel import WAKE_SECONDS, Channel
 from videoinr_cli.render.memory import Sizes, choose_sizes, is_out_of_memory
-from videoinr_cli.render.parts import LEAD_FRAMES, Part, Tally
-from videoinr_cli.render.pictures import OutputFrame, compared, output_frames
+from videoinr_cli.render.parts import Part, Tally
+from videoinr_cli.render.pictures import OutputFrame, compared, output_frames, sections_of
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.threads import Task, run_beside
@@ -113,12 +113,15 @@ class Engine:
         # On a CPU, ffmpeg would take cores from the network, whose threads wait for one another at a layer.
         writing = _WriteStage(plan, pictures, low_priority=self.model.device.type == "cpu")
 
+        def decode() -> None:
+            _decode(plan, self.model.config, frames)
+
         def stop(error: BaseException) -> None:
             frames.fail(error)
             pictures.fail(error)
             writing.interrupt()
 
-        with memory_errors(plan), _concurrently([lambda: _decode(plan, frames), writing.run], stop):
+        with memory_errors(plan), _concurrently([decode, writing.run], stop):
             for output in self._rendered(plan, frames, tally):
                 pictures.put(output)
                 written += 1
@@ -205,14 +208,15 @@ def _wait_for(tasks: list[Task]) -> None:
             pass
 
 
-def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
+def _decode(plan: Plan, config: ModelConfig, frames: Channel[GivenFrame]) -> None:
     """Stage one: the source's frames, compared with one another while they are in the cache."""
     begin = None if plan.part is None else plan.part.begin
     try:
-        source = read_frames(plan.source, strict=plan.options.strict, begin=begin, lead=LEAD_FRAMES)
+        source = read_frames(plan.source, strict=plan.options.strict, begin=begin, lead=config.context_frames)
+        sections = sections_of(plan.source, config)
         # Closed at once, as an error's traceback would keep the file and its decoder open.
         with contextlib.closing(source):
-            for frame in compared(source, plan.options.scene_threshold):
+            for frame in compared(source, plan.options.scene_threshold, sections):
                 frames.put(frame)
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames
