@@ -25,6 +25,9 @@ class Container:
 
     muxer: str
     video_encoder: str  # unless the user names one
+    video_wrapper: str | None = (
+        None  # that ffmpeg calls the encoder here, where older ones take no other name
+    )
     video_encoders: tuple[str, ...] = ()  # an encoder's name contains one of these; empty: any encoder
     pix_fmts: tuple[str, ...] = ()  # empty: all that the encoder takes
     audio: frozenset[str] = frozenset()  # copied; "pcm": all PCM but that of discs
@@ -92,7 +95,7 @@ MP4 = Container(
     covers=frozenset({"mjpeg", "png", "bmp"}),
     chapters=True,
     tags=_MP4_TAGS,
-    settings=(("movflags", "+faststart"),),
+    settings=(("movflags", "+faststart"), ("strict", "-2")),  # without which older ffmpegs refuse FLAC
     seeks=True,
     exact_ticks=True,
     timecode=True,
@@ -170,6 +173,7 @@ PIPED_NUT = dataclasses.replace(NUT, video_encoder="rawvideo")
 Y4M = Container(
     muxer="yuv4mpegpipe",
     video_encoder="rawvideo",
+    video_wrapper="wrapped_avframe",
     video_encoders=("rawvideo",),
     pix_fmts=tuple(
         f"{family}{depth}"

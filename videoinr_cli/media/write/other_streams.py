@@ -61,7 +61,7 @@ def other_streams(output: OutputSpec) -> OtherStreams:
     if output.pictures_only or not source.is_file:
         return OtherStreams()
     if output.kept and source.clock_shifts:
-        check_filters_input(str(source.path))
+        check_filters_input(output.format.program, str(source.path))
     mapped = [keep for keep in output.kept if not keep.is_attached]
     inputs = [*_input_options(source, mapped), "-i", f"file:{source.path}"]
     chapters = "1"
