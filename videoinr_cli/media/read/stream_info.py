@@ -49,6 +49,7 @@ def stream_info(stream: Stream, description: str, *, has_packets: bool) -> Strea
         title=tags.get("title") or tags.get("filename"),
         disposition=dispositions(stream),
         detail=_detail(stream, description),
+        layout=(_channel_layout(description) or "") if stream.type == "audio" else "",
         sample_rate=_sample_rate(stream),
         is_empty=not has_packets and _has_no_form(stream, description),
     )
