@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
-from videoinr_cli.media.write.containers import MATROSKA, PCM_PREFIX, TEXT_SUBTITLES, Container
+from videoinr_cli.media.write.containers import DISC_PCM, MATROSKA, PCM_PREFIX, TEXT_SUBTITLES, Container
 from videoinr_cli.media.write.sound_layouts import encoded_layout
 from videoinr_cli.media.write.tags import REWRITTEN, lost_tags
 from videoinr_cli.media.write.timecode import moved_timecode, timecode
@@ -224,9 +224,8 @@ def _takes_sound(container: Container, stream: StreamInfo) -> bool:
     codec = stream.codec
     if codec == "mp3" and stream.sample_rate is not None and stream.sample_rate < container.min_mp3_rate:
         return False
-    family = "pcm" if codec.startswith(PCM_PREFIX) else codec
-    is_known = container.any_audio or codec in container.audio or family in container.audio
-    return is_known and codec not in container.foreign_audio
+    is_plain_pcm = codec.startswith(PCM_PREFIX) and codec not in DISC_PCM
+    return codec in container.audio or (is_plain_pcm and "pcm" in container.audio)
 
 
 def _takes_video(container: Container, codec: str) -> bool:
