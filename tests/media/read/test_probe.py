@@ -307,3 +307,16 @@ def test_what_is_no_video_is_said_in_a_line(
             probe(tmp_path / name)
         assert "\n" not in str(caught.value)
         assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", ["6.1", "7.1"])
+def test_sound_whose_channels_are_in_an_order_of_their_own_ends_no_process(
+    make_clip: MakeClip, channels: str
+) -> None:
+    """QuickTime stores PCM in Apple's order; PyAV frees such a layout twice when it is asked for."""
+    sound = ("-f", "lavfi", "-i", f"anullsrc=channel_layout={channels}:sample_rate=48000")
+    clip = make_clip("in.mov", "-c:a", "pcm_s16le", "-t", 0.2, before=sound, frames=5)
+    (stream,) = probe(clip).streams
+    assert not stream.is_empty
+    assert stream.sample_rate == 48000
+    assert stream.detail == f"48000 Hz, {channels}"

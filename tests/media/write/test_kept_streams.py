@@ -155,6 +155,10 @@ def test_strict_refuses_to_leave_anything_out(full_clip: Path) -> None:
         ("in.mov", "mjpeg", ("adpcm_ima_qt",), "flac", "aac"),
         ("in.mov", "mjpeg", ("pcm_f32be",), "flac", "aac"),
         ("in.3gp", "h263", ("libopencore_amrnb", "-ar", 8000), "amr_nb", "aac"),
+        ("in.flv", "flv", ("adpcm_swf", "-ar", 44100, "-ac", 1), "flac", "aac"),
+        ("in.ts", "mpeg2video", ("aac", "-mpegts_flags", "latm"), "flac", "aac"),  # stored as LATM
+        ("in.avi", "mjpeg", ("adpcm_ms",), "adpcm_ms", "aac"),
+        ("in.mov", "mjpeg", ("pcm_mulaw",), "pcm_mulaw", "aac"),
     ],
 )
 def test_sound_that_a_container_has_no_name_for_is_converted(

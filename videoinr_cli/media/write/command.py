@@ -8,8 +8,7 @@ from typing import TypeAlias
 import ffmpeg
 
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
-from videoinr_cli.media.ffmpeg import LOG_LEVEL, takes_option
-from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.ffmpeg import LOG_LEVEL, knows_option
 from videoinr_cli.media.write.other_streams import other_streams
 from videoinr_cli.media.write.output import MAX_ASPECT, OutputSpec
 
@@ -83,7 +82,7 @@ def _raw_pictures(output: OutputSpec) -> Stream:
         probesize=32,  # NUT's header says all; else ffmpeg reads megabytes before it opens the encoder
         analyzeduration=0,
         **_colour_options(output.colour),
-        **_hdr_input_options(output.source),
+        **_hdr_input_options(output),
     )
 
 
@@ -93,7 +92,7 @@ def _grey_picture(width: int, height: int) -> Stream:
 
 
 def _encoded_pictures(output: OutputSpec, carrier: str) -> Stream:
-    return ffmpeg.input(_PICTURES, format=carrier, **_hdr_input_options(output.source))["v:0"]
+    return ffmpeg.input(_PICTURES, format=carrier, **_hdr_input_options(output))["v:0"]
 
 
 def _with_palettes(video: Stream) -> Stream:
@@ -112,7 +111,7 @@ def _video_options(output: OutputSpec, *, is_encoded: bool) -> dict[str, str | N
         options: dict[str, str | None] = {"c:0": "copy", **tags}
     else:
         options = {
-            "c:0": output.format.encoder.name,
+            "c:0": output.format.container.video_wrapper or output.format.encoder.name,
             "pix_fmt:0": output.format.pix_fmt,
             "fps_mode:0": "passthrough",
             "enc_time_base:0": f"{tick.numerator}/{tick.denominator}",
@@ -128,7 +127,7 @@ def _video_options(output: OutputSpec, *, is_encoded: bool) -> dict[str, str | N
 def _encoder_settings(output: OutputSpec) -> dict[str, str]:
     """Return the encoder's own options; where the user gives one that HDR10 needs as well, both hold."""
     settings = output.format.encoder.settings(output.encoding)
-    if not takes_option("mastering_display"):
+    if not knows_option(output.format.program, "mastering_display"):
         source = output.source
         hdr = output.format.encoder.hdr_settings(source.mastering_display, source.content_light)
         for option, value in hdr.items():
@@ -136,10 +135,13 @@ def _encoder_settings(output: OutputSpec) -> dict[str, str]:
     return settings
 
 
-def _hdr_input_options(source: VideoInfo) -> dict[str, str]:
+def _hdr_input_options(output: OutputSpec) -> dict[str, str]:
     """Return the options that attach HDR10's metadata to the pictures, for any encoder and container."""
+    source, program = output.source, output.format.program
     stated = {"mastering_display": source.mastering_display, "content_light": source.content_light}
-    return {name: value for name, value in stated.items() if value is not None and takes_option(name)}
+    return {
+        name: value for name, value in stated.items() if value is not None and knows_option(program, name)
+    }
 
 
 def _last_duration(output: OutputSpec, end_pts: int) -> str:

@@ -19,6 +19,7 @@ from videoinr_cli.media.streams import ClockShift, VideoInfo
 from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.kept_streams import KeptStream
 from videoinr_cli.media.write.output import OutputSpec
+from videoinr_cli.media.write.sound_layouts import layout_filters
 from videoinr_cli.media.write.tags import renamed_tags
 from videoinr_cli.media.write.timecode import moved_timecode
 
@@ -61,7 +62,7 @@ def other_streams(output: OutputSpec) -> OtherStreams:
     if output.pictures_only or not source.is_file:
         return OtherStreams()
     if output.kept and source.clock_shifts:
-        check_filters_input(str(source.path))
+        check_filters_input(output.format.program, str(source.path))
     mapped = [keep for keep in output.kept if not keep.is_attached]
     inputs = [*_input_options(source, mapped), "-i", f"file:{source.path}"]
     chapters = "1"
@@ -131,7 +132,7 @@ def _retimed(
     if keep.stream.is_cover:
         yield "bsf", "setts=ts=0"  # it has no time of its own, and must not be before the start
     elif keep.stream.kind == "audio" and keep.encoder != "copy":
-        filters = list(_sound_filters(source, speed))
+        filters = [*layout_filters(keep.stream.layout, keep.layout), *_sound_filters(source, speed)]
         if filters:
             yield "filter", ",".join(filters)
     elif keep.stream.kind == "subtitle":
