@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.read.decoding import decoded, decoded_frames, packets_of
+from videoinr_cli.media.read.description import streams_of_programs
 from videoinr_cli.media.streams import VideoInfo
 
 STANDARD_INPUT = Path("-")
@@ -102,14 +103,24 @@ def is_still(stream: Stream) -> bool:
 
 
 def companions(container: InputContainer, video: VideoStream) -> list[Stream]:
-    """Return the streams beside the video; of an animation in HEIF none, since all are parts of it."""
+    """Return the streams beside the video that are not the same one in another form.
+
+    Those of an animation in HEIF are all parts of it. Other variants in HLS have another size or bit rate.
+    """
     others = [stream for stream in container.streams if stream.index != video.index]
+    if container.format.name == "hls":
+        programs = streams_of_programs(container)
+        elsewhere = set[int]().union(*programs)
+        own = set[int]().union(*(program for program in programs if video.index in program))
+        return [stream for stream in others if stream.index in own or stream.index not in elsewhere]
     is_animation = not is_still(video) and any(map(is_still, others))
     return [stream for stream in others if not (is_animation and stream.type == "video")]
 
 
 def has_alpha_apart(container: InputContainer, video: VideoStream) -> bool:
     """Whether the transparency of an animation in HEIF is a stream of its own, which is not read."""
+    if not any(map(is_still, container.streams)):
+        return False
     parts = len(container.streams.video) - len([s for s in companions(container, video) if s.type == "video"])
     return parts > 2
 
