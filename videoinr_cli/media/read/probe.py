@@ -32,6 +32,7 @@ from videoinr_cli.media.read.source import (
     video_stream,
 )
 from videoinr_cli.media.read.stream_info import chapters_of, dispositions, stream_info
+from videoinr_cli.media.read.undecodable import reason_of
 from videoinr_cli.media.streams import VideoInfo
 
 FALLBACK_RATE = Fraction(25)
@@ -201,7 +202,8 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     reasons = ["it holds none"]
     for frame in decoded_frames(container, stream, reasons.append):
         return frame
-    raise InputError(f"no frame of the video in {str(path)!r} can be decoded: {reasons[-1]}")
+    reason = reason_of(path) or reasons[-1]
+    raise InputError(f"no frame of the video in {str(path)!r} can be decoded: {reason}")
 
 
 def _field_order(stream: VideoStream, frame: av.VideoFrame) -> str:
