@@ -212,6 +212,9 @@ def test_streams_of_which_there_is_nothing_are_named(
         ("prores_ks", "out.mov", True),
         ("rawvideo", "out.mkv", False),
         ("rawvideo", "out.nut", True),
+        ("qtrle", "out.mkv", False),
+        ("qtrle", "out.mov", True),
+        ("svq1", "out.mkv", False),
         ("libvpx", "out.mkv", True),
     ],
 )
@@ -224,13 +227,14 @@ def test_a_further_video_is_kept_or_named(
     name: str,
     is_kept: bool,
 ) -> None:
-    clip, source = make_clip("plain.mp4"), tmp_path / "in.nut"
+    clip = make_clip("plain.mp4")
+    source = tmp_path / ("in.mov" if codec in ("qtrle", "svq1") else "in.nut")
     run_ffmpeg(*("-i", clip, "-map", "0:v", "-map", "0:v", "-c:v:1", codec, "-c:v:0", "libx264"), source)
     out = copy(source, tmp_path / name)
     with av.open(str(out)) as container:
         assert len(container.streams.video) == 1 + is_kept
     assert is_kept != (" cannot hold video stream 1 (" in caplog.text)
-    can_mkv_hold_it = codec != "rawvideo"
+    can_mkv_hold_it = codec not in ("rawvideo", "qtrle", "svq1")
     assert ("left out; try an output in .mkv" in caplog.text) == (can_mkv_hold_it and not is_kept)
 
 

@@ -144,7 +144,9 @@ MATROSKA = Container(
     | {"dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "hdmv_text_subtitle", "arib_caption"},
     subtitle_encoder="subrip",
     any_video=True,
-    foreign_video=frozenset({"rawvideo"}),
+    foreign_video=frozenset(  # refused, or not read again
+        {"avui", "bmp", "flashsv2", "qtrle", "rawvideo", "rv10", "rv20", "rv30", "rv40", "svq1"}
+    ),
     covers=frozenset({"mjpeg", "png", "gif", "tiff", "bmp"}),
     attaches_covers=True,
     attachments=True,
