@@ -40,11 +40,11 @@ OLDEST = "5.1"
 EXACT = 7
 """The first ffmpeg that writes all times as they are meant, and that takes bitstream filters for inputs.
 
-Measured with 5.1: at 30000/1001 frames per second the last picture lasts one frame, however long it should;
+Of 5.1 was measured: at 30000/1001 frames per second the last picture lasts one frame, however long it should;
 Opus in Matroska comes 7 ms late; in MPEG-TS, sound that begins after the picture may come 0.2 s early."""
 
-LIBAVCODEC = {EXACT: 61}
-"""Major versions of the library that programs tell their age by, by that of ffmpeg."""
+EXACT_LIBAVCODEC = 61
+"""Its libavcodec's major version, by which builds without a version number tell their age."""
 
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+(?=\])")
 _FAILURE = re.compile(r"\[(error|fatal)\] ?")
@@ -138,7 +138,7 @@ def _is_recent(program: str) -> bool:
 
 def _is_exact(program: str) -> bool:
     version = re.search(r"^libavcodec +(\d+)", _printed(program, "-version"), re.MULTILINE)
-    return version is not None and int(version[1]) >= LIBAVCODEC[EXACT]
+    return version is not None and int(version[1]) >= EXACT_LIBAVCODEC
 
 
 def check_filters_input(program: str, path: str) -> None:

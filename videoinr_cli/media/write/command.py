@@ -103,21 +103,27 @@ def _with_palettes(video: Stream) -> Stream:
 
 
 def _video_options(output: OutputSpec, *, is_encoded: bool) -> dict[str, str | None]:
-    """Return ffmpeg's options for the encoded video, which is stream 0 of the output."""
-    tick = 1 / output.frame_rate if output.format.container.counts_frames else output.clock.tick
+    """Return ffmpeg's options for the encoded video, which is stream 0 of the output.
+
+    Where the user's own repeat one, the last one holds.
+    """
+    container, encoder = output.format.container, output.format.encoder
+    tick = 1 / output.frame_rate if container.counts_frames else output.clock.tick
+    named = {"tag:0": container.hevc_tag} if container.hevc_tag and encoder.makes_hevc else {}
     if is_encoded:
         # Not every carrier holds all tags of the colours.
         tags = {f"{name}:0": str(number) for name, number in _colour_options(output.colour).items()}
-        options: dict[str, str | None] = {"c:0": "copy", **tags}
+        options: dict[str, str | None] = {"c:0": "copy", **named, **tags}
     else:
         options = {
-            "c:0": output.format.container.video_wrapper or output.format.encoder.name,
+            "c:0": container.video_wrapper or encoder.name,
+            **named,
             "pix_fmt:0": output.format.pix_fmt,
             "fps_mode:0": "passthrough",
             "enc_time_base:0": f"{tick.numerator}/{tick.denominator}",
             **_encoder_settings(output),
         }
-    if output.format.container.exact_ticks:
+    if container.exact_ticks:
         options["video_track_timescale"] = str(tick.denominator)
         # Of edit lists, where any stream's start is kept; ffmpeg 7 and older would round it to 1/1000 s.
         options["movie_timescale"] = str(tick.denominator * max(1, MIN_MOVIE_TIMESCALE // tick.denominator))

@@ -48,6 +48,7 @@ class Container:
     counts_frames: bool = False  # whether it has no timestamps, at most a frame rate
     max_rate: int | None = None  # frames per second that its players can show; None: any
     seeks: bool = False  # whether writing it seeks back, which no pipe allows
+    hevc_tag: str | None = None  # what HEVC is called there, where players ask for another name than ffmpeg's
     exact_ticks: bool = False  # whether -video_track_timescale gives it any time base
     timecode: bool = False  # whether it stores the number of its first frame
     says_padding: bool = False  # whether it stores how much of a sound's start is not played
@@ -120,6 +121,7 @@ MP4 = Container(
     tags=_MP4_TAGS,
     settings=(("movflags", "+faststart"), ("strict", "-2")),  # without which older ffmpegs refuse FLAC
     seeks=True,
+    hevc_tag="hvc1",  # Apple's players show nothing of hev1
     exact_ticks=True,
     timecode=True,
 )
@@ -142,7 +144,9 @@ MATROSKA = Container(
     | {"dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "hdmv_text_subtitle", "arib_caption"},
     subtitle_encoder="subrip",
     any_video=True,
-    foreign_video=frozenset({"rawvideo"}),
+    foreign_video=frozenset(  # refused, or not read again
+        {"avui", "bmp", "flashsv2", "qtrle", "rawvideo", "rv10", "rv20", "rv30", "rv40", "svq1"}
+    ),
     covers=frozenset({"mjpeg", "png", "gif", "tiff", "bmp"}),
     attaches_covers=True,
     attachments=True,

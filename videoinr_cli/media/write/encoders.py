@@ -33,6 +33,11 @@ class VideoEncoder:
     options: dict[str, tuple[str, ...]]  # its own options, with the names their values may have
 
     @property
+    def makes_hevc(self) -> bool:
+        """Whether its codec is HEVC."""
+        return any(word in self.name for word in ("265", "hevc", "kvazaar"))
+
+    @property
     def has_rate_factor(self) -> bool:
         """Whether it takes a constant rate factor, under any name."""
         return "crf" in self.options or "cq" in self.options

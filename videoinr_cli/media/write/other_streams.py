@@ -36,8 +36,10 @@ that slow sound comes early. Measured: 20 ms at half the speed, 50 ms at a quart
 GAP_SECONDS = 0.02
 """Gaps in the sound of this length or more become silence before it is stretched; less is rounding."""
 
-_STALE_TAGS = re.compile(r"(?i)^(rotate|duration|bps|number_of_(frames|bytes)|_statistics_.*)(-\w+)?$")
-"""Tags of the source's video that are no longer true of the output."""
+_STALE_TAGS = re.compile(
+    r"(?i)^(rotate|alpha_mode|duration|bps|number_of_(frames|bytes)|_statistics_.*)(-\w+)?$"
+)
+"""Tags of the source's video that are no longer true of the output, or that ffmpeg adds where they are."""
 
 _ESCAPED = str.maketrans({character: f"\\{character}" for character in "=;#\\\n"})
 
@@ -75,6 +77,8 @@ def other_streams(output: OutputSpec) -> OtherStreams:
     for place, keep in enumerate(mapped, start=1):
         options += ["-map", f"1:{keep.stream.index}", f"-c:{place}", keep.encoder]
         options += [f"-map_metadata:s:{place}", f"1:s:{keep.stream.index}"]
+        if keep.stream.codec == "hevc" and output.format.container.hevc_tag:
+            options += [f"-tag:{place}", output.format.container.hevc_tag]
         for option, value in _retimed(keep, source, output.speed, output.format.container):
             options += [f"-{option}:{place}", value]
     if source.stop_seconds is not None and not source.clock_shifts:
