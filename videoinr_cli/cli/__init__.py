@@ -26,6 +26,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.errors import OptionError, is_expected, one_line
+from videoinr_cli.processors import openmp_settings
 from videoinr_cli.version import __version__
 
 COMMANDS = {
@@ -82,6 +83,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its exit code."""
+    if "torch" not in sys.modules:  # which reads them when it is loaded, here and in workers
+        os.environ.update(openmp_settings(os.environ))
     show_messages()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names are printed byte for byte

@@ -18,6 +18,7 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.read.probe import FALLBACK_RATE
 from videoinr_cli.media.read.reader import SourceFrame
 from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model.devices import on_threads
 from videoinr_cli.options import TargetRate, UpscaleOptions
 from videoinr_cli.render.memory import choose_sizes
 from videoinr_cli.render.parts import Part, Tally
@@ -176,14 +177,15 @@ def _upscaled(
         limit_bytes=options.max_memory_bytes,
     )
     timeline = dataclasses.replace(timeline, start=first.pts)
-    for output in output_frames(
+    outputs = output_frames(
         Renderer(model, size, bit_depth=kind.bit_depth, sizes=sizes),
         timeline,
         compared(itertools.chain([first], source), options.scene_threshold),
         source_rate=source_rate,
         part=Part(),
         tally=Tally(),
-    ):
+    )
+    for output in on_threads(options.threads, outputs):
         yield UpscaledFrame(kind.of_levels(output.picture.rgb), output.pts * timeline.time_base)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from videoinr_cli.control_groups import OWN, ROOT, Group, own_groups
 from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import DEFAULT_CHUNK_BYTES, DEFAULT_INSTANT_BYTES
@@ -227,37 +228,22 @@ def free_ram_bytes() -> int:
     return min(room for room in rooms if room is not None)
 
 
-def _free_in_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
+def _free_in_groups(root: Path = ROOT, own: Path = OWN) -> int | None:
     """Return how much memory this process's control groups, which limit containers, leave to it."""
-    try:
-        entries = [line.split(":", 2) for line in own.read_text().splitlines()]
-    except OSError:  # not Linux
-        return None
-    rooms = []
-    for _, controllers, path in entries:
-        if controllers == "":
-            base, limit, used, cache = root, "memory.max", "memory.current", "inactive_file "
-        elif "memory" in controllers.split(","):
-            base = root / "memory"
-            limit, used, cache = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "
-        else:
-            continue
-        group = base / path.strip("/")
-        # A container sees its own group as the root, under the host's path: those above count as well.
-        for folder in (group, *group.parents):
-            room = _room(folder, limit, used, cache)
-            if room is not None:
-                rooms.append(room)
-            if folder == base:
-                break
-    return min(rooms, default=None)
+    rooms = map(_room, own_groups("memory", root, own))
+    return min((room for room in rooms if room is not None), default=None)
 
 
-def _room(group: Path, limit: str, used: str, cache: str) -> int | None:
+def _room(group: Group) -> int | None:
     """Return how much memory one control group leaves; reclaimable page cache counts as free."""
+    if group.is_unified:
+        limit, used, cache = "memory.max", "memory.current", "inactive_file "
+    else:
+        limit, used, cache = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "
+    folder = group.folder
     try:
-        most, now = (group / limit).read_text().strip(), int((group / used).read_text())
-        remembered = re.search(rf"^{cache}(\d+)", (group / "memory.stat").read_text(), re.MULTILINE)
+        most, now = (folder / limit).read_text().strip(), int((folder / used).read_text())
+        remembered = re.search(rf"^{cache}(\d+)", (folder / "memory.stat").read_text(), re.MULTILINE)
     except (OSError, ValueError):  # no such group, or one without the controller
         return None
     return None if most == "max" else max(0, int(most) - now + (int(remembered[1]) if remembered else 0))

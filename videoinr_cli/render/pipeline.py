@@ -19,6 +19,7 @@ from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.write.destination import written_bytes
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
+from videoinr_cli.model.devices import on_threads
 from videoinr_cli.render.channel import WAKE_SECONDS, Channel
 from videoinr_cli.render.memory import Sizes, choose_sizes, is_out_of_memory
 from videoinr_cli.render.parts import Part, Tally
@@ -159,7 +160,7 @@ class Engine:
             sizes=self.choose_sizes(plan),
         )
         try:
-            yield from output_frames(
+            outputs = output_frames(
                 renderer,
                 plan.timeline,
                 frames,
@@ -167,6 +168,7 @@ class Engine:
                 part=plan.part or Part(),
                 tally=tally,
             )
+            yield from on_threads(plan.options.threads, outputs)
         finally:
             if renderer.has_shrunk:
                 self._proven[_shape(plan)] = renderer.sizes

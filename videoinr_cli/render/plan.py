@@ -139,9 +139,10 @@ class Plan:
         """Return the plan for a part of the video, encoded as the whole is, in a file of its own."""
         return dataclasses.replace(self, part=part, output=self.output.of_segment(path))
 
-    def on(self, device: str) -> Plan:
-        """Return the plan for another device."""
-        return dataclasses.replace(self, options=dataclasses.replace(self.options, device=device))
+    def on(self, device: str, threads: int | None = None) -> Plan:
+        """Return the plan for another device, and another number of threads unless that is None."""
+        options = dataclasses.replace(self.options, device=device, threads=threads or self.options.threads)
+        return dataclasses.replace(self, options=options)
 
     def check_unchanged(self) -> None:
         """Check that the source's files are those that were probed, by their sizes and times.
