@@ -18,7 +18,7 @@ from videoinr_cli.evaluation.cost import PeakMemory
 from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.render.memory import Sizes
+from videoinr_cli.render.pieces import Sizes
 from videoinr_cli.render.pipeline import Engine, Progress
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.speed import Speed

@@ -21,9 +21,10 @@ from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import on_threads
 from videoinr_cli.render.channel import WAKE_SECONDS, Channel
-from videoinr_cli.render.memory import Sizes, choose_sizes, is_out_of_memory
+from videoinr_cli.render.memory import is_out_of_memory
 from videoinr_cli.render.parts import Part, Tally
 from videoinr_cli.render.pictures import OutputFrame, compared, output_frames, sections_of
+from videoinr_cli.render.pieces import Sizes, choose_sizes, needed_bytes
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.threads import Task, run_beside
@@ -146,9 +147,10 @@ class Engine:
             tile=options.tile,
             limit_bytes=options.max_memory_bytes,
             processes=plan.processes,
+            instants=plan.instants,
         )
         proven = self._proven.get(shape, sizes)
-        return min(sizes, proven, key=lambda sizes: sizes.order(shape[0]))
+        return min(sizes, proven, key=lambda sizes: needed_bytes(self.model, *shape, sizes))
 
     def _rendered(self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally) -> Iterator[OutputFrame]:
         """Stage two: the output's frames, in the calling thread."""

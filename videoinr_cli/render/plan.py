@@ -122,6 +122,12 @@ class Plan:
         return None if self.source.end_pts is None else self.timeline.frames_until(self.source.end_pts)
 
     @property
+    def instants(self) -> float:
+        """How many instants are rendered for each pair of the source's frames, on average."""
+        rate = self.timeline.rate
+        return 1.0 if rate is None else float(rate / self.options.speed / self.source.frame_rate)
+
+    @property
     def total_seconds(self) -> float | None:
         """How long the output will be, as far as the source says."""
         return None if self.source.duration is None else float(self.source.duration / self.options.speed)

@@ -22,7 +22,8 @@ from torch import Tensor
 from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import PairEncoding, Place, Window
-from videoinr_cli.render.memory import DEFAULT_SIZES, Sizes, is_out_of_memory, release_memory
+from videoinr_cli.render.memory import is_out_of_memory, release_memory
+from videoinr_cli.render.pieces import DEFAULT_SIZES, Sizes, smaller_tiles
 from videoinr_cli.render.runs import Runs
 from videoinr_cli.render.tiling import Tile
 
@@ -238,7 +239,7 @@ class Renderer:
         """Return the next smaller sizes: of chunks if memory ran out while drawing, else of tiles."""
         is_drawing = any(tile.pair is not None for tile in self._tiles)
         smaller = self._sizes.with_smaller_chunks() if is_drawing else None
-        return smaller or self._sizes.with_smaller_tiles(self._lr_size)
+        return smaller or smaller_tiles(self._model, self._lr_size, self._size, self._sizes)
 
     def _shrink(self, smaller: Sizes) -> None:
         self._tiles, self._sizes = [], smaller
