@@ -250,4 +250,5 @@ def download_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int 
 def error_line(message: str) -> None:
     """Print an error on one line of stderr, in red on a terminal."""
     console = Console(stderr=True, highlight=False, emoji=False)
-    console.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)
+    with contextlib.suppress(OSError):  # the terminal may be closed
+        console.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)
