@@ -70,6 +70,18 @@ class Sizes:
         """Cut a picture into tiles, perhaps one; for the arguments see `needed_bytes`."""
         return tiles(lr_size, size, self.tile_px or lr_size, self.halo(model))
 
+    def of_piece(self) -> Sizes:
+        """Return the sizes with which a tile is rendered by itself, in the same way."""
+        return dataclasses.replace(self, tile_px=None)
+
+    def largest_tile(self, model: AnyVideoInr, lr_size: tuple[int, int]) -> tuple[int, int]:
+        """Return (rows, columns) of the largest tile of a picture, its halo included."""
+        rows, columns = (
+            max(stop - start for start, stop in axis_spans(length, tile_px, halo_px=self.halo(model)))
+            for length, tile_px in zip(lr_size, self.tile_px or lr_size, strict=True)
+        )
+        return rows, columns
+
     def halo(self, model: AnyVideoInr) -> int:
         """Return the LR pixels that are encoded around a tile."""
         return model.halo_px if self.halo_px is None else self.halo_px
@@ -150,14 +162,30 @@ def work(
         sizes: of the pieces.
         instants: rendered for each pair.
     """
-    effort, layout = model.effort(), _Layout.of(model, lr_size, sizes)
     shown = max(1.0, instants)
-    encodings = 1 if layout.count == 1 else math.ceil(shown / sizes.together)
-    encoding = effort.following + effort.again * (encodings - 1) if sizes.keeps else effort.alone * encodings
-    is_small = sizes.chunk_bytes < DEFAULT_CHUNK_BYTES
+    drawing = drawing_work(model, lr_size, size, sizes)
+    return encoding_work(model, lr_size, sizes, instants) + shown * drawing
+
+
+def encoding_work(model: AnyVideoInr, lr_size: tuple[int, int], sizes: Sizes, instants: float = 1.0) -> float:
+    """Return the share of `work` that encodes a pair."""
+    effort, layout = model.effort(), _Layout.of(model, lr_size, sizes)
+    is_shared = layout.count == 1 and sizes.keeps  # by all instants
+    encodings = 1 if is_shared else math.ceil(max(1.0, instants) / sizes.together)
+    once = effort.following + effort.again * (encodings - 1) if sizes.keeps else effort.alone * encodings
+    return layout.all_px * once
+
+
+def drawing_work(
+    model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, int], sizes: Sizes, *, shown: float = 1.0
+) -> float:
+    """Return the share of `work` that draws one instant, or the share `shown` of its pixels."""
+    effort, layout = model.effort(), _Layout.of(model, lr_size, sizes)
     points = size[0] * size[1] * layout.drawn_share * math.prod(model.points_per_pixel(lr_size, size))
-    drawing = effort.point * points * (SMALL_CHUNK_EFFORT if is_small else 1)
-    return layout.all_px * (encoding + effort.instant * shown) + drawing * shown
+    is_small = sizes.chunk_bytes < DEFAULT_CHUNK_BYTES
+    return layout.all_px * effort.instant + shown * points * effort.point * (
+        SMALL_CHUNK_EFFORT if is_small else 1
+    )
 
 
 def choose_sizes(

@@ -102,8 +102,13 @@ class Engine:
             output_bytes=written_bytes(plan.destination),
         )
 
-    def render(self, plan: Plan, report: ProgressCallback) -> Outcome:
+    def render(self, plan: Plan, report: ProgressCallback, *, sizes: Sizes | None = None) -> Outcome:
         """Run the three stages to their end, or end all of them with the first error.
+
+        Args:
+            plan: what to render.
+            report: called after each output frame.
+            sizes: of the pieces; None: `choose_sizes`.
 
         Raises:
             VideoInrError: see `upscale_video`.
@@ -124,7 +129,7 @@ class Engine:
             writing.interrupt()
 
         with memory_errors(plan), _concurrently([decode, writing.run], stop):
-            for output in self._rendered(plan, frames, tally):
+            for output in self._rendered(plan, frames, tally, sizes or self.choose_sizes(plan)):
                 pictures.put(output)
                 written += 1
                 report(_progress(plan, output.pts, written, time.monotonic() - started))
@@ -152,14 +157,16 @@ class Engine:
         proven = self._proven.get(shape, sizes)
         return min(sizes, proven, key=lambda sizes: needed_bytes(self.model, *shape, sizes))
 
-    def _rendered(self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally) -> Iterator[OutputFrame]:
+    def _rendered(
+        self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally, sizes: Sizes
+    ) -> Iterator[OutputFrame]:
         """Stage two: the output's frames, in the calling thread."""
         renderer = Renderer(
             self.model,
             plan.size,
             bit_depth=layout_of(plan.format.pix_fmt).bit_depth,
             with_alpha=plan.writes_alpha,
-            sizes=self.choose_sizes(plan),
+            sizes=sizes,
         )
         try:
             outputs = output_frames(
@@ -178,7 +185,7 @@ class Engine:
 
 def _shape(plan: Plan) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return (H, W) of the source and (Ho, Wo) of the output."""
-    return (plan.source.height, plan.source.width), (plan.size[1], plan.size[0])
+    return plan.lr_size, (plan.size[1], plan.size[0])
 
 
 class _Enough(Exception):
@@ -220,7 +227,8 @@ def _decode(plan: Plan, config: ModelConfig, frames: Channel[GivenFrame]) -> Non
         sections = sections_of(plan.source, config)
         # Closed at once, as an error's traceback would keep the file and its decoder open.
         with contextlib.closing(source):
-            for frame in compared(source, plan.options.scene_threshold, sections):
+            shown = source if plan.piece is None else (frame.cropped(plan.piece) for frame in source)
+            for frame in compared(shown, plan.options.scene_threshold, sections):
                 frames.put(frame)
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames

@@ -272,7 +272,10 @@ class Renderer:
             self._tiles = self._laid_out()
         if len(self._tiles) == 1:
             pair = self._tiles[0].encoded(self._model, context)
-            return [self._rendering(self._rendered(pair, shot.tau, self._window), shot) for shot in shots]
+            drawn = [self._rendering(self._rendered(pair, shot.tau, self._window), shot) for shot in shots]
+            if not self._sizes.keeps:
+                self._tiles[0].drop(keep=False)
+            return drawn
         window = self._window
         shape = (1, 3, window.height, window.width)
         blends = [
