@@ -227,9 +227,8 @@ def _decode(plan: Plan, config: ModelConfig, frames: Channel[GivenFrame]) -> Non
         sections = sections_of(plan.source, config)
         # Closed at once, as an error's traceback would keep the file and its decoder open.
         with contextlib.closing(source):
-            shown = source if plan.piece is None else (frame.cropped(plan.piece) for frame in source)
-            for frame in compared(shown, plan.options.scene_threshold, sections):
-                frames.put(frame)
+            for frame in compared(source, plan.options.scene_threshold, sections):
+                frames.put(frame if plan.piece is None else frame.cropped(plan.piece))
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames
         frames.fail(error)

@@ -22,6 +22,7 @@ from torch import Tensor
 from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import PairEncoding, Place, Window
+from videoinr_cli.options import Region
 from videoinr_cli.render.memory import is_out_of_memory, release_memory
 from videoinr_cli.render.pieces import DEFAULT_SIZES, Sizes, smaller_tiles
 from videoinr_cli.render.runs import Runs
@@ -43,6 +44,12 @@ class GivenFrame:
     is_repeat: bool = False  # the same picture as the frame before, to the last bit
     is_cut: bool = False  # another scene than the frame before
     section: int = 0  # of the source's time, see `runs.Sections`
+
+    def cropped(self, piece: Region) -> GivenFrame:
+        """Return a piece of the picture; it repeats the one before, and is a cut, where the whole does."""
+        rows, columns = slice(piece.y, piece.y + piece.height), slice(piece.x, piece.x + piece.width)
+        alpha = None if self.alpha is None else np.ascontiguousarray(self.alpha[rows, columns])
+        return dataclasses.replace(self, rgb=np.ascontiguousarray(self.rgb[rows, columns]), alpha=alpha)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,7 +29,6 @@ from videoinr_cli.media.read.decoding import pulled
 from videoinr_cli.media.read.seeking import frames_from
 from videoinr_cli.media.read.source import source_frames
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.options import Region
 
 CLOCK_JUMP_SECONDS = 1
 """How far another clock may put a frame from its expected time, and how far after the file's end."""
@@ -54,12 +53,6 @@ class SourceFrame:
     pts: int  # in ticks of the source's time base
     duration: int | None = None  # in ticks, when the source says it
     alpha: Picture | None = None  # (H, W), of rgb's type, the maximum opaque; None when there is none
-
-    def cropped(self, piece: Region) -> SourceFrame:
-        """Return a piece of the picture, with the same times."""
-        rows, columns = slice(piece.y, piece.y + piece.height), slice(piece.x, piece.x + piece.width)
-        alpha = None if self.alpha is None else np.ascontiguousarray(self.alpha[rows, columns])
-        return dataclasses.replace(self, rgb=np.ascontiguousarray(self.rgb[rows, columns]), alpha=alpha)
 
 
 def read_frames(
