@@ -16,7 +16,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
-from videoinr_cli.quantities import clock, size_of
+from videoinr_cli.quantities import clock, pace, size_of
 
 if TYPE_CHECKING:
     from videoinr_cli.evaluation.evaluate import EvaluationProgress
@@ -116,7 +116,7 @@ def _figures(progress: Progress, *, is_batch: bool) -> tuple[float | None, str]:
     total = "" if progress.total_frames is None else f"/{max(progress.total_frames, progress.frames)}"
     parts = [
         f"{progress.frames}{total} frames",
-        f"{fresh / elapsed:.2f} fps",
+        pace(fresh / elapsed),
         f"{speed:.3f}x",
         f"{_left(progress.left_seconds)} left",
     ]
@@ -143,7 +143,7 @@ def _outcome(event: Done | Skipped) -> str:
         f"{event.frames_read} frames in",
         f"{event.frames_written} out",
         *([f"{event.cuts} scene cuts"] if event.cuts else []),
-        f"{clock(event.elapsed_seconds)} ({event.frames_per_second:.2f} fps)",
+        f"{clock(event.elapsed_seconds)} ({pace(event.frames_per_second)})",
         *([] if event.output_bytes is None else [size_of(event.output_bytes)]),
     ]
     return f"{event.destination}: {', '.join(parts)}"
@@ -154,9 +154,9 @@ def _totals(end: End) -> str:
     videos = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "done")
     if not end.frames_written:
         return videos
-    rate = end.frames_written / max(end.elapsed_seconds, 1e-6)
+    rate = pace(end.frames_written / max(end.elapsed_seconds, 1e-6))
     return (
-        f"{videos}: {end.frames_written} frames in {clock(end.elapsed_seconds)} ({rate:.2f} fps), "
+        f"{videos}: {end.frames_written} frames in {clock(end.elapsed_seconds)} ({rate}), "
         f"{size_of(end.output_bytes)}"
     )
 
@@ -250,4 +250,5 @@ def download_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int 
 def error_line(message: str) -> None:
     """Print an error on one line of stderr, in red on a terminal."""
     console = Console(stderr=True, highlight=False, emoji=False)
-    console.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)
+    with contextlib.suppress(OSError):  # the terminal may be closed
+        console.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SLOW_FPS = 0.1
+"""Frames per second below which seconds for each frame say more."""
+
 
 def size_of(size_bytes: int) -> str:
     """Return a size such as "512 bytes" or "1.5 MB"."""
@@ -15,6 +18,13 @@ def clock(seconds: float) -> str:
     """Return H:MM:SS."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def pace(frames_per_second: float) -> str:
+    """Return a speed such as "2.50 fps", or "12.3 s/frame" where a frame takes more than 10 s."""
+    if 0 < frames_per_second < SLOW_FPS:
+        return f"{1 / frames_per_second:.1f} s/frame"
+    return f"{frames_per_second:.2f} fps"
 
 
 def roughly(seconds: float) -> str:

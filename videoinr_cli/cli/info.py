@@ -63,7 +63,7 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
 
     found = inspect_video(source, outputs or SHOWN_OUTPUTS, options)
     if as_json:
-        click.echo(json.dumps(_record(found), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_record(found), indent=2))
         return
     click.echo(str(source))
     for label, text in _source_lines(found.source, found.timing):

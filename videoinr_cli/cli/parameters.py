@@ -211,6 +211,13 @@ _precision_option: Decorator[Any] = running_option(
     help="Floating-point precision of the network; auto: what suits the device.",
 )
 
+threads_option: Decorator[Any] = running_option(
+    "--threads",
+    type=int,
+    metavar="N",
+    help="Threads of the network on a CPU, which workers share.  [default: the cores that it may use]",
+)
+
 model_options: Decorator[Any] = group(_weights_option, _device_option(), _precision_option)
 """For commands that work on a single device."""
 
@@ -263,6 +270,7 @@ upscale_options: Decorator[Any] = group(
     encoder_options,
     _device_option("; several: cuda:0,cuda:1"),
     _precision_option,
+    threads_option,
     memory_options,
 )
 """The options that `read_upscale_options` reads."""
@@ -340,6 +348,7 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         fps=None if fps is None else TargetRate.parse(fps),
         device=given["device"],
         precision=given["precision"],
+        threads=given["threads"],
         weights=given["weights"],
         scene_threshold=given["scene_threshold"],
         overwrite=overwrite,

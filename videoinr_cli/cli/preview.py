@@ -14,6 +14,7 @@ from videoinr_cli.cli.parameters import (
     read_options,
     read_picture_options,
     size_options,
+    threads_option,
     time_options,
     without_outranked,
 )
@@ -42,6 +43,7 @@ from videoinr_cli.quantities import roughly
 @time_options
 @read_options
 @model_options
+@threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def preview(
     source: Path,

@@ -34,8 +34,8 @@ batch_options = group(
     files_option("-r", "--recursive", is_flag=True, help="Search subfolders of a SOURCE folder too."),
     files_option(
         "--input-list",
-        type=click.File("r", encoding="utf-8", errors="surrogateescape"),
-        help="Text file with one SOURCE per line; - reads standard input.",
+        type=click.File("rb"),
+        help="Text file with one SOURCE per line, or from find -print0; - reads standard input.",
     ),
     files_option("--skip-existing", is_flag=True, help="Skip each SOURCE whose output exists."),
     click.option(
@@ -139,7 +139,7 @@ def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> 
     from videoinr_cli.batch.request import Request
     from videoinr_cli.batch.sources import read_list
 
-    listed = [] if given["input_list"] is None else read_list(given["input_list"])
+    listed = [] if given["input_list"] is None else read_list(given["input_list"].read())
     if not sources and not listed:
         raise click.UsageError("no SOURCE and no --input-list is given")
     return Request(

@@ -14,6 +14,7 @@ from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.fingerprint import Fingerprint, difference
 from videoinr_cli.locks import LockFile
 from videoinr_cli.render.parts import Part
+from videoinr_cli.sidecars import beside
 
 FOLDER_SUFFIX = ".videoinr"
 VERSION = 1
@@ -86,7 +87,7 @@ class Manifest:
 
 def job_folder(destination: Path) -> Path:
     """Return the folder in which the job of an output keeps its segments."""
-    return destination.with_name(destination.name + FOLDER_SUFFIX)
+    return beside(destination, FOLDER_SUFFIX)
 
 
 @contextlib.contextmanager

@@ -177,6 +177,14 @@ def _printed(program: str, *options: str) -> str:
     return done.stdout
 
 
+_KILLERS = {
+    "SIGXFSZ": ", as its output exceeds the largest file that is allowed here (ulimit -f)",
+    "SIGXCPU": ", as it has used the processor time that is allowed here (ulimit -t)",
+    "SIGKILL": ", perhaps by the system for lack of memory",
+}
+"""Why the system ends a program by a signal."""
+
+
 class FfmpegProcess:
     """An ffmpeg that reads what is written to its standard input.
 
@@ -288,4 +296,7 @@ def _apart(*, low_priority: bool) -> dict[str, Any]:
 
 def _ending(code: int) -> str:
     """Say how a program ended, by its exit code."""
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed with code {code}"
+    if code >= 0:
+        return f"failed with code {code}"
+    name = signal.Signals(-code).name
+    return f"was killed by {name}{_KILLERS.get(name, '')}"

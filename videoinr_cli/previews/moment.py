@@ -83,9 +83,7 @@ class View:
 
     def cropped(self, frame: GivenFrame) -> GivenFrame:
         """Return the crop of a source frame, without transparency."""
-        crop = self.crop
-        rgb = frame.rgb[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
-        return dataclasses.replace(frame, rgb=np.ascontiguousarray(rgb), alpha=None)
+        return dataclasses.replace(frame.cropped(self.crop), alpha=None)
 
     def shown(self, rendered: Picture) -> Picture:
         """Return the region's part of a rendered crop."""

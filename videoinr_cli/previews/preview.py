@@ -18,6 +18,7 @@ from videoinr_cli.media.write.formats import output_format
 from videoinr_cli.media.write.output import OutputClock, OutputSpec
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
+from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.options import EncodeOptions, PreviewOptions, Region
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
@@ -31,6 +32,7 @@ from videoinr_cli.previews.moment import (
 from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, save_png
 from videoinr_cli.quantities import roughly
 from videoinr_cli.render.pictures import compared, sections_of
+from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, drawing_work, encoding_work
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_model
@@ -101,20 +103,22 @@ def preview(
     region = options.region or _chosen_region(frames[index:], info, size)
     view = View.of(region, (info.width, info.height), size)
     frames = [view.cropped(frame) for frame in frames]
-    moment = render_moment(model, view, frames, index)
+    with compute_threads(upscale.threads):
+        moment = render_moment(model, view, frames, index)
     made = Preview(
         picture=target,
         clip=clip,
         at_seconds=(shown.pts - info.start_pts) * info.time_base,
         region=region,
         size=size,
-        whole_seconds=_whole_seconds(moment, view, info, options),
+        whole_seconds=_whole_seconds(moment, view, info, options, model),
     )
     caption = _caption(made, info, options, moment)
     save_png(draw_sheet(caption, _eight_bits(shown.rgb), region, moment, strip=options.strip), target)
     if clip is not None:
         rest = itertools.chain(frames[index:], map(view.cropped, following))
-        _write_clip(clip, model, view, rest, info, options, progress or (lambda done, total: None))
+        with compute_threads(upscale.threads):
+            _write_clip(clip, model, view, rest, info, options, progress or (lambda done, total: None))
     return made
 
 
@@ -162,16 +166,27 @@ def _chosen_region(frames: list[GivenFrame], info: VideoInfo, size: tuple[int, i
     return busiest_region(frames[0].rgb, second, width, height)
 
 
-def _whole_seconds(moment: Moment, view: View, info: VideoInfo, options: PreviewOptions) -> float | None:
-    """Return how long rendering the whole video would take, from what the region took."""
+def _whole_seconds(
+    moment: Moment, view: View, info: VideoInfo, options: PreviewOptions, model: AnyVideoInr
+) -> float | None:
+    """Return how long rendering the whole video would take, from what the region took.
+
+    Both are counted as work: the whole in the pieces in which it would be rendered now.
+    """
     if info.duration is None:
         return None
-    frames, pairs = float(info.duration * _rate(info, options)), float(info.duration * info.frame_rate)
-    pixels = info.width * info.height
-    speed = Speed(
-        frame_seconds=moment.frame_seconds * pixels / (view.region.width * view.region.height),
-        pair_seconds=moment.pair_seconds * pixels / (view.crop.width * view.crop.height),
-    )
+    rate = _rate(info, options)
+    frames, pairs = float(info.duration * rate), float(info.duration * info.frame_rate)
+    instants = float(rate / info.frame_rate)
+    lr_size, (width, height) = (info.height, info.width), options.upscale.output_size(info.width, info.height)
+    size = (height, width)
+    sizes = choose_sizes(model, lr_size, size, instants=instants)
+    crop, crop_size = (view.crop.height, view.crop.width), view.rendered_size[::-1]
+    shown = view.window.height * view.window.width / (crop_size[0] * crop_size[1])
+    encoding = encoding_work(model, lr_size, sizes, instants) / encoding_work(model, crop, DEFAULT_SIZES)
+    drawing = drawing_work(model, lr_size, size, sizes)
+    drawing /= drawing_work(model, crop, crop_size, DEFAULT_SIZES, shown=shown)
+    speed = Speed(moment.frame_seconds * drawing, pair_seconds=moment.pair_seconds * encoding)
     return speed.seconds(frames, min(pairs, frames))
 
 

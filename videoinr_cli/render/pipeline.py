@@ -19,10 +19,12 @@ from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.write.destination import written_bytes
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
+from videoinr_cli.model.devices import on_threads
 from videoinr_cli.render.channel import WAKE_SECONDS, Channel
-from videoinr_cli.render.memory import Sizes, choose_sizes, is_out_of_memory
+from videoinr_cli.render.memory import is_out_of_memory
 from videoinr_cli.render.parts import Part, Tally
 from videoinr_cli.render.pictures import OutputFrame, compared, output_frames, sections_of
+from videoinr_cli.render.pieces import Sizes, choose_sizes, needed_bytes
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.threads import Task, run_beside
@@ -100,8 +102,13 @@ class Engine:
             output_bytes=written_bytes(plan.destination),
         )
 
-    def render(self, plan: Plan, report: ProgressCallback) -> Outcome:
+    def render(self, plan: Plan, report: ProgressCallback, *, sizes: Sizes | None = None) -> Outcome:
         """Run the three stages to their end, or end all of them with the first error.
+
+        Args:
+            plan: what to render.
+            report: called after each output frame.
+            sizes: of the pieces; None: `choose_sizes`.
 
         Raises:
             VideoInrError: see `upscale_video`.
@@ -122,7 +129,7 @@ class Engine:
             writing.interrupt()
 
         with memory_errors(plan), _concurrently([decode, writing.run], stop):
-            for output in self._rendered(plan, frames, tally):
+            for output in self._rendered(plan, frames, tally, sizes or self.choose_sizes(plan)):
                 pictures.put(output)
                 written += 1
                 report(_progress(plan, output.pts, written, time.monotonic() - started))
@@ -145,21 +152,24 @@ class Engine:
             tile=options.tile,
             limit_bytes=options.max_memory_bytes,
             processes=plan.processes,
+            instants=plan.instants,
         )
         proven = self._proven.get(shape, sizes)
-        return min(sizes, proven, key=lambda sizes: sizes.order(shape[0]))
+        return min(sizes, proven, key=lambda sizes: needed_bytes(self.model, *shape, sizes))
 
-    def _rendered(self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally) -> Iterator[OutputFrame]:
+    def _rendered(
+        self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally, sizes: Sizes
+    ) -> Iterator[OutputFrame]:
         """Stage two: the output's frames, in the calling thread."""
         renderer = Renderer(
             self.model,
             plan.size,
             bit_depth=layout_of(plan.format.pix_fmt).bit_depth,
             with_alpha=plan.writes_alpha,
-            sizes=self.choose_sizes(plan),
+            sizes=sizes,
         )
         try:
-            yield from output_frames(
+            outputs = output_frames(
                 renderer,
                 plan.timeline,
                 frames,
@@ -167,6 +177,7 @@ class Engine:
                 part=plan.part or Part(),
                 tally=tally,
             )
+            yield from on_threads(plan.options.threads, outputs)
         finally:
             if renderer.has_shrunk:
                 self._proven[_shape(plan)] = renderer.sizes
@@ -174,7 +185,7 @@ class Engine:
 
 def _shape(plan: Plan) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return (H, W) of the source and (Ho, Wo) of the output."""
-    return (plan.source.height, plan.source.width), (plan.size[1], plan.size[0])
+    return plan.lr_size, (plan.size[1], plan.size[0])
 
 
 class _Enough(Exception):
@@ -217,7 +228,7 @@ def _decode(plan: Plan, config: ModelConfig, frames: Channel[GivenFrame]) -> Non
         # Closed at once, as an error's traceback would keep the file and its decoder open.
         with contextlib.closing(source):
             for frame in compared(source, plan.options.scene_threshold, sections):
-                frames.put(frame)
+                frames.put(frame if plan.piece is None else frame.cropped(plan.piece))
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames
         frames.fail(error)

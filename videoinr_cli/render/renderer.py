@@ -22,7 +22,9 @@ from torch import Tensor
 from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import PairEncoding, Place, Window
-from videoinr_cli.render.memory import DEFAULT_SIZES, Sizes, is_out_of_memory, release_memory
+from videoinr_cli.options import Region
+from videoinr_cli.render.memory import is_out_of_memory, release_memory
+from videoinr_cli.render.pieces import DEFAULT_SIZES, Sizes, smaller_tiles
 from videoinr_cli.render.runs import Runs
 from videoinr_cli.render.tiling import Tile
 
@@ -42,6 +44,12 @@ class GivenFrame:
     is_repeat: bool = False  # the same picture as the frame before, to the last bit
     is_cut: bool = False  # another scene than the frame before
     section: int = 0  # of the source's time, see `runs.Sections`
+
+    def cropped(self, piece: Region) -> GivenFrame:
+        """Return a piece of the picture; it repeats the one before, and is a cut, where the whole does."""
+        rows, columns = slice(piece.y, piece.y + piece.height), slice(piece.x, piece.x + piece.width)
+        alpha = None if self.alpha is None else np.ascontiguousarray(self.alpha[rows, columns])
+        return dataclasses.replace(self, rgb=np.ascontiguousarray(self.rgb[rows, columns]), alpha=alpha)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,7 +246,7 @@ class Renderer:
         """Return the next smaller sizes: of chunks if memory ran out while drawing, else of tiles."""
         is_drawing = any(tile.pair is not None for tile in self._tiles)
         smaller = self._sizes.with_smaller_chunks() if is_drawing else None
-        return smaller or self._sizes.with_smaller_tiles(self._lr_size)
+        return smaller or smaller_tiles(self._model, self._lr_size, self._size, self._sizes)
 
     def _shrink(self, smaller: Sizes) -> None:
         self._tiles, self._sizes = [], smaller
@@ -271,7 +279,10 @@ class Renderer:
             self._tiles = self._laid_out()
         if len(self._tiles) == 1:
             pair = self._tiles[0].encoded(self._model, context)
-            return [self._rendering(self._rendered(pair, shot.tau, self._window), shot) for shot in shots]
+            drawn = [self._rendering(self._rendered(pair, shot.tau, self._window), shot) for shot in shots]
+            if not self._sizes.keeps:
+                self._tiles[0].drop(keep=False)
+            return drawn
         window = self._window
         shape = (1, 3, window.height, window.width)
         blends = [

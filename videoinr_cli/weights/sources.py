@@ -106,7 +106,10 @@ def parse_source(text: str, revision: str | None = None) -> Source:
         raise OptionError(
             f"URL {text!r} is not http:// or https://; give one that is, a path, or hf:owner/repository/file"
         )
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # ~ of a user without a home
+        raise OptionError(f"weights {text!r} lie in a home that is not there; give a whole path") from None
 
 
 def default_name(source: Source) -> str:

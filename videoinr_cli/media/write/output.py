@@ -83,6 +83,19 @@ class OutputSpec:
         """Return the same output under another name with the same extension; an existing file is replaced."""
         return dataclasses.replace(self, destination=path, overwrite=True)
 
+    def of_piece(self, path: Path, size: tuple[int, int]) -> OutputSpec:
+        """Return how pictures of another size are written, and nothing else: encoded likewise."""
+        return dataclasses.replace(
+            self,
+            destination=path,
+            size=size,
+            kept=(),
+            end_pts=None,
+            last_pts=None,
+            pictures_only=True,
+            overwrite=True,
+        )
+
     def of_segment(self, path: Path) -> OutputSpec:
         """Return how the pictures of a segment are written: encoded likewise, in a file of their own."""
         return dataclasses.replace(
