@@ -95,6 +95,10 @@ class VideoInfo:
     frame_rate: Fraction  # average, frames per second
     duration: Fraction | None  # seconds from the first frame's start to the last one's end; None: unknown
     last_pts: int | None = None  # of the last frame, in ticks, as far as the file's end shows it
+    steady_rate: Fraction | None = None  # which all frame times follow, to within the rounding of their clock
+    usual_seconds: Fraction | None = None  # between two frames: the median; None: not measured
+    missing_seconds: Fraction = Fraction(0)  # from where the data breaks off to the end that the file states
+    content_end: Fraction | None = None  # of the last sound or picture, in seconds on the file's clock
     origin: Fraction = Fraction(0)  # the earliest start of any stream, in seconds on the video's clock
     sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
     rotation: int = 0  # degrees clockwise that make the coded picture upright: 0, 90, 180 or 270

@@ -15,18 +15,16 @@ from av.stream import Disposition
 
 from videoinr_cli.media.streams import ClockShift, shift_at
 
-BREAKABLE = ("mpegts", "mpeg")
-"""Demuxers of files that can be joined end to end, and whose packets say where in the file they begin."""
+BREAKABLE = ("mpegts", "mpeg", "flv", "hls")
+"""Demuxers of what is often joined end to end, or recorded across a restart of its clock. In others, such as
+Matroska, a break is looked for where the end of the file shows signs of one."""
 
-TICK_SECONDS = Fraction(1, 90_000)
-"""The tick of all times in such files."""
+MAX_BACK_SECONDS = Fraction(1, 10)
+"""How far the decoding times of a stream may go back on one clock.
+**Source**: ``ts_discontinuity_detect`` in ffmpeg's program, as for `MAX_AHEAD_SECONDS`."""
 
-MAX_BACK = 9_000
-"""How far the decoding times of a stream may go back on one clock, in ticks: 0.1 s.
-**Source**: ``ts_discontinuity_detect`` in ffmpeg's program, as for `MAX_AHEAD`."""
-
-MAX_AHEAD = 900_000
-"""How far they may jump ahead of the previous packet's end, in ticks: 10 s."""
+MAX_AHEAD_SECONDS = 10
+"""How far they may jump ahead of the previous packet's end."""
 
 
 @dataclasses.dataclass
@@ -34,6 +32,7 @@ class _Run:
     """Packets of one stream on one clock; times are in ticks."""
 
     stream: int
+    tick_seconds: Fraction
     first: int  # byte position of the first packet
     last: int  # byte position of the last packet
     start: int  # when the first packet is decoded
@@ -65,21 +64,21 @@ def scan_clock(container: InputContainer, video: int) -> ClockScan:
     """
     runs = _runs_of(container)
     shifts: list[ClockShift] = []
-    ends: dict[int, int] = {}  # of each stream so far, on the first clock
-    shift = 0
+    ends: dict[int, Fraction] = {}  # of each stream so far, in seconds on the first clock
+    shift = Fraction(0)
     for group in _grouped(runs):
-        starts = {run.stream: run.start for run in reversed(group)}
+        starts = {run.stream: run.start * run.tick_seconds for run in reversed(group)}
         overlaps = [ends[stream] - start for stream, start in starts.items() if stream in ends]
         if overlaps:
             shift = max(overlaps)
-            shifts.append(ClockShift(group[0].first, shift * TICK_SECONDS))
-        ends |= {run.stream: run.end + shift for run in group}
+            shifts.append(ClockShift(group[0].first, shift))
+        ends |= {run.stream: run.end * run.tick_seconds + shift for run in group}
     streams = frozenset(run.stream for run in runs)
     last = next((run for run in reversed(runs) if run.stream == video), None)
     if last is None or last.shown is None:
         return ClockScan(tuple(shifts), None, streams)
     seconds = shift_at(shifts, last.first)
-    shown, end = (tick * TICK_SECONDS + seconds for tick in last.shown)
+    shown, end = (tick * last.tick_seconds + seconds for tick in last.shown)
     return ClockScan(tuple(shifts), (shown, end), streams)
 
 
@@ -97,11 +96,14 @@ def _runs_of(container: InputContainer) -> list[_Run]:
             decoded = packet.dts
             if not packet.size or decoded is None:
                 continue
+            tick = packet.time_base
             run = latest.get(packet.stream_index)
-            if run is None or not run.decoded - MAX_BACK <= decoded <= run.end + MAX_AHEAD:
+            if run is None or not (
+                run.decoded - MAX_BACK_SECONDS / tick <= decoded <= run.end + MAX_AHEAD_SECONDS / tick
+            ):
                 if packet.pos is None:  # it begins in the same packet of the file as the one before
                     continue
-                run = _Run(packet.stream_index, packet.pos, packet.pos, decoded, decoded, decoded)
+                run = _Run(packet.stream_index, tick, packet.pos, packet.pos, decoded, decoded, decoded)
                 latest[run.stream] = run
                 runs.append(run)
             if packet.pos is not None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from videoinr_cli.media.read.clock_breaks import BREAKABLE
 from videoinr_cli.media.read.decoding import packets_of
-from videoinr_cli.media.read.source import video_stream
+
+MISSING_SECONDS = Fraction(1, 2)
+"""How much earlier than stated a video may end: files count the last frames differently."""
+
+MISSING_FRAMES = 3
+"""The same, in frames, if that is longer."""
 
 Shown = tuple[Fraction, Fraction]
 """When a packet is shown and when it ends, in seconds."""
@@ -19,87 +25,125 @@ Shown = tuple[Fraction, Fraction]
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
+class Tail(NamedTuple):
+    """What the packets at the end of a file show."""
+
+    last: Shown | None  # of the packet that is shown last; None: not known
+    breaks: bool  # whether a keyframe is not shown after the one before it: the clock was reset
+
+
 def origin_of(container: InputContainer) -> Fraction:
     """Return when the first sound or picture starts, in seconds on the file's own clock.
 
-    A start before zero, as of sound that a player skips, counts as zero, so that everything stays where it
-    is. In MPEG-TS and MPEG-PS it is a real start, of a clock that wrapped soon after (33 bits, 26.5 hours).
+    Sound alone that starts before zero, as what a player skips, counts as starting at zero, so that
+    everything stays where it is. Where the clock is that of a stream, or pictures start before zero too, that
+    is a real start: of a clock that wrapped soon after (33 bits, 26.5 hours), or of a recorder's own.
     """
-    starts = [
-        stream.start_time * stream.time_base
+    starts = {
+        stream.index: stream.start_time * stream.time_base
+        for stream in _sounds_and_videos(container)
+        if stream.start_time is not None and stream.time_base is not None
+    }
+    start = min(starts.values(), default=Fraction(0))
+    is_real = any(starts.get(stream.index, 0) < 0 for stream in container.streams.video)
+    return start if is_real or container.format.name in BREAKABLE else max(start, Fraction(0))
+
+
+def content_end_of(container: InputContainer, video: VideoStream, video_end: Fraction | None) -> Fraction:
+    """Return when the last sound or picture ends, in seconds on the file's own clock.
+
+    It is what the sounds state, else the file's end, which may be that of chapters or subtitles.
+
+    Args:
+        container: the file.
+        video: the stream that ends at `video_end`.
+        video_end: in seconds; None: not known.
+    """
+    ends = [] if video_end is None else [video_end]
+    for stream in _sounds_and_videos(container):
+        if stream.index == video.index and video_end is not None:
+            continue
+        if stream.duration is None or stream.time_base is None:
+            ends.append(_stated_end(container) or Fraction(0))
+        else:
+            ends.append(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    return max(ends)
+
+
+def _sounds_and_videos(container: InputContainer) -> list[Stream]:
+    return [
+        stream
         for stream in container.streams
-        if stream.type in ("video", "audio")
-        and stream.start_time is not None
-        and stream.time_base is not None
-        and not stream.disposition & Disposition.attached_pic
+        if stream.type in ("video", "audio") and not stream.disposition & Disposition.attached_pic
     ]
-    start = min(starts, default=Fraction(0))
-    return start if container.format.name in BREAKABLE else max(start, Fraction(0))
+
+
+def _stated_end(container: InputContainer) -> Fraction | None:
+    if container.duration is None:
+        return None
+    return (container.duration + (container.start_time or 0)) * _MICROSECOND
 
 
 def duration_of(
-    container: InputContainer, stream: VideoStream, start: Fraction, last: Shown | None, *, is_one_clock: bool
-) -> Fraction | None:
-    """Return the seconds from the first frame's start to the last one's end; None: unknown.
+    container: InputContainer,
+    stream: VideoStream,
+    start: Fraction,
+    last: Shown | None,
+    *,
+    rate: Fraction,
+    is_one_clock: bool,
+) -> tuple[Fraction | None, Fraction]:
+    """Return how long a video lasts, and how much of it is missing, in seconds.
 
-    It is the stream's statement, else the end of the last packet, else the file's statement. A stream that
-    claims to end before its last packet is shown is wrong: ffmpeg writes such mp4 of variable rate with
-    B-frames.
+    The duration is from the first frame's start to the last one's end; None: unknown. It is the stream's
+    statement, else the end of the last packet, else the file's statement. A stream that claims to end before
+    its last packet is shown is wrong: ffmpeg writes such mp4 of variable rate with B-frames. One that claims
+    to end long after it was cut short, as a download that broke off: it ends with its last packet.
 
     Args:
         container: the file.
         stream: its video.
         start: when the first frame is shown, in seconds.
         last: the last packet's times.
+        rate: frames per second.
         is_one_clock: whether the file's clock never breaks; if it does, the stream's statement is wrong.
     """
     stated: Fraction | None = None
     if is_one_clock and stream.duration is not None and stream.time_base is not None:
         first = stream.start_time * stream.time_base if stream.start_time is not None else start
         stated = first + stream.duration * stream.time_base
+    missing = Fraction(0)
     if stated is not None and (last is None or last[0] < stated):
-        end = stated
-    elif last is not None:
-        end = last[1]
-    elif container.duration is not None:
-        end = (container.duration + (container.start_time or 0)) * _MICROSECOND
+        end: Fraction | None = stated
+        if last is not None and stated - last[1] > max(MISSING_SECONDS, MISSING_FRAMES / rate):
+            end, missing = last[1], stated - last[1]
     else:
-        return None
-    return end - start if end > start else None
+        end = last[1] if last is not None else _stated_end(container)
+    return (None if end is None or end <= start else end - start), missing
 
 
-def last_by_seeking(container: InputContainer, stream: VideoStream) -> Shown | None:
-    """Return the times of the packet that is shown last, found near the end that the file states."""
+def tail_by_seeking(container: InputContainer, stream: VideoStream) -> Tail:
+    """Return what the packets show from near the end on that the file states."""
     assert container.duration is not None
-    last: Shown | None = None
     try:
         container.seek((container.start_time or 0) + container.duration)
-        for packet in container.demux(stream):
-            if packet.pts is not None and not packet.is_discard:
-                end = packet.pts + (packet.duration or 0)
-                shown = (packet.pts * packet.time_base, end * packet.time_base)
-                last = shown if last is None else max(last, shown)
     except av.FFmpegError:
-        pass  # a damaged end: what came before it is known
-    return last
+        return Tail(None, breaks=False)
+    return tail_by_reading(container, stream)
 
 
-def last_by_reading(container: InputContainer) -> Shown | None:
-    """Return the times of the packet that is shown last, in a file that states no length.
-
-    Such files were written to a pipe; they are read from start to end. None where a keyframe is not shown
-    after the one before it: the clock was reset, as in joined files, and the latest time is not the end.
-    """
+def tail_by_reading(container: InputContainer, stream: VideoStream) -> Tail:
+    """Return what the packets show from the file's position on."""
     last: Shown | None = None
     key: Fraction | None = None
-    for packet in packets_of(container, video_stream(container), lambda _: None):
+    breaks = False
+    for packet in packets_of(container, stream, lambda _: None):
         if packet.pts is None or packet.is_discard:
             continue
         shown = packet.pts * packet.time_base
         if packet.is_keyframe:
-            if key is not None and shown <= key:
-                return None
+            breaks |= key is not None and shown <= key
             key = shown
         end = shown + (packet.duration or 0) * packet.time_base
         last = max(last or (shown, end), (shown, end))
-    return last
+    return Tail(last, breaks)

@@ -20,7 +20,14 @@ from videoinr_cli.media.read.clock_breaks import BREAKABLE, ClockScan, scan_cloc
 from videoinr_cli.media.read.colour_tags import stated_colour
 from videoinr_cli.media.read.decoding import decoded_frames
 from videoinr_cli.media.read.description import describe_streams
-from videoinr_cli.media.read.extent import Shown, duration_of, last_by_reading, last_by_seeking, origin_of
+from videoinr_cli.media.read.extent import (
+    Tail,
+    content_end_of,
+    duration_of,
+    origin_of,
+    tail_by_reading,
+    tail_by_seeking,
+)
 from videoinr_cli.media.read.orientation import cropping, orientation
 from videoinr_cli.media.read.side_data import content_light, lost_side_data, mastering_display, side_data_of
 from videoinr_cli.media.read.source import (
@@ -32,18 +39,18 @@ from videoinr_cli.media.read.source import (
     video_stream,
 )
 from videoinr_cli.media.read.stream_info import chapters_of, dispositions, stream_info
+from videoinr_cli.media.read.timing import (
+    FALLBACK_RATE,
+    Timing,
+    believed_rate,
+    has_no_times,
+    timing_of_packets,
+)
 from videoinr_cli.media.read.undecodable import reason_of
-from videoinr_cli.media.streams import VideoInfo
-
-FALLBACK_RATE = Fraction(25)
-"""Frames per second of a source that does not state its rate; ffmpeg's own default."""
+from videoinr_cli.media.streams import ClockShift, VideoInfo
 
 FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
 """Names of ffmpeg's AVFieldOrder; 4 and 5 as its programs use them, against their documentation."""
-
-WITHOUT_TIMES = 0x80
-"""ffmpeg's AVFMT_NOTIMESTAMPS: the flag of raw streams."""
-
 
 def probe(path: str | os.PathLike[str], *, rate: Fraction | None = None) -> VideoInfo:
     """Return what a source holds.
@@ -76,7 +83,7 @@ def probe(path: str | os.PathLike[str], *, rate: Fraction | None = None) -> Vide
 
 def _counted(info: VideoInfo, rate: Fraction, container: InputContainer) -> VideoInfo:
     """Return a raw stream at the rate that the user gives it."""
-    if not _has_no_times(container):
+    if not has_no_times(container):
         raise OptionError(f"{str(info.path)!r} has its own times; --input-fps is for images and raw streams")
     return dataclasses.replace(
         info,
@@ -87,10 +94,6 @@ def _counted(info: VideoInfo, rate: Fraction, container: InputContainer) -> Vide
         last_pts=None,
         duration=None,
     )
-
-
-def _has_no_times(container: InputContainer) -> bool:
-    return bool(container.format.flags & WITHOUT_TIMES) or container.format.name.endswith("_pipe")
 
 
 def _of_images(path: Path, images: tuple[tuple[int, Path], ...], rate: Fraction) -> VideoInfo:
@@ -132,11 +135,15 @@ def _described(
     crop = cropping(frame, description)
     width, height = frame.width - crop.left - crop.right, frame.height - crop.top - crop.bottom
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    last = _last_shown(path, container, stream) if can_seek else None
-    clock = _clock_of(path, container, stream) if can_seek else None
+    tail = _tail_of(path, container, stream) if can_seek else Tail(None, breaks=False)
+    clock = _clock_of(path, container, stream, tail) if can_seek else None
     shifts = clock.shifts if clock else ()
-    if clock and shifts:
-        last = clock.end
+    last = clock.end if clock and shifts else None if tail.breaks else tail.last
+    timing = _timing_of(path, shifts) if can_seek else None
+    rate = believed_rate(container, stream, timing)
+    duration, missing = duration_of(
+        container, stream, start * time_base, last, rate=rate, is_one_clock=not shifts
+    )
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -149,9 +156,15 @@ def _described(
         time_base=time_base,
         start_pts=start,
         last_pts=round(last[0] / time_base) if last else None,
-        frame_rate=stream.average_rate or stream.guessed_rate or stream.base_rate or FALLBACK_RATE,
-        duration=duration_of(container, stream, start * time_base, last, is_one_clock=not shifts),
+        frame_rate=rate,
+        steady_rate=timing.steady if timing else None,
+        usual_seconds=timing.usual_seconds if timing else None,
+        duration=duration,
+        missing_seconds=missing,
         origin=origin_of(container),
+        content_end=content_end_of(
+            container, stream, None if duration is None else start * time_base + duration
+        ),
         sample_aspect_ratio=1 / aspect if is_sideways else aspect,
         rotation=rotation,
         crop=crop,
@@ -180,22 +193,29 @@ def _described(
     )
 
 
-def _last_shown(path: Path, container: InputContainer, stream: VideoStream) -> Shown | None:
-    """Return the times of the packet that is shown last; None: unknown."""
+def _tail_of(path: Path, container: InputContainer, stream: VideoStream) -> Tail:
+    """Return what the end of a file shows: found by seeking, else by reading all of it."""
+    if has_no_times(container):
+        return Tail(None, breaks=False)
     if container.duration is not None:
-        return last_by_seeking(container, stream)
-    if _has_no_times(container):
-        return None
+        tail = tail_by_seeking(container, stream)
+        if tail.last is not None:
+            return tail
     with open_source(path) as again:
-        return last_by_reading(again)
+        return tail_by_reading(again, video_stream(again))
 
 
-def _clock_of(path: Path, container: InputContainer, stream: VideoStream) -> ClockScan | None:
+def _clock_of(path: Path, container: InputContainer, stream: VideoStream, tail: Tail) -> ClockScan | None:
     """Scan the clock of a file in which it may break; None for others."""
-    if container.format.name not in BREAKABLE:
+    if container.format.name not in BREAKABLE and not tail.breaks:
         return None
     with open_source(path) as again:
         return scan_clock(again, stream.index)
+
+
+def _timing_of(path: Path, shifts: tuple[ClockShift, ...]) -> Timing | None:
+    with open_source(path) as again:
+        return timing_of_packets(again, shifts)
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> av.VideoFrame:

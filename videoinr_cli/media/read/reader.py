@@ -26,6 +26,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.planes import Picture, to_rgb
 from videoinr_cli.media.read.decoding import pulled
+from videoinr_cli.media.read.extent import MISSING_FRAMES, MISSING_SECONDS
 from videoinr_cli.media.read.seeking import frames_from
 from videoinr_cli.media.read.source import source_frames
 from videoinr_cli.media.streams import VideoInfo
@@ -35,9 +36,6 @@ CLOCK_JUMP_SECONDS = 1
 
 DISORDER_FRAMES = 3
 """Frames by which timestamps may go back on the same clock, out of mere disorder; at least 0.1 s."""
-
-MISSING_SECONDS = Fraction(1, 2)
-"""How much earlier than stated a video may end: files count the last frames differently."""
 
 MAX_REPORTS = 10
 """Damaged places that are reported one by one; the rest are counted."""
@@ -245,8 +243,8 @@ class _Damage:
         if self._info.end_pts is None:
             return
         step = last.duration or round(1 / (self._info.frame_rate * self._info.time_base))
-        missing = (self._info.end_pts - last.pts - step) * self._info.time_base
-        if missing > max(MISSING_SECONDS, DISORDER_FRAMES / self._info.frame_rate):
+        missing = (self._info.end_pts - last.pts - step) * self._info.time_base + self._info.missing_seconds
+        if missing > max(MISSING_SECONDS, MISSING_FRAMES / self._info.frame_rate):
             self.found(f"the video ends {float(missing):.3f} s before its stated end")
 
     def summarise(self) -> None:

@@ -97,13 +97,17 @@ def seek_points_before(info: VideoInfo, times: Sequence[int], *, lead: int = 0) 
     Raises:
         InputError: the source has gone.
     """
-    if info.container not in SEEKABLE or info.images or info.counts_frames or info.path == STANDARD_INPUT:
+    if not _is_indexed(info) or info.images or info.counts_frames or info.path == STANDARD_INPUT:
         return [None] * len(times)
     lead_seconds = _needed(info, lead) / info.frame_rate
     with open_source(info.path) as container:
         stream = video_stream(container)
         keys = [_indexed(container, stream, time * info.time_base - lead_seconds) for time in times]
     return [None if key is None else math.ceil((key + lead_seconds) / info.time_base) for key in keys]
+
+
+def _is_indexed(info: VideoInfo) -> bool:
+    return info.container in SEEKABLE and not info.clock_shifts
 
 
 def _indexed(container: InputContainer, stream: VideoStream, target: Fraction) -> Fraction | None:
@@ -157,7 +161,7 @@ def _decoded_from(info: VideoInfo, target: Fraction, on_damage: OnDamage) -> Ite
         return
     with open_source(info.path) as container:
         stream = video_stream(container)
-        is_seekable = info.container in SEEKABLE
+        is_seekable = _is_indexed(info)
         if is_seekable:
             _seek(container, stream, target)
         packets = packets_of(container, stream, on_damage, shifts=info.clock_shifts)
