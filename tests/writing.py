@@ -62,7 +62,12 @@ def open_writer(
         encoding=encoding,
         size=size,
         pixel_aspect=pixel_aspect(source, size),
-        clock=OutputClock.of(time_base, source.origin / speed),
+        clock=OutputClock.of(
+            time_base,
+            source.origin / speed,
+            start=source.start_pts * source.time_base / speed,
+            steady_rate=source.steady_rate if keeps_times and time_base == source.time_base else None,
+        ),
         frame_rate=frame_rate or source.frame_rate,
         kept=streams.kept,
         last_pts=last_pts,

@@ -72,7 +72,9 @@ class Plan:
         if options.strict:
             refuse_dropped(streams)
         log_changes(streams)
-        timeline = Timeline(source.time_base, rate, source.start_pts, options.speed)
+        timeline = Timeline(
+            source.time_base, rate, source.start_pts, options.speed, usual_seconds=source.usual_seconds
+        )
         output = OutputSpec(
             destination=destination,
             source=source,
@@ -80,7 +82,12 @@ class Plan:
             encoding=options.encode,
             size=size,
             pixel_aspect=pixel_aspect(source, size),
-            clock=OutputClock.of(timeline.time_base, source.origin / options.speed),
+            clock=OutputClock.of(
+                timeline.time_base,
+                source.origin / options.speed,
+                start=source.start_pts * timeline.tick_seconds,
+                steady_rate=source.steady_rate if rate is None else None,
+            ),
             frame_rate=rate or source.frame_rate,
             kept=streams.kept,
             speed=options.speed,

@@ -17,6 +17,13 @@ CLOCK_TICK_SECONDS = Fraction(1, 1000)
 coarser ones count frames and are exact."""
 
 
+HOLD_FRAMES = 8
+"""Usual frame times after which a frame is taken to be held, rather than the next one to be late."""
+
+HOLD_SECONDS = Fraction(1, 2)
+"""How long a frame lasts that is held, at least, in seconds of the source."""
+
+
 class Timed(Protocol):
     """Anything with a timestamp, in ticks of the source's time base."""
 
@@ -67,12 +74,16 @@ class Timeline:
         rate: output frames per second, or None to keep the source's timestamps.
         start: timestamp of the source's first frame, in its ticks.
         speed: how much faster than the source the output is played; all seconds here are the output's.
+        usual_seconds: the usual time between two frames, in seconds of the source; a frame that lasts many
+            times as long is held, as by a screen recorder that stores changes alone, and moves on to the next
+            one in this time only. None: all motion is even.
     """
 
     source_time_base: Fraction
     rate: Fraction | None
     start: int = 0
     speed: Fraction = Fraction(1)
+    usual_seconds: Fraction | None = None
 
     @functools.cached_property
     def tick_seconds(self) -> Fraction:
@@ -151,10 +162,18 @@ class Timeline:
             yield Instant(Fraction(0), first)
             return
         begin, end = ((pts - self.start) * self.tick_seconds for pts in (first, second))
+        still = self._still_seconds(end - begin)
         for index in range(self._index(begin), self._index(end)):
-            seconds = index / self.rate - begin
-            tau = Fraction(0) if seconds <= self.tolerance_seconds else seconds / (end - begin)
+            seconds = index / self.rate - begin - still
+            tau = Fraction(0) if seconds <= self.tolerance_seconds else seconds / (end - begin - still)
             yield Instant(tau, self._pts(index))
+
+    def _still_seconds(self, gap_seconds: Fraction) -> Fraction:
+        """Return how long a frame is shown as it is before it moves on to the next one."""
+        if self.usual_seconds is None:
+            return Fraction(0)
+        is_held = gap_seconds * self.speed >= max(HOLD_FRAMES * self.usual_seconds, HOLD_SECONDS)
+        return gap_seconds - self.usual_seconds / self.speed if is_held else Fraction(0)
 
     def _held(self, last: int, duration_seconds: Fraction) -> Iterator[Instant]:
         """Yield the instants from the last source frame to the end of the video."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -24,6 +25,17 @@ ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders for transparency in a second stream of pictures, which ffmpeg's own decoders ignore."""
 
 
+WITHOUT_SHOWN_TIMES = frozenset({"avi"})
+"""Demuxers of files that state when pictures are decoded, not when they are shown."""
+
+
+MAX_DELAY = 3
+"""Pictures by which an encoder's B-frames delay a file that states when pictures are decoded."""
+
+DELAY_PLACES = 12
+"""Places from the start of such a file among which some are empty for that delay."""
+
+
 def decoded_frames(
     container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
 ) -> Iterator[av.VideoFrame]:
@@ -41,6 +53,16 @@ def decoded(
     packets: Iterable[av.Packet[VideoStream]], stream: VideoStream, on_damage: Callable[[str], None]
 ) -> Iterator[av.VideoFrame]:
     """Yield every frame that the stream's decoder makes of packets, including those that it holds back."""
+    frames = _decoded(packets, stream, on_damage)
+    if stream.container.format.name in WITHOUT_SHOWN_TIMES:
+        slots = _Slots(skips=stream.codec.canonical_name == "mpeg4")
+        frames = slots.timed(_decoded(slots.noted(packets), stream, on_damage))
+    return frames
+
+
+def _decoded(
+    packets: Iterable[av.Packet[VideoStream]], stream: VideoStream, on_damage: Callable[[str], None]
+) -> Iterator[av.VideoFrame]:
     conceals = stream.codec.canonical_name in CONCEALING
     decoder = _decoder(stream)
     for packet in packets:
@@ -54,6 +76,64 @@ def decoded(
         else:
             yield from frames
     yield from _flushed(decoder, on_damage)
+
+
+class _Slots:
+    """Times for the pictures of a file that only states when they are decoded.
+
+    The first picture that the decoder gives is shown in the first of these places, the second one in the
+    second, and so on: decoding only changes their order. An empty place repeats the picture before it. Those
+    at the start are an exception: encoders leave them for their own delay, until it is `MAX_DELAY` pictures.
+    """
+
+    def __init__(self, *, skips: bool) -> None:
+        """Begin.
+
+        Args:
+            skips: whether there may be packets without a picture, which repeat the one before.
+        """
+        self._skips = skips
+        self._first: int | None = None  # place
+        self._last: int | None = None
+        self._free: list[int] | None = None  # places without a picture yet; None: before the first one
+        self._waiting: int | None = None  # how many are free after each picture
+
+    def noted(self, packets: Iterable[av.Packet[VideoStream]]) -> Iterator[av.Packet[VideoStream]]:
+        """Yield the packets, and note the place of each."""
+        for packet in packets:
+            if packet.dts is not None:
+                self._note(packet.dts)
+            yield packet
+
+    def _note(self, place: int) -> None:
+        if self._first is None or self._last is None:
+            self._first = self._last = place
+        if self._free is not None and self._waiting is not None:
+            empty = range(self._last + 1, place)
+            is_delay = self._waiting > 0 and self._waiting + len(empty) <= MAX_DELAY
+            if empty and is_delay and place - self._first < DELAY_PLACES:
+                self._waiting += len(empty)
+                self._free += empty
+            heapq.heappush(self._free, place)
+        self._last = place
+
+    def timed(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        """Yield the frames, each at its place."""
+        for frame in frames:
+            frame.pts = self._next()
+            yield frame
+
+    def _next(self) -> int | None:
+        if self._free is None:
+            if self._first is None or self._last is None:
+                return None
+            self._free = list(range(self._first, self._last + 1))
+        if self._skips and self._waiting is not None:
+            while len(self._free) > self._waiting + 1:
+                heapq.heappop(self._free)
+        place = heapq.heappop(self._free) if self._free else None
+        self._waiting = len(self._free) if self._waiting is None else self._waiting
+        return place
 
 
 def _decoder(stream: VideoStream) -> VideoCodecContext:
@@ -121,6 +201,8 @@ def _packets_of(
             return
         if packet.size:  # PyAV ends with an empty one to flush the decoder; AVI has them for repeats
             failures = 0
+            if container.format.name in WITHOUT_SHOWN_TIMES:
+                packet.pts = packet.dts  # else ffmpeg's guess, which is late
             yield packet
 
 

@@ -11,7 +11,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from videoinr_cli.media.read.clock_breaks import BREAKABLE
-from videoinr_cli.media.read.decoding import packets_of
+from videoinr_cli.media.read.decoding import WITHOUT_SHOWN_TIMES, packets_of
 
 MISSING_SECONDS = Fraction(1, 2)
 """How much earlier than stated a video may end: files count the last frames differently."""
@@ -32,18 +32,24 @@ class Tail(NamedTuple):
     breaks: bool  # whether a keyframe is not shown after the one before it: the clock was reset
 
 
-def origin_of(container: InputContainer) -> Fraction:
+def origin_of(container: InputContainer, video: VideoStream, video_start: Fraction) -> Fraction:
     """Return when the first sound or picture starts, in seconds on the file's own clock.
 
     Sound alone that starts before zero, as what a player skips, counts as starting at zero, so that
     everything stays where it is. Where the clock is that of a stream, or pictures start before zero too, that
     is a real start: of a clock that wrapped soon after (33 bits, 26.5 hours), or of a recorder's own.
+
+    Args:
+        container: the file.
+        video: the stream whose first frame is shown at `video_start`.
+        video_start: in seconds; a stated start after it is wrong.
     """
     starts = {
         stream.index: stream.start_time * stream.time_base
         for stream in _sounds_and_videos(container)
         if stream.start_time is not None and stream.time_base is not None
     }
+    starts[video.index] = min(starts.get(video.index, video_start), video_start)
     start = min(starts.values(), default=Fraction(0))
     is_real = any(starts.get(stream.index, 0) < 0 for stream in container.streams.video)
     return start if is_real or container.format.name in BREAKABLE else max(start, Fraction(0))
@@ -110,7 +116,8 @@ def duration_of(
     """
     stated: Fraction | None = None
     if is_one_clock and stream.duration is not None and stream.time_base is not None:
-        first = stream.start_time * stream.time_base if stream.start_time is not None else start
+        has_start = stream.start_time is not None and container.format.name not in WITHOUT_SHOWN_TIMES
+        first = stream.start_time * stream.time_base if has_start else start
         stated = first + stream.duration * stream.time_base
     missing = Fraction(0)
     if stated is not None and (last is None or last[0] < stated):

@@ -104,6 +104,8 @@ def with_fields(info: VideoInfo, order: str) -> VideoInfo:
         if info.last_pts is None
         else 2 * info.last_pts + round(1 / (info.frame_rate * info.time_base)),
         frame_rate=2 * info.frame_rate,
+        steady_rate=None if info.steady_rate is None else 2 * info.steady_rate,
+        usual_seconds=None if info.usual_seconds is None else info.usual_seconds / 2,
         frame_count=None if info.frame_count is None else 2 * info.frame_count,
     )
 

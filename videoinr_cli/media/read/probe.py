@@ -52,6 +52,7 @@ from videoinr_cli.media.streams import ClockShift, VideoInfo
 FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
 """Names of ffmpeg's AVFieldOrder; 4 and 5 as its programs use them, against their documentation."""
 
+
 def probe(path: str | os.PathLike[str], *, rate: Fraction | None = None) -> VideoInfo:
     """Return what a source holds.
 
@@ -92,6 +93,7 @@ def _counted(info: VideoInfo, rate: Fraction, container: InputContainer) -> Vide
         frame_rate=rate,
         start_pts=0,
         last_pts=None,
+        steady_rate=None,
         duration=None,
     )
 
@@ -161,7 +163,7 @@ def _described(
         usual_seconds=timing.usual_seconds if timing else None,
         duration=duration,
         missing_seconds=missing,
-        origin=origin_of(container),
+        origin=origin_of(container, stream, start * time_base),
         content_end=content_end_of(
             container, stream, None if duration is None else start * time_base + duration
         ),

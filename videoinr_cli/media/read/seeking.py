@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from videoinr_cli.media.read.decoding import decoded, packets_of
+from videoinr_cli.media.read.decoding import WITHOUT_SHOWN_TIMES, decoded, packets_of
 from videoinr_cli.media.read.source import (
     STANDARD_INPUT,
     image_frames,
@@ -175,6 +175,8 @@ def _decoded_from(info: VideoInfo, target: Fraction, on_damage: OnDamage) -> Ite
             raise _Inexact
         if frame.pict_type not in _KEY_TYPES:  # a refresh spread over many frames
             raise _Inexact
+        if info.container in WITHOUT_SHOWN_TIMES and stream.codec_context.has_b_frames:
+            raise _Inexact  # only a whole decode shows which frames are shown before the keyframe
         yield frame
         yield from frames
 

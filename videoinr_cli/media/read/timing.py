@@ -77,9 +77,7 @@ def measure_timing(info: VideoInfo) -> Timing | None:
             return timing_of_packets(container, info.clock_shifts)
         tick = (video_stream(container).time_base or info.time_base) / info.time_base
         stop = math.inf if info.stop_pts is None else info.stop_pts
-        return timing_of_packets(
-            container, info.clock_shifts, begin=info.start_pts / tick, end=stop / tick
-        )
+        return timing_of_packets(container, info.clock_shifts, begin=info.start_pts / tick, end=stop / tick)
 
 
 def timing_of_packets(
@@ -94,9 +92,7 @@ def timing_of_packets(
     assert stream.time_base is not None
     packets = packets_of(container, stream, lambda _: None, shifts=shifts)
     stamps = [
-        packet.pts
-        for packet in _first_packets(packets)
-        if packet.pts is not None and not packet.is_discard
+        packet.pts for packet in _first_packets(packets) if packet.pts is not None and not packet.is_discard
     ]
     is_whole = next(packets, None) is None
     ticks = sorted({pts for pts in stamps if begin <= pts < end})
@@ -128,14 +124,10 @@ def believed_rate(container: InputContainer, stream: VideoStream, timing: Timing
         return timing.steady
     if has_no_times(container):
         return stream.guessed_rate or stream.average_rate or FALLBACK_RATE
-    stated = stream.average_rate
     is_counted = stream.frames > 0 and stream.duration is not None
-    if timing is None or (stated and is_counted):
-        return stated or stream.guessed_rate or stream.base_rate or FALLBACK_RATE
-    seconds = (timing.frames - 1) / timing.average
-    usual = min(USUAL_RATES, key=lambda rate: abs(rate - timing.average))
-    is_usual = abs(seconds * usual - (timing.frames - 1)) < Fraction(1, 2)
-    return usual if is_usual else timing.average
+    if timing is None or (stream.average_rate and is_counted):
+        return stream.average_rate or stream.guessed_rate or stream.base_rate or FALLBACK_RATE
+    return timing.average
 
 
 def has_no_times(container: InputContainer) -> bool:
@@ -150,23 +142,36 @@ def _timing(
         return None
     gaps = [later - earlier for earlier, later in itertools.pairwise(ticks)]
     average = Fraction(ticks[-1] - ticks[0], len(gaps))
-    usual_seconds = Fraction(statistics.median_low(gaps)) * tick_seconds
     rounding = rounding_ticks(tick_seconds)
     measured = 1 / (average * tick_seconds)
-    rates = [*stated, *(min(USUAL_RATES, key=lambda rate: abs(rate - measured)),), measured]
-    steady = next((rate for rate in rates if _is_steady(ticks, tick_seconds, rate)), None)
+    stated = list(stated)
+    usual = _usual_rate(measured, len(gaps), stated)
+    steady = next(
+        (rate for rate in (*stated, usual, measured) if _is_steady(ticks, tick_seconds, rate)), None
+    )
     return Timing(
         frames=len(ticks),
         is_whole=is_whole,
         is_constant=all(
             abs(tick - ticks[0] - number * average) <= rounding for number, tick in enumerate(ticks)
         ),
-        average=measured,
+        average=steady or usual,
         lowest=1 / (max(gaps) * tick_seconds),
         highest=1 / (min(gaps) * tick_seconds),
-        usual_seconds=usual_seconds,
+        usual_seconds=statistics.median_low(gaps) * tick_seconds,
         steady=steady,
     )
+
+
+def _usual_rate(measured: Fraction, gaps: int, stated: Sequence[Fraction]) -> Fraction:
+    """Return the rate that recordings have and that a measured one can be, else the measured one.
+
+    Both end at the same frame. Of several, the one that is of the stated rates' kind comes first: film shown
+    for three and two fields in turn is of 24000/1001 where fields are of 60000/1001.
+    """
+    kinds = {rate.denominator for rate in stated}
+    near = [rate for rate in USUAL_RATES if abs(rate / measured - 1) * gaps < Fraction(1, 2)]
+    return min(near, key=lambda rate: (rate.denominator not in kinds, abs(rate - measured)), default=measured)
 
 
 def _is_steady(ticks: Sequence[int], tick_seconds: Fraction, rate: Fraction) -> bool:

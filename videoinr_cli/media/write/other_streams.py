@@ -68,7 +68,7 @@ def other_streams(output: OutputSpec) -> OtherStreams:
     mapped = [keep for keep in output.kept if not keep.is_attached]
     inputs = [*_input_options(source, mapped), "-i", f"file:{source.path}"]
     chapters = "1"
-    if source.chapters and (source.is_cut or output.speed != 1):
+    if source.chapters and (source.is_cut or output.speed != 1 or _has_late_chapters(source)):
         inputs += ["-f", "ffmetadata", "-i", _chapter_address(source, output.speed)]
         chapters = "2"
     options = ["-map_metadata", "1", "-map_chapters", chapters]
@@ -212,14 +212,20 @@ def _drop(source: VideoInfo) -> str:
     return f"noise=drop='lt(pts,0)*lte(pts+duration,0){late}',"
 
 
+def _has_late_chapters(source: VideoInfo) -> bool:
+    """Whether chapters reach beyond all sound and pictures; mp4 would last as long as they do."""
+    end = source.content_end
+    return end is not None and any(chapter.end_seconds > end for chapter in source.chapters)
+
+
 def _chapter_address(source: VideoInfo, speed: Fraction) -> str:
     """Return the chapters at the output's times, as an address of ffmpeg metadata."""
     lines = [";FFMETADATA1"]
     for chapter in source.chapters:
         start = max(chapter.start_seconds - source.origin, Fraction(0))
         end = chapter.end_seconds - source.origin
-        if source.stop_seconds is not None:
-            end = min(end, source.stop_seconds)
+        ends = (source.stop_seconds, source.content_end and source.content_end - source.origin)
+        end = min([end, *(latest for latest in ends if latest is not None)])
         if end <= start:
             continue
         lines += ["[CHAPTER]", "TIMEBASE=1/1000000"]

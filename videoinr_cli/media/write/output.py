@@ -38,19 +38,36 @@ class OutputClock:
     time_base: Fraction  # of the timestamps given, in seconds per tick
     origin: Fraction  # in seconds
     tick: Fraction  # of the timestamps returned, in seconds
+    start: Fraction = Fraction(0)  # of the first picture, in seconds
+    steady_rate: Fraction | None = None  # that the pictures follow from there on; None: they keep their times
 
     @classmethod
-    def of(cls, time_base: Fraction, origin: Fraction) -> OutputClock:
-        """Choose the coarsest tick that holds every timestamp exactly."""
+    def of(
+        cls,
+        time_base: Fraction,
+        origin: Fraction,
+        *,
+        start: Fraction = Fraction(0),
+        steady_rate: Fraction | None = None,
+    ) -> OutputClock:
+        """Choose the coarsest tick that holds every timestamp exactly.
+
+        Timestamps of a steady rate that were rounded to a clock become exact again.
+        """
+        step, offset = (time_base, origin) if steady_rate is None else (1 / steady_rate, start - origin)
         tick = Fraction(
-            math.gcd(time_base.numerator * origin.denominator, origin.numerator * time_base.denominator),
-            time_base.denominator * origin.denominator,
+            math.gcd(step.numerator * offset.denominator, offset.numerator * step.denominator),
+            step.denominator * offset.denominator,
         )
-        return cls(time_base, origin, tick if tick.denominator <= MAX_TIMESCALE else FALLBACK_TICK)
+        tick = tick if tick.denominator <= MAX_TIMESCALE else FALLBACK_TICK
+        return cls(time_base, origin, tick, start, steady_rate)
 
     def ticks(self, pts: int) -> int:
         """Return the timestamp `pts` in ticks of the output."""
-        return round((pts * self.time_base - self.origin) / self.tick)
+        seconds = pts * self.time_base
+        if self.steady_rate is not None:
+            seconds = self.start + round((seconds - self.start) * self.steady_rate) / self.steady_rate
+        return round((seconds - self.origin) / self.tick)
 
 
 @dataclasses.dataclass(frozen=True)
