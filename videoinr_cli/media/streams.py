@@ -32,6 +32,7 @@ class StreamInfo:
     layout: str = ""  # of sound's channels, in ffmpeg's words: "5.1(side)", "9 channels"; "": not known
     sample_rate: int | None = None  # of sound, in samples per second; None: not known
     padding_seconds: Fraction = Fraction(0)  # of sound: its start, which is not played; known in parts
+    cut_out: tuple[tuple[int, int], ...] = ()  # of sound: byte positions of first and last packets not played
     is_empty: bool = False  # announced, but no packet at the file's start shows its form
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from fractions import Fraction
 
@@ -51,6 +52,7 @@ def stream_info(stream: Stream, description: str, *, has_packets: bool) -> Strea
         detail=_detail(stream, description),
         layout=(_channel_layout(description) or "") if stream.type == "audio" else "",
         sample_rate=_sample_rate(stream),
+        cut_out=_cut_out(stream),
         is_empty=not has_packets and _has_no_form(stream, description),
     )
 
@@ -87,6 +89,23 @@ def _channel_layout(description: str) -> str | None:
     """
     layout = re.search(r"\bHz, ([^,\n]+)", description.partition("\n")[0])
     return None if layout is None or layout[1].startswith("0 channels") else layout[1]
+
+
+def _cut_out(stream: Stream) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of packets between those that are played: what edits of an mp4 cut out or off.
+
+    What comes before the first played packet is a decoder's padding.
+    """
+    if not isinstance(stream, AudioStream):
+        return ()
+    ranges: list[tuple[int, int]] = []
+    is_begun = False
+    for is_discard, entries in itertools.groupby(stream.index_entries, key=lambda entry: entry.is_discard):
+        positions = [entry.pos for entry in entries]
+        if is_discard and is_begun:
+            ranges.append((min(positions), max(positions)))
+        is_begun |= not is_discard
+    return tuple(ranges)
 
 
 def _has_no_form(stream: Stream, description: str) -> bool:

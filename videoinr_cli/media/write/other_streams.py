@@ -144,15 +144,29 @@ def _retimed(
         end = _end_seconds(source) if keep.stream.codec == "dvd_subtitle" else source.stop_seconds
         if source.is_cut or speed != 1 or end is not None:
             yield "bsf", _subtitle_filters(source, speed, end)
-    elif _keeps_padding(keep, source, container):
+    else:
+        yield from _copied(keep, source, speed, container)
+
+
+def _copied(
+    keep: KeptStream, source: VideoInfo, speed: Fraction, container: Container
+) -> Iterator[tuple[str, str]]:
+    """Yield the options that cut a stream that is copied, and their values."""
+    filters: list[str] = []
+    if keep.stream.cut_out:
+        inside = "+".join(f"between(pos,{first},{last})" for first, last in keep.stream.cut_out)
+        filters.append(f"noise=drop='{inside}'")
+    if _keeps_padding(keep, source, container):
         # ffmpeg gives the muxer the padding of the whole file, which players skip: the sound before the part
         # takes its place. The half tick is for rounding.
-        yield "bsf", f"noise=drop='lt(pts,{_decimal(-keep.stream.padding_seconds)}/tb-0.5)'"
+        filters.append(f"noise=drop='lt(pts,{_decimal(-keep.stream.padding_seconds)}/tb-0.5)'")
     else:
         if source.is_cut:
             yield "copypriorss", "0"
         if speed != 1 or (source.is_cut and source.clock_shifts):  # where ffmpeg itself does not end it
-            yield "bsf", _drop(source) + f"setts=ts='TS*{1 / speed}':duration='DURATION*{1 / speed}'"
+            filters.append(_drop(source) + f"setts=ts='TS*{1 / speed}':duration='DURATION*{1 / speed}'")
+    if filters:
+        yield "bsf", ",".join(filters)
 
 
 def _keeps_padding(keep: KeptStream, source: VideoInfo, container: Container) -> bool:
