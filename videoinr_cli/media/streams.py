@@ -102,6 +102,7 @@ class VideoInfo:
     content_end: Fraction | None = None  # of the last sound or picture, in seconds on the file's clock
     origin: Fraction = Fraction(0)  # the earliest start of any stream, in seconds on the video's clock
     sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
+    follows_aspect: bool = False  # whether the frames state it too, and may change it
     rotation: int = 0  # degrees clockwise that make the coded picture upright: 0, 90, 180 or 270
     crop: Crop = Crop()
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
@@ -145,6 +146,11 @@ class VideoInfo:
         if self.rotation in (90, 270):
             width, height = height, width
         return width + self.crop.left + self.crop.right, height + self.crop.top + self.crop.bottom
+
+    @property
+    def coded_aspect(self) -> Fraction:
+        """Width over height of a pixel of the pictures that the decoder gives."""
+        return 1 / self.sample_aspect_ratio if self.rotation in (90, 270) else self.sample_aspect_ratio
 
     @property
     def bit_depth(self) -> int:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from videoinr_cli.errors import InputError, OptionError
-from videoinr_cli.media.read.probe import FALLBACK_RATE
 from videoinr_cli.media.read.reader import SourceFrame
+from videoinr_cli.media.read.timing import FALLBACK_RATE
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.devices import on_threads
 from videoinr_cli.options import TargetRate, UpscaleOptions

@@ -6,6 +6,7 @@ import contextlib
 import heapq
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 
 import av
 from av.codec.codec import UnknownCodecError
@@ -74,8 +75,20 @@ def _decoded(
         except av.FFmpegError as error:
             on_damage(f"a packet is lost: {error.strerror}")
         else:
-            yield from frames
-    yield from _flushed(decoder, on_damage)
+            yield from _with_aspect(frames, decoder)
+    yield from _with_aspect(_flushed(decoder, on_damage), decoder)
+
+
+def _with_aspect(frames: Iterable[av.VideoFrame], decoder: VideoCodecContext) -> Iterator[av.VideoFrame]:
+    """Note on frames the shape of their pixels, of which PyAV's frames have no attribute."""
+    for frame in frames:
+        frame.opaque = decoder.sample_aspect_ratio
+        yield frame
+
+
+def aspect_of(frame: av.VideoFrame) -> Fraction | None:
+    """Return width over height of a decoded frame's pixels; None where it does not state it."""
+    return frame.opaque or None
 
 
 class _Slots:

@@ -116,8 +116,9 @@ def duration_of(
     """
     stated: Fraction | None = None
     if is_one_clock and stream.duration is not None and stream.time_base is not None:
-        has_start = stream.start_time is not None and container.format.name not in WITHOUT_SHOWN_TIMES
-        first = stream.start_time * stream.time_base if has_start else start
+        first = start
+        if stream.start_time is not None and container.format.name not in WITHOUT_SHOWN_TIMES:
+            first = stream.start_time * stream.time_base
         stated = first + stream.duration * stream.time_base
     missing = Fraction(0)
     if stated is not None and (last is None or last[0] < stated):

@@ -6,6 +6,7 @@ Decodes one frame, since containers often state nothing, or the wrong thing, abo
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.images import find_images
 from videoinr_cli.media.read.clock_breaks import BREAKABLE, ClockScan, scan_clock
 from videoinr_cli.media.read.colour_tags import stated_colour
-from videoinr_cli.media.read.decoding import decoded_frames
+from videoinr_cli.media.read.decoding import aspect_of, decoded_frames
 from videoinr_cli.media.read.description import describe_streams
 from videoinr_cli.media.read.extent import (
     Tail,
@@ -51,6 +52,10 @@ from videoinr_cli.media.streams import ClockShift, VideoInfo
 
 FIELD_ORDERS = {1: "progressive", 2: "tff", 3: "bff", 4: "tff", 5: "bff"}
 """Names of ffmpeg's AVFieldOrder; 4 and 5 as its programs use them, against their documentation."""
+
+
+MAX_SMALL_FRAMES = 250
+"""Frames at the start that are searched for the stated size."""
 
 
 def probe(path: str | os.PathLike[str], *, rate: Fraction | None = None) -> VideoInfo:
@@ -168,6 +173,7 @@ def _described(
             container, stream, None if duration is None else start * time_base + duration
         ),
         sample_aspect_ratio=1 / aspect if is_sideways else aspect,
+        follows_aspect=aspect_of(frame) == aspect,
         rotation=rotation,
         crop=crop,
         mirrored=mirrored,
@@ -221,11 +227,26 @@ def _timing_of(path: Path, shifts: tuple[ClockShift, ...]) -> Timing | None:
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> av.VideoFrame:
+    """Return the first frame, or where it has not the stated size, one that speaks for the rest, at its time.
+
+    Recordings of calls begin small and grow. The stated size leads, else the one that most frames have.
+    """
+    stated = (stream.width, stream.height)
     reasons = ["it holds none"]
-    for frame in decoded_frames(container, stream, reasons.append):
-        return frame
-    reason = reason_of(path) or reasons[-1]
-    raise InputError(f"no frame of the video in {str(path)!r} can be decoded: {reason}")
+    frames = decoded_frames(container, stream, reasons.append)
+    first = next(frames, None)
+    if first is None:
+        reason = reason_of(path) or reasons[-1]
+        raise InputError(f"no frame of the video in {str(path)!r} can be decoded: {reason}")
+    sizes: dict[tuple[int, int], list[av.VideoFrame]] = {(first.width, first.height): [first]}
+    if stated not in sizes:
+        for frame in itertools.islice(frames, MAX_SMALL_FRAMES):
+            sizes.setdefault((frame.width, frame.height), []).append(frame)
+            if stated in sizes:
+                break
+    leading = sizes.get(stated) or max(sizes.values(), key=len)
+    leading[0].pts = first.pts if first.pts is not None else first.dts
+    return leading[0]
 
 
 def _field_order(stream: VideoStream, frame: av.VideoFrame) -> str:

@@ -21,13 +21,13 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.planes import Picture, to_rgb
-from videoinr_cli.media.read.decoding import pulled
+from videoinr_cli.media.read.decoding import aspect_of, pulled
 from videoinr_cli.media.read.extent import MISSING_FRAMES, MISSING_SECONDS
 from videoinr_cli.media.read.seeking import frames_from
+from videoinr_cli.media.read.side_data import lost_side_data, side_data_of
 from videoinr_cli.media.read.source import source_frames
 from videoinr_cli.media.streams import VideoInfo
 
@@ -36,6 +36,9 @@ CLOCK_JUMP_SECONDS = 1
 
 DISORDER_FRAMES = 3
 """Frames by which timestamps may go back on the same clock, out of mere disorder; at least 0.1 s."""
+
+SAME_SHAPE = Fraction(2, 100)
+"""How much the shapes of two pictures of different sizes may differ from rounding to whole pixels."""
 
 MAX_REPORTS = 10
 """Damaged places that are reported one by one; the rest are counted."""
@@ -134,6 +137,7 @@ def _timed(info: VideoInfo, damage: _Damage, begin: int | None, lead: int) -> It
     for frame in frames:
         pts = times.time_of(frame)
         damage.reached(times.seconds, is_corrupt=frame.is_corrupt)
+        damage.loses(frame)
         same = uniform(frame)
         same.pts = pts
         yield same
@@ -216,12 +220,20 @@ class _Damage:
         self._seconds = Fraction(0)
         self._begin = Fraction(0) if begin is None else (begin - info.start_pts) * info.time_base
         self._count = 0
+        self._lost = set(info.lost_side_data)
 
     def reached(self, seconds: Fraction, *, is_corrupt: bool) -> None:
         """Record the time of a decoded frame."""
         self._seconds = seconds
         if is_corrupt:
             self.found("a frame is damaged")
+
+    def loses(self, frame: av.VideoFrame) -> None:
+        """Report side data that no output keeps where it begins, unless it was there from the first frame."""
+        for name in lost_side_data(side_data_of(frame, self._info.codec)):
+            if name not in self._lost:
+                self._lost.add(name)
+                self.found(f"{name} begin, which no output keeps")
 
     def found(self, what: str) -> None:
         """Report damage at the time reached, unless it lies before the range that is read.
@@ -254,25 +266,54 @@ class _Damage:
 
 
 class _Uniform:
-    """Converts frames to the first one's size and format, after a change within the file."""
+    """Converts frames to the leading size, shape and format, after a change within the file."""
 
     def __init__(self, info: VideoInfo, damage: _Damage) -> None:
         self._format = info.pix_fmt
         self._size = info.coded_size
+        self._aspect = info.coded_aspect
+        self._follows_aspect = info.follows_aspect
         self._damage = damage
-        self._reformatter = VideoReformatter()
-        self._seen: tuple[int, int, str] | None = None
+        self._graph: av.filter.Graph | None = None
+        self._seen: tuple[int, int, str, Fraction] | None = None
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        kind = (frame.width, frame.height, frame.format.name)
-        if kind == (*self._size, self._format):
+        aspect = (self._follows_aspect and aspect_of(frame)) or self._aspect
+        kind = (frame.width, frame.height, frame.format.name, aspect)
+        if kind == (*self._size, self._format, self._aspect):
             return frame
-        if kind != self._seen:
+        if self._graph is None or kind != self._seen:
             self._seen = kind
-            self._damage.found(f"the video changes to {frame.width}x{frame.height} {frame.format.name}")
-        return self._reformatter.reformat(
-            frame, *self._size, self._format, interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND
+            shape = "" if aspect == self._aspect else f", pixels {aspect.numerator}:{aspect.denominator}"
+            size = f"{frame.width}x{frame.height}"
+            self._damage.found(f"the video changes to {size} {frame.format.name}{shape}")
+            self._graph = self._fitting(frame, aspect)
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+    def _fitting(self, frame: av.VideoFrame, aspect: Fraction) -> av.filter.Graph:
+        """Return a graph that fits frames into the leading shape, between black bars where theirs differs."""
+        width, height = self._size
+        shape = Fraction(frame.width, frame.height) * aspect / (Fraction(width, height) * self._aspect)
+        inner = (width, height)
+        if abs(shape - 1) > SAME_SHAPE and width % 2 == height % 2 == 0:
+            inner = (width, _even(height / shape)) if shape > 1 else (_even(width * shape), height)
+        graph = av.filter.Graph()
+        source = graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
         )
+        filters = [
+            graph.add("scale", f"{inner[0]}:{inner[1]}:flags=bicubic+accurate_rnd"),
+            graph.add("format", self._format),
+        ]
+        if inner != (width, height):
+            filters.append(graph.add("pad", f"{width}:{height}:-1:-1:black"))
+        graph.link_nodes(source, *filters, graph.add("buffersink")).configure()
+        return graph
+
+
+def _even(pixels: Fraction) -> int:
+    return max(2, 2 * round(pixels / 2))
 
 
 def _upright(picture: Picture, info: VideoInfo) -> Picture:
