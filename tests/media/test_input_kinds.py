@@ -506,7 +506,9 @@ def test_kind(name: str, tmp_path: Path, run_ffmpeg: RunFfmpeg) -> None:
     check_times(kind, [frame.pts * frame.time_base for frame in frames], tick=tick)
     check_pictures(kind, frames)
     if any(stream.kind == "audio" for stream in info.streams):
-        assert abs(sound_offset(out) - sound_offset(clip)) <= Fraction(1, 1000)
+        # AVI does not say when pictures are shown; the first one is when the sound begins.
+        offset = 0 if clip.suffix == ".avi" else sound_offset(clip)
+        assert abs(sound_offset(out) - offset) <= Fraction(1, 1000)
 
 
 def check_times(kind: Kind, shown: list[Fraction], *, tick: Fraction) -> None:

@@ -11,13 +11,16 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 
 from videoinr_cli.media.streams import ClockShift, shift_at
 
 BREAKABLE = ("mpegts", "mpeg", "flv", "hls")
 """Demuxers of what is often joined end to end, or recorded across a restart of its clock. In others, such as
 Matroska, a break is looked for where the end of the file shows signs of one."""
+
+WITHOUT_DECODING_TIMES = ("matroska,webm",)
+"""Demuxers of files that state only when packets are shown; ffmpeg guesses when some are decoded."""
 
 MAX_BACK_SECONDS = Fraction(1, 10)
 """How far the decoding times of a stream may go back on one clock.
@@ -38,6 +41,7 @@ class _Run:
     start: int  # when the first packet is decoded
     decoded: int  # when the last packet is
     end: int  # when the last packet ends
+    key: int  # when the last keyframe is
     shown: tuple[int, int] | None = None  # start and end of the packet that is shown last
 
 
@@ -89,33 +93,49 @@ def _runs_of(container: InputContainer) -> list[_Run]:
         for stream in container.streams
         if stream.type in ("video", "audio") and not stream.disposition & Disposition.attached_pic
     ]
+    is_shown = container.format.name in WITHOUT_DECODING_TIMES
     runs: list[_Run] = []
     latest: dict[int, _Run] = {}
     try:
         for packet in container.demux(streams):
-            decoded = packet.dts
-            if not packet.size or decoded is None:
+            at = packet.pts if is_shown else packet.dts
+            if not packet.size or at is None:
                 continue
-            tick = packet.time_base
             run = latest.get(packet.stream_index)
-            if run is None or not (
-                run.decoded - MAX_BACK_SECONDS / tick <= decoded <= run.end + MAX_AHEAD_SECONDS / tick
-            ):
+            if run is None or _breaks(run, at, packet, is_shown=is_shown):
                 if packet.pos is None:  # it begins in the same packet of the file as the one before
                     continue
-                run = _Run(packet.stream_index, tick, packet.pos, packet.pos, decoded, decoded, decoded)
+                run = _Run(packet.stream_index, packet.time_base, packet.pos, packet.pos, at, at, at, at)
                 latest[run.stream] = run
                 runs.append(run)
             if packet.pos is not None:
                 run.last = packet.pos
             length = packet.duration or 0
-            run.decoded, run.end = decoded, decoded + length
-            shown = decoded if packet.pts is None else packet.pts
+            run.decoded = at
+            run.end = max(run.end, at + length) if is_shown else at + length
+            if packet.is_keyframe:
+                run.key = at
+            shown = at if packet.pts is None else packet.pts
             if run.shown is None or shown > run.shown[0]:
                 run.shown = (shown, shown + length)
     except av.FFmpegError:
         pass  # a damaged end: what came before it is known
     return sorted(runs, key=lambda run: run.first)
+
+
+def _breaks(run: _Run, at: int, packet: av.Packet[Stream], *, is_shown: bool) -> bool:
+    """Whether the clock breaks before a packet.
+
+    Times of showing go back and forth between two keyframes, from one keyframe to the next they do not.
+    """
+    back = MAX_BACK_SECONDS / run.tick_seconds
+    if at > run.end + MAX_AHEAD_SECONDS / run.tick_seconds:
+        return True
+    if not is_shown:
+        return at < run.decoded - back
+    if packet.stream.type == "video":
+        return packet.is_keyframe and packet.pos != run.first and at <= run.key
+    return at < run.key - back
 
 
 def _grouped(runs: list[_Run]) -> list[list[_Run]]:

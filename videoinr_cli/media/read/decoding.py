@@ -162,7 +162,7 @@ def _decoder(stream: VideoStream) -> VideoCodecContext:
 def packets_of(
     container: InputContainer,
     stream: VideoStream,
-    on_damage: Callable[[str], None],
+    on_damage: Callable[[str], None] | None,
     *,
     shifts: Sequence[ClockShift] = (),
 ) -> Iterator[av.Packet[VideoStream]]:
@@ -171,7 +171,8 @@ def packets_of(
     Args:
         container: an open file.
         stream: its video.
-        on_damage: called with what is wrong, for each packet that cannot be fully read.
+        on_damage: called with what is wrong, for each packet that cannot be fully read. None: nobody wants to
+            know; ffmpeg logs it once only, and so it is left for whom it concerns.
         shifts: bring all packets onto one clock.
     """
     packets = _packets_of(container, stream, on_damage)
@@ -195,19 +196,20 @@ def _shifted(
 
 
 def _packets_of(
-    container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None]
+    container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None] | None
 ) -> Iterator[av.Packet[VideoStream]]:
     demuxed = container.demux(stream)
     failures = 0
     while failures < MAX_READ_FAILURES:
         try:
-            with _reporting_log(on_damage, "the file is damaged"):
+            with _reporting_log(on_damage, "the file is damaged") if on_damage else contextlib.nullcontext():
                 packet = next(demuxed, None)
         except MemoryError:
             raise
         except av.FFmpegError as error:
             failures += 1
-            on_damage(f"a packet is lost: {error.strerror}")
+            if on_damage:
+                on_damage(f"a packet is lost: {error.strerror}")
             demuxed = container.demux(stream)
             continue
         if packet is None:

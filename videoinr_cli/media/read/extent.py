@@ -145,7 +145,7 @@ def tail_by_reading(container: InputContainer, stream: VideoStream) -> Tail:
     last: Shown | None = None
     key: Fraction | None = None
     breaks = False
-    for packet in packets_of(container, stream, lambda _: None):
+    for packet in packets_of(container, stream, None):
         if packet.pts is None or packet.is_discard:
             continue
         shown = packet.pts * packet.time_base

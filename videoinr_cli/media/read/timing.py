@@ -31,7 +31,7 @@ STEADY_SECONDS = Fraction(1, 1000)
 before, by Matroska or Flash video, and copied into a finer clock since."""
 
 STEADY_SHARE = Fraction(9, 10)
-"""Share of the frames of a steady rate that are shown for one of its steps, at least; others were dropped."""
+"""Share of the frames of a rate that are shown for one of its steps, at least; others were dropped."""
 
 USUAL_RATES = tuple(
     rate
@@ -90,7 +90,7 @@ def timing_of_packets(
     """Return the timing of the first frames of a file, just opened, that are shown in a range of ticks."""
     stream = video_stream(container)
     assert stream.time_base is not None
-    packets = packets_of(container, stream, lambda _: None, shifts=shifts)
+    packets = packets_of(container, stream, None, shifts=shifts)
     stamps = [
         packet.pts for packet in _first_packets(packets) if packet.pts is not None and not packet.is_discard
     ]
@@ -146,16 +146,16 @@ def _timing(
     measured = 1 / (average * tick_seconds)
     stated = list(stated)
     usual = _usual_rate(measured, len(gaps), stated)
-    steady = next(
-        (rate for rate in (*stated, usual, measured) if _is_steady(ticks, tick_seconds, rate)), None
-    )
+    rates = [*stated, usual, measured]
+    steady = next((rate for rate in rates if _is_steady(ticks, tick_seconds, rate)), None)
+    mostly = next((rate for rate in rates if _is_mostly(gaps, tick_seconds, rate)), usual)
     return Timing(
         frames=len(ticks),
         is_whole=is_whole,
         is_constant=all(
             abs(tick - ticks[0] - number * average) <= rounding for number, tick in enumerate(ticks)
         ),
-        average=steady or usual,
+        average=steady or mostly,
         lowest=1 / (max(gaps) * tick_seconds),
         highest=1 / (min(gaps) * tick_seconds),
         usual_seconds=statistics.median_low(gaps) * tick_seconds,
@@ -182,6 +182,13 @@ def _is_steady(ticks: Sequence[int], tick_seconds: Fraction, rate: Fraction) -> 
     numbers = [round((tick - ticks[0]) * steps) for tick in ticks]
     singles = sum(later - earlier == 1 for earlier, later in itertools.pairwise(numbers))
     return singles >= STEADY_SHARE * (len(ticks) - 1)
+
+
+def _is_mostly(gaps: Sequence[int], tick_seconds: Fraction, rate: Fraction) -> bool:
+    """Whether nearly all frames last for one step of a rate, as those of recordings with gaps do."""
+    tolerance = min(max(tick_seconds, STEADY_SECONDS), 1 / (8 * rate))
+    even = sum(abs(gap * tick_seconds - 1 / rate) <= tolerance for gap in gaps)
+    return even >= STEADY_SHARE * len(gaps)
 
 
 def _follow(ticks: Sequence[int], tick_seconds: Fraction, rate: Fraction) -> bool:

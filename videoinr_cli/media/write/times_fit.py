@@ -59,9 +59,10 @@ class TimesWatch:
 
 
 def _say_lost(info: VideoInfo, container: Container, *, strict: bool) -> None:
+    rate = math.ceil(info.frame_rate) if info.usual_seconds is None else round(1 / info.usual_seconds)
     message = (
         f"{container.muxer} has no time stamps, and not all frames of {str(info.path)!r} last equally long; "
-        f"give --fps {math.ceil(info.frame_rate)} to keep its duration"
+        f"give --fps {rate} to keep its duration"
     )
     if strict:
         raise OutputError(message)
