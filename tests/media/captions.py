@@ -7,8 +7,9 @@ from pathlib import Path
 SLICES = (1, 5)  # kinds of NAL units that hold pictures
 
 
-def add_captions(stream: Path, captioned: Path) -> None:
-    """Copy a raw H.264 stream of one slice a frame, with the pairs of bytes of "HI" in every frame.
+def add_captions(stream: Path, captioned: Path, *, first: int = 0) -> None:
+    """Copy a raw H.264 stream of one slice a frame, with the pairs of bytes of "HI" in every frame
+    from one on.
 
     Supplemental information as ATSC A/53 part 4 lays it out: country, provider, "GA94", captions (3), one
     pair of EIA-608's first field, each byte with odd parity.
@@ -18,7 +19,9 @@ def add_captions(stream: Path, captioned: Path) -> None:
     unit = b"\x00\x00\x00\x01\x06\x04" + bytes((len(captions),)) + captions + b"\x80"
     content = stream.read_bytes()
     units = content.split(b"\x00\x00\x01")
-    marked = [(unit + b"\x00" if body and body[0] & 31 in SLICES else b"") for body in units]
+    slices = [number for number, body in enumerate(units) if body and body[0] & 31 in SLICES]
+    captioned_slices = frozenset(slices[first:])
+    marked = [unit + b"\x00" if number in captioned_slices else b"" for number in range(len(units))]
     # The start code of a unit ends the piece before it: what is put before a slice goes there.
     captioned.write_bytes(
         units[0]

@@ -224,3 +224,28 @@ def test_the_tolerance_is_a_tick_of_a_clock_at_most(time_base: Fraction, rate: F
     assert tolerance <= time_base
     assert tolerance <= 1 / (8 * rate)
     assert (tolerance > 0) == (time_base <= CLOCK_TICK_SECONDS)
+
+
+def test_a_frame_that_is_held_moves_on_shortly_before_the_next_one() -> None:
+    """A screen recorder that stores changes alone: a picture rests for 3 s, then goes on at 60 a second."""
+    usual = Fraction(1, 60)
+    timeline = Timeline(usual, Fraction(120), usual_seconds=usual)
+    taus = [output.tau for output in outputs(timeline, stamps(0, 1, 181, 182, last_duration=1))]
+    assert taus[:2] == [0, Fraction(1, 2)]
+    assert taus[2:361] == [0] * 359  # until one usual frame time before the next frame
+    assert taus[361:] == [Fraction(1, 2), 0, Fraction(1, 2), 0, 0]
+
+
+@pytest.mark.parametrize(("gap", "is_held"), [(4, False), (29, False), (30, True), (600, True)])
+def test_a_late_frame_is_no_held_one(gap: int, is_held: bool) -> None:
+    """Half a second is, at 60 frames a second; motion through a shorter gap is even."""
+    timeline = Timeline(Fraction(1, 60), Fraction(60), usual_seconds=Fraction(1, 60))
+    moved = [output.tau for output in outputs(timeline, stamps(0, gap, last_duration=1))][1:gap]
+    assert moved == ([0] * (gap - 1) if is_held else [Fraction(number, gap) for number in range(1, gap)])
+
+
+def test_frames_that_all_last_long_are_not_held() -> None:
+    timeline = Timeline(Fraction(1), Fraction(2), usual_seconds=Fraction(3))
+    assert [output.tau for output in outputs(timeline, stamps(0, 3, 6, last_duration=3))][1:6] == [
+        Fraction(number, 6) for number in range(1, 6)
+    ]

@@ -107,7 +107,7 @@ class VideoInfo:
     crop: Crop = Crop()
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned
     field_order: str = "unknown"  # "progressive", "tff", "bff", "unknown", or "flagged": each frame states it
-    fields: str | None = None  # "tff", "bff" or "flagged" if every field is read as a picture
+    fields: str | None = None  # "tff", "bff" or "flagged" if every field is read as a picture; "mixed": some
     counts_frames: bool = False  # whether every frame lasts one tick, whatever the file states
     frame_count: int | None = None  # as the file states: often absent, sometimes wrong
     mastering_display: str | None = None  # of HDR10, for encoders: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"

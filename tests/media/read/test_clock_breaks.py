@@ -100,6 +100,33 @@ def test_so_it_does_in_parts_of_a_disc(record: Record, name: str) -> None:
     assert_together(upscaled(joined(part, part), name), [1, 3])
 
 
+@pytest.mark.parametrize(
+    ("name", "codecs"),
+    [
+        ("a.flv", ("-c:v", "libx264", "-bf", 2, "-c:a", "aac")),
+        ("a.webm", ("-c:v", "libvpx", "-b:v", "1M", "-c:a", "libopus")),
+        ("a.mkv", ("-c:v", "libx264", "-bf", 2, "-c:a", "aac")),
+        ("live.mkv", ("-c:v", "libx264", "-bf", 2, "-c:a", "aac", "-live", 1)),
+    ],
+)
+def test_so_it_does_beyond_mpeg(record: Record, name: str, codecs: tuple[object, ...]) -> None:
+    """Flash video whose recorder connected anew, and joined WebM, with an index and without."""
+    part = record(name, 0, *codecs)
+    content = part.read_bytes()
+    whole = part.with_stem("joined")
+    whole.write_bytes(content + content[13 if name.endswith(".flv") else 0 :])  # one header is enough
+    assert_together(upscaled(whole, "out.mkv"), [1, 3])
+
+
+def test_so_it_does_in_a_playlist_with_a_discontinuity(record: Record) -> None:
+    part = record("a.ts", 5)
+    playlist = part.with_name("in.m3u8")
+    lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:3"]
+    lines += ["#EXTINF:2.0,", "a.ts", "#EXT-X-DISCONTINUITY", "#EXTINF:2.0,", "a.ts", "#EXT-X-ENDLIST"]
+    playlist.write_text("\n".join(lines) + "\n")
+    assert_together(upscaled(playlist, "out.mp4"), [1, 3])
+
+
 @pytest.mark.parametrize("name", ["out.mkv", "out.webm"])
 @pytest.mark.parametrize(
     ("start", "end", "speed", "expected"),

@@ -74,3 +74,36 @@ def test_the_user_decides(make_clip: MakeClip) -> None:
     assert len(list(read_frames(deinterlaced(probe(woven), "off")))) == 10
     plain = make_clip("plain.mkv")
     assert len(list(read_frames(deinterlaced(probe(plain), "on")))) == 20
+
+
+def test_whole_pictures_that_are_flagged_as_interlaced_are_left_alone(make_clip: MakeClip) -> None:
+    """Film on DVD and in broadcasts, whose encoders flag all frames."""
+    flagged = ("-c:v", "mpeg2video", "-q:v", 2, "-flags", "+ildct+ilme")
+    info = probe(make_clip("in.mpg", *flagged, picture="testsrc2", size=(176, 144), frames=40))
+    assert info.field_order == "flagged"
+    assert deinterlaced(info) is info
+    assert deinterlaced(info, "on").fields == "flagged"
+
+
+def test_pictures_that_rest_are_believed_to_be_what_they_are_flagged_as(make_clip: MakeClip) -> None:
+    flagged = ("-c:v", "mpeg2video", "-q:v", 2, "-flags", "+ildct+ilme")
+    info = probe(make_clip("in.mpg", *flagged, picture="smptebars", frames=10))
+    assert deinterlaced(info).fields == "flagged"
+
+
+def test_a_video_that_turns_interlaced_is_read_by_the_flags_of_its_frames(make_clip: MakeClip) -> None:
+    codec = ("-c:v", "mpeg2video", "-q:v", 2, "-bf", 0, "-g", 5)
+    first = make_clip("a.ts", *codec, size=(320, 64), rate="25", filters=BAR, frames=20)
+    woven = ("-flags", "+ildct+ilme", "-output_ts_offset", 0.8)
+    filters = f"{BAR},{WEAVE['tff']}"
+    second = make_clip("b.ts", *codec, *woven, size=(320, 64), rate="50", filters=filters, frames=20)
+    joined = first.with_name("in.ts")
+    joined.write_bytes(first.read_bytes() + second.read_bytes())
+    times, places = bar_positions(joined)
+    start = times[0]
+    assert [time - start for time in times] == [
+        *(Fraction(number, 25) for number in range(20)),
+        *(Fraction(4, 5) + Fraction(number, 50) for number in range(40)),
+    ]
+    np.testing.assert_allclose(places[20:], 8 * np.arange(40), atol=2)
+    np.testing.assert_allclose(places[:20], 8 * np.arange(20), atol=2)

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.media.captions import add_captions
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.colour import Colour
 from videoinr_cli.media.read import decoding, reader
@@ -301,3 +302,69 @@ def test_a_shortage_of_memory_is_no_damage(make_clip: MakeClip, monkeypatch: pyt
     monkeypatch.setattr(decoding, "_decoder", lambda _: Starved())
     with pytest.raises(MemoryError):
         list(read_frames(info))
+
+
+def test_a_recording_that_begins_small_has_its_lasting_size(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path
+) -> None:
+    """As browsers record calls: the file states the size, the first frames are smaller."""
+    small = make_clip("small.ivf", "-c:v", "libvpx", size=(32, 24), frames=5)
+    large = make_clip("large.ivf", "-c:v", "libvpx", size=(64, 48), frames=20)
+    ramp = tmp_path / "ramp.webm"
+    with av.open(str(large)) as template, av.open(str(ramp), "w") as out:
+        stream = out.add_stream_from_template(template.streams.video[0])
+        number = 0
+        for path in (small, large):
+            with av.open(str(path)) as container:
+                for packet in container.demux(video=0):
+                    if packet.size:
+                        packet.pts = packet.dts = 40 * number
+                        packet.time_base, packet.stream = Fraction(1, 1000), stream
+                        out.mux(packet)
+                        number += 1
+    info = probe(ramp)
+    assert (info.width, info.height, info.start_pts) == (64, 48, 0)
+    frames = list(read_frames(info))
+    assert len(frames) == 25
+    assert {frame.rgb.shape for frame in frames} == {(48, 64, 3)}
+    # The small frames show the same picture; enlarged, they are like the large ones.
+    assert np.abs(frames[0].rgb.astype(float) - frames[5].rgb.astype(float)).mean() < 20
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_pixels_that_change_their_shape_keep_the_shape_of_what_they_show(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture, is_cut: bool
+) -> None:
+    """A broadcast that switches from 4:3 to 16:9 in the same coded size; a square stays a square."""
+    parts = []
+    for aspect, width, offset in (("4:3", 94, 0), ("16:9", 70, 0.8)):
+        square = f"drawbox=x=(180-{width})/2:y=22:w={width}:h=100:color=white:t=fill"
+        codec = ("-c:v", "mpeg2video", "-q:v", 2, "-bf", 0, "-aspect", aspect, "-output_ts_offset", offset)
+        name = f"{width}.ts"
+        parts.append(
+            make_clip(name, *codec, size=(180, 144), picture="color=gray", filters=square, frames=20)
+        )
+    source = parts[0].with_name("in.ts")
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    info = probe(source)
+    assert info.sample_aspect_ratio == Fraction(16, 15)
+    begin = info.start_pts + round(Fraction(1) / info.time_base) if is_cut else None
+    frames = list(read_frames(info, begin=begin))
+    for frame in (frames[-1],) if is_cut else (frames[0], frames[-1]):
+        rows, columns = np.nonzero(frame.rgb[..., 1] > 200)
+        wide = (columns.max() - columns.min() + 1) * info.sample_aspect_ratio
+        assert abs(float(wide / (rows.max() - rows.min() + 1)) - 1) < 0.06
+    if not is_cut:
+        assert any("pixels 64:45" in message for message in caplog.messages)
+
+
+def test_captions_that_begin_later_are_said(make_clip: MakeClip, caplog: pytest.LogCaptureFixture) -> None:
+    clip = make_clip("in.h264", "-threads", 1, "-x264-params", "slices=1", "-bf", 0, frames=20)
+    captioned = clip.with_name("captioned.h264")
+    add_captions(clip, captioned, first=10)
+    info = probe(captioned)
+    assert not info.lost_side_data
+    assert len(list(read_frames(info))) == 20
+    assert sum("closed captions begin" in message for message in caplog.messages) == 1
+    with pytest.raises(InputError, match="closed captions begin, which no output keeps; leave out --strict"):
+        list(read_frames(info, strict=True))

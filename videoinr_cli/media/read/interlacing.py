@@ -1,9 +1,10 @@
 """Find out whether a video is interlaced, and have it read as one picture per field.
 
-A stream that is flagged as interlaced is believed. In others the pictures are examined with ffmpeg's idet.
-It takes any slow vertical pan for fields (such as all of Vid4's "calendar"), so the pictures must also show
-the combs that moving fields make. The limits were chosen on the four Vid4 clips and synthetic ones, both as
-they are and with every two frames woven into one.
+A stream that is flagged as interlaced is believed, unless its pictures move and are whole wherever they are
+looked at: film is often flagged so. One that turns interlaced later is read by the flags of its frames. In
+others the pictures are examined with ffmpeg's idet. It takes any slow vertical pan for fields (such as all of
+Vid4's "calendar"), so the pictures must also show the combs that moving fields make. The limits were chosen
+on the four Vid4 clips and synthetic ones, both as they are and with every two frames woven into one.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 import numpy as np
 import numpy.typing as npt
 
-from videoinr_cli.media.read.decoding import pulled
-from videoinr_cli.media.read.source import source_frames
+from videoinr_cli.media.read.decoding import decoded_frames, pulled
+from videoinr_cli.media.read.source import open_source, source_frames, video_stream
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import Deinterlace
 
@@ -40,6 +42,18 @@ MAX_FRAMES = 250
 
 VERDICT_FRAMES = 40
 """Frames with a verdict after which no more are examined."""
+
+LEAST_VERDICTS = 5
+"""Frames with a verdict by which pictures are taken to be whole against their flags, at least."""
+
+PLACES = tuple(Fraction(place, 8) for place in range(8))
+"""Where in a video flags and pictures are looked at, as shares of its length."""
+
+PLACE_FRAMES = 60
+"""Frames looked at in each place after the first."""
+
+FLAG_FRAMES = 8
+"""Frames whose flags are looked at in each place of a video that begins with whole frames."""
 
 MIN_SHARE = 0.6
 """Share of the frames with a verdict that idet must find interlaced. Film that was stretched to 30 frames per
@@ -66,7 +80,12 @@ MOVING = 12
 SEARCHED_COLUMNS = 512
 """Columns in the middle of the picture that are searched for combs."""
 
-_FIRST = {"tff": "top field first", "bff": "bottom field first", "flagged": "by the flags of its frames"}
+_FIRST = {
+    "tff": "top field first",
+    "bff": "bottom field first",
+    "flagged": "by the flags of its frames",
+    "mixed": "where its frames are flagged so",
+}
 
 log = logging.getLogger(__name__)
 
@@ -81,10 +100,18 @@ def deinterlaced(info: VideoInfo, mode: Deinterlace = "auto") -> VideoInfo:
     if mode == "off" or info.fields is not None:
         return info
     order = info.field_order if info.field_order in ("tff", "bff", "flagged") else None
+    if order is not None and mode == "auto" and _may_be_interlaced(info) and _is_whole(info):
+        log.info(
+            f"{str(info.path)!r} is flagged as interlaced, but its pictures are whole: it is read as it is; "
+            "--deinterlace on makes a frame of every field"
+        )
+        return info
     if order is None and _may_be_interlaced(info):
         order = _shown_order(info)
         if order is not None and mode == "auto":
             log.info(f"{str(info.path)!r} is interlaced, although not flagged so")
+    if order is None and mode == "auto" and _may_be_interlaced(info) and _turns_interlaced(info):
+        order = "mixed"
     if order is None and mode == "on":
         order = "tff"
     if order is None:
@@ -94,19 +121,23 @@ def deinterlaced(info: VideoInfo, mode: Deinterlace = "auto") -> VideoInfo:
 
 
 def with_fields(info: VideoInfo, order: str) -> VideoInfo:
-    """Return the video at twice the rate: bwdif makes a frame of every field and halves the tick."""
+    """Return the video at twice the rate: bwdif makes a frame of every field and halves the tick.
+
+    Where only some frames are interlaced, the others keep their times.
+    """
+    is_mixed = order == "mixed"
     return dataclasses.replace(
         info,
         fields=order,
         time_base=info.time_base / 2,
         start_pts=2 * info.start_pts,
         last_pts=None
-        if info.last_pts is None
+        if info.last_pts is None or is_mixed
         else 2 * info.last_pts + round(1 / (info.frame_rate * info.time_base)),
         frame_rate=2 * info.frame_rate,
-        steady_rate=None if info.steady_rate is None else 2 * info.steady_rate,
+        steady_rate=None if info.steady_rate is None or is_mixed else 2 * info.steady_rate,
         usual_seconds=None if info.usual_seconds is None else info.usual_seconds / 2,
-        frame_count=None if info.frame_count is None else 2 * info.frame_count,
+        frame_count=None if info.frame_count is None or is_mixed else 2 * info.frame_count,
     )
 
 
@@ -119,21 +150,67 @@ def _may_be_interlaced(info: VideoInfo) -> bool:
     )
 
 
+class _Look(NamedTuple):
+    """What pictures show."""
+
+    order: str | None  # which field is first, "tff" or "bff", if they are interlaced
+    judged: int  # pictures with a verdict
+    whole: int  # of these, pictures that are whole
+
+
 def _shown_order(info: VideoInfo) -> str | None:
     """Return which field is first, "tff" or "bff", if the pictures show fields."""
+    return _look(itertools.islice(source_frames(info, lambda _: None), MAX_FRAMES), info.time_base).order
+
+
+def _is_whole(info: VideoInfo) -> bool:
+    """Whether the pictures of a video that is flagged as interlaced move, and show no fields anywhere."""
+    whole = 0
+    for place in PLACES[::2]:
+        look = _look(itertools.islice(_frames_at(info, place), PLACE_FRAMES), info.time_base)
+        if look.order is not None or look.whole < MIN_SHARE * look.judged:
+            return False
+        whole += look.whole
+    return whole >= LEAST_VERDICTS
+
+
+def _turns_interlaced(info: VideoInfo) -> bool:
+    """Whether frames are flagged as interlaced in a video whose first one is not."""
+    return any(
+        frame.interlaced_frame
+        for place in PLACES[1:]
+        for frame in itertools.islice(_frames_at(info, place), FLAG_FRAMES)
+    )
+
+
+def _frames_at(info: VideoInfo, place: Fraction) -> Iterator[av.VideoFrame]:
+    """Yield frames from about a place in a video on, a share of its length; none where it cannot be found."""
+    with open_source(info.path) as container:
+        stream = video_stream(container)
+        if place:
+            if info.duration is None:
+                return
+            seconds = info.start_pts * info.time_base + place * info.duration
+            try:
+                container.seek(round(seconds * 1_000_000))
+            except av.FFmpegError:
+                return
+        yield from decoded_frames(container, stream, lambda _: None)
+
+
+def _look(frames: Iterator[av.VideoFrame], time_base: Fraction) -> _Look:
+    """Look at successive frames until `VERDICT_FRAMES` of them have a verdict."""
     votes: Counter[str] = Counter()
     judged_lumas: list[Luma] = []
-    frames = itertools.islice(source_frames(info, lambda _: None), MAX_FRAMES)
-    for frame, verdict in _verdicts(frames, info.time_base):
+    for frame, verdict in _verdicts(frames, time_base):
         votes[verdict] += 1
         if verdict != "undetermined":
             judged_lumas.append(_middle(frame))
         if len(judged_lumas) >= VERDICT_FRAMES:
             break
     order = max("tff", "bff", key=lambda name: votes[name])
-    if votes[order] <= MIN_SHARE * len(judged_lumas) or not _are_combed(judged_lumas, order):
-        return None
-    return order
+    is_seen = votes[order] > MIN_SHARE * len(judged_lumas) and _are_combed(judged_lumas, order)
+    return _Look(order if is_seen else None, len(judged_lumas), votes["progressive"])
 
 
 def _verdicts(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterator[tuple[av.VideoFrame, str]]:

@@ -155,8 +155,9 @@ def _as_fields(frames: Iterator[av.VideoFrame], info: VideoInfo) -> Iterator[av.
             source = graph.add_buffer(
                 width=frame.width, height=frame.height, format=frame.format, time_base=2 * info.time_base
             )
-            parity = "auto" if info.fields == "flagged" else info.fields
-            bwdif = graph.add("bwdif", f"mode=send_field:parity={parity}:deint=all")
+            parity = info.fields if info.fields in ("tff", "bff") else "auto"
+            which = "interlaced" if info.fields == "mixed" else "all"  # the others pass as they are
+            bwdif = graph.add("bwdif", f"mode=send_field:parity={parity}:deint={which}")
             graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
         frame.time_base = 2 * info.time_base
         graph.vpush(frame)

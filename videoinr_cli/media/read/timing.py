@@ -96,7 +96,7 @@ def timing_of_packets(
     ]
     is_whole = next(packets, None) is None
     ticks = sorted({pts for pts in stamps if begin <= pts < end})
-    stated = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
+    stated = [rate for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate) if rate]
     timing = _timing(ticks, stream.time_base, stated, is_whole=is_whole)
     if timing is not None and timing.steady is not None and not is_whole and not shifts:
         begins = [entry.timestamp for entry in stream.index_entries if not entry.is_discard]
@@ -146,7 +146,8 @@ def _timing(
     measured = 1 / (average * tick_seconds)
     stated = list(stated)
     usual = _usual_rate(measured, len(gaps), stated)
-    rates = [*stated, usual, measured]
+    # What ffmpeg states may be an estimate from a few times; the rates in use come first.
+    rates = sorted([*stated, usual, measured], key=lambda rate: rate not in USUAL_RATES)
     steady = next((rate for rate in rates if _is_steady(ticks, tick_seconds, rate)), None)
     mostly = next((rate for rate in rates if _is_mostly(gaps, tick_seconds, rate)), usual)
     return Timing(
