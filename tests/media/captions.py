@@ -8,8 +8,7 @@ SLICES = (1, 5)  # kinds of NAL units that hold pictures
 
 
 def add_captions(stream: Path, captioned: Path, *, first: int = 0) -> None:
-    """Copy a raw H.264 stream of one slice a frame, with the pairs of bytes of "HI" in every frame
-    from one on.
+    """Copy a raw H.264 stream of one slice a frame, with the pairs of bytes of "HI" from a frame on.
 
     Supplemental information as ATSC A/53 part 4 lays it out: country, provider, "GA94", captions (3), one
     pair of EIA-608's first field, each byte with odd parity.

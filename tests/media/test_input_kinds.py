@@ -543,13 +543,71 @@ def sound_offset(path: Path) -> Fraction:
 JOINED = """\
 ## Recordings joined end to end
 
-In MPEG-TS and MPEG program streams (`.ts`, `.m2ts`, `.MTS`, `.mpg`, `.vob`), as `cat` joins them,
-each recording may have a clock of its own. Such a file is read through first; where its clock goes back,
-or more than 10 s ahead, pictures, sound and subtitles go on together right after what came before. A hole
-of less, or in one stream alone, stays one, as with ffmpeg itself. This needs ffmpeg 7 or newer, such as
-the one that comes along; an older one is said before anything is rendered.
+In MPEG-TS and MPEG program streams (`.ts`, `.m2ts`, `.MTS`, `.mpg`, `.vob`), as `cat` joins them, in Flash
+video of a recorder that connected anew, and in HLS playlists with a discontinuity, each recording may have
+a clock of its own. Such a file is read through first, as is Matroska or WebM whose clock goes back near its
+end; where the clock goes back, or more than 10 s ahead, pictures, sound and subtitles go on together right
+after what came before. A hole of less, or in one stream alone, stays one, as with ffmpeg itself. This needs
+ffmpeg 7 or newer, such as the one that comes along; an older one is said before anything is rendered.
 `tests/media/read/test_clock_breaks.py` joins such files, with sound.
+
+## What files state wrongly
+
+`tests/media/read/test_real_times.py`, `test_interlacing.py` and `test_reader.py` make these:
+
+- an average rate that is none: raw DV, MPEG-2 and H.264, film on DVD shown for three and two fields in turn;
+- times of a steady rate that Matroska, Flash video or a copy from there rounded to milliseconds;
+- AVI with B-frames, packed or not: it states when pictures are decoded, not when they are shown;
+- a download that broke off behind its index, which still states the whole length;
+- several edits in one mp4, chapters beyond the end, a clock that starts below zero;
+- progressive pictures that are flagged as interlaced, and a video that turns interlaced later;
+- recordings of calls that begin small, a pixel shape that changes, captions that begin later.
 """
+
+
+OTHERS = (
+    (
+        "surround sound that is converted (5.1 of AC-3, E-AC-3, DTS; 2.1, 4.0, 6.1, 7.1)",
+        "every channel in its place, in a layout that the encoder stores",
+        "`tests/media/write/test_sound_layouts.py`",
+    ),
+    (
+        "channels without names (Speex, ambisonics)",
+        ("up to 8 in the usual order; more are named as left out where they would have to be converted"),
+        "the same",
+    ),
+    (
+        "sound that Matroska has no name for (GSM, ADPCM of Flash video, AAC in LATM)",
+        "converted",
+        "`tests/media/write/test_kept_streams.py`",
+    ),
+    (
+        "an HLS playlist with variants",
+        "the largest, with its sound",
+        "the same",
+    ),
+    (
+        "animated AVIF",
+        "the animation; transparency, a stream of its own, is named as lost",
+        "`tests/media/write/test_marks.py`",
+    ),
+    (
+        "Y'CbCr that is marked as R'G'B'",
+        "taken for unmarked",
+        "the same",
+    ),
+    (
+        "VP9 with transparency whose mark is a tag",
+        "transparency is read, and marked where the output has it",
+        "the same",
+    ),
+    (
+        "encrypted mp4, animated WebP",
+        "refused by name",
+        "`tests/media/read/test_probe.py`",
+    ),
+)
+"""Other kinds, what comes out of them, and the tests that make them."""
 
 
 def test_there_are_enough_kinds_and_the_docs_list_them() -> None:
@@ -570,6 +628,12 @@ def table() -> str:
         *(f"| `{name}` | {kind.description} |" for name, kind in KINDS.items()),
         "",
         *JOINED.splitlines(),
+        "",
+        "## Other kinds, each with a test of its own",
+        "",
+        "| kind | what comes out | tested in |",
+        "| --- | --- | --- |",
+        *(f"| {kind} | {result} | {test} |" for kind, result, test in OTHERS),
     ]
     return "\n".join(lines) + "\n"
 

@@ -79,7 +79,7 @@ def test_the_user_decides(make_clip: MakeClip) -> None:
 def test_whole_pictures_that_are_flagged_as_interlaced_are_left_alone(make_clip: MakeClip) -> None:
     """Film on DVD and in broadcasts, whose encoders flag all frames."""
     flagged = ("-c:v", "mpeg2video", "-q:v", 2, "-flags", "+ildct+ilme")
-    info = probe(make_clip("in.mpg", *flagged, picture="testsrc2", size=(176, 144), frames=40))
+    info = probe(make_clip("in.mpg", *flagged, picture="mandelbrot", size=(176, 144), frames=30))
     assert info.field_order == "flagged"
     assert deinterlaced(info) is info
     assert deinterlaced(info, "on").fields == "flagged"

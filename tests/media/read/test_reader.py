@@ -308,8 +308,9 @@ def test_a_recording_that_begins_small_has_its_lasting_size(
     make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path
 ) -> None:
     """As browsers record calls: the file states the size, the first frames are smaller."""
-    small = make_clip("small.ivf", "-c:v", "libvpx", size=(32, 24), frames=5)
-    large = make_clip("large.ivf", "-c:v", "libvpx", size=(64, 48), frames=20)
+    bars = {"picture": "smptebars"}
+    small = make_clip("small.ivf", "-c:v", "libvpx", size=(32, 24), frames=5, **bars)
+    large = make_clip("large.ivf", "-c:v", "libvpx", size=(64, 48), frames=20, **bars)
     ramp = tmp_path / "ramp.webm"
     with av.open(str(large)) as template, av.open(str(ramp), "w") as out:
         stream = out.add_stream_from_template(template.streams.video[0])
@@ -338,7 +339,7 @@ def test_pixels_that_change_their_shape_keep_the_shape_of_what_they_show(
     """A broadcast that switches from 4:3 to 16:9 in the same coded size; a square stays a square."""
     parts = []
     for aspect, width, offset in (("4:3", 94, 0), ("16:9", 70, 0.8)):
-        square = f"drawbox=x=(180-{width})/2:y=22:w={width}:h=100:color=white:t=fill"
+        square = f"drawbox=c=gray:t=fill,drawbox=x=(180-{width})/2:y=22:w={width}:h=100:c=white:t=fill"
         codec = ("-c:v", "mpeg2video", "-q:v", 2, "-bf", 0, "-aspect", aspect, "-output_ts_offset", offset)
         name = f"{width}.ts"
         parts.append(
