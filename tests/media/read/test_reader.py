@@ -308,9 +308,9 @@ def test_a_recording_that_begins_small_has_its_lasting_size(
     make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path
 ) -> None:
     """As browsers record calls: the file states the size, the first frames are smaller."""
-    bars = {"picture": "smptebars"}
-    small = make_clip("small.ivf", "-c:v", "libvpx", size=(32, 24), frames=5, **bars)
-    large = make_clip("large.ivf", "-c:v", "libvpx", size=(64, 48), frames=20, **bars)
+    bars = ("-c:v", "libvpx", "-crf", 4, "-b:v", "1M")
+    small = make_clip("small.ivf", *bars, picture="smptebars", filters="scale=32:24", frames=5)
+    large = make_clip("large.ivf", *bars, picture="smptebars", frames=20)
     ramp = tmp_path / "ramp.webm"
     with av.open(str(large)) as template, av.open(str(ramp), "w") as out:
         stream = out.add_stream_from_template(template.streams.video[0])
@@ -342,9 +342,7 @@ def test_pixels_that_change_their_shape_keep_the_shape_of_what_they_show(
         square = f"drawbox=c=gray:t=fill,drawbox=x=(180-{width})/2:y=22:w={width}:h=100:c=white:t=fill"
         codec = ("-c:v", "mpeg2video", "-q:v", 2, "-bf", 0, "-aspect", aspect, "-output_ts_offset", offset)
         name = f"{width}.ts"
-        parts.append(
-            make_clip(name, *codec, size=(180, 144), picture="color=gray", filters=square, frames=20)
-        )
+        parts.append(make_clip(name, *codec, size=(180, 144), picture="smptebars", filters=square, frames=20))
     source = parts[0].with_name("in.ts")
     source.write_bytes(b"".join(part.read_bytes() for part in parts))
     info = probe(source)

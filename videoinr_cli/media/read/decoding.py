@@ -88,7 +88,8 @@ def _with_aspect(frames: Iterable[av.VideoFrame], decoder: VideoCodecContext) ->
 
 def aspect_of(frame: av.VideoFrame) -> Fraction | None:
     """Return width over height of a decoded frame's pixels; None where it does not state it."""
-    return frame.opaque or None
+    aspect = frame.opaque
+    return aspect if isinstance(aspect, Fraction) and aspect else None
 
 
 class _Slots:
