@@ -102,7 +102,7 @@ class VideoInfo:
     content_end: Fraction | None = None  # of the last sound or picture, in seconds on the file's clock
     origin: Fraction = Fraction(0)  # the earliest start of any stream, in seconds on the video's clock
     sample_aspect_ratio: Fraction = Fraction(1)  # width over height of a pixel as shown, after rotation
-    follows_aspect: bool = False  # whether the frames state it too, and may change it
+    follows_aspect: bool = False  # whether frames that state another one have changed it
     rotation: int = 0  # degrees clockwise that make the coded picture upright: 0, 90, 180 or 270
     crop: Crop = Crop()
     mirrored: bool = False  # whether the coded picture is flipped left to right before it is turned

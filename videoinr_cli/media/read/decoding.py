@@ -66,6 +66,7 @@ def _decoded(
 ) -> Iterator[av.VideoFrame]:
     conceals = stream.codec.canonical_name in CONCEALING
     decoder = _decoder(stream)
+    stated = stream.sample_aspect_ratio or Fraction(1)
     for packet in packets:
         try:
             with _reporting_log(on_damage, "a frame is damaged") if conceals else contextlib.nullcontext():
@@ -75,21 +76,25 @@ def _decoded(
         except av.FFmpegError as error:
             on_damage(f"a packet is lost: {error.strerror}")
         else:
-            yield from _with_aspect(frames, decoder)
-    yield from _with_aspect(_flushed(decoder, on_damage), decoder)
+            yield from _with_aspect(frames, decoder, stated)
+    yield from _with_aspect(_flushed(decoder, on_damage), decoder, stated)
 
 
-def _with_aspect(frames: Iterable[av.VideoFrame], decoder: VideoCodecContext) -> Iterator[av.VideoFrame]:
-    """Note on frames the shape of their pixels, of which PyAV's frames have no attribute."""
+def _with_aspect(
+    frames: Iterable[av.VideoFrame], decoder: VideoCodecContext, stated: Fraction | None
+) -> Iterator[av.VideoFrame]:
+    """Note on frames that their pixels have another shape than is stated; PyAV's have no attribute for it."""
     for frame in frames:
-        frame.opaque = decoder.sample_aspect_ratio
+        aspect = decoder.sample_aspect_ratio
+        if aspect and aspect != stated:
+            frame.opaque = aspect
         yield frame
 
 
-def aspect_of(frame: av.VideoFrame) -> Fraction | None:
-    """Return width over height of a decoded frame's pixels; None where it does not state it."""
+def changed_aspect(frame: av.VideoFrame) -> Fraction | None:
+    """Return width over height of a decoded frame's pixels if it is not what the file states, else None."""
     aspect = frame.opaque
-    return aspect if isinstance(aspect, Fraction) and aspect else None
+    return aspect if isinstance(aspect, Fraction) else None
 
 
 class _Slots:

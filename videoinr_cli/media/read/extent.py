@@ -55,8 +55,10 @@ def origin_of(container: InputContainer, video: VideoStream, video_start: Fracti
     return start if is_real or container.format.name in BREAKABLE else max(start, Fraction(0))
 
 
-def content_end_of(container: InputContainer, video: VideoStream, video_end: Fraction | None) -> Fraction:
-    """Return when the last sound or picture ends, in seconds on the file's own clock.
+def content_end_of(
+    container: InputContainer, video: VideoStream, video_end: Fraction | None
+) -> Fraction | None:
+    """Return when the last sound or picture ends, in seconds on the file's own clock; None: unknown.
 
     It is what the sounds state, else the file's end, which may be that of chapters or subtitles.
 
@@ -65,15 +67,16 @@ def content_end_of(container: InputContainer, video: VideoStream, video_end: Fra
         video: the stream that ends at `video_end`.
         video_end: in seconds; None: not known.
     """
-    ends = [] if video_end is None else [video_end]
+    ends = [video_end]
     for stream in _sounds_and_videos(container):
-        if stream.index == video.index and video_end is not None:
+        if stream.index == video.index:
             continue
         if stream.duration is None or stream.time_base is None:
-            ends.append(_stated_end(container) or Fraction(0))
+            ends.append(_stated_end(container))
         else:
             ends.append(((stream.start_time or 0) + stream.duration) * stream.time_base)
-    return max(ends)
+    known = [end for end in ends if end is not None]
+    return max(known) if len(known) == len(ends) else None
 
 
 def _sounds_and_videos(container: InputContainer) -> list[Stream]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.images import find_images
 from videoinr_cli.media.read.clock_breaks import BREAKABLE, ClockScan, scan_clock
 from videoinr_cli.media.read.colour_tags import stated_colour
-from videoinr_cli.media.read.decoding import aspect_of, decoded_frames
+from videoinr_cli.media.read.decoding import changed_aspect, decoded_frames
 from videoinr_cli.media.read.description import describe_streams
 from videoinr_cli.media.read.extent import (
     Tail,
@@ -173,7 +174,7 @@ def _described(
             container, stream, None if duration is None else start * time_base + duration
         ),
         sample_aspect_ratio=1 / aspect if is_sideways else aspect,
-        follows_aspect=aspect_of(frame) == aspect,
+        follows_aspect=changed_aspect(frame) is None,
         rotation=rotation,
         crop=crop,
         mirrored=mirrored,
@@ -238,15 +239,18 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     if first is None:
         reason = reason_of(path) or reasons[-1]
         raise InputError(f"no frame of the video in {str(path)!r} can be decoded: {reason}")
-    sizes: dict[tuple[int, int], list[av.VideoFrame]] = {(first.width, first.height): [first]}
-    if stated not in sizes:
+    leading = {(first.width, first.height): first}  # the first frame of each size
+    counts = Counter(leading.keys())
+    if stated not in leading:
         for frame in itertools.islice(frames, MAX_SMALL_FRAMES):
-            sizes.setdefault((frame.width, frame.height), []).append(frame)
-            if stated in sizes:
+            size = (frame.width, frame.height)
+            counts[size] += 1
+            leading.setdefault(size, frame)
+            if size == stated:
                 break
-    leading = sizes.get(stated) or max(sizes.values(), key=len)
-    leading[0].pts = first.pts if first.pts is not None else first.dts
-    return leading[0]
+    size = stated if stated in leading else counts.most_common(1)[0][0]
+    leading[size].pts = first.pts if first.pts is not None else first.dts
+    return leading[size]
 
 
 def _field_order(stream: VideoStream, frame: av.VideoFrame) -> str:

@@ -24,7 +24,7 @@ import numpy as np
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.planes import Picture, to_rgb
-from videoinr_cli.media.read.decoding import aspect_of, pulled
+from videoinr_cli.media.read.decoding import changed_aspect, pulled
 from videoinr_cli.media.read.extent import MISSING_FRAMES, MISSING_SECONDS
 from videoinr_cli.media.read.seeking import frames_from
 from videoinr_cli.media.read.side_data import lost_side_data, side_data_of
@@ -279,7 +279,7 @@ class _Uniform:
         self._seen: tuple[int, int, str, Fraction] | None = None
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        aspect = (self._follows_aspect and aspect_of(frame)) or self._aspect
+        aspect = (self._follows_aspect and changed_aspect(frame)) or self._aspect
         kind = (frame.width, frame.height, frame.format.name, aspect)
         if kind == (*self._size, self._format, self._aspect):
             return frame

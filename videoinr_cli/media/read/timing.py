@@ -155,7 +155,8 @@ def _timing(
         is_whole=is_whole,
         is_constant=all(
             abs(tick - ticks[0] - number * average) <= rounding for number, tick in enumerate(ticks)
-        ),
+        )
+        or (steady is not None and round((ticks[-1] - ticks[0]) * tick_seconds * steady) == len(gaps)),
         average=steady or mostly,
         lowest=1 / (max(gaps) * tick_seconds),
         highest=1 / (min(gaps) * tick_seconds),
