@@ -10,15 +10,17 @@ import torch
 from click.testing import CliRunner
 
 from tests.command import check_one_line, run
+from tests.tiny import TINY_LARGE
 from tests.training.test_footage import scene, write_video
 from videoinr_cli.cli.train import train as command
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
+from videoinr_cli.model import build
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.options import DEFAULT_RECIPE, RECIPE_NAMES, TrainOptions
 from videoinr_cli.training.recipes import OWN, PAPER, RECIPES
 from videoinr_cli.training.train import _adapted, _network, _shared, train
 from videoinr_cli.training.trainer import read_begun_with
-from videoinr_cli.weights import inspect_weights
+from videoinr_cli.weights import inspect_weights, save_model
 
 
 def test_the_recipes_offered_are_those_there_are() -> None:
@@ -38,6 +40,13 @@ def test_a_batch_is_shared_by_the_processes() -> None:
     assert _shared(samples, Team(rank=3, size=8)).batch_size == 3
     with pytest.raises(OptionError, match="--batch-size 28"):
         _shared(samples, Team(rank=0, size=7))
+
+
+def test_what_is_not_trained_here_is_refused(tmp_path: Path) -> None:
+    save_model(build(TINY_LARGE), tmp_path / "large.safetensors", {})
+    options = TrainOptions(init=str(tmp_path / "large.safetensors"))
+    with pytest.raises(OptionError, match=r"is a videoinr-large, .* not trained here; try --init"):
+        _network(options, OWN, torch.device("cpu"))
 
 
 def test_the_seed_decides_random_weights() -> None:

@@ -17,6 +17,7 @@ from videoinr_cli.model import AnyVideoInr, build
 from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.config import CONFIGURATIONS
 from videoinr_cli.model.devices import choose_device, choose_training_dtype, without_tf32
+from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS
 from videoinr_cli.training.batches import BatchSource
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.footage import Shot, load_shots
@@ -244,6 +245,11 @@ def _network(options: TrainOptions, recipe: Recipe, device: torch.device) -> Any
         torch.manual_seed(recipe.schedule.seed)
         return build(CONFIGURATIONS[options.config or recipe.architecture]())
     model = load_model(options.init, device=device).requires_grad_()
+    if model.config.architecture not in ARCHITECTURES:
+        raise OptionError(
+            f"--init {options.init} is a {model.config.architecture}, which is used as it was published and "
+            f"not trained here; try --init {DEFAULT_WEIGHTS}"
+        )
     if options.config not in (None, model.config.architecture):
         raise OptionError(
             f"--init {options.init} is a {model.config.architecture}, not the {options.config} of --config; "
