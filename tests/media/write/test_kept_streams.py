@@ -134,6 +134,40 @@ def test_what_mp4_cannot_hold_is_converted_or_named(
     assert len(warned) == 1
 
 
+@pytest.mark.parametrize("name", ["out.mp4", "out.mov"])
+@pytest.mark.parametrize("shown", [None, 0, 1])
+def test_subtitles_are_shown_unasked_only_if_they_were(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path, name: str, shown: int | None
+) -> None:
+    """With chapters, which are a track of text as well."""
+    (tmp_path / "lines.srt").write_text("1\n00:00:00,000 --> 00:00:00,300\nHello\n")
+    (tmp_path / "tags.txt").write_text(
+        ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=400\ntitle=One\n"
+    )
+    marks = [
+        word for place in (0, 1) for word in (f"-disposition:s:{place}", "default" if place == shown else 0)
+    ]
+    run_ffmpeg(
+        *(
+            "-i",
+            make_clip("plain.mp4", audio=True),
+            "-i",
+            tmp_path / "lines.srt",
+            "-i",
+            tmp_path / "tags.txt",
+        ),
+        *("-map", 0, "-map", 1, "-map", 1, "-map_chapters", 2, *marks, tmp_path / "in.mkv"),
+    )
+    out = copy(tmp_path / "in.mkv", tmp_path / name)
+    with av.open(str(out)) as container:
+        flags = [bool(subtitle.disposition & Disposition.default) for subtitle in container.streams.subtitles]
+        assert flags == [place == shown for place in (0, 1)]
+        assert len(list(container.decode(container.streams.subtitles[1]))) >= 1
+        assert container.streams.video[0].disposition & Disposition.default
+        assert container.streams.audio[0].disposition & Disposition.default
+    assert [title for _, _, title in chapters(out)] == ["One"]
+
+
 def test_webm_gets_opus_and_webvtt(full_clip: Path) -> None:
     out = copy(full_clip, full_clip.with_name("out.webm"), EncodeOptions())
     assert [codec for _, codec, _, _ in streams(out)] == ["vp9", "opus", "opus", "webvtt", "webvtt"]

@@ -100,6 +100,7 @@ def moving_box(*, alpha: bool) -> list[Image.Image]:
     return images
 
 
+@pytest.mark.recent  # older ones count the still picture as no stream, and all others by one less
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("name", ["out.mkv", "out.mp4"])
 def test_an_animated_avif_is_its_animation(

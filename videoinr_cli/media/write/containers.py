@@ -48,6 +48,7 @@ class Container:
     counts_frames: bool = False  # whether it has no timestamps, at most a frame rate
     max_rate: int | None = None  # frames per second that its players can show; None: any
     seeks: bool = False  # whether writing it seeks back, which no pipe allows
+    shows_first_subtitle: bool = False  # whether ffmpeg makes its first subtitle one that is shown unasked
     hevc_tag: str | None = None  # what HEVC is called there, where players ask for another name than ffmpeg's
     exact_ticks: bool = False  # whether -video_track_timescale gives it any time base
     timecode: bool = False  # whether it stores the number of its first frame
@@ -121,6 +122,7 @@ MP4 = Container(
     tags=_MP4_TAGS,
     settings=(("movflags", "+faststart"), ("strict", "-2")),  # without which older ffmpegs refuse FLAC
     seeks=True,
+    shows_first_subtitle=True,
     hevc_tag="hvc1",  # Apple's players show nothing of hev1
     exact_ticks=True,
     timecode=True,

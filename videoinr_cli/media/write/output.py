@@ -96,6 +96,13 @@ class OutputSpec:
         """What the output's samples mean."""
         return self.format.colour(self.source, self.size)
 
+    @property
+    def hides_subtitles(self) -> bool:
+        """Whether no subtitle is shown unasked, though ffmpeg would have the first one shown."""
+        subtitles = [keep.stream for keep in self.kept if keep.stream.kind == "subtitle"]
+        is_any_shown = any("default" in subtitle.disposition for subtitle in subtitles)
+        return bool(subtitles) and self.format.container.shows_first_subtitle and not is_any_shown
+
     def into(self, path: Path) -> OutputSpec:
         """Return the same output under another name with the same extension; an existing file is replaced."""
         return dataclasses.replace(self, destination=path, overwrite=True)

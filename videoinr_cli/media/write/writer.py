@@ -12,6 +12,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
+from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from videoinr_cli.media.write.command import ffmpeg_arguments
 from videoinr_cli.media.write.containers import carrier_for
 from videoinr_cli.media.write.covers import attachments
 from videoinr_cli.media.write.destination import destination_of, is_standard_output
+from videoinr_cli.media.write.mp4_tracks import disable_subtitles
 from videoinr_cli.media.write.output import OutputSpec
 from videoinr_cli.media.write.times_fit import TimesWatch
 
@@ -44,6 +46,7 @@ class _Writer(abc.ABC):
         destination.check(output.source)
         self._destination = destination
         self._clock = output.clock
+        self._hides_subtitles = output.hides_subtitles
         self._is_done = False
         self._attached = contextlib.ExitStack()
         destination.reserve()
@@ -92,6 +95,8 @@ class _Writer(abc.ABC):
         try:
             self._end_input()
             self._process.finish()
+            if self._hides_subtitles:
+                disable_subtitles(Path(self._destination.address.removeprefix("file:")))
             self._destination.commit()
         except BaseException:
             self.abort()
