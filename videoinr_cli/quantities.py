@@ -1,4 +1,4 @@
-"""Format durations and sizes for people."""
+"""Format durations, sizes and counts for people."""
 
 from __future__ import annotations
 
@@ -9,6 +9,23 @@ def size_of(size_bytes: int) -> str:
     while value >= 999.95 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return f"{size_bytes} bytes" if units[0] == "bytes" else f"{value:.1f} {units[0]}"
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number of things whose plural ends with an s, such as "1 frame" or "2 frames"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def speed_of(frames_per_second: float) -> str:
+    """Return a speed such as "4.10 fps", or "12.5 s/frame" where it is below 0.1 frames per second."""
+    if 0 < frames_per_second < 0.1:
+        return f"{1 / frames_per_second:.1f} s/frame"
+    return f"{frames_per_second:.2f} fps"
+
+
+def lasted(seconds: float) -> str:
+    """Return how long something took: "3.4 s", or H:MM:SS from ten seconds on."""
+    return f"{seconds:.1f} s" if seconds < 9.95 else clock(seconds)
 
 
 def clock(seconds: float) -> str:

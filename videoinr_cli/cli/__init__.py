@@ -24,7 +24,7 @@ from typing import NoReturn
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from videoinr_cli.cli.messages import show_messages
+from videoinr_cli.cli.messages import Interrupted, show_messages
 from videoinr_cli.errors import OptionError, is_expected, one_line
 from videoinr_cli.version import __version__
 
@@ -104,6 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
+        code = INTERRUPTED
+    except Interrupted as interrupted:
+        _say(str(interrupted))
         code = INTERRUPTED
     except _Terminated:
         _say("terminated")

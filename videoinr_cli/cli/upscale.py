@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from videoinr_cli.cli.messages import held_back, show_messages, show_notes
+from videoinr_cli.cli.messages import Interrupted, held_back, show_messages, show_notes
 from videoinr_cli.cli.parameters import (
     group,
     job_options,
@@ -20,6 +20,7 @@ from videoinr_cli.cli.parameters import (
 from videoinr_cli.cli.preset_file import preset_file_option
 from videoinr_cli.cli.sections import SectionedCommand, files_option
 from videoinr_cli.errors import OptionError
+from videoinr_cli.quantities import counted
 
 if TYPE_CHECKING:
     from videoinr_cli.batch.events import Event
@@ -96,7 +97,8 @@ def upscale(
         failures: Sequence[Exception] = _show_plan(items, options, job, as_json=json)
     else:
         with videos_display(is_batch=request.is_batch, quiet=quiet or json) as display:
-            listeners: list[Callable[[Event], None]] = [display, JsonLines()] if json else [display]
+            kept = _Kept()
+            listeners: list[Callable[[Event], None]] = [display, kept, *([JsonLines()] if json else [])]
 
             def tell(event: Event) -> None:
                 for listener in listeners:
@@ -106,12 +108,47 @@ def upscale(
                     assert isinstance(item, Pending)
                     show_notes(item.plan.notes)
 
-            result = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
+            try:
+                result = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
+            except KeyboardInterrupt:
+                raise Interrupted(f"interrupted: {kept.words(job, request)}") from None
             failures = [refused.error for refused in result.failed]
     if failures and not request.is_batch:
         raise failures[0]
     if failures:
         click.get_current_context().exit(FAILED)
+
+
+class _Kept:
+    """Counts the segments of the current video that are on the disk, which an interruption keeps."""
+
+    def __init__(self) -> None:
+        self._destination: Path | None = None
+        self._segments = self._of = 0
+
+    def __call__(self, event: Event) -> None:
+        """Take an event into account."""
+        from videoinr_cli.batch.events import Segment, Start
+
+        if isinstance(event, Start):
+            self._destination, self._segments, self._of = event.destination, 0, 0
+        elif isinstance(event, Segment):
+            self._segments, self._of = self._segments + 1, event.segments
+
+    def words(self, job: JobOptions, request: Request) -> str:
+        """Say what is kept, and how to go on."""
+        if self._destination is None:
+            return "nothing was rendered"
+        name = repr(str(self._destination))
+        kept = (
+            f"kept {self._segments} of {counted(self._of, 'segment')} of"
+            if self._segments
+            else "kept nothing of"
+        )
+        again = "run the same command again" if job.resume else "run the command again without --no-resume"
+        if request.is_batch and not request.skip_existing:
+            again += ", with --skip-existing,"
+        return f"{kept} {name}; {again} to go on"
 
 
 def _show_plan(
