@@ -23,7 +23,8 @@ class _Printer(logging.Handler):
 
 def _print(level: int, text: str) -> None:
     # Not by click, which writes past the display that has taken the place of stderr.
-    print(f"{'warning' if level >= logging.WARNING else 'note'}: {text}", file=sys.stderr)
+    kind = "warning" if level >= logging.WARNING else "note"
+    sys.stderr.write(f"{kind}: {text}\n")
 
 
 _PRINTER = _Printer()

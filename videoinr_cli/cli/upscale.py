@@ -148,7 +148,7 @@ class _Kept:
         again = "run the same command again" if job.resume else "run the command again without --no-resume"
         if request.is_batch and not request.skip_existing:
             again += ", with --skip-existing,"
-        return f"{kept} {name}; {again} to go on"
+        return f"kept {kept} of {name}; {again} to go on"
 
 
 def _show_plan(

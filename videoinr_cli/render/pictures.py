@@ -11,9 +11,12 @@ import numpy as np
 
 from videoinr_cli.media.read.reader import SourceFrame
 from videoinr_cli.render.parts import Part, Tally, passages
-from videoinr_cli.render.renderer import GivenFrame, Renderer, Rendering
+from videoinr_cli.render.renderer import GivenFrame, Picture, Renderer, Rendering
 from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
 from videoinr_cli.render.timeline import Timeline
+
+GREY_STEP = 16
+"""Distance in pixels of the samples by which most pictures are found to have colour."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +28,7 @@ class OutputFrame:
 
 
 def compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:
-    """Mark each frame that repeats the one before it, or begins another scene.
+    """Mark each frame that repeats the one before it, begins another scene, or has no colour.
 
     Args:
         frames: consecutive.
@@ -38,9 +41,24 @@ def compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenF
         is_repeat = before is not None and _is_same(before, frame)
         is_cut = not is_repeat and small_before is not None and cut_score(small_before, small) > threshold
         yield GivenFrame(
-            frame.rgb, frame.pts, frame.duration, frame.alpha, is_repeat=is_repeat, is_cut=is_cut
+            frame.rgb,
+            frame.pts,
+            frame.duration,
+            frame.alpha,
+            is_repeat=is_repeat,
+            is_cut=is_cut,
+            is_grey=is_grey(frame.rgb),
         )
         before, small_before = frame, small
+
+
+def is_grey(rgb: Picture) -> bool:
+    """Whether a picture (H, W, 3) has no colour; of 16 bits, the last one may differ, which is rounded."""
+    tolerance = 0 if rgb.dtype == np.uint8 else 1
+    for part in (rgb[::GREY_STEP, ::GREY_STEP], rgb):  # most pictures differ in the first
+        if (part.max(axis=2) - part.min(axis=2)).max() > tolerance:
+            return False
+    return True
 
 
 def _is_same(first: SourceFrame, second: SourceFrame) -> bool:
