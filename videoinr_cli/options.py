@@ -14,8 +14,8 @@ from typing import Literal, get_args
 
 from videoinr_cli.errors import OptionError
 
-DEFAULT_SCALE = 4.0
-"""Default enlargement: the one at which the paper's networks are trained and measured."""
+DEFAULT_SCALE = 2.0
+"""Default enlargement. The papers' networks are measured at 4, which is four times as many pixels."""
 
 MAX_SIDE_PX = 16384
 """Longest side of the output: the limit of H.264 and HEVC encoders."""
@@ -49,6 +49,31 @@ DEFAULT_WEIGHTS = "videoinr-fast"
 
 MODELS = {"clean": "videoinr-fast", "real": "videoinr-real"}
 """The embedded models by purpose: clean footage, and footage degraded by compression, noise or resizing."""
+
+MODEL_NAMES = {**MODELS, "fast": DEFAULT_WEIGHTS}
+"""What ``--model`` takes besides names of weights, and files."""
+
+CODECS = {
+    **dict.fromkeys(("h264", "h.264", "x264", "avc"), "libx264"),
+    **dict.fromkeys(("h265", "h.265", "x265", "hevc"), "libx265"),
+    "av1": "libsvtav1",
+    "vp8": "libvpx",
+    "vp9": "libvpx-vp9",
+}
+"""ffmpeg's encoders by the names that codecs are known by."""
+
+FRAME_SIZES = {
+    "720p": (1280, 720),
+    "1080p": (1920, 1080),
+    "1440p": (2560, 1440),
+    "2160p": (3840, 2160),
+    "4320p": (7680, 4320),
+    **dict.fromkeys(("hd",), (1280, 720)),
+    **dict.fromkeys(("fullhd", "fhd"), (1920, 1080)),
+    **dict.fromkeys(("4k", "uhd"), (3840, 2160)),
+    **dict.fromkeys(("8k",), (7680, 4320)),
+}
+"""(width, height) in pixels of frames that have a name."""
 
 ARCHITECTURES = ("videoinr", "videoinr-fast")
 """The network architectures: the published one, and the small one of the embedded weights."""
@@ -176,7 +201,7 @@ class EncodeOptions:
         OptionError: a value makes no sense for any codec. What one codec refuses, ffmpeg reports.
     """
 
-    codec: str = "auto"  # any video encoder of ffmpeg; "auto": the usual one for the output's container
+    codec: str = "auto"  # one of `CODECS`, or any video encoder of ffmpeg; "auto": the container's usual one
     crf: float | Literal["auto"] | None = "auto"  # constant rate factor, smaller is better; None: the
     # codec's own default; "auto": `DEFAULT_CRF`, unless `extra` has one of `RATE_OPTIONS`
     preset: str | None = "medium"  # the codec's speed setting; None: the codec's default
@@ -191,6 +216,11 @@ class EncodeOptions:
         for key, value in self.extra:
             if not key or key.startswith("-") or not value:
                 raise OptionError(f"encoder option {key}={value} is not key=value; try -e tune=film")
+
+    @property
+    def encoder(self) -> str:
+        """The encoder by its name in ffmpeg, or "auto"."""
+        return CODECS.get(self.codec.lower(), self.codec)
 
     @property
     def rate_factor(self) -> float | None:
@@ -211,9 +241,13 @@ def _sets_rate(option: str) -> bool:
     return name in RATE_OPTIONS and not stream.startswith(("a", "s"))
 
 
+SIZE_OPTIONS = ("scale", "size", "width", "height", "fit")
+"""Options that say how large the output is; they exclude each other."""
+
+
 @dataclasses.dataclass(frozen=True)
 class UpscaleOptions:
-    """What to make of a video. At most one of `scale`, `size` and `height` may be given.
+    """What to make of a video. At most one of `scale`, `size`, `width`, `height` and `fit` may be given.
 
     Raises:
         OptionError: a value makes no sense, or two of them exclude each other.
@@ -222,6 +256,9 @@ class UpscaleOptions:
     scale: float | None = None  # any number >= 1; `DEFAULT_SCALE` if no size is given either
     size: tuple[int, int] | None = None  # (width, height) in pixels
     height: int | None = None  # in pixels; the width follows the source's aspect
+    width: int | None = None  # in pixels; the height follows the source's aspect
+    fit: tuple[int, int] | None = None  # (width, height) in pixels, of which the picture takes as much as its
+    # aspect allows; (height, width) for upright pictures
     fps: TargetRate | None = None  # None: keep the source's timestamps
     device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
     precision: Precision = "auto"
@@ -237,12 +274,13 @@ class UpscaleOptions:
     encode: EncodeOptions = EncodeOptions()
 
     def __post_init__(self) -> None:
-        given = [name for name in ("scale", "size", "height") if getattr(self, name) is not None]
+        given = [name for name in SIZE_OPTIONS if getattr(self, name) is not None]
         if len(given) > 1:
             raise OptionError(f"--{given[0]} and --{given[1]} exclude each other; give one of them")
         if self.scale is not None and not 1 <= self.scale <= MAX_SIDE_PX:
             raise OptionError(f"scale {self.scale:g} is not between 1 and {MAX_SIDE_PX}; try --scale 2")
-        for side in (*(self.size or ()), *((self.height,) if self.height is not None else ())):
+        sides = (*(self.size or ()), *(self.fit or ()), self.width, self.height)
+        for side in (side for side in sides if side is not None):
             if not 1 <= side <= MAX_SIDE_PX:
                 raise OptionError(
                     f"an output side of {side} px is not between 1 and {MAX_SIDE_PX} px; try --height 1080"
@@ -263,6 +301,11 @@ class UpscaleOptions:
             raise OptionError("the memory limit is not above 0; try --max-memory 4G")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+
+    @property
+    def enlargement(self) -> float:
+        """`scale`, or what is taken for it where no size is asked for."""
+        return DEFAULT_SCALE if self.scale is None else self.scale
 
     def rate_of(self, source: Fraction) -> Fraction | None:
         """Return the output's frames per second, for a source of the rate `source`; None: the source's times.
@@ -292,9 +335,14 @@ class UpscaleOptions:
             wanted = self.size
         elif self.height is not None:
             wanted = (round(Fraction(width * self.height, height)), self.height)
+        elif self.width is not None:
+            wanted = (self.width, round(Fraction(height * self.width, width)))
+        elif self.fit is not None:
+            along, across = self.fit if width >= height else self.fit[::-1]
+            factor = min(Fraction(along, width), Fraction(across, height))
+            wanted = (round(factor * width), round(factor * height))
         else:
-            scale = self.scale if self.scale is not None else DEFAULT_SCALE
-            wanted = (round(scale * width), round(scale * height))
+            wanted = (round(self.enlargement * width), round(self.enlargement * height))
         output = (-(-wanted[0] // multiple[0]) * multiple[0], -(-wanted[1] // multiple[1]) * multiple[1])
         shown = f"{output[0]}x{output[1]}"
         if output[0] < width or output[1] < height:
@@ -309,7 +357,7 @@ class UpscaleOptions:
 
     def asks_for(self, size: tuple[int, int]) -> bool:
         """Whether an output's (width, height) agrees with every side that the user gave in pixels."""
-        width, height = self.size or (None, self.height)
+        width, height = self.size or (self.width, self.height)
         return width in (None, size[0]) and height in (None, size[1])
 
 

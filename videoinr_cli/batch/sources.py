@@ -60,6 +60,13 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 -- the method of `Path` raises there
 
 
+def holds_videos(folder: Path) -> bool:
+    """Whether there is a video in a folder itself; False for one that may not be read."""
+    return (
+        next(_videos(folder, recursive=False, left_out=None, on_error=lambda error: None), None) is not None
+    )
+
+
 def _in_folder(folder: Path, recursive: bool, outputs: Path | None) -> Iterator[Source]:
     left_out = None if outputs is None or outputs.resolve() == folder.resolve() else outputs.resolve()
     unread: list[OSError] = []

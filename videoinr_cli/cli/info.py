@@ -13,8 +13,13 @@ import click
 
 from videoinr_cli.cli.json_lines import path_text
 from videoinr_cli.cli.messages import show_messages
-from videoinr_cli.cli.parameters import as_read_options, read_options, size_options, without_outranked
-from videoinr_cli.cli.values import parse_size
+from videoinr_cli.cli.parameters import (
+    as_read_options,
+    read_options,
+    read_size_options,
+    size_options,
+    without_outranked,
+)
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import UpscaleOptions
 
@@ -52,13 +57,7 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     show_messages(notes=False)  # what is found is printed, not logged
     given = without_outranked(given)
-    size = given["size"]
-    options = UpscaleOptions(
-        scale=given["scale"],
-        size=None if size is None else parse_size(size),
-        height=given["height"],
-        read=as_read_options(given),
-    )
+    options = UpscaleOptions(**read_size_options(given), read=as_read_options(given))
     from videoinr_cli.media.inspection import SHOWN_OUTPUTS, inspect_video  # PyAV takes its time to import
 
     found = inspect_video(source, outputs or SHOWN_OUTPUTS, options)

@@ -18,8 +18,11 @@ from videoinr_cli.cli.sections import (
 )
 from videoinr_cli.cli.values import (
     parse_bytes,
+    parse_frame_name,
     parse_rate,
+    parse_scale,
     parse_setting,
+    parse_side,
     parse_size,
     parse_speed,
     parse_tile,
@@ -48,7 +51,7 @@ WEIGHTS_VARIABLE = "VIDEOINR_WEIGHTS"
 """Sets --weights of every command."""
 
 EXCLUSIVE = (
-    ("scale", "size", "height"),
+    ("scale", "size", "width", "height"),
     ("skip_existing", "overwrite"),
     ("crf", "encoder_option"),  # only -e that sets a rate or a quality
     ("steps", "minutes"),
@@ -80,10 +83,17 @@ def group(*options: Decorator[Any]) -> Decorator[CommandT]:
 
 size_options: Decorator[Any] = group(
     picture_option(
-        "--scale", type=float, help=f"Enlargement factor, any number >= 1.  [default: {DEFAULT_SCALE:g}]"
+        "--scale",
+        metavar="FACTOR",
+        help=f"Enlargement, any number >= 1: 2, 3.5, 4x.  [default: {DEFAULT_SCALE:g}]",
     ),
-    picture_option("--size", metavar="WxH", help="Output size, instead of --scale."),
-    picture_option("--height", type=int, help="Output height, instead of --scale; the width follows."),
+    picture_option(
+        "--size",
+        metavar="WxH",
+        help="Output size, instead of --scale: 1920x1080; or 720p, 1080p, 4k: as large as fits such a frame.",
+    ),
+    picture_option("--width", metavar="PX", help="Output width, instead of --scale; the height follows."),
+    picture_option("--height", metavar="PX", help="Output height, instead of --scale; the width follows."),
 )
 
 time_options: Decorator[Any] = group(
@@ -156,7 +166,7 @@ encoder_options: Decorator[Any] = group(
         metavar="NAME",
         default=_ENCODING.codec,
         show_default=True,
-        help="Any video encoder of ffmpeg; auto: the usual one for OUTPUT's format.",
+        help="h264, h265, av1, vp9, or any video encoder of ffmpeg; auto: the usual one for OUTPUT's format.",
     ),
     encoding_option(
         "--crf",
@@ -199,8 +209,8 @@ _weights_option: Decorator[Any] = picture_option(
     default=DEFAULT_WEIGHTS,
     show_default=True,
     envvar=WEIGHTS_VARIABLE,
-    help="The model: clean, or real for compressed and noisy footage; a name from videoinr weights list, "
-    "a file, or hf:OWNER/REPO/FILE.",
+    help="The model: clean (also called fast), or real for compressed and noisy footage; a name from "
+    "videoinr weights list, a file, or hf:OWNER/REPO/FILE.",
 )
 
 _precision_option: Decorator[Any] = running_option(
@@ -332,11 +342,9 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
 
     Arguments and errors are those of `read_upscale_options`.
     """
-    size, fps = given["size"], given["fps"]
+    fps = given["fps"]
     return UpscaleOptions(
-        scale=given["scale"],
-        size=None if size is None else parse_size(size),
-        height=given["height"],
+        **read_size_options(given),
         fps=None if fps is None else TargetRate.parse(fps),
         device=given["device"],
         precision=given["precision"],
@@ -345,6 +353,23 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         overwrite=overwrite,
         read=as_read_options(given),
     )
+
+
+def read_size_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `UpscaleOptions` for the values of `size_options`.
+
+    Raises:
+        OptionError: a value makes no sense.
+    """
+    scale, size, width, height = (given[name] for name in ("scale", "size", "width", "height"))
+    frame = None if size is None else parse_frame_name(size)
+    return {
+        "scale": None if scale is None else parse_scale(scale),
+        "size": None if size is None or frame is not None else parse_size(size),
+        "fit": frame,
+        "width": None if width is None else parse_side(width, "width"),
+        "height": None if height is None else parse_side(height, "height"),
+    }
 
 
 def read_job_options(given: Mapping[str, Any]) -> JobOptions:

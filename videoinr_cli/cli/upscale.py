@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -19,7 +21,7 @@ from videoinr_cli.cli.parameters import (
 )
 from videoinr_cli.cli.preset_file import preset_file_option
 from videoinr_cli.cli.sections import SectionedCommand, files_option
-from videoinr_cli.errors import OptionError
+from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.quantities import counted
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from videoinr_cli.batch.items import Item
     from videoinr_cli.batch.request import Request
     from videoinr_cli.options import JobOptions, UpscaleOptions
+
+log = logging.getLogger(__name__)
 
 FAILED = 1
 
@@ -47,7 +51,12 @@ batch_options = group(
 
 @click.command("upscale", cls=SectionedCommand, short_help="Upscale videos to any size and frame rate.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, type=click.Path(readable=False, path_type=Path))
-@files_option("-o", "--output", type=click.Path(), required=True, help="Output file, or a folder.")
+@files_option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="Output file, or a folder.  [default: beside SOURCE, named by what is asked for: in-2x.mp4]",
+)
 @files_option("-y", "--overwrite", is_flag=True, help="Replace existing outputs.")
 @upscale_options
 @job_options
@@ -57,11 +66,12 @@ batch_options = group(
 @click.option("--json", is_flag=True, help="Print events as JSON Lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def upscale(
-    sources: Sequence[Path], output: str, dry_run: bool, json: bool, quiet: bool, **given: Any
+    sources: Sequence[Path], output: str | None, dry_run: bool, json: bool, quiet: bool, **given: Any
 ) -> None:
     """Upscale each SOURCE to any size and frame rate, keeping sound, subtitles, chapters and metadata.
 
     \b
+    videoinr upscale in.mp4
     videoinr upscale in.mp4 --scale 3.5 --fps 120 -o out.mp4
     videoinr upscale in.mkv --height 1080 --codec libx265 --crf 20 -o out.mkv
     videoinr upscale holiday/ more.mov -o big/ --name "{stem}_{height}p{ext}" --skip-existing
@@ -77,9 +87,12 @@ def upscale(
     options, job = read_upscale_options(given, overwrite=given["overwrite"]), read_job_options(given)
     if given["skip_existing"] and options.overwrite:
         raise OptionError("--skip-existing and --overwrite exclude each other; give one of them")
-    if json and Path(output).stem == "-":
+    if json and output is not None and Path(output).stem == "-":
         raise OptionError("--json and a video cannot both go to standard output; name a file")
     show_messages(quiet=quiet)
+    listed = _listed(given["input_list"])
+    if output is None:
+        output = _default_output([*sources, *listed], options)
 
     from videoinr_cli.batch.batch import run_batch  # torch takes a second to import
     from videoinr_cli.batch.events import Start
@@ -87,7 +100,7 @@ def upscale(
     from videoinr_cli.cli.json_lines import JsonLines
     from videoinr_cli.progress import checking_display, videos_display
 
-    request = _request(sources, output, given)
+    request = _request((*sources, *listed), output, given)
     with (
         checking_display(quiet=quiet or json) as checked,
         held_back(),
@@ -172,15 +185,48 @@ def _show_plan(
     return failures
 
 
-def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> Request:
-    from videoinr_cli.batch.request import Request
+def _listed(listing: TextIO | None) -> list[Path]:
     from videoinr_cli.batch.sources import read_list
 
-    listed = [] if given["input_list"] is None else read_list(given["input_list"])
-    if not sources and not listed:
+    return [] if listing is None else read_list(listing)
+
+
+def _default_output(sources: Sequence[Path], options: UpscaleOptions) -> str:
+    """Name the output of a single source beside it, and say so.
+
+    Raises:
+        click.UsageError: there are several sources, or the last one seems to be meant as the output.
+        OutputError: a file has the name, which nobody has said to replace.
+    """
+    from videoinr_cli.batch.names import default_name
+    from videoinr_cli.media.images import is_pattern
+    from videoinr_cli.media.read.source import STANDARD_INPUT
+
+    if len(sources) > 1 and not sources[-1].exists():
+        given = shlex.join([*map(str, sources[:-1]), "-o", str(sources[-1])])
+        raise click.UsageError(f"there is no file {str(sources[-1])!r}; did you mean {given}?")
+    if not sources:
+        raise click.UsageError("no SOURCE and no --input-list is given")
+    if len(sources) > 1 or sources[0].is_dir():
+        raise click.UsageError("several videos need a folder for their outputs; add -o big/")
+    if sources[0] == STANDARD_INPUT or is_pattern(sources[0]):
+        raise click.UsageError(f"the output of {str(sources[0])!r} needs a name; add -o out.mkv")
+    chosen = default_name(sources[0], options)
+    if chosen.exists() and options.overwrite:
+        raise OutputError(
+            f"{str(chosen)!r} exists, and is replaced only if it is named; add -o {shlex.quote(str(chosen))}"
+        )
+    log.info(f"the output is {str(chosen)!r}; -o names another")
+    return str(chosen)
+
+
+def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> Request:
+    from videoinr_cli.batch.request import Request
+
+    if not sources:
         raise click.UsageError("no SOURCE and no --input-list is given")
     return Request(
-        paths=(*sources, *listed),
+        paths=tuple(sources),
         output=output,
         is_list=given["input_list"] is not None,
         name=given["name"],

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
-from videoinr_cli.options import DEFAULT_WEIGHTS, MODELS
+from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES
 from videoinr_cli.weights.manifest import SUFFIX, Known, embedded_file, known_by_name, sha256_of
 from videoinr_cli.weights.records import PLAIN_NAME, Record, find_record, weights_folder, write_record
 from videoinr_cli.weights.sources import HubFile, Source, TransferProgress, WebFile, default_name
@@ -85,7 +85,7 @@ def fetch_weights(
 def _checked(name: str) -> str:
     if not PLAIN_NAME.fullmatch(name):
         raise OptionError(f"weights cannot be called {name!r}; use only letters, digits, '-', '_' and '.'")
-    if embedded_file(MODELS.get(name, name)) is not None:
+    if embedded_file(MODEL_NAMES.get(name, name)) is not None:
         raise OptionError(
             f"{name!r} is the name of embedded weights; choose another: "
             "videoinr weights download NAME --from SOURCE"

@@ -63,7 +63,7 @@ def output_format(
         FfmpegError: there is no ffmpeg.
     """
     container = container_for(destination)
-    codec = container.video_encoder if encoding.codec == "auto" else encoding.codec
+    codec = container.video_encoder if encoding.encoder == "auto" else encoding.encoder
     if container.video_encoders and not any(word in codec for word in container.video_encoders):
         raise OutputError(
             f"{container.muxer} cannot hold what {codec} makes; try --codec {container.video_encoder}, "
