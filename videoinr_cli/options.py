@@ -415,16 +415,19 @@ class PreviewOptions:
     """Which part of a video to preview.
 
     Raises:
-        OptionError: the clip is longer than `MAX_PREVIEW_SECONDS`.
+        OptionError: the clip is longer than `MAX_PREVIEW_SECONDS`, or a network is named twice.
     """
 
     at_seconds: Fraction | None = None  # from the start of the video; None: its middle
     seconds: Fraction = Fraction(0)  # length of the clip; 0: a picture only
     region: Region | None = None  # of the source; None: the most detailed part
     strip: bool = False  # also show the instants between two frames
+    more_weights: tuple[str, ...] = ()  # further networks, which are shown beside that of `upscale`
     upscale: UpscaleOptions = UpscaleOptions()
 
     def __post_init__(self) -> None:
+        if len({self.upscale.weights, *self.more_weights}) <= len(self.more_weights):
+            raise OptionError("a model is named twice; name others beside it")
         if self.seconds > MAX_PREVIEW_SECONDS:
             raise OptionError(
                 f"a preview of {float(self.seconds):g} s is longer than {MAX_PREVIEW_SECONDS} s; "

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 from videoinr_cli.batch.sources import Source
 from videoinr_cli.errors import OptionError, OutputError
+from videoinr_cli.media.images import is_pattern
 from videoinr_cli.media.write.containers import container_for
 from videoinr_cli.options import UpscaleOptions
 
@@ -111,6 +112,8 @@ def _size_words(options: UpscaleOptions) -> Iterator[str]:
 
 def _own_suffix(source: Path) -> str:
     """Return a source's extension, or `FALLBACK_SUFFIX` where that cannot be written."""
+    if is_pattern(source):
+        return FALLBACK_SUFFIX
     try:
         container_for(f"name{source.suffix}")
     except OutputError:

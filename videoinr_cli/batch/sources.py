@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TextIO
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.jobs.manifest import FOLDER_SUFFIX as SEGMENTS_SUFFIX
 from videoinr_cli.media.images import SUFFIXES as IMAGE_SUFFIXES
-from videoinr_cli.media.suffixes import VIDEO_SUFFIXES, is_among, natural_key
+from videoinr_cli.media.suffixes import SEGMENTS_SUFFIX, VIDEO_SUFFIXES, is_among, natural_key
 
 COMMENT = "#"
 """Begins a line of a list that names no video."""

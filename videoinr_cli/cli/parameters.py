@@ -201,17 +201,28 @@ def _device_option(more: str = "") -> Decorator[Any]:
     )
 
 
-_weights_option: Decorator[Any] = picture_option(
-    "--model",
-    "--weights",
-    "weights",
-    metavar="NAME",
-    default=DEFAULT_WEIGHTS,
-    show_default=True,
-    envvar=WEIGHTS_VARIABLE,
-    help="The model: clean (also called fast), or real for compressed and noisy footage; a name from "
-    "videoinr weights list, a file, or hf:OWNER/REPO/FILE.",
-)
+class _WeightsName(click.types.StringParamType):
+    """A text; a variable of the environment holds one, with any spaces in it."""
+
+    envvar_list_splitter = "\0"
+
+
+def _make_weights_option(more: str = "", **attributes: Any) -> Decorator[Any]:
+    return picture_option(
+        "--model",
+        "--weights",
+        "weights",
+        metavar="NAME",
+        type=_WeightsName(),
+        show_default=True,
+        envvar=WEIGHTS_VARIABLE,
+        help="The model: clean (also called fast), or real for compressed and noisy footage; a name from "
+        f"videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.",
+        **attributes,
+    )
+
+
+_weights_option: Decorator[Any] = _make_weights_option(default=DEFAULT_WEIGHTS)
 
 _precision_option: Decorator[Any] = running_option(
     "--precision",
@@ -223,6 +234,13 @@ _precision_option: Decorator[Any] = running_option(
 
 model_options: Decorator[Any] = group(_weights_option, _device_option(), _precision_option)
 """For commands that work on a single device."""
+
+several_models_options: Decorator[Any] = group(
+    _make_weights_option("; may be repeated, to compare", default=(DEFAULT_WEIGHTS,), multiple=True),
+    _device_option(),
+    _precision_option,
+)
+"""Likewise, with several models."""
 
 memory_options: Decorator[Any] = group(
     running_option(

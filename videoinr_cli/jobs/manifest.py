@@ -13,9 +13,9 @@ from pathlib import Path
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.fingerprint import Fingerprint, difference
 from videoinr_cli.locks import LockFile
+from videoinr_cli.media.suffixes import SEGMENTS_SUFFIX
 from videoinr_cli.render.parts import Part
 
-FOLDER_SUFFIX = ".videoinr"
 VERSION = 1
 """Version of the manifest's format."""
 
@@ -86,7 +86,7 @@ class Manifest:
 
 def job_folder(destination: Path) -> Path:
     """Return the folder in which the job of an output keeps its segments."""
-    return destination.with_name(destination.name + FOLDER_SUFFIX)
+    return destination.with_name(destination.name + SEGMENTS_SUFFIX)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.prepare import prepare
+from videoinr_cli.media.read.quantiser import model_advice
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.destination import check_destination
@@ -71,6 +72,8 @@ class Plan:
         if options.strict:
             refuse_dropped(streams)
         log_changes(streams)
+        if advice := model_advice(source, options.weights):
+            log.info(advice)
         timeline = Timeline(source.time_base, rate, source.start_pts, options.speed)
         output = OutputSpec(
             destination=destination,
