@@ -68,7 +68,8 @@ def compare(
         overwrite=overwrite,
     )
 
-    from videoinr_cli.comparison.compare import compare as write_page  # torch takes a second to import
+    from videoinr_cli.comparison.compare import TRUTH  # torch takes a second to import
+    from videoinr_cli.comparison.compare import compare as write_page
     from videoinr_cli.progress import count_display
 
     with count_display(output.name, quiet=quiet) as progress:
@@ -87,6 +88,8 @@ def compare(
     for curve, mean in made.means:
         if mean is not None:
             click.echo(f"{curve.metric} {curve.label}: {mean:.4g} {curve.unit}".rstrip(), err=True)
+    if reference is None:
+        click.echo(TRUTH, err=True)
 
 
 def _bytes(megabytes: float) -> int:
