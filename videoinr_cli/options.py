@@ -92,6 +92,9 @@ MAX_SPEED = 100
 Audio = Literal["keep", "drop"]
 AUDIO: tuple[Audio, ...] = get_args(Audio)
 
+Bars = Literal["black", "blur"]
+BARS: tuple[Bars, ...] = get_args(Bars)
+
 Deinterlace = Literal["auto", "on", "off"]
 DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
 
@@ -241,13 +244,13 @@ def _sets_rate(option: str) -> bool:
     return name in RATE_OPTIONS and not stream.startswith(("a", "s"))
 
 
-SIZE_OPTIONS = ("scale", "size", "width", "height", "fit")
+SIZE_OPTIONS = ("scale", "size", "width", "height", "fit", "pad", "crop")
 """Options that say how large the output is; they exclude each other."""
 
 
 @dataclasses.dataclass(frozen=True)
 class UpscaleOptions:
-    """What to make of a video. At most one of `scale`, `size`, `width`, `height` and `fit` may be given.
+    """What to make of a video. At most one of `SIZE_OPTIONS` may be given.
 
     Raises:
         OptionError: a value makes no sense, or two of them exclude each other.
@@ -259,6 +262,11 @@ class UpscaleOptions:
     width: int | None = None  # in pixels; the height follows the source's aspect
     fit: tuple[int, int] | None = None  # (width, height) in pixels, of which the picture takes as much as its
     # aspect allows; (height, width) for upright pictures
+    pad: tuple[int, int] | None = (
+        None  # (width, height) in pixels of a frame in which the picture fits, with bars
+    )
+    crop: tuple[int, int] | None = None  # likewise of one that it fills, with its edges cut off
+    bars: Bars = "black"  # what `pad` adds
     fps: TargetRate | None = None  # None: keep the source's timestamps
     device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
     precision: Precision = "auto"
@@ -279,7 +287,10 @@ class UpscaleOptions:
             raise OptionError(f"--{given[0]} and --{given[1]} exclude each other; give one of them")
         if self.scale is not None and not 1 <= self.scale <= MAX_SIDE_PX:
             raise OptionError(f"scale {self.scale:g} is not between 1 and {MAX_SIDE_PX}; try --scale 2")
-        sides = (*(self.size or ()), *(self.fit or ()), self.width, self.height)
+        if self.bars not in BARS:
+            raise OptionError(f"bars {self.bars!r} are not one of {', '.join(BARS)}")
+        frames = (self.size, self.fit, self.pad, self.crop)
+        sides = (*(side for frame in frames for side in frame or ()), self.width, self.height)
         for side in (side for side in sides if side is not None):
             if not 1 <= side <= MAX_SIDE_PX:
                 raise OptionError(
@@ -331,8 +342,8 @@ class UpscaleOptions:
         Raises:
             OptionError: the output would be smaller than the source, or a side longer than `MAX_SIDE_PX`.
         """
-        if self.size is not None:
-            wanted = self.size
+        if frame := self.size or self.pad or self.crop:
+            wanted = frame
         elif self.height is not None:
             wanted = (round(Fraction(width * self.height, height)), self.height)
         elif self.width is not None:
@@ -345,7 +356,7 @@ class UpscaleOptions:
             wanted = (round(self.enlargement * width), round(self.enlargement * height))
         output = (-(-wanted[0] // multiple[0]) * multiple[0], -(-wanted[1] // multiple[1]) * multiple[1])
         shown = f"{output[0]}x{output[1]}"
-        if output[0] < width or output[1] < height:
+        if self.crop is None and (output[0] < width or output[1] < height):
             raise OptionError(
                 f"an output of {shown} is smaller than the source's {width}x{height}; this tool only enlarges"
             )
@@ -355,9 +366,35 @@ class UpscaleOptions:
             )
         return output
 
+    def picture_size(
+        self, source_size: tuple[int, int], frame: tuple[int, int], *, pixel_aspect: Fraction = Fraction(1)
+    ) -> tuple[int, int]:
+        """Return (width, height) of the picture in an output; the frame's own without `pad` and `crop`.
+
+        Args:
+            source_size: (width, height) of the source, in pixels.
+            frame: of the output, as `output_size` returns it.
+            pixel_aspect: width over height of the source's pixels; those of the frame are square.
+
+        Raises:
+            OptionError: the picture would be smaller than the source.
+        """
+        if self.pad is None and self.crop is None:
+            return frame
+        shape = source_size[0] * pixel_aspect, Fraction(source_size[1])
+        factors = [Fraction(side) / own for side, own in zip(frame, shape, strict=True)]
+        factor = min(factors) if self.crop is None else max(factors)
+        width, height = (round(factor * side) for side in shape)
+        if width < source_size[0] or height < source_size[1]:
+            raise OptionError(
+                f"the picture in a frame of {frame[0]}x{frame[1]} would be {width}x{height}, smaller than "
+                f"the source's {source_size[0]}x{source_size[1]}; this tool only enlarges"
+            )
+        return width, height
+
     def asks_for(self, size: tuple[int, int]) -> bool:
         """Whether an output's (width, height) agrees with every side that the user gave in pixels."""
-        width, height = self.size or (self.width, self.height)
+        width, height = self.size or self.pad or self.crop or (self.width, self.height)
         return width in (None, size[0]) and height in (None, size[1])
 
 

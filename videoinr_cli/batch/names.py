@@ -98,8 +98,8 @@ def default_name(source: Path, options: UpscaleOptions) -> Path:
 
 def _size_words(options: UpscaleOptions) -> Iterator[str]:
     """Yield the size that is asked for in a word; none where the source's stays."""
-    if options.size is not None:
-        yield "{}x{}".format(*options.size)
+    if frame := options.size or options.pad or options.crop:
+        yield "{}x{}".format(*frame)
     elif options.fit is not None:
         yield f"{options.fit[1]}p"
     elif options.height is not None:

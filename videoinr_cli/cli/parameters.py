@@ -30,6 +30,7 @@ from videoinr_cli.cli.values import (
 )
 from videoinr_cli.options import (
     AUDIO,
+    BARS,
     DEFAULT_CRF,
     DEFAULT_SCALE,
     DEFAULT_SCENE_THRESHOLD,
@@ -51,7 +52,7 @@ WEIGHTS_VARIABLE = "VIDEOINR_WEIGHTS"
 """Sets --weights of every command."""
 
 EXCLUSIVE = (
-    ("scale", "size", "width", "height"),
+    ("scale", "size", "width", "height", "pad", "crop"),
     ("skip_existing", "overwrite"),
     ("crf", "encoder_option"),  # only -e that sets a rate or a quality
     ("steps", "minutes"),
@@ -94,6 +95,22 @@ size_options: Decorator[Any] = group(
     ),
     picture_option("--width", metavar="PX", help="Output width, instead of --scale; the height follows."),
     picture_option("--height", metavar="PX", help="Output height, instead of --scale; the width follows."),
+)
+
+frame_options: Decorator[Any] = group(
+    picture_option(
+        "--pad", metavar="WxH", help="A frame of this size, or 1080p, 4k; bars fill what is left."
+    ),
+    picture_option(
+        "--crop", metavar="WxH", help="A frame of this size, filled; what is left over is cut off."
+    ),
+    picture_option(
+        "--bars",
+        type=click.Choice(BARS),
+        default="black",
+        show_default=True,
+        help="What --pad adds: black, or the picture blurred.",
+    ),
 )
 
 time_options: Decorator[Any] = group(
@@ -283,6 +300,7 @@ job_options: Decorator[Any] = group(
 
 upscale_options: Decorator[Any] = group(
     size_options,
+    frame_options,
     _weights_option,
     time_options,
     range_options,
@@ -343,6 +361,9 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         tile=parse_tile(given["tile"]),
         max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
         strict=given["strict"],
+        pad=_frame(given["pad"]),
+        crop=_frame(given["crop"]),
+        bars=given["bars"],
         speed=parse_speed(given["speed"]),
         audio=given["audio"],
         encode=EncodeOptions(
@@ -388,6 +409,10 @@ def read_size_options(given: Mapping[str, Any]) -> dict[str, Any]:
         "width": None if width is None else parse_side(width, "width"),
         "height": None if height is None else parse_side(height, "height"),
     }
+
+
+def _frame(text: str | None) -> tuple[int, int] | None:
+    return None if text is None else parse_frame_name(text) or parse_size(text)
 
 
 def read_job_options(given: Mapping[str, Any]) -> JobOptions:

@@ -19,6 +19,7 @@ from videoinr_cli.media.read.probe import FALLBACK_RATE
 from videoinr_cli.media.read.reader import SourceFrame
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import TargetRate, UpscaleOptions
+from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.memory import choose_sizes
 from videoinr_cli.render.parts import Part, Tally
 from videoinr_cli.render.pictures import compared, output_frames
@@ -168,23 +169,25 @@ def _upscaled(
     first = next(source)
     height, width, _ = first.rgb.shape
     size = options.output_size(width, height)
+    framing = Framing.of(options, (width, height), size)
     sizes = choose_sizes(
         model,
         (height, width),
-        (size[1], size[0]),
+        framing.picture[::-1],
         tile=options.tile,
         limit_bytes=options.max_memory_bytes,
     )
     timeline = dataclasses.replace(timeline, start=first.pts)
     for output in output_frames(
-        Renderer(model, size, bit_depth=kind.bit_depth, sizes=sizes),
+        Renderer(model, framing.picture, window=framing.window, bit_depth=kind.bit_depth, sizes=sizes),
         timeline,
         compared(itertools.chain([first], source), options.scene_threshold),
         source_rate=source_rate,
         part=Part(),
         tally=Tally(),
     ):
-        yield UpscaledFrame(kind.of_levels(output.picture.rgb), output.pts * timeline.time_base)
+        picture = framing.framed(output.picture)
+        yield UpscaledFrame(kind.of_levels(picture.rgb), output.pts * timeline.time_base)
 
 
 def _source_frames(

@@ -25,6 +25,7 @@ from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses
 from videoinr_cli.media.write.times_fit import check_times_fit
 from videoinr_cli.notes import Note, collected_notes
 from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.parts import Part
 from videoinr_cli.render.timeline import Timeline
 
@@ -42,6 +43,7 @@ class Plan:
     timeline: Timeline
     output: OutputSpec
     stamps: tuple[FileStamp, ...]  # of the source's files; none of standard input
+    framing: Framing
     notes: tuple[Note, ...] = ()  # what will be converted, guessed or left out
     processes: int = 1  # that share the memory
     part: Part | None = None  # None: the whole video
@@ -81,7 +83,7 @@ class Plan:
             format=written,
             encoding=options.encode,
             size=size,
-            pixel_aspect=pixel_aspect(source, size),
+            pixel_aspect=Fraction(1) if options.pad or options.crop else pixel_aspect(source, size),
             clock=OutputClock.of(timeline.time_base, source.origin / options.speed),
             frame_rate=rate or source.frame_rate,
             kept=streams.kept,
@@ -92,7 +94,10 @@ class Plan:
             overwrite=options.overwrite,
             strict=options.strict,
         )
-        return cls(options, timeline, output, _stamps(source))
+        framing = Framing.of(
+            options, (source.width, source.height), size, pixel_aspect=source.sample_aspect_ratio
+        )
+        return cls(options, timeline, output, _stamps(source), framing)
 
     @property
     def source(self) -> VideoInfo:
