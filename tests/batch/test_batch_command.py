@@ -189,7 +189,7 @@ class TestDryRun:
         shown = said.out.splitlines()
         assert shown[0] == f"{tmp_path / 'in' / 'a.mkv'} -> {tmp_path / 'out' / 'a.mp4'}"
         assert shown[1] == "  64x48 at 25 frames per second -> 128x96, 50 frames per second"
-        assert shown[2].startswith("  10 frames, 0:00:00")
+        assert shown[2].startswith("  10 frames, 0.2 s")
         assert shown[3] == "  rendered in whole frames, chunks of 64 MiB"
         assert re.fullmatch(
             r"  about \d+ (s|min)(, [\d.]+ [MG]B of memory)?, from a short measurement", shown[4]

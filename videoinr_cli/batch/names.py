@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from videoinr_cli.batch.sources import Source
 from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.media.images import is_pattern
-from videoinr_cli.media.write.containers import container_for
+from videoinr_cli.media.write.containers import AVI, container_for
 from videoinr_cli.options import UpscaleOptions
 
 DEFAULT_NAME = "{stem}{ext}"
@@ -111,11 +111,11 @@ def _size_words(options: UpscaleOptions) -> Iterator[str]:
 
 
 def _own_suffix(source: Path) -> str:
-    """Return a source's extension, or `FALLBACK_SUFFIX` where that cannot be written."""
+    """Return a source's extension, or `FALLBACK_SUFFIX` for what cannot be written, and for AVI."""
     if is_pattern(source):
         return FALLBACK_SUFFIX
     try:
-        container_for(f"name{source.suffix}")
+        is_old = container_for(f"name{source.suffix}") is AVI
     except OutputError:
         return FALLBACK_SUFFIX
-    return source.suffix
+    return FALLBACK_SUFFIX if is_old else source.suffix

@@ -11,6 +11,7 @@ from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.values import parse_time
 from videoinr_cli.errors import OptionError
 from videoinr_cli.options import CompareOptions
+from videoinr_cli.quantities import counted
 
 DEFAULTS = CompareOptions()
 MEGABYTE = 1_000_000
@@ -83,7 +84,8 @@ def compare(
         else ""
     )
     click.echo(
-        f"{made.path}: {made.frames} frames ({which}), {made.bytes / MEGABYTE:.1f} MB{short}", err=True
+        f"{made.path}: {counted(made.frames, 'frame')} ({which}), {made.bytes / MEGABYTE:.1f} MB{short}",
+        err=True,
     )
     for curve, mean in made.means:
         if mean is not None:

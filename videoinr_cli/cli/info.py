@@ -22,6 +22,7 @@ from videoinr_cli.cli.parameters import (
 )
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.quantities import counted
 
 if TYPE_CHECKING:
     from videoinr_cli.media.inspection import Inspection
@@ -134,7 +135,9 @@ def _times(found: VideoInfo, timing: Timing | None) -> str:
     start = f"from {float(found.start_pts * found.time_base):.3f} s"
     if timing is None:
         return f"{_rate(found.frame_rate)} frames per second, not measured, {start}"
-    count = f"{timing.frames} frames" if timing.is_whole else f"measured on the first {timing.frames} frames"
+    count = counted(timing.frames, "frame")
+    if not timing.is_whole:
+        count = f"measured on the first {count}"
     if timing.is_constant:
         return f"constant, {_rate(timing.average)} frames per second, {count}, {start}"
     return (

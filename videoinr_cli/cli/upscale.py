@@ -92,7 +92,7 @@ def upscale(
     show_messages(quiet=quiet)
     listed = _listed(given["input_list"])
     if output is None:
-        output = _default_output([*sources, *listed], options)
+        output = _default_output([*sources, *listed], options, is_list=given["input_list"] is not None)
 
     from videoinr_cli.batch.batch import run_batch  # torch takes a second to import
     from videoinr_cli.batch.events import Start
@@ -191,7 +191,7 @@ def _listed(listing: TextIO | None) -> list[Path]:
     return [] if listing is None else read_list(listing)
 
 
-def _default_output(sources: Sequence[Path], options: UpscaleOptions) -> str:
+def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list: bool) -> str:
     """Name the output of a single source beside it, and say so.
 
     Raises:
@@ -202,12 +202,12 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions) -> str:
     from videoinr_cli.media.images import is_pattern
     from videoinr_cli.media.read.source import STANDARD_INPUT
 
-    if len(sources) > 1 and not sources[-1].exists():
+    if len(sources) > 1 and not is_list and not sources[-1].exists():
         given = shlex.join([*map(str, sources[:-1]), "-o", str(sources[-1])])
         raise click.UsageError(f"there is no file {str(sources[-1])!r}; did you mean {given}?")
     if not sources:
         raise click.UsageError("no SOURCE and no --input-list is given")
-    if len(sources) > 1 or sources[0].is_dir():
+    if len(sources) > 1 or is_list or sources[0].is_dir():
         raise click.UsageError("several videos need a folder for their outputs; add -o big/")
     if sources[0] == STANDARD_INPUT or is_pattern(sources[0]):
         raise click.UsageError(f"the output of {str(sources[0])!r} needs a name; add -o out.mkv")

@@ -17,6 +17,7 @@ from videoinr_cli.model import AnyVideoInr, build
 from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.config import CONFIGURATIONS
 from videoinr_cli.model.devices import choose_device, choose_training_dtype, without_tf32
+from videoinr_cli.quantities import counted
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.footage import Shot, load_shots
 from videoinr_cli.training.loop import TrainingProgress
@@ -248,6 +249,7 @@ def _describe(trainer: Trainer, samples: SampleRecipe, shots: Sequence[Shot]) ->
     """Say in the file's metadata what the weights were made of."""
     return {
         "trained_for": "degraded footage" if samples.degrade else "clean footage",
-        "training": f"{trainer.step} steps, {trainer.seconds / 60:.0f} minutes on {trainer.device.type}",
+        "training": f"{counted(trainer.step, 'step')}, {counted(round(trainer.seconds / 60), 'minute')} on "
+        f"{trainer.device.type}",
         "training_data": ", ".join(sorted({shot.source for shot in shots})),
     }
