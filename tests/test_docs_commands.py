@@ -41,7 +41,7 @@ QUICK = {("README.md", 3), ("preview.md", 0), ("range-and-speed.md", 0), ("docto
 
 FILES = {
     **dict.fromkeys(("in.mp4", "in.mkv", "out.mp4", "beach1.mp4"), (3, "25")),  # (frames, rate)
-    **dict.fromkeys(("long/in.mp4", "long/in.mkv", "long/out.mp4", "jump.mp4"), (90, "1")),
+    **dict.fromkeys(("long/in.mp4", "long/in.mkv", "long/out.mp4", "large/in.mp4", "jump.mp4"), (90, "1")),
     **dict.fromkeys(("a.mp4", "b.mp4", "b.mkv", "original.mp4", "240.mp4", "film.mp4"), (3, "25")),
     **dict.fromkeys(("episode.mkv", "film.mkv", "screen.mp4", "pal.mp4", "IMG_0042.MOV"), (2, "25")),
     **dict.fromkeys(("holiday/a.mp4", "holiday/b.mp4", "clip.mov", "old.avi", "tape.avi"), (2, "25")),
@@ -87,7 +87,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, run_ffmpeg: RunFfmpeg) -> Pa
     for name, (frames, rate) in FILES.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
-        picture = f"testsrc2=size=32x24:rate={rate}"
+        size = "960x540" if name.startswith("large") else "32x24"
+        picture = f"testsrc2=size={size}:rate={rate}"
         options = ["-update", 1] if path.suffix == ".jpg" else []
         run_ffmpeg("-f", "lavfi", "-i", picture, "-frames:v", frames, *options, path)
     (folder / "films.txt").write_text("a.mp4\n# comment\nb.mkv\n")
@@ -98,9 +99,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory, run_ffmpeg: RunFfmpeg) -> Pa
 
 
 @pytest.fixture
-def folder(shelf: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a copy of the shelf, where ``videoinr`` is on the PATH and its network is tiny."""
-    shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
+def folder(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder for the commands, where ``videoinr`` is on the PATH and its network is tiny."""
     shutil.copy(weights, tmp_path / "mine.safetensors")
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -126,10 +126,13 @@ def test_commands_run_as_they_are_written(block: str, shelf: Path, folder: Path)
     for command in commands_of(block):
         if "hf:" in command or "…" in command:  # needs the internet, or a hash that nobody knows
             continue
+        shutil.copytree(shelf, folder, dirs_exist_ok=True)
         for name in re.findall(r"-o (\S+\.\w+)", command):  # alternatives have one output
             (folder / name).unlink(missing_ok=True)
         if "1:10" in command:
             shutil.copytree(shelf / "long", folder, dirs_exist_ok=True)
+        if "--region" in command:
+            shutil.copytree(shelf / "large", folder, dirs_exist_ok=True)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", command],
             cwd=folder,
