@@ -500,7 +500,7 @@ class TestWhereOptionsComeFrom:
             ('overwrite = "yes"', "not a value for --overwrite"),
             ('encoder-option = "tune=film"', "not a value for --encoder-option"),
             ('preset-file = "other.toml"', "no option 'preset-file'"),
-            ('height = "tall"', "'tall' is not a valid integer"),
+            ('height = "tall"', "height 'tall' is not a number of pixels"),
             ("[upscale]\nheight = 96", "no option 'upscale'"),
         ],
     )

@@ -24,7 +24,8 @@ class _Printer(logging.Handler):
 def _print(level: int, text: str) -> None:
     # Not by click, which writes past the display that has taken the place of stderr.
     kind = "warning" if level >= logging.WARNING else "note"
-    sys.stderr.write(f"{kind}: {text}\n")
+    if sys.stderr is not None:  # Python's value for a closed one
+        sys.stderr.write(f"{kind}: {text}\n")
 
 
 _PRINTER = _Printer()

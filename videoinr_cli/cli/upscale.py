@@ -153,11 +153,7 @@ class _Kept:
         if self._destination is None:
             return "nothing was rendered"
         name = repr(str(self._destination))
-        kept = (
-            f"kept {self._segments} of {counted(self._of, 'segment')} of"
-            if self._segments
-            else "kept nothing of"
-        )
+        kept = f"{self._segments} of {counted(self._of, 'segment')}" if self._segments else "nothing"
         again = "run the same command again" if job.resume else "run the command again without --no-resume"
         if request.is_batch and not request.skip_existing:
             again += ", with --skip-existing,"

@@ -23,6 +23,9 @@ CODECS = frozenset({"h263", "h264", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg
 KEYFRAMES = 3
 """Keyframes that are looked at, from the start of the file: what others repeat of them says nothing."""
 
+MIN_BLOCKS = 200
+"""Macroblocks of a frame below which nothing is said: a picture of 256x200 px is too small to be a film."""
+
 COARSE_STEP = 19.0
 """Mean step from which a source looks strongly compressed. H.264's quantiser is 29.5 there; x264 takes 30 for
 keyframes at --crf 28, at which `videoinr-real` is ahead on Vid4 (`benchmarks/real.py`)."""
@@ -71,6 +74,8 @@ def _mean_step(data: SideData) -> float | None:
     try:
         quantisers = data.qp_map()
     except (RuntimeError, ValueError):  # of blocks of another size, or of another codec
+        return None
+    if quantisers.size < MIN_BLOCKS:
         return None
     # H.264's quantiser is a logarithm: the step doubles every six, and is 1 at 4. MPEG's is the step.
     is_log = data.codec_type == VideoEncParamsType.H264
