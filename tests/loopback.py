@@ -88,7 +88,8 @@ def _handler(hub: Hub) -> type[http.server.BaseHTTPRequestHandler]:
             elif hub.page is not None and urlsplit(self.path).query != hub.page_unless:
                 self.send(hub.page, {"Content-Type": "text/html; charset=utf-8"})
             elif path in hub.files:
-                self.send(hub.files[path], hub.headers)
+                pages = {"Content-Type": "text/html"} if path.endswith("/") else {}
+                self.send(hub.files[path], hub.headers | pages)
             else:
                 self.refuse(404)
 

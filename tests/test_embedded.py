@@ -22,16 +22,17 @@ from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.evaluation.steadiness import NOISE_LEVELS, measure_steadiness
 from videoinr_cli.model import AnyVideoInr
-from videoinr_cli.options import MODELS
 from videoinr_cli.weights import load_model
 
+EMBEDDED = ("clean", "real")
+MODELS = (*EMBEDDED, pytest.param("large", marks=pytest.mark.network))
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "clip.mp4"
 HEIGHT, WIDTH = 48, 64
 SCALES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
 OVERSAMPLING = 8
-RAMP_LIMITS = {"clean": 1, "real": 2}
+RAMP_LIMITS = {"clean": 1, "real": 2, "large": 1}
 """Levels of 255 by which a smooth ramp may be off anywhere."""
-PLATE_LIMITS = {"clean": 4, "real": 14}
+PLATE_LIMITS = {"clean": 4, "real": 14, "large": 1}
 """Levels by which rings of an amplitude of 76 may be off on average. The model of real footage takes the
 finest of them for noise."""
 
@@ -196,7 +197,7 @@ def test_each_model_is_the_better_one_for_its_footage() -> None:
     for crf, better, worse in ((None, "clean", "real"), (28.0, "real", "clean")):
         protocol = Protocol(space=2, max_frames=5, crf=crf)
         measured = {
-            name: measure_quality(ModelMethod(name, embedded(name)), clips, protocol) for name in MODELS
+            name: measure_quality(ModelMethod(name, embedded(name)), clips, protocol) for name in EMBEDDED
         }
         plain = measure_quality(PerFrame("bicubic", "blend"), clips, protocol)
         assert measured[better].average().psnr > measured[worse].average().psnr

@@ -17,7 +17,7 @@ from videoinr_cli import progress
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
 from videoinr_cli.evaluation.evaluate import EvaluationProgress
 from videoinr_cli.progress import error_line, evaluation_display, videos_display
-from videoinr_cli.quantities import clock, roughly, size_of
+from videoinr_cli.quantities import clock, pace, roughly, size_of
 
 HALFWAY = Progress(
     index=2,
@@ -297,3 +297,12 @@ def test_more_frames_than_the_file_told_of(
 )
 def test_size(size_bytes: int, shown: str) -> None:
     assert size_of(size_bytes) == shown
+
+
+def test_a_slow_pace_is_told_in_seconds_for_each_frame() -> None:
+    assert [pace(fps) for fps in (0.0, 0.1, 24.0, 0.02)] == [
+        "0.00 fps",
+        "0.10 fps",
+        "24.00 fps",
+        "50.0 s/frame",
+    ]

@@ -41,14 +41,18 @@ MAX_PREVIEW_SECONDS = 60
 DEFAULT_SCENE_THRESHOLD = 0.75
 """Share of a picture's structure that its neighbour must lack to count as a cut; see `scenes.cut_score`."""
 
+MAX_THREADS = 1024
+"""Most threads of a network on a CPU."""
+
 MAX_WORKERS = 256
 """Most worker processes for one video."""
 
 DEFAULT_WEIGHTS = "videoinr-fast"
 """The embedded model."""
 
-MODELS = {"clean": "videoinr-fast", "real": "videoinr-real"}
-"""The embedded models by purpose: clean footage, and footage degraded by compression, noise or resizing."""
+MODELS = {"clean": "videoinr-fast", "real": "videoinr-real", "large": "videoinr-large"}
+"""Models by purpose: clean footage, footage degraded by compression, noise or resizing, and clean footage at
+its best, in several times the time."""
 
 MODEL_NAMES = {**MODELS, "fast": DEFAULT_WEIGHTS}
 """What ``--model`` takes besides names of weights, and files."""
@@ -273,6 +277,7 @@ class UpscaleOptions:
     weights: str = DEFAULT_WEIGHTS  # a name, a path, or hf:owner/repository/file
     tile: int | None = None  # longest side of a tile, in source pixels; None: as memory allows
     max_memory_bytes: int | None = None  # of the process on a CPU, else of its device; None: by what is free
+    threads: int | None = None  # of the network on a CPU, shared by all processes; None: as torch is set
     scene_threshold: float = DEFAULT_SCENE_THRESHOLD  # in (0, 1]; 1: interpolate every pair, even across cuts
     overwrite: bool = False  # replace an existing output
     strict: bool = False  # fail at damage, and at streams or timestamps that the output cannot hold
@@ -310,6 +315,8 @@ class UpscaleOptions:
             raise OptionError(f"a tile of {self.tile} px is smaller than {MIN_TILE_PX} px; try --tile 256")
         if self.max_memory_bytes is not None and self.max_memory_bytes <= 0:
             raise OptionError("the memory limit is not above 0; try --max-memory 4G")
+        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
+            raise OptionError(f"{self.threads} threads are not between 1 and {MAX_THREADS}; try --threads 2")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
 

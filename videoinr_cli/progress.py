@@ -16,7 +16,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
-from videoinr_cli.quantities import clock, counted, lasted, size_of, speed_of
+from videoinr_cli.quantities import clock, counted, lasted, pace, size_of
 
 if TYPE_CHECKING:
     from videoinr_cli.evaluation.evaluate import EvaluationProgress
@@ -120,7 +120,7 @@ def _figures(progress: Progress, *, is_batch: bool) -> tuple[float | None, str]:
     total = "" if progress.total_frames is None else f"/{max(progress.total_frames, progress.frames)}"
     parts = [
         f"{progress.frames}{total} frames",
-        speed_of(fresh / elapsed),
+        pace(fresh / elapsed),
         f"{speed:.3f}x",
         _left(progress.left_seconds),
     ]
@@ -149,7 +149,7 @@ def _outcome(event: Done | Skipped) -> str:
         f"{counted(event.frames_read, 'frame')} in",
         f"{event.frames_written} out",
         *([counted(event.cuts, "scene cut")] if event.cuts else []),
-        f"{lasted(event.elapsed_seconds)} ({speed_of(event.frames_per_second)})",
+        f"{lasted(event.elapsed_seconds)} ({pace(event.frames_per_second)})",
         *([] if event.output_bytes is None else [size_of(event.output_bytes)]),
     ]
     return f"{event.destination}: {', '.join(parts)}"
@@ -160,10 +160,10 @@ def _totals(end: End) -> str:
     videos = ", ".join(f"{count} {name}" for name, count in counts.items() if count or name == "done")
     if not end.frames_written:
         return videos
-    rate = end.frames_written / max(end.elapsed_seconds, 1e-6)
+    rate = pace(end.frames_written / max(end.elapsed_seconds, 1e-6))
     return (
-        f"{videos}: {counted(end.frames_written, 'frame')} in {lasted(end.elapsed_seconds)} "
-        f"({speed_of(rate)}), {size_of(end.output_bytes)}"
+        f"{videos}: {counted(end.frames_written, 'frame')} in {lasted(end.elapsed_seconds)} ({rate}), "
+        f"{size_of(end.output_bytes)}"
     )
 
 
@@ -255,7 +255,9 @@ def download_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int 
 
 def error_line(message: str) -> None:
     """Print an error on one line of stderr, in red on a terminal."""
-    Console(stderr=True, highlight=False, emoji=False, soft_wrap=True).print(_as_error(message))
+    console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+    with contextlib.suppress(OSError):  # the terminal may be closed
+        console.print(_as_error(message))
 
 
 def _as_error(message: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SLOW_FPS = 0.1
+"""Frames per second below which seconds for each frame say more."""
+
 
 def size_of(size_bytes: int) -> str:
     """Return a size such as "512 bytes" or "1.5 MB"."""
@@ -16,13 +19,6 @@ def counted(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
-def speed_of(frames_per_second: float) -> str:
-    """Return a speed such as "4.10 fps", or "12.5 s/frame" where it is below 0.1 frames per second."""
-    if 0 < frames_per_second < 0.1:
-        return f"{1 / frames_per_second:.1f} s/frame"
-    return f"{frames_per_second:.2f} fps"
-
-
 def lasted(seconds: float) -> str:
     """Return how long something took: "3.4 s", or H:MM:SS from ten seconds on."""
     return f"{seconds:.1f} s" if seconds < 9.95 else clock(seconds)
@@ -32,6 +28,13 @@ def clock(seconds: float) -> str:
     """Return H:MM:SS."""
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def pace(frames_per_second: float) -> str:
+    """Return a speed such as "2.50 fps", or "12.3 s/frame" where a frame takes more than 10 s."""
+    if 0 < frames_per_second < SLOW_FPS:
+        return f"{1 / frames_per_second:.1f} s/frame"
+    return f"{frames_per_second:.2f} fps"
 
 
 def roughly(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 from fractions import Fraction
@@ -108,9 +107,14 @@ class TestSources:
         finally:
             closed.chmod(0o700)
 
-    def test_a_list_names_a_source_a_line(self) -> None:
-        text = "a b.mp4\r\n\n# not this\n folder/c.mkv\n#1.mp4\n"
-        assert read_list(io.StringIO(text)) == [Path("a b.mp4"), Path(" folder/c.mkv")]
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_a_list_names_a_source_a_line(self, encoding: str) -> None:
+        text = "ä b.mp4\r\n\n# not this\n folder/c.mkv\n#1.mp4\n"
+        assert read_list(text.encode(encoding)) == [Path("ä b.mp4"), Path(" folder/c.mkv")]
+
+    def test_a_list_of_find_may_hold_any_name(self) -> None:
+        names = [b"a\nb.mp4", b"# c.mp4", b"caf\xe9.mp4"]
+        assert [os.fsencode(path) for path in read_list(b"\0".join([*names, b""]))] == names
 
 
 class TestNames:

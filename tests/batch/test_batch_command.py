@@ -21,7 +21,8 @@ from videoinr_cli.batch import batch as batch_module
 from videoinr_cli.batch import estimate, events
 from videoinr_cli.cli import json_lines
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
-from videoinr_cli.render.memory import DEFAULT_SIZES, _held_bytes, release_memory
+from videoinr_cli.render.memory import held_bytes, release_memory
+from videoinr_cli.render.pieces import DEFAULT_SIZES
 from videoinr_cli.render.pipeline import Summary
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.speed import Speed
@@ -220,7 +221,7 @@ class TestDryRun:
         (plan,) = lines(capfd.readouterr().out)
         assert (plan["tile_size"], plan["chunk_bytes"]) == (None, DEFAULT_SIZES.chunk_bytes)
         release_memory(torch.device("cpu"))
-        limit = _held_bytes(torch.device("cpu")) + (150 << 20)
+        limit = held_bytes(torch.device("cpu")) + (150 << 20)
         assert run(*arguments, "--json", "--dry-run", "--device", "cpu", "--max-memory", limit) == 0
         (plan,) = lines(capfd.readouterr().out)
         assert plan["chunk_bytes"] < DEFAULT_SIZES.chunk_bytes

@@ -355,7 +355,12 @@ def test_failed_encoder_leaves_nothing(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals for other processes")
 @pytest.mark.parametrize(
-    ("sent", "code", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("sent", "code", "words"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 143, "terminated"),
+        *([] if sys.platform == "win32" else [(signal.SIGHUP, 129, "terminal was closed")]),
+    ],
 )
 def test_signals_end_it_cleanly(
     sent: signal.Signals,

@@ -112,9 +112,38 @@ def test_encoders_must_work_to_be_told(
     assert run("doctor", "--json", "--weights", weights) == 1
     found = read(capfd)
     assert found["ffmpeg"] == {"path": str(script), "version": "7.1-test", "encoders": ["libx265"]}
+    missing = "libvpx-vp9, libsvtav1, libaom-av1, ffv1, prores_ks, aac, ac3, flac, libopus"
+    aged = "HDR10's metadata with every encoder (since 9), exact times (since 7)"
     assert [problem["what"] for problem in found["problems"]] == [
-        f"ffmpeg at {script} has no working libx264"
+        f"ffmpeg at {script} lacks {missing}, {aged}",
+        f"ffmpeg at {script} has no working libx264",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")
+def test_what_the_systems_ffmpeg_lacks_is_told_and_the_other_used(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As the build of a distribution without patented encoders."""
+    script = tmp_path / "ffmpeg"
+    names = " ".join(findings.SOFTWARE_ENCODERS[2:])
+    script.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        "  *-version*) echo 'libavcodec     62.  3.100';;\n"
+        "  *'-h long') echo '-fps_mode <mode>'; echo '-mastering_display <value>';;\n"
+        f'  *-encoders*) for name in {names}; do echo " V....D $name x"; done;;\n'
+        "esac\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("FFMPEG_PATH", raising=False)
+    assert run("doctor", "--json", "--weights", weights) == 0
+    found = read(capfd)
+    assert found["ffmpeg"]["path"] == imageio_ffmpeg.get_ffmpeg_exe()
+    (problem,) = found["problems"]
+    assert problem["what"] == f"ffmpeg at {script} lacks libx264, libx265"
+    assert problem["remedy"] == f"{imageio_ffmpeg.get_ffmpeg_exe()} is used instead"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for ffmpeg")

@@ -23,7 +23,7 @@ from videoinr_cli.jobs import job as job_module
 from videoinr_cli.jobs.fingerprint import _ffmpeg_version
 from videoinr_cli.jobs.manifest import job_folder, remove_job
 from videoinr_cli.jobs.upscale import upscale_video
-from videoinr_cli.media.ffmpeg import takes_option
+from videoinr_cli.media.ffmpeg import Needs, find_ffmpeg, knows_option, lacks
 from videoinr_cli.media.write.encoders import find_encoder
 from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
 
@@ -38,7 +38,8 @@ Fault = Callable[[], dict[str, Any]]
 
 # What is asked of ffmpeg only once is asked by the server, for all processes.
 find_encoder("libx264")
-takes_option("mastering_display")
+knows_option(find_ffmpeg(), "mastering_display")
+lacks(find_ffmpeg(), Needs(encoders=("libx264",)))
 _ffmpeg_version()
 
 

@@ -23,7 +23,7 @@ from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media.read.probe import probe
-from videoinr_cli.model import build
+from videoinr_cli.model import FastConfig, build
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.parts import Part
 from videoinr_cli.render.pipeline import Progress
@@ -93,7 +93,11 @@ def test_processes_are_kept_from_one_video_to_the_next(source: Path, tmp_path: P
 
 def test_a_short_video_is_cut_for_all_that_are_to_work_on_it(make_clip: MakeClip, tmp_path: Path) -> None:
     plan = Plan.make(probe(make_clip("in.mp4", frames=125)), tmp_path / "out.mp4", UpscaleOptions())
-    assert [len(plan_parts(plan, JobOptions(), workers=count)) for count in (1, 2, 9)] == [1, 2, 3]
+    assert [len(plan_parts(plan, JobOptions(), FastConfig(), workers=count)) for count in (1, 2, 9)] == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_a_segment_is_as_much_work_at_any_speed(
@@ -112,7 +116,7 @@ def test_segments_meet_behind_keyframes(make_clip: MakeClip, tmp_path: Path) -> 
     source = probe(make_clip("in.mp4", "-g", 10, "-sc_threshold", 0, frames=100))
     plan = Plan.make(source, tmp_path / "out.mp4", UpscaleOptions())
     for seconds, frames in ((1.0, [21, 41, 71]), (0.25, [6, 11, 19, 25, 31, 38])):
-        parts = plan_parts(plan, JobOptions(segment_seconds=seconds))
+        parts = plan_parts(plan, JobOptions(segment_seconds=seconds), FastConfig())
         borders = [round(part.begin * source.time_base * 25) for part in parts if part.begin is not None]
         assert borders[: len(frames)] == frames
 

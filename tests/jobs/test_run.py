@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import MakeClip, RunFfmpeg
 from tests.jobs.conftest import GRAIN, RunJob, content_of
+from tests.tiny import SHORT_RUNS, scattered
 from videoinr_cli.errors import FfmpegError, OutputError, VideoInrError
 from videoinr_cli.jobs.job import SegmentDone
 from videoinr_cli.jobs.manifest import open_manifest
@@ -55,6 +56,17 @@ def test_segments_end_in_what_one_run_gives(
         summary.cuts,
     )
     assert sorted(tmp_path.iterdir()) == sorted([source, one, many]), "nothing else is left"
+
+
+def test_segments_are_of_whole_runs_of_frames(source: Path, tmp_path: Path, run: RunJob) -> None:
+    """A network that looks at many frames at once sees the same ones in a segment as in the whole."""
+    model = scattered(SHORT_RUNS)
+    one, many = tmp_path / "one.mkv", tmp_path / "many.mkv"
+    segments: list[SegmentDone] = []
+    run(source, one, model=model, encode=LOSSLESS, fps="40", **WHOLE)
+    run(source, many, model=model, encode=LOSSLESS, fps="40", segment_seconds=0.5, on_segment=segments.append)
+    assert len(segments) == 4
+    assert content_of(many) == content_of(one)
 
 
 def test_a_range_at_another_speed_in_segments(source: Path, tmp_path: Path, run: RunJob) -> None:

@@ -11,7 +11,7 @@ import imageio_ffmpeg
 import pytest
 
 from videoinr_cli.errors import FfmpegError
-from videoinr_cli.media.ffmpeg import NICENESS, FfmpegProcess, find_ffmpeg, passed_over
+from videoinr_cli.media.ffmpeg import NICENESS, FfmpegProcess, Needs, find_ffmpeg, lacks, passed_over
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +21,26 @@ def fresh_search() -> Iterator[None]:
     find_ffmpeg.cache_clear()
 
 
-def program(path: Path, script: str = "exit 0", *, knows: str = "-fps_mode") -> Path:
-    """Write a stand-in for ffmpeg, which says of its options that it has one."""
+def program(
+    path: Path,
+    script: str = "exit 0",
+    *,
+    knows: str = "-fps_mode",
+    encoders: tuple[str, ...] = (),
+    libavcodec: int = 61,
+) -> Path:
+    """Write a stand-in for ffmpeg, which says which option and encoders it has, and how new it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'#!/bin/sh\ncase "$*" in *"-h long") echo "{knows} <mode>"; exit;; esac\n{script}\n')
+    listed = "".join(f" V....D {name}   an encoder\\n" for name in encoders)
+    path.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        f"""  *"-h long") echo "{knows} <mode>"; exit;;\n"""
+        f"  *-encoders) printf '{listed}'; exit;;\n"
+        f"  *-version) echo 'libavcodec     {libavcodec}.  3.100'; exit;;\n"
+        "esac\n"
+        f"{script}\n"
+    )
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
@@ -60,6 +76,49 @@ def test_an_old_ffmpeg_is_passed_over_unless_it_was_asked_for(
     assert passed_over() is None
 
 
+@pytest.mark.parametrize(
+    ("encoders", "libavcodec", "needs", "is_used"),
+    [
+        (("libx264",), 61, Needs(encoders=("libx264",)), True),
+        (("libx264rgb",), 61, Needs(encoders=("libx264",)), False),  # a build without x264
+        ((), 61, Needs(hdr10=True), False),
+        ((), 59, Needs(), False),  # Debian 12's
+        (
+            ("hevc_other",),
+            59,
+            Needs(encoders=("hevc_other",)),
+            True,
+        ),  # hardware that no other program reaches
+        (("hevc_other",), 61, Needs(encoders=("libx264", "hevc_other")), True),  # none has both
+    ],
+)
+def test_the_one_that_comes_along_is_used_where_the_systems_lacks_more(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    encoders: tuple[str, ...],
+    libavcodec: int,
+    needs: Needs,
+    is_used: bool,
+) -> None:
+    system = program(tmp_path / "bin" / "ffmpeg", encoders=encoders, libavcodec=libavcodec)
+    monkeypatch.delenv("FFMPEG_PATH")
+    monkeypatch.setenv("PATH", str(system.parent))
+    assert find_ffmpeg(needs) == (str(system) if is_used else imageio_ffmpeg.get_ffmpeg_exe())
+    find_ffmpeg.cache_clear()
+    monkeypatch.setenv("FFMPEG_PATH", str(system))
+    assert find_ffmpeg(needs) == str(system), "it was asked for"
+
+
+def test_what_an_ffmpeg_lacks_is_said(tmp_path: Path) -> None:
+    old = str(program(tmp_path / "ffmpeg", encoders=("aac", "libx264"), libavcodec=59))
+    assert lacks(old, Needs(encoders=("libx264", "libopus"), hdr10=True)) == (
+        "libopus",
+        "HDR10's metadata with every encoder (since 9)",
+        "exact times (since 7)",
+    )
+    assert lacks(imageio_ffmpeg.get_ffmpeg_exe(), Needs(encoders=("libx264",), hdr10=True)) == ()
+
+
 def test_a_program_that_cannot_be_run_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_bytes(b"\x7fELF of another machine")
@@ -85,7 +144,9 @@ def test_a_wrong_path_and_no_ffmpeg_at_all_are_said(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_failure_says_the_cause_in_one_line_and_leaves_no_thread() -> None:
-    process = FfmpegProcess(["-loglevel", "level+warning", "-i", "/nowhere/in.mp4", "-f", "null", "-"])
+    process = FfmpegProcess(
+        find_ffmpeg(), ["-loglevel", "level+warning", "-i", "/nowhere/in.mp4", "-f", "null", "-"]
+    )
     with pytest.raises(FfmpegError, match=r"code \d+: .*No such file or directory") as caught:
         process.finish()
     assert "\n" not in str(caught.value)
@@ -98,7 +159,7 @@ def test_a_talkative_ffmpeg_does_not_block(tmp_path: Path, monkeypatch: pytest.M
     lines = "i=0; while [ $i -lt 20000 ]; do echo 'a line of warning' >&2; i=$((i+1)); done"
     script = f"{lines}; cat >/dev/null; exit 3"
     monkeypatch.setenv("FFMPEG_PATH", str(program(tmp_path / "ffmpeg", script)))
-    process = FfmpegProcess([])
+    process = FfmpegProcess(find_ffmpeg(), [])
     process.stdin.write(bytes(1 << 20))
     with pytest.raises(FfmpegError, match=r"failed with code 3: a line of warning \| a line"):
         process.finish()
@@ -106,7 +167,7 @@ def test_a_talkative_ffmpeg_does_not_block(tmp_path: Path, monkeypatch: pytest.M
 
 def test_an_ffmpeg_that_hangs_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FFMPEG_PATH", str(program(tmp_path / "ffmpeg", "exec sleep 60")))
-    process = FfmpegProcess([])
+    process = FfmpegProcess(find_ffmpeg(), [])
     process.stop()
     assert process._drain.wait(0)
     process.stop()  # twice does no harm
@@ -119,7 +180,7 @@ def test_low_priority_yields_to_others_and_ctrl_c_reaches_neither(
     monkeypatch.setenv("FFMPEG_PATH", str(program(tmp_path / "ffmpeg", "exec sleep 60")))
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     for low_priority in (False, True):
-        process = FfmpegProcess([], low_priority=low_priority)
+        process = FfmpegProcess(find_ffmpeg(), [], low_priority=low_priority)
         pid = process._process.pid
         assert os.getpriority(os.PRIO_PROCESS, pid) == (min(usual + NICENESS, 19) if low_priority else usual)
         assert os.getpgid(pid) != os.getpgid(0)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from videoinr_cli.model import VideoInr, Window
 from videoinr_cli.model.config import ModelConfig
-from videoinr_cli.model.network import Encoding, Footprint, PairEncoding
+from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +78,9 @@ class BlendVideoInr(VideoInr[BlendFrame, BlendPair, Tensor]):
 
     def footprint(self) -> Footprint:
         return Footprint(kept=4 * 12, encoding=0, drawing=24, instant=12)
+
+    def effort(self) -> Effort:
+        return Effort(alone=4, following=1, again=1, instant=1, point=1)
 
     def query_bytes(self, pair: BlendPair) -> int:
         return 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 
 import numpy as np
@@ -17,10 +18,47 @@ def golden_state_dict(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(_golden_tensor(name, shape)) for name, shape in shapes.items()}
 
 
-def _golden_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Draw the tensor `name`, seeded by its name's hash."""
+def golden_basicvsr() -> dict[str, Tensor]:
+    """Return a full published state_dict of BasicVSR, likewise, but for two constants."""
+    return {
+        name: torch.from_numpy((_normal(name, shape) * _basicvsr_deviation(name, shape)).astype(np.float32))
+        for name, shape in _basicvsr_shapes().items()
+    }
+
+
+def _basicvsr_shapes() -> dict[str, tuple[int, ...]]:
+    """Return the published names of BasicVSR's tensors, and their shapes."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for direction in ("backward", "forward"):
+        shapes[f"{direction}_trunk.main.0"] = (64, 67, 3, 3)
+        for block in range(30):
+            for layer in (1, 2):
+                shapes[f"{direction}_trunk.main.2.{block}.conv{layer}"] = (64, 64, 3, 3)
+    for level in range(6):
+        widths = (8, 32, 64, 32, 16, 2)
+        for layer, (inputs, outputs) in enumerate(itertools.pairwise(widths)):
+            shapes[f"spynet.basic_module.{level}.basic_module.{2 * layer}"] = (outputs, inputs, 7, 7)
+    shapes |= {"fusion": (64, 128, 1, 1), "upconv1": (256, 64, 3, 3), "upconv2": (256, 64, 3, 3)}
+    shapes |= {"conv_hr": (64, 64, 3, 3), "conv_last": (3, 64, 3, 3)}
+    both = {f"{name}.weight": shape for name, shape in shapes.items()}
+    return both | {f"{name}.bias": shape[:1] for name, shape in shapes.items()}
+
+
+def _normal(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw normal values, seeded by a name's hash."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
-    values = np.random.Generator(np.random.PCG64(seed)).standard_normal(shape) * _deviation(name, shape)
+    return np.random.Generator(np.random.PCG64(seed)).standard_normal(shape)
+
+
+def _basicvsr_deviation(name: str, shape: tuple[int, ...]) -> float:
+    if name.endswith(".bias"):
+        return 0.01
+    gain = 0.5 if "_trunk.main.2." in name else 0.8 if name.startswith("spynet.") else 1.0
+    return gain / math.sqrt(math.prod(shape[1:]))
+
+
+def _golden_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    values = _normal(name, shape) * _deviation(name, shape)
     if name == "encode_imnet.net.4.bias":
         values += 0.4  # a picture of middle grey
     if name.endswith("imnet.net.0.linear.weight"):

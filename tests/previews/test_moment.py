@@ -73,7 +73,7 @@ def test_nothing_comes_after_the_last_frame(model: AnyVideoInr) -> None:
 @pytest.mark.parametrize(("pts", "shown"), [(-5, 0), (0, 0), (9, 0), (10, 10), (25, 20), (999, 50)])
 def test_finds_the_frame_on_show(pts: int, shown: int) -> None:
     frames = make_frames(6, (4, 4))
-    until, after = frames_around(frames, pts)
+    until, after = frames_around(frames, pts, 2)
     assert until[-1].pts == shown
     assert len(until) <= CONTEXT_FRAMES + 1
     assert [frame.pts for frame in after] == [frame.pts for frame in frames if frame.pts > shown]

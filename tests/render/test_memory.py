@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,25 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.oracle.blend import BlendFrame, BlendPair, BlendVideoInr
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
+from tests.tiny import SHORT_RUNS, scattered
 from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.model import AnyVideoInr, FastConfig, PublishedConfig, Window, build
 from videoinr_cli.model.published import from_published_names
-from videoinr_cli.render import memory
-from videoinr_cli.render.memory import DEFAULT_SIZES, Sizes, choose_sizes, is_out_of_memory, needed_bytes
+from videoinr_cli.render import memory, pieces
+from videoinr_cli.render.memory import is_out_of_memory
+from videoinr_cli.render.pieces import (
+    DEFAULT_SIZES,
+    MIN_CHUNK_BYTES,
+    Sizes,
+    choose_sizes,
+    needed_bytes,
+    smaller_tiles,
+)
 from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.weights import load_model
 
@@ -61,10 +72,10 @@ def rendered(
     height, width, _ = frames[0].rgb.shape
     size = round(width * scale), round(height * scale)
     renderer = Renderer(model, size, sizes=sizes, bit_depth=16, **options)
-    beyond = [*frames[1:], None, None]
     pictures = []
-    for first, second, after in zip(frames, beyond, beyond[1:], strict=False):
-        renderer.advance(first, second, after)
+    for number, first in enumerate(frames):
+        second, *following = [*frames[number + 1 :], None]
+        renderer.advance(first, second, *following[: renderer.lookahead])
         pictures += [rendering.rgb for rendering in renderer.render_all(taus if second else taus[:1])]
     return np.stack(pictures) / 257
 
@@ -131,6 +142,15 @@ def test_one_tile_is_held_at_a_time() -> None:
             return super().encode_pair(*frames, **beside)
 
     rendered(Watched(), clip(64, 96), 1, Sizes(tile_px=(32, 32), halo_px=8, together=8, keeps=False))
+
+
+def test_tiles_of_a_run_of_frames_are_the_same_kept_or_not() -> None:
+    model, frames = scattered(SHORT_RUNS), clip(40, 64, count=6)
+    kept, forgotten = (
+        rendered(model, frames, 2, Sizes(tile_px=(40, 32), together=2, keeps=keeps))
+        for keeps in (True, False)
+    )
+    np.testing.assert_array_equal(kept, forgotten)
 
 
 @pytest.mark.parametrize("name", ["embedded", "published"])
@@ -206,7 +226,7 @@ class Hungry(BlendVideoInr):
 
 def test_chunks_are_halved_where_rendering_needs_too_much(caplog: pytest.LogCaptureFixture) -> None:
     frames = clip(40, 48)
-    start = Sizes(chunk_bytes=4 * memory.MIN_CHUNK_BYTES)
+    start = Sizes(chunk_bytes=4 * MIN_CHUNK_BYTES)
     most = start.chunk_bytes // Hungry.PIXEL_BYTES // 3
     model = Hungry(query_px=most)
     pictures = rendered(model, frames, 2, start)
@@ -222,7 +242,7 @@ def test_tiles_are_halved_where_encoding_needs_too_much(calm: int, caplog: pytes
     model = Hungry(encoded_px=64 * 130, calm=calm)
     pictures = rendered(model, frames, 2, Sizes(halo_px=8))
     assert model.shortages == 1
-    smaller = Sizes(halo_px=8).with_smaller_tiles((64, 160))
+    smaller = smaller_tiles(model, (64, 160), (128, 320), Sizes(halo_px=8))
     assert smaller is not None
     np.testing.assert_array_equal(
         pictures, rendered(BlendVideoInr(), frames, 2, smaller)
@@ -251,17 +271,15 @@ def test_other_errors_are_not_retried() -> None:
 
 
 def test_pieces_shrink_to_an_end() -> None:
-    sizes: Sizes | None = Sizes()
-    areas = []
-    while sizes is not None:
-        smaller = sizes.with_smaller_tiles((1080, 1920))
-        if smaller is not None and smaller.tile_px != sizes.tile_px:
-            assert smaller.tile_px is not None
-            areas.append(smaller.tile_px[0] * smaller.tile_px[1])
-            assert min(smaller.tile_px) >= 32
-        last, sizes = sizes, smaller
-    assert areas == sorted(set(areas), reverse=True)
-    assert (last.tile_px, last.keeps) == ((32, 32), False)
+    model, sizes = BlendVideoInr(), Sizes()
+    needs = []
+    while (smaller := smaller_tiles(model, (1080, 1920), (1080, 1920), sizes)) is not None:
+        assert smaller.tile_px is not None
+        assert min(smaller.tile_px) >= 32
+        needs.append(needed_bytes(model, (1080, 1920), (1080, 1920), smaller))
+        sizes = smaller
+    assert needs == sorted(set(needs), reverse=True)
+    assert (sizes.tile_px, sizes.keeps) == ((32, 32), False)
 
 
 # Choosing before the start
@@ -279,7 +297,7 @@ def test_what_fits_is_done_at_once(network: AnyVideoInr) -> None:
 
 
 def test_less_memory_means_smaller_pieces_that_fit(network: AnyVideoInr) -> None:
-    held = memory._held_bytes(torch.device("cpu"))
+    held = memory.held_bytes(torch.device("cpu"))
     needs = []
     for gibibytes in (64, 16, 8, 4, 3):
         limit = gibibytes * GIB
@@ -308,8 +326,104 @@ def test_an_impossible_limit_is_refused_with_what_is_needed(network: AnyVideoInr
 
 
 def test_without_a_limit_it_is_tried(network: AnyVideoInr, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_free_bytes", lambda device: 1)
+    monkeypatch.setattr(pieces, "free_bytes", lambda device: 1)
     assert choose_sizes(network, HD, UHD).keeps is False
+
+
+# The work that a choice costs, counted
+
+
+@pytest.fixture(scope="module")
+def operations() -> dict[str, float]:
+    """Return the multiplications and additions of the embedded network: by LR pixel, and by output pixel."""
+    model = build(FastConfig()).eval()
+    height, width = 32, 64
+
+    def counted(call: Callable[[], Any]) -> tuple[Any, float]:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            made = call()
+        return made, counter.get_total_flops() / (height * width)
+
+    pictures = torch.rand(5, 1, 3, height, width)
+    frames, per_frame = counted(lambda: [model.encode_frame(picture) for picture in pictures])
+    a, b, c, d, e = frames
+    per_frame /= 5
+    pair, alone = counted(lambda: model.encode_pair(b, c, before=a, after=d))
+    pair, following = counted(lambda: model.encode_pair(c, d, before=b, after=e, carry=pair.carry))
+    _, again = counted(lambda: model.encode_pair(c, d, before=b, after=e, carry=pair.carry))
+    drawn = [counted(lambda s=s: model.render(pair, 0.5, (s * height, s * width)))[1] for s in (2, 4)]  # type: ignore[misc]
+    point = (drawn[1] - drawn[0]) / (4**2 - 2**2)
+    return {
+        "alone": alone + 4 * per_frame,
+        "following": following + per_frame,
+        "again": again,
+        "instant": drawn[0] - 2**2 * point,
+        "point": point,
+    }
+
+
+def operations_of(
+    sizes: Sizes,
+    model: AnyVideoInr,
+    lr_size: tuple[int, int],
+    size: tuple[int, int],
+    instants: int,
+    operations: dict[str, float],
+) -> float:
+    """Count what a pair and its instants cost, tile by tile."""
+    total = 0.0
+    cut = sizes.tiles(model, lr_size, size)
+    for tile in cut:
+        rows, columns = tile.rows, tile.columns
+        encodings = 1 if len(cut) == 1 else -(-instants // sizes.together)
+        cost = operations["alone"] * encodings
+        if sizes.keeps:
+            cost = operations["following"] + operations["again"] * (encodings - 1)
+        pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
+        total += (cost + operations["instant"] * instants) * pixels
+        total += operations["point"] * instants * len(rows.weights) * len(columns.weights)
+    return total
+
+
+LADDER = [
+    ((720, 1280), 2),
+    *((HD, gibibytes) for gibibytes in (2, 3, 4, 5)),
+    *((UHD, gibibytes) for gibibytes in (3, 4, 6, 8, 12, 16)),
+]
+
+
+@pytest.mark.parametrize("instants", [1, 2, 8])
+@pytest.mark.parametrize(("lr_size", "gibibytes"), LADDER)
+def test_no_choice_that_fits_costs_much_less(
+    lr_size: tuple[int, int],
+    gibibytes: int,
+    instants: int,
+    operations: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What measured times choose is compared, by counted operations, with all that --tile could name."""
+    monkeypatch.setattr(pieces, "held_bytes", lambda device: 0)
+    model, size, limit = build(FastConfig()), (2 * lr_size[0], 2 * lr_size[1]), gibibytes * GIB
+    chosen = choose_sizes(model, lr_size, size, limit_bytes=limit, instants=instants)
+    assert needed_bytes(model, lr_size, size, chosen) <= limit
+    sides = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536)
+    others = [
+        Sizes(tile_px=(side, side), keeps=keeps, together=together, chunk_bytes=chunk << 20)
+        for side, keeps, together, chunk in itertools.product(sides, (True, False), (1, 2, 4, 8), (64, 8))
+    ]
+    best = min(
+        operations_of(sizes, model, lr_size, size, instants, operations)
+        for sizes in others
+        if needed_bytes(model, lr_size, size, sizes) <= limit
+    )
+    assert operations_of(chosen, model, lr_size, size, instants, operations) <= 1.2 * best
+
+
+def test_measured_times_are_in_the_ratio_of_counted_operations(operations: dict[str, float]) -> None:
+    effort = build(FastConfig()).effort()
+    for name in ("alone", "again"):
+        measured = getattr(effort, name) / effort.following
+        assert measured == pytest.approx(operations[name] / operations["following"], rel=0.2)
 
 
 def test_control_groups_are_heeded(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.tiny import TINY
-from videoinr_cli.model import build
-from videoinr_cli.render.parts import LEAD_FRAMES, Part, Tally, passages
+from tests.tiny import SHORT_RUNS, TINY, scattered
+from videoinr_cli.model import ModelConfig
+from videoinr_cli.render.parts import Part, Tally, passages
 from videoinr_cli.render.renderer import GivenFrame, Renderer
+from videoinr_cli.render.runs import Sections
 from videoinr_cli.render.timeline import Timeline
 
 Made = dict[int, bytes]  # pictures by their time
@@ -33,7 +34,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def source_of(kinds: str, gaps: list[int]) -> list[GivenFrame]:
+def source_of(kinds: str, gaps: list[int], sections: Sections) -> list[GivenFrame]:
     """Return frames, each n(ew), r(epeating the one before), or c(ut), the first of another scene."""
     rng = np.random.default_rng(len(kinds))
     frames: list[GivenFrame] = []
@@ -45,37 +46,40 @@ def source_of(kinds: str, gaps: list[int]) -> list[GivenFrame]:
         is_first = not frames
         frames.append(
             GivenFrame(
-                rgb, pts, gap, is_repeat=kind == "r" and not is_first, is_cut=kind == "c" and not is_first
+                rgb,
+                pts,
+                gap,
+                is_repeat=kind == "r" and not is_first,
+                is_cut=kind == "c" and not is_first,
+                section=sections.of(pts),
             )
         )
         pts += gap
     return frames
 
 
-def made_of(frames: list[GivenFrame], part: Part, rate: Fraction | None) -> tuple[Made, Tally]:
+def made_of(
+    frames: list[GivenFrame], part: Part, rate: Fraction | None, config: ModelConfig
+) -> tuple[Made, Tally]:
     """Render a part as the pipeline does, from the frames that the reader gives for it."""
     read = frames
     if part.begin is not None:
         place = next((n for n, frame in enumerate(frames) if frame.pts >= part.begin), len(frames))
-        first = max(0, place - LEAD_FRAMES)
+        first = max(0, place - config.context_frames)
         lead = frames[first]
-        read = [GivenFrame(lead.rgb, lead.pts, lead.duration), *frames[first + 1 :]]
-    model = build(TINY)
-    torch.manual_seed(1)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
-    renderer = Renderer(model.eval().requires_grad_(False), (20, 15))
+        read = [GivenFrame(lead.rgb, lead.pts, lead.duration, section=lead.section), *frames[first + 1 :]]
+    model = scattered(config)
+    renderer = Renderer(model, (20, 15))
     timeline = Timeline(TICK, rate, frames[0].pts)
     tally = Tally()
     made: Made = {}
-    for passage in passages(timeline.spans(iter(read), is_entered=True), part, tally):
+    spans = timeline.spans(iter(read), is_entered=True)
+    for passage in passages(spans, part, tally, lookahead=renderer.lookahead):
         span = passage.span
-        renderer.advance(span.first, span.second, passage.after)
-        if passage.is_wanted or (span.second is not None and span.second.is_cut):
+        renderer.advance(span.first, span.second, *passage.following)
+        if passage.is_wanted:
             for instant in span.instants:
-                picture = renderer.render(instant.tau)
-                if passage.is_wanted:
-                    made[instant.pts] = picture.rgb.tobytes()
+                made[instant.pts] = renderer.render(instant.tau).rgb.tobytes()
     return made, tally
 
 
@@ -87,13 +91,33 @@ def made_of(frames: list[GivenFrame], part: Part, rate: Fraction | None) -> tupl
     rate=st.sampled_from([None, Fraction(10), Fraction(24), Fraction(60)]),
 )
 def test_parts_make_the_whole(kinds: str, gaps: list[int], cuts: list[int], rate: Fraction | None) -> None:
-    frames = source_of(kinds, gaps)
-    whole, total = made_of(frames, Part(), rate)
+    check_parts(source_of(kinds, gaps, Sections(500, Fraction(40), 1)), cuts, rate, TINY)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    kinds=st.text("nnnnrrc", min_size=4, max_size=18),
+    gaps=st.lists(st.integers(1, 90), min_size=1, max_size=5),
+    borders=st.lists(st.integers(1, 9), max_size=2, unique=True),
+)
+def test_parts_that_begin_with_sections_make_the_whole(
+    kinds: str, gaps: list[int], borders: list[int]
+) -> None:
+    config = SHORT_RUNS
+    sections = Sections(500, Fraction(40), config.run_pairs)
+    frames = source_of(kinds, gaps, sections)
+    check_parts(frames, [sections.begin(border) for border in borders], Fraction(24), config)
+
+
+def check_parts(
+    frames: list[GivenFrame], cuts: list[int], rate: Fraction | None, config: ModelConfig
+) -> None:
+    whole, total = made_of(frames, Part(), rate, config)
     made: Made = {}
     count = cut_count = 0
     closing = None
     for place, (begin, end) in enumerate(itertools.pairwise([None, *sorted(cuts), None])):
-        some, tally = made_of(frames, Part(begin, end), rate)
+        some, tally = made_of(frames, Part(begin, end), rate, config)
         assert not some.keys() & made.keys()
         assert not some or not made or min(some) > max(made)
         made |= some

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import weakref
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
 from tests.oracle.blend import BlendFrame, BlendPair, BlendVideoInr
+from videoinr_cli.model import ModelConfig
 from videoinr_cli.model.network import Window
 from videoinr_cli.render.renderer import GivenFrame, Renderer
 
@@ -59,6 +60,25 @@ def test_a_frame_is_encoded_once() -> None:
     assert model.frames_encoded == 6
     assert model.pairs_encoded == 6, "the last frame once more: by itself it has no frame after it"
     assert len(model.rendered) == 5 * 3 + 1, "and once, however long it lasts"
+
+
+def test_pictures_of_frames_that_are_gone_are_not_held() -> None:
+    """Though the frames are, which a network may look at again: pictures can take hundreds of megabytes."""
+
+    class LongRuns(ModelConfig):
+        run_pairs: ClassVar[int] = 8
+        context_frames: ClassVar[int] = 2
+
+    model = BlendVideoInr()
+    model.config = LongRuns()
+    view = renderer(model)
+    frames = [frame(n, is_repeat=n == 3) for n in range(16)]
+    held: list[weakref.ref[Any]] = []
+    for number in range(5):
+        first, second, *following = frames[number : number + 2 + view.lookahead]
+        view.advance(first, second, *following)
+        held.append(weakref.ref(view.render(Fraction(0)).rgb))
+    assert [picture() is None for picture in held] == [True, True, True, True, False]
 
 
 def test_pairs_without_instants_cost_nothing() -> None:

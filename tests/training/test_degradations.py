@@ -12,9 +12,21 @@ from torch import Tensor
 from videoinr_cli.training.degradations import DegradationRecipe, degrade
 
 NOTHING = DegradationRecipe(
-    blur_share=0, resize_share=0, noise_share=0, earlier_compression_share=0, compression_share=0
+    blur_share=0,
+    resize_share=0,
+    sharpen_share=0,
+    noise_share=0,
+    earlier_compression_share=0,
+    compression_share=0,
 )
-STAGES = ("blur_share", "resize_share", "noise_share", "earlier_compression_share", "compression_share")
+STAGES = (
+    "blur_share",
+    "resize_share",
+    "sharpen_share",
+    "noise_share",
+    "earlier_compression_share",
+    "compression_share",
+)
 
 
 def texture(count: int, height: int, width: int) -> Tensor:
@@ -58,11 +70,21 @@ def test_every_stage_does_something_and_moves_nothing(stage: str) -> None:
     assert float((weight.sum(0) * torch.arange(48.0)).sum() / weight.sum()) == pytest.approx(21.7, abs=0.05)
 
 
-@pytest.mark.parametrize("stage", ["blur_share", "resize_share"])
+@pytest.mark.parametrize("stage", ["blur_share", "resize_share", "sharpen_share"])
 def test_one_camera_for_the_whole_window(stage: str) -> None:
     frames = texture(1, 32, 32).expand(4, -1, -1, -1)
     spoilt = degrade(frames, np.random.default_rng(3), dataclasses.replace(NOTHING, **{stage: 1.0}))
     assert torch.equal(spoilt[0], spoilt[3])
+
+
+def test_sharpened_edges_overshoot() -> None:
+    frames = torch.full((2, 3, 32, 32), 0.3)
+    frames[..., 16:] = 0.7
+    recipe = dataclasses.replace(NOTHING, sharpen_share=1.0, sharpen_amount=(1.0, 1.0))
+    sharpened = degrade(frames, np.random.default_rng(1), recipe)
+    assert 0.1 < float(sharpened.min()) < 0.25
+    assert 0.75 < float(sharpened.max()) < 0.9
+    assert float(sharpened[..., :8].mean()) == pytest.approx(0.3, abs=1 / 255)
 
 
 def test_noise_is_new_in_every_frame_and_as_strong_as_asked() -> None:

@@ -207,3 +207,40 @@ def test_where_weights_cannot_be_written_is_found_before_anything_is_trained(tmp
         error = CliRunner().invoke(command, arguments).exception
         assert isinstance(error, kind)
         assert words in str(error)
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Return a folder of two pairs of clips, x2."""
+    folder = tmp_path / "pairs"
+    for side, factor in (("lr", 1), ("hr", 2)):
+        (folder / side).mkdir(parents=True)
+        for name, seed in (("a", 1), ("held", 2)):
+            write_video(folder / side / f"{name}.mp4", scene(seed, 3, height=32 * factor, width=48 * factor))
+    return folder
+
+
+def test_pairs_are_trained_on_and_a_run_of_them_resumed(pairs: Path, weights: Path) -> None:
+    output = pairs / "mine.safetensors"
+    asked = ["--batch-size", 1, "--patch", 16, "--steps", 1, "--hold-out", "held", "-q"]
+    assert run("train", "--pairs", pairs, "-o", output, "--init", weights, *asked) == 0
+    assert begun_with(output)["options"]["recipe"] == "pairs"
+    assert run("train", "-o", output, "--resume", "--steps", 2, "-q") == 0
+    metadata = inspect_weights(output).metadata
+    assert metadata["training"].startswith("2 steps")
+    assert metadata["training_data"] == "a"
+    assert metadata["trained_for"] == "what is in its pairs of clips"
+
+
+def test_pairs_and_footage_are_not_mixed(
+    pairs: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for asked, said in (
+        (["--pairs", pairs, "--data", pairs], "leave out --data"),
+        (["--pairs", pairs, "--degrade"], "leave out --data, --degrade"),
+        (["--pairs", pairs, "--recipe", "paper"], "leave out --data, --degrade and --recipe"),
+        (["--data", pairs, "--recipe", "pairs"], "name a folder of them with --pairs"),
+        (["--pairs", pairs, "--hold-out", "c"], "--hold-out c: no file of this name"),
+    ):
+        assert run("train", "-o", tmp_path / "mine.safetensors", "-q", *asked) == 2
+        check_one_line(capfd.readouterr().err, said)

@@ -5,7 +5,9 @@ What is rendered is thrown away.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -17,15 +19,22 @@ from videoinr_cli.batch.make_events import error_of, estimate_of, skipped_of
 from videoinr_cli.evaluation.cost import PeakMemory
 from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
-from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.render.memory import Sizes
+from videoinr_cli.options import JobOptions, Region, UpscaleOptions
+from videoinr_cli.render.pieces import Sizes, needed_bytes, work
 from videoinr_cli.render.pipeline import Engine, Progress
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.speed import Speed
+from videoinr_cli.render.tiling import ALIGNMENT_PX
 from videoinr_cli.weights import load_model
 
 MEASURED_SECONDS = 4.0
 """How long a video is rendered for the estimate, after its first frame."""
+
+SMALLEST_PX = 160 * 96
+"""Pixels of the source that are rendered at first, to see how many are rendered in that time."""
+
+PAIRS_WANTED = 3
+"""Pairs of the source's frames to render in that time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +82,7 @@ def estimate_batch(
                 device = options.device.split(",")[0]
                 engine = Engine(load_model(options.weights, device=device, precision=options.precision))
             devices = devices_of(options, job)
-            segments = len(plan_parts(item.plan, job, workers=len(devices)))
+            segments = len(plan_parts(item.plan, job, engine.model.config, workers=len(devices)))
             processes = sharing(devices) if segments > 1 else 1
             plan = dataclasses.replace(item.plan, processes=processes)
             written = (plan.format.container.muxer, plan.format.encoder.name, plan.format.pix_fmt)
@@ -101,29 +110,88 @@ def estimate_batch(
 def measure(plan: Plan, engine: Engine) -> Cost:
     """Render a video for a few seconds, from its file to another one, and throw the result away.
 
+    Where pictures take long, a piece of each is rendered; the time for the whole follows from the work that
+    both are: see `render.pieces.work`.
+
     Raises:
         VideoInrError: it cannot be rendered; see `jobs.upscale.upscale_video`.
     """
-    sizes = engine.choose_sizes(plan)
-    started = time.monotonic()
-    moments: list[float] = []
-
-    def report(_: Progress) -> None:
-        moments.append(time.monotonic() - started)
-        if moments[-1] - moments[0] >= MEASURED_SECONDS:
-            raise _Enough
-
+    model, sizes = engine.model, engine.choose_sizes(plan)
+    tile = sizes.largest_tile(model, plan.lr_size)
     with tempfile.TemporaryDirectory(prefix="videoinr-") as folder:
+        path = _stand_in(plan.destination, folder)
+        trial = _Sample.of(_piece_of(plan, SMALLEST_PX, tile, path), sizes, engine, 0.0)
+        affordable_px = trial.pixels * MEASURED_SECONDS / (PAIRS_WANTED * trial.pair_seconds)
+        larger = _piece_of(plan, affordable_px, tile, path)
+        is_worth_it = larger.piece is None or math.prod(larger.lr_size) > trial.pixels
+        sample = _Sample.of(larger, sizes, engine, MEASURED_SECONDS) if is_worth_it else trial
+    whole, piece = ((one.lr_size, one.framing.picture[::-1]) for one in (plan, sample.plan))
+    piece_sizes = sizes if sample.plan.piece is None else sizes.of_piece()
+    ratio = work(model, *whole, sizes, plan.instants) / work(model, *piece, piece_sizes, plan.instants)
+    beyond = needed_bytes(model, *whole, sizes) - needed_bytes(model, *piece, piece_sizes)
+    return Cost(
+        Speed(sample.frame_seconds * ratio, start_seconds=sample.start_seconds),
+        (sample.peak_bytes + max(0, beyond)) * plan.processes,
+        sizes,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sample:
+    """Some frames that were rendered, and what they took."""
+
+    plan: Plan
+    frame_seconds: float  # for each frame of the output after the first
+    start_seconds: float  # before them
+    peak_bytes: int
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels of the source were rendered of each frame."""
+        return math.prod(self.plan.lr_size)
+
+    @property
+    def pair_seconds(self) -> float:
+        """How long a pair of the source's frames and all its instants took."""
+        return self.frame_seconds * max(1.0, self.plan.instants)
+
+    @classmethod
+    def of(cls, plan: Plan, sizes: Sizes, engine: Engine, seconds: float) -> _Sample:
+        """Render two pairs at least, and more within some seconds after the first frame."""
+        started = time.monotonic()
+        moments: list[float] = []
+        each = max(1, math.ceil(plan.instants))  # the first instant of a pair takes longer than the others
+
+        def report(_: Progress) -> None:
+            moments.append(time.monotonic() - started)
+            if len(moments) > 2 * each and moments[-1] - moments[0] >= seconds:
+                raise _Enough
+
         memory = PeakMemory(engine.model.device)
-        try:
-            with memory:
-                engine.render(plan.into(_stand_in(plan.destination, folder)), report)
-        except _Enough:
-            pass
-    spent = moments[-1] - moments[0]
-    frame_seconds = spent / (len(moments) - 1) if len(moments) > 1 else moments[0]
-    speed = Speed(frame_seconds, start_seconds=moments[0] - frame_seconds)
-    return Cost(speed, memory.bytes * plan.processes, sizes)
+        with contextlib.suppress(_Enough), memory:
+            engine.render(plan, report, sizes=sizes if plan.piece is None else sizes.of_piece())
+        count = (len(moments) - 1) // each * each or len(moments) - 1
+        spent = (moments[count] - moments[0]) / count if count else moments[0]
+        return cls(plan, max(spent, 1e-6), max(0.0, moments[0] - spent), memory.bytes)
+
+
+def _piece_of(plan: Plan, pixels: float, tile: tuple[int, int], path: Path) -> Plan:
+    """Return the plan of so many pixels in the middle of each picture, or of the whole if it has no more.
+
+    Args:
+        plan: of the whole video.
+        pixels: of the source, to render of each frame.
+        tile: (rows, columns) of the largest tile; no more are rendered at once.
+        path: where the output goes.
+    """
+    rows, columns = tile
+    if pixels >= rows * columns and tile == plan.lr_size:
+        return plan.into(path)
+    shrinking = min(1.0, (pixels / (rows * columns)) ** 0.5)
+    sides = (max(ALIGNMENT_PX, round(side * shrinking / ALIGNMENT_PX) * ALIGNMENT_PX) for side in tile)
+    height, width = (min(side, whole) for side, whole in zip(sides, plan.lr_size, strict=True))
+    top, left = ((whole - side) // 2 for side, whole in zip((height, width), plan.lr_size, strict=True))
+    return plan.of_piece(Region(left, top, width, height), path)
 
 
 def _stand_in(destination: Path, folder: str) -> Path:

@@ -10,7 +10,7 @@ from videoinr_cli.batch.items import Existing, Pending, Refused
 from videoinr_cli.batch.overall import OverallProgress
 from videoinr_cli.errors import one_line
 from videoinr_cli.jobs.job import SegmentDone
-from videoinr_cli.render.memory import Sizes
+from videoinr_cli.render.pieces import Sizes
 from videoinr_cli.render.pipeline import Progress as VideoProgress
 from videoinr_cli.render.pipeline import Summary
 from videoinr_cli.render.speed import remaining_seconds

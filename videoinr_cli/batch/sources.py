@@ -9,11 +9,14 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.images import SUFFIXES as IMAGE_SUFFIXES
 from videoinr_cli.media.suffixes import SEGMENTS_SUFFIX, VIDEO_SUFFIXES, is_among, natural_key
+from videoinr_cli.texts import decoded
+
+SEPARATOR = "\0"
+"""Stands behind each name in a list for programs; no name can hold it."""
 
 COMMENT = "#"
 """Begins a line of a list that names no video."""
@@ -48,9 +51,15 @@ def find_sources(
     return list(found.values())
 
 
-def read_list(file: TextIO) -> list[Path]:
-    """Return the paths in a text, one a line; empty lines and those that begin with # are ignored."""
-    lines = (line.rstrip("\r\n") for line in file)
+def read_list(data: bytes) -> list[Path]:
+    """Return the paths in a text: one a line, or as find -print0 writes them, with zero bytes.
+
+    Empty lines and lines that begin with # are ignored.
+    """
+    text = decoded(data, errors="surrogateescape")
+    if SEPARATOR in text:
+        return [Path(name) for name in text.split(SEPARATOR) if name]
+    lines = (line.rstrip("\r") for line in text.split("\n"))
     return [Path(line) for line in lines if line.strip() and not line.startswith(COMMENT)]
 
 

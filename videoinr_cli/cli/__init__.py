@@ -4,6 +4,7 @@
     1    failed: one line on stderr says what failed, the value, and what to do
     2    wrong usage
     130  interrupted
+    129  the terminal was closed (SIGHUP)
     143  terminated (SIGTERM)
 
 A command's module is imported when the command is called, so that ``--help`` is fast.
@@ -11,6 +12,7 @@ A command's module is imported when the command is called, so that ``--help`` is
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import importlib
 import io
@@ -29,6 +31,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from videoinr_cli.cli.messages import Interrupted, show_messages
 from videoinr_cli.errors import OptionError, is_expected, one_line
+from videoinr_cli.processors import openmp_settings
 from videoinr_cli.version import __version__
 
 COMMANDS = {
@@ -47,7 +50,12 @@ MOVED = {"convert-weights": "weights convert"}
 DEBUG_VARIABLE = "VIDEOINR_DEBUG"
 HELP_COLUMNS = 100
 """Widest help: longer lines are hard to read."""
-FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+FAILED, USAGE, INTERRUPTED, SIGNALLED = 1, 2, 130, 128
+ENDINGS: dict[int, str] = {signal.SIGTERM: "terminated"}
+"""Signals that end the program, and what it says then."""
+if sys.platform != "win32":
+    ENDINGS[signal.SIGHUP] = "the terminal was closed"
+_AS_PRINTABLE = "videoinr-printable"
 
 
 class LazyGroup(click.Group):
@@ -110,11 +118,15 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its exit code."""
+    if "torch" not in sys.modules:  # which reads them when it is loaded, here and in workers
+        os.environ.update(openmp_settings(os.environ))
     show_messages()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names are printed byte for byte
+        sys.stdout.reconfigure(errors=_AS_PRINTABLE)
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+        for number in ENDINGS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, _terminate)
     try:
         code = cli.main(
             list(arguments) if arguments is not None else None,
@@ -136,9 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Interrupted as interrupted:
         _say(str(interrupted))
         code = INTERRUPTED
-    except _Terminated:
-        _say("terminated")
-        code = TERMINATED
+    except _Terminated as error:
+        _say(ENDINGS[error.number])
+        code = SIGNALLED + error.number
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
@@ -147,12 +159,32 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 class _Terminated(BaseException):
-    """SIGTERM: unwinds the stack, so that unfinished files are removed."""
+    """A signal that ends the program: unwinds the stack, so that unfinished files are removed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    """Handle SIGTERM, which the first process of a container would ignore by default."""
-    raise _Terminated
+    """Handle a signal, which the first process of a container would ignore by default."""
+    raise _Terminated(number)
+
+
+def _as_printable(error: UnicodeError) -> tuple[bytes, int]:
+    """Print file names byte for byte, and letters that the output's encoding lacks as numbers."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    printed = b""
+    for letter in error.object[error.start : error.end]:
+        try:
+            printed += letter.encode("ascii", "surrogateescape")
+        except UnicodeEncodeError:
+            printed += letter.encode("ascii", "backslashreplace")
+    return printed, error.end
+
+
+codecs.register_error(_AS_PRINTABLE, _as_printable)
 
 
 def _exit_code(error: Exception) -> int:

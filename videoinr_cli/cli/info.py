@@ -86,7 +86,7 @@ def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given
         else:
             _show(source.path, inspection)
     if as_json:
-        click.echo(json.dumps(records if is_list else records[0], indent=2, ensure_ascii=False))
+        click.echo(json.dumps(records if is_list else records[0], indent=2))
     if failures:
         click.get_current_context().exit(FAILED)
 

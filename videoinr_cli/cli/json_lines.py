@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,8 @@ import click
 
 if TYPE_CHECKING:
     from videoinr_cli.batch.events import Event
+
+log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 1.0
 """Least time between two progress lines."""
@@ -24,6 +29,7 @@ class JsonLines:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._next_progress = 0.0
+        self._is_read = True
 
     def __call__(self, event: Event) -> None:
         """Print an event."""
@@ -31,10 +37,17 @@ class JsonLines:
             if self._now() < self._next_progress:
                 return
             self._next_progress = self._now() + PROGRESS_SECONDS
-        click.echo(json.dumps({"event": event.event, **dataclasses.asdict(event)}, default=path_text))
+        if not self._is_read:
+            return
+        try:
+            click.echo(json.dumps({"event": event.event, **dataclasses.asdict(event)}, default=path_text))
+        except BrokenPipeError:
+            self._is_read = False
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes there
+            log.warning("nobody reads the events any more; what was begun goes on without them")
 
 
 def path_text(value: object) -> str:
-    """Return a path as text; bytes that are not valid text are replaced, since JSON cannot hold them."""
+    """Return a path as text, in which `os.fsencode` finds bytes again that are not valid text."""
     assert isinstance(value, Path)
-    return str(value).encode(errors="replace").decode()
+    return str(value)

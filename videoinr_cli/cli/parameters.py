@@ -233,8 +233,8 @@ def _make_weights_option(more: str = "", **attributes: Any) -> Decorator[Any]:
         type=_WeightsName(),
         show_default=True,
         envvar=WEIGHTS_VARIABLE,
-        help="The model: clean (also called fast), or real for compressed and noisy footage; a name from "
-        f"videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.",
+        help="The model: clean (also called fast), real for compressed and noisy footage, or large for the "
+        f"best picture; a name from videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.",
         **attributes,
     )
 
@@ -247,6 +247,13 @@ _precision_option: Decorator[Any] = running_option(
     default="auto",
     show_default=True,
     help="Floating-point precision of the network; auto: what suits the device.",
+)
+
+threads_option: Decorator[Any] = running_option(
+    "--threads",
+    type=int,
+    metavar="N",
+    help="Threads of the network on a CPU, which workers share.  [default: the cores that it may use]",
 )
 
 model_options: Decorator[Any] = group(_weights_option, _device_option(), _precision_option)
@@ -309,6 +316,7 @@ upscale_options: Decorator[Any] = group(
     encoder_options,
     _device_option("; several: cuda:0,cuda:1"),
     _precision_option,
+    threads_option,
     memory_options,
 )
 """The options that `read_upscale_options` reads."""
@@ -387,6 +395,7 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         fps=None if fps is None else TargetRate.parse(fps),
         device=given["device"],
         precision=given["precision"],
+        threads=given["threads"],
         weights=given["weights"],
         scene_threshold=given["scene_threshold"],
         overwrite=overwrite,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from videoinr_cli.errors import OptionError
+from videoinr_cli.texts import decoded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,7 +26,7 @@ def read_preset_file(path: Path, command: click.Command) -> dict[str, Any]:
             gives one a value of the wrong type.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(decoded(path.read_bytes()))
     except OSError as error:
         raise OptionError(f"preset file {str(path)!r} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -14,6 +14,7 @@ from videoinr_cli.cli.parameters import (
     read_picture_options,
     several_models_options,
     size_options,
+    threads_option,
     time_options,
     without_outranked,
 )
@@ -43,6 +44,7 @@ from videoinr_cli.quantities import roughly
 @time_options
 @read_options
 @several_models_options
+@threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def preview(
     source: Path,

@@ -36,14 +36,20 @@ schedule_option = in_section("Schedule")
     "--data",
     type=click.Path(),
     multiple=True,
-    help="Folder of videos and photographs; may be repeated.  [required without --resume]",
+    help="Folder of videos and photographs; may be repeated.  [this or --pairs required without --resume]",
+)
+@data_option(
+    "--pairs",
+    type=click.Path(),
+    multiple=True,
+    help="Folder of clips lr/NAME with their enlargements hr/NAME, instead of --data; may be repeated.",
 )
 @schedule_option(
     "--recipe",
     type=click.Choice(RECIPE_NAMES),
     default=DEFAULT_RECIPE,
     show_default=True,
-    help="Defaults for the other options: own (small budget) or paper (cluster).",
+    help="Defaults for the other options: own (small budget), paper (cluster) or pairs (with --pairs).",
 )
 @network_option(
     "--config", type=click.Choice(ARCHITECTURES), help="Network architecture.  [default: the recipe's]"

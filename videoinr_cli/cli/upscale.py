@@ -6,7 +6,7 @@ import logging
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -39,8 +39,8 @@ batch_options = group(
     files_option("-r", "--recursive", is_flag=True, help="Search subfolders of a SOURCE folder too."),
     files_option(
         "--input-list",
-        type=click.File("r", encoding="utf-8", errors="surrogateescape"),
-        help="Text file with one SOURCE per line; - reads standard input.",
+        type=click.File("rb"),
+        help="Text file with one SOURCE per line, or from find -print0; - reads standard input.",
     ),
     files_option("--skip-existing", is_flag=True, help="Skip each SOURCE whose output exists."),
     click.option(
@@ -181,10 +181,10 @@ def _show_plan(
     return failures
 
 
-def _listed(listing: TextIO | None) -> list[Path]:
+def _listed(listing: BinaryIO | None) -> list[Path]:
     from videoinr_cli.batch.sources import read_list
 
-    return [] if listing is None else read_list(listing)
+    return [] if listing is None else read_list(listing.read())
 
 
 def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list: bool) -> str:

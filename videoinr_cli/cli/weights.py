@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.errors import OptionError
 
 
@@ -68,6 +69,7 @@ def download_command(
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     if source is not None and len(names) > 1:
         raise OptionError(f"--from {source} is one file and cannot have {len(names)} names; give one NAME")
+    show_messages(quiet=quiet)
     for name in names or (None,):
         _download(name, source, folder, revision, quiet=quiet)
 

@@ -22,6 +22,7 @@ from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.options import CompareOptions, ReadOptions
 from videoinr_cli.render.renderer import Picture
+from videoinr_cli.sidecars import beside
 
 SEEK_SECONDS = 2
 """Distance of two instants from which seeking is used instead of reading on."""
@@ -214,7 +215,7 @@ def _notes(videos: Sequence[VideoInfo], instants: Instants, qualities: Sequence[
 
 def _write(text: str, path: Path) -> int:
     """Write the page, under its name only when complete; return its size in bytes."""
-    partial = path.with_name(f"{path.name}.part")
+    partial = beside(path, ".part")
     data = text.encode()
     try:
         partial.write_bytes(data)

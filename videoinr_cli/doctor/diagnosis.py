@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
 import shutil
 from pathlib import Path
@@ -22,6 +21,7 @@ from videoinr_cli.doctor.findings import (
 from videoinr_cli.doctor.problems import REINSTALL, Problem, Problems
 from videoinr_cli.doctor.speed import Speed, measure_speeds
 from videoinr_cli.options import DEFAULT_WEIGHTS, Precision
+from videoinr_cli.processors import usable_cores
 from videoinr_cli.version import __version__
 
 SCARCE_MEMORY_BYTES = 2 << 30
@@ -84,7 +84,7 @@ def diagnose(
         videoinr=__version__,
         python=platform.python_version(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=usable_cores(),
         libraries=libraries,
         devices=devices,
         ffmpeg=ffmpeg,

@@ -33,6 +33,9 @@ SOFTWARE_ENCODERS = (
     "ffv1",
     "prores_ks",
 )
+SOUND_ENCODERS = ("aac", "ac3", "flac", "libopus")
+"""Encoders of sound that an output's container cannot hold as it is."""
+
 HARDWARE_ENCODERS = (
     *("h264_nvenc", "hevc_nvenc", "av1_nvenc", "h264_videotoolbox", "hevc_videotoolbox"),
     *("h264_qsv", "hevc_qsv", "h264_amf", "hevc_amf"),
@@ -142,20 +145,29 @@ def _processor_name() -> str:
 
 
 def find_working_ffmpeg(problems: Problems) -> Ffmpeg:
-    """Return the ffmpeg in use and its working encoders; an unusable one on PATH is a problem.
+    """Return the ffmpeg in use and its working encoders; what the one found first lacks is a problem.
 
     Raises:
         FfmpegError: there is none.
     """
-    from videoinr_cli.media.ffmpeg import OLDEST, find_ffmpeg, passed_over
+    from videoinr_cli.media.ffmpeg import OLDEST, Needs, find_ffmpeg, found_on_path, lacks, passed_over
 
-    path = find_ffmpeg()
+    path = find_ffmpeg(Needs(encoders=(ESSENTIAL_ENCODER,)))
     if (other := passed_over()) is not None:
         problems.add(
             f"ffmpeg at {other} is older than {OLDEST} or cannot be run; {path} is used",
             "install a newer ffmpeg if you want its encoders",
             is_essential=False,
         )
+    else:
+        first = found_on_path() or path
+        useful = (*SOFTWARE_ENCODERS[1:], *SOUND_ENCODERS) if first == path else SOFTWARE_ENCODERS
+        if missing := lacks(first, Needs(encoders=useful, hdr10=True)):
+            problems.add(
+                f"ffmpeg at {first} lacks {', '.join(missing)}",
+                "point FFMPEG_PATH at one that has it" if first == path else f"{path} is used instead",
+                is_essential=False,
+            )
     version = re.match(r"ffmpeg version (\S+)", _output_of(path, "-version"))
     listed = set(re.findall(r"^ V\S* (\S+)", _output_of(path, "-hide_banner", "-encoders"), re.MULTILINE))
     working = [name for name in SOFTWARE_ENCODERS if name in listed]

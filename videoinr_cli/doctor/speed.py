@@ -68,7 +68,7 @@ def measure_speeds(weights: str, device: str, precision: Precision) -> tuple[Spe
 def measure(model: AnyVideoInr, workload: Workload, seconds: float) -> Speed:
     """Render a workload's frames for some time, at reduced size if whole frames take too long.
 
-    Time per frame is assumed proportional to its pixels.
+    The time of whole frames follows from the work that they are, in pieces that fit in memory.
 
     Args:
         model: the network, on the device to measure.
@@ -81,7 +81,18 @@ def measure(model: AnyVideoInr, workload: Workload, seconds: float) -> Speed:
     affordable = share * left / (FRAMES_WANTED * frame_seconds)
     if affordable > share:
         share, frames, frame_seconds = _timed(model, workload, min(1.0, affordable), left)
-    return Speed(workload.name, workload.pictures * share / frame_seconds, workload.pictures * frames, share)
+    frame_seconds *= _work_ratio(model, workload, share)
+    return Speed(workload.name, workload.pictures / frame_seconds, workload.pictures * frames, share)
+
+
+def _work_ratio(model: AnyVideoInr, workload: Workload, share: float) -> float:
+    """Return how many times the work of that share of a frame's pixels a whole frame is."""
+    from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, work
+
+    lr_size, size = workload.source[::-1], workload.output[::-1]
+    sizes = choose_sizes(model, lr_size, size, instants=workload.pictures)
+    whole = work(model, lr_size, size, sizes, workload.pictures)
+    return whole / (share * work(model, lr_size, size, DEFAULT_SIZES, workload.pictures))
 
 
 def _timed(model: AnyVideoInr, workload: Workload, share: float, seconds: float) -> tuple[float, int, float]:
@@ -104,8 +115,9 @@ def _timed(model: AnyVideoInr, workload: Workload, share: float, seconds: float)
     while count < 1 or time.perf_counter() < deadline:
         if count == 0:
             begun = time.perf_counter()
-        first, second, after = (frames[(count + 1 + place) % len(frames)] for place in range(3))
-        renderer.advance(first, second, after)
+        begin, looked_at = count + 1, 2 + renderer.lookahead
+        first, second, *following = (frames[(begin + place) % len(frames)] for place in range(looked_at))
+        renderer.advance(first, second, *following)
         for picture in range(workload.pictures):
             renderer.render(Fraction(picture, workload.pictures))
         count += 1

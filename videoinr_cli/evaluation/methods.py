@@ -5,16 +5,17 @@ A method gets the frames one by one, as a video would give them, and never the g
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from videoinr_cli.model import VideoInr
-
-T = TypeVar("T")
+from videoinr_cli.model.network import Encoding
+from videoinr_cli.render.runs import Runs
 
 
 class Method(Protocol):
@@ -47,21 +48,29 @@ class ModelMethod:
 
     @torch.inference_mode()
     def render(self, given: Iterable[Tensor], steps: int, size: tuple[int, int]) -> Iterator[Tensor]:
-        encoded = (self.model.encode_frame(frame.to(self.device)) for frame in given)
         carry = None
-        for before, first, second, after in _windows(encoded):
-            pair = self.model.encode_pair(first, second, before=before, after=after, carry=carry)
+        for run, place in _runs(self.model, (frame.to(self.device) for frame in given)):
+            pair = self.model.encode_pair_of(run, place, carry=carry)
             carry = pair.carry
             for step in range(steps):
                 yield self.model.render(pair, step / steps, size)
 
 
-def _windows(items: Iterable[T]) -> Iterator[tuple[T | None, T, T, T | None]]:
-    """Yield each pair of consecutive items with the items before and after it, None at the ends."""
-    before: T | None = None
-    first: T | None = None
-    second: T | None = None
-    for after in itertools.chain(items, [None]):
-        if first is not None and second is not None:
-            yield before, first, second, after
-        before, first, second = first, second, after
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Given:
+    """A frame of a clip, which is one scene."""
+
+    encoding: Encoding
+    section: int = 0
+    starts_scene: bool = False
+
+
+def _runs(model: VideoInr[Any, Any, Any], frames: Iterable[Tensor]) -> Iterator[tuple[list[Encoding], int]]:
+    """Yield for each pair of consecutive frames the run in which it lies, and its place there."""
+    runs: Runs[_Given] = Runs(model.config.run_pairs, model.config.context_frames)
+    coming = (_Given(model.encode_frame(frame)) for frame in frames)
+    while True:
+        runs.advance(itertools.islice(coming, 2 + runs.lookahead - len(runs.known[1:])))
+        if len(runs.known) < 2:
+            return
+        yield [frame.encoding for frame in runs.run], runs.place

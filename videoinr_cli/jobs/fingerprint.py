@@ -23,7 +23,9 @@ SAMPLES = 16
 SAMPLE_BYTES = 1 << 16
 """Samples of a source that are hashed, evenly spread: enough to recognise it wherever it was moved."""
 
-INDIFFERENT = frozenset({"overwrite", "device", "weights", "strict", "tile", "max_memory_bytes", "audio"})
+INDIFFERENT = frozenset(
+    {"overwrite", "device", "threads", "weights", "strict", "tile", "max_memory_bytes", "audio"}
+)
 """Options ignored when comparing jobs: they do not change the pictures, or hardly. A job that ran out of
 memory may continue in smaller tiles, and one whose sound does not fit, without sound. Weights are compared by
 their content."""

@@ -27,7 +27,7 @@ from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.pipeline import Engine, Progress, ProgressCallback, Summary, memory_errors
 from videoinr_cli.render.plan import Plan
-from videoinr_cli.weights import load_model
+from videoinr_cli.weights import inspect_weights, load_model
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,8 @@ def run_job(
         choose_device(device)
     plan = plan.on(devices[0])
     with collected_notes() as notes:
-        parts = plan_parts(plan, job, workers=len(devices))
+        config = engine.model.config if engine else inspect_weights(plan.options.weights).config
+        parts = plan_parts(plan, job, config, workers=len(devices))
         is_begun = job_folder(path).exists() and can_be_cut(plan)
         if len(parts) > 1 or (is_begun and job.resume):
             with (

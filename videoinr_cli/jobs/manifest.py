@@ -15,6 +15,7 @@ from videoinr_cli.jobs.fingerprint import Fingerprint, difference
 from videoinr_cli.locks import LockFile
 from videoinr_cli.media.suffixes import SEGMENTS_SUFFIX
 from videoinr_cli.render.parts import Part
+from videoinr_cli.sidecars import beside
 
 VERSION = 1
 """Version of the manifest's format."""
@@ -86,7 +87,7 @@ class Manifest:
 
 def job_folder(destination: Path) -> Path:
     """Return the folder in which the job of an output keeps its segments."""
-    return destination.with_name(destination.name + SEGMENTS_SUFFIX)
+    return beside(destination, SEGMENTS_SUFFIX)
 
 
 @contextlib.contextmanager

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from videoinr_cli.media.read.seeking import seek_points_before
+from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import carrier_for
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
+from videoinr_cli.model import ModelConfig
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.render.parts import LEAD_FRAMES, Part
+from videoinr_cli.render.parts import Part
+from videoinr_cli.render.pictures import sections_of
 from videoinr_cli.render.plan import Plan
 
 SEGMENT_PIXELS = 500_000_000
@@ -21,10 +24,14 @@ SEGMENT_SECONDS = (Fraction(2), Fraction(60))
 """Bounds of the automatic segment length, in seconds of the video."""
 
 
-def plan_parts(plan: Plan, options: JobOptions, *, workers: int = 1) -> tuple[Part, ...]:
+def plan_parts(plan: Plan, options: JobOptions, config: ModelConfig, *, workers: int = 1) -> tuple[Part, ...]:
     """Return the parts in which a video is rendered: a single one if segments are not worth it.
 
-    They are of similar length. Where a keyframe is near, it is the first frame that a part needs.
+    They are of similar length. A part begins where a run of frames does that the network encodes together; if
+    that can be any frame, and a keyframe is near, where the keyframe is the first frame that the part needs.
+
+    Args:
+        config: of the network.
     """
     source = plan.source
     seconds = segment_seconds(plan, options, workers)
@@ -35,11 +42,22 @@ def plan_parts(plan: Plan, options: JobOptions, *, workers: int = 1) -> tuple[Pa
         return (Part(),)
     step = source.duration / count / source.time_base
     even = [source.start_pts + round(number * step) for number in range(1, count)]
+    if config.run_pairs > 1:
+        sections = sections_of(source, config)
+        begun = {sections.begin(sections.of(border)) for border in even}
+        borders = sorted(border for border in begun if border > source.start_pts)
+    else:
+        borders = _eased(source, even, step, lead=config.context_frames)
+    return tuple(Part(begin, end) for begin, end in zip([None, *borders], [*borders, None], strict=True))
+
+
+def _eased(source: VideoInfo, even: Sequence[int], step: Fraction, *, lead: int) -> list[int]:
+    """Move borders, by half a `step` at most, so that what is read first, `lead` before, is a keyframe."""
     borders: list[int] = []
-    for border, entry in zip(even, seek_points_before(source, even, lead=LEAD_FRAMES), strict=True):
+    for border, entry in zip(even, seek_points_before(source, even, lead=lead), strict=True):
         is_near = entry is not None and entry > border - step / 2
         borders.append(entry if entry is not None and is_near else border)
-    return tuple(Part(begin, end) for begin, end in zip([None, *borders], [*borders, None], strict=True))
+    return borders
 
 
 def devices_of(options: UpscaleOptions, job: JobOptions) -> list[str]:

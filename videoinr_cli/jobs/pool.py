@@ -46,7 +46,7 @@ class _Worker:
     def begin(self, request: SegmentRequest, threads: int) -> None:
         self.busy_with = request.number
         with contextlib.suppress(ConnectionError):  # it has died, which `_received` reports
-            self.connection.send((request.on(self.device), threads))
+            self.connection.send(request.on(self.device, threads))
 
     def end(self) -> None:
         self.process.terminate()
@@ -106,7 +106,7 @@ class Workers:
         """
         waiting = list(reversed(requests))
         workers = self._started(len(requests))
-        threads = max(1, torch.get_num_threads() // max(1, len(workers)))
+        threads = _threads_of_each(requests, len(workers))
         failure: Exception | None = None
         try:
             while True:
@@ -152,6 +152,12 @@ class Workers:
                 del self._workers[place]
 
 
+def _threads_of_each(requests: Sequence[SegmentRequest], workers: int) -> int:
+    """Return how many threads each worker's network has."""
+    wanted = requests[0].plan.options.threads if requests else None
+    return max(1, (wanted or torch.get_num_threads()) // max(1, workers))
+
+
 @contextlib.contextmanager
 def _interrupts_held_back() -> Iterator[None]:
     """Block SIGINT in this thread, and for good in the processes that are started inside the block."""
@@ -189,10 +195,9 @@ def _serve(connection: Connection) -> None:
     _log_to(send_message)
     while True:
         try:
-            request, threads = connection.recv()
+            request = connection.recv()
         except EOFError:
             return
-        torch.set_num_threads(threads)
         try:
             send_message(render_segment(request, progress=lambda done: send_message(done.frames)))
         except VideoInrError as error:

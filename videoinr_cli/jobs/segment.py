@@ -25,9 +25,9 @@ class SegmentRequest:
     part: Part
     path: Path  # of the segment's file, which is written whole or not at all
 
-    def on(self, device: str) -> SegmentRequest:
-        """Return the request for another device."""
-        return dataclasses.replace(self, plan=self.plan.on(device))
+    def on(self, device: str, threads: int) -> SegmentRequest:
+        """Return the request for another device, and a number of threads."""
+        return dataclasses.replace(self, plan=self.plan.on(device, threads))
 
 
 def render_segment(

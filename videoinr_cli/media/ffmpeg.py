@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import os
 import re
@@ -36,15 +37,37 @@ PATIENCE_SECONDS = 5.0
 OLDEST = "5.1"
 """The oldest ffmpeg that has every option in use; its new option ``fps_mode`` identifies it."""
 
+EXACT = 7
+"""The first ffmpeg that writes all times as they are meant, and that takes bitstream filters for inputs.
+
+Of 5.1 was measured: at 30000/1001 frames per second the last picture lasts one frame, however long it should;
+Opus in Matroska comes 7 ms late; in MPEG-TS, sound that begins after the picture may come 0.2 s early."""
+
+EXACT_LIBAVCODEC = 61
+"""Its libavcodec's major version, by which builds without a version number tell their age."""
+
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+(?=\])")
 _FAILURE = re.compile(r"\[(error|fatal)\] ?")
 _ECHOES = re.compile(r"Task finished|Terminating thread|Nothing was written|Error while|Conversion failed")
 """Lines that follow any failure without telling its cause."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Needs:
+    """What a job asks of an ffmpeg that not every one has, apart from `EXACT`."""
+
+    encoders: tuple[str, ...] = ()  # ffmpeg's names
+    hdr10: bool = False  # HDR10's metadata for any encoder, as since ffmpeg 9
+
+
+NOTHING_SPECIAL = Needs()
+
+
 @functools.cache
-def find_ffmpeg() -> str:
-    """Return the ffmpeg to run: FFMPEG_PATH, else the one on PATH if it is recent, else imageio-ffmpeg's.
+def find_ffmpeg(needs: Needs = NOTHING_SPECIAL) -> str:
+    """Return the ffmpeg to run: FFMPEG_PATH, else the one on PATH or imageio-ffmpeg's.
+
+    The one on PATH comes first, unless it is older than `OLDEST` or lacks more of what is needed.
 
     Raises:
         FfmpegError: FFMPEG_PATH is not a program or too old a one, or there is no ffmpeg at all.
@@ -60,14 +83,34 @@ def find_ffmpeg() -> str:
             )
         return found
     on_path = shutil.which("ffmpeg")
-    if on_path is not None and _is_recent(on_path):
-        return on_path
-    bundled = _bundled()
-    if bundled is None:
+    usable = [on_path] if on_path is not None and _is_recent(on_path) else []
+    if not usable or lacks(usable[0], needs):
+        usable += filter(None, [_bundled()])
+    if not usable:
         raise FfmpegError(
             f"there is no ffmpeg of {OLDEST} or later on this machine; install it, or set FFMPEG_PATH to one"
         )
-    return bundled
+    return min(usable, key=lambda program: (len(_missing(program, needs)), len(lacks(program, needs))))
+
+
+def lacks(program: str, needs: Needs) -> tuple[str, ...]:
+    """Return what an ffmpeg lacks of what is needed, for people: encoders first."""
+    missing = _missing(program, needs)
+    if needs.hdr10 and not knows_option(program, "mastering_display"):
+        missing.append("HDR10's metadata with every encoder (since 9)")
+    if not _is_exact(program):
+        missing.append(f"exact times (since {EXACT})")
+    return tuple(missing)
+
+
+def found_on_path() -> str | None:
+    """Return the ffmpeg on PATH, which is run unless another suits better; None if FFMPEG_PATH names one."""
+    return None if os.environ.get("FFMPEG_PATH") else shutil.which("ffmpeg")
+
+
+def _missing(program: str, needs: Needs) -> list[str]:
+    listed = _printed(program, "-encoders") if needs.encoders else ""
+    return [name for name in needs.encoders if not re.search(rf"^ \S+ {re.escape(name)} ", listed, re.M)]
 
 
 def _bundled() -> str | None:
@@ -80,43 +123,39 @@ def _bundled() -> str | None:
 
 def passed_over() -> str | None:
     """Return the ffmpeg on PATH if it is too old to be used, else None."""
-    on_path = None if os.environ.get("FFMPEG_PATH") else shutil.which("ffmpeg")
+    on_path = found_on_path()
     return None if on_path is None or _is_recent(on_path) else on_path
 
 
-def takes_option(name: str) -> bool:
-    """Whether the program knows an option, such as ``mastering_display`` since ffmpeg 9.
-
-    Raises:
-        FfmpegError: there is no ffmpeg.
-    """
-    return _knows(find_ffmpeg(), name)
-
-
-def _is_recent(program: str) -> bool:
-    return _knows(program, "fps_mode")
-
-
-def _knows(program: str, option: str) -> bool:
+def knows_option(program: str, option: str) -> bool:
+    """Whether an ffmpeg knows an option, such as ``mastering_display`` since ffmpeg 9."""
     return re.search(rf"^-{option}\b", _printed(program, "-h", "long"), re.MULTILINE) is not None
 
 
-def check_filters_input(path: str) -> None:
-    """Check that ffmpeg takes bitstream filters for inputs, as ffmpeg 7 (libavcodec 61) and later do.
+def _is_recent(program: str) -> bool:
+    return knows_option(program, "fps_mode")
+
+
+def _is_exact(program: str) -> bool:
+    version = re.search(r"^libavcodec +(\d+)", _printed(program, "-version"), re.MULTILINE)
+    return version is not None and int(version[1]) >= EXACT_LIBAVCODEC
+
+
+def check_filters_input(program: str, path: str) -> None:
+    """Check that an ffmpeg takes bitstream filters for inputs, as ffmpeg 7 (libavcodec 61) and later do.
 
     Args:
+        program: the ffmpeg.
         path: the file that needs them.
 
     Raises:
         FfmpegError: it is older.
     """
-    program = find_ffmpeg()
-    version = re.search(r"^libavcodec +(\d+)", _printed(program, "-version"), re.MULTILINE)
-    if version is None or int(version[1]) < 61:
+    if not _is_exact(program):
         bundled = _bundled()
         raise FfmpegError(
-            f"the clock of {path!r} breaks, as in joined recordings: only ffmpeg 7 or later keeps its sound "
-            f"in sync, and {program} is older; set FFMPEG_PATH to a newer one"
+            f"{path!r} consists of several recordings: only ffmpeg 7 or later keeps their sound in sync, "
+            f"and {program} is older; set FFMPEG_PATH to a newer one"
             + (f", such as {bundled}" if bundled and bundled != program else "")
         )
 
@@ -138,6 +177,14 @@ def _printed(program: str, *options: str) -> str:
     return done.stdout
 
 
+_KILLERS = {
+    "SIGXFSZ": ", as its output exceeds the largest file that is allowed here (ulimit -f)",
+    "SIGXCPU": ", as it has used the processor time that is allowed here (ulimit -t)",
+    "SIGKILL": ", perhaps by the system for lack of memory",
+}
+"""Why the system ends a program by a signal."""
+
+
 class FfmpegProcess:
     """An ffmpeg that reads what is written to its standard input.
 
@@ -145,29 +192,34 @@ class FfmpegProcess:
     """
 
     def __init__(
-        self, arguments: list[str], *, to_standard_output: bool = False, low_priority: bool = False
+        self,
+        program: str,
+        arguments: list[str],
+        *,
+        to_standard_output: bool = False,
+        low_priority: bool = False,
     ) -> None:
         """Start ffmpeg.
 
         Args:
-            arguments: the command line without the program.
+            program: the ffmpeg.
+            arguments: its command line.
             to_standard_output: whether its standard output is ours.
             low_priority: whether it yields busy processors to others.
 
         Raises:
-            FfmpegError: there is no ffmpeg, or the system refuses to run it.
+            FfmpegError: the system refuses to run it.
         """
-        command = [find_ffmpeg(), *arguments]
         try:
             self._process = subprocess.Popen(
-                command,
+                [program, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=None if to_standard_output else subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 **_apart(low_priority=low_priority),
             )
         except OSError as error:
-            raise FfmpegError(f"ffmpeg at {command[0]} cannot be run: {error.strerror}") from error
+            raise FfmpegError(f"ffmpeg at {program} cannot be run: {error.strerror}") from error
         if low_priority and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):  # it has ended already, which later calls find out
                 niceness = os.getpriority(os.PRIO_PROCESS, 0) + NICENESS
@@ -244,4 +296,7 @@ def _apart(*, low_priority: bool) -> dict[str, Any]:
 
 def _ending(code: int) -> str:
     """Say how a program ended, by its exit code."""
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed with code {code}"
+    if code >= 0:
+        return f"failed with code {code}"
+    name = signal.Signals(-code).name
+    return f"was killed by {name}{_KILLERS.get(name, '')}"

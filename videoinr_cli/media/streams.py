@@ -29,6 +29,7 @@ class StreamInfo:
     title: str | None = None
     disposition: tuple[str, ...] = ()  # such as "default", "forced", "attached_pic"
     detail: str = ""  # for people: "48000 Hz, stereo"
+    layout: str = ""  # of sound's channels, in ffmpeg's words: "5.1(side)", "9 channels"; "": not known
     sample_rate: int | None = None  # of sound, in samples per second; None: not known
     padding_seconds: Fraction = Fraction(0)  # of sound: its start, which is not played; known in parts
     is_empty: bool = False  # announced, but no packet at the file's start shows its form

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from videoinr_cli.model.config import FastConfig, ModelConfig, PublishedConfig
+from videoinr_cli.model.config import FastConfig, LargeConfig, ModelConfig, PublishedConfig
 from videoinr_cli.model.network import VideoInr, Window
 
 AnyVideoInr = VideoInr[Any, Any, Any]
@@ -20,7 +20,20 @@ def build(config: ModelConfig) -> AnyVideoInr:
         from videoinr_cli.model.fast import FastVideoInr
 
         return FastVideoInr(config)
+    if isinstance(config, LargeConfig):
+        from videoinr_cli.model.large.network import LargeVideoInr
+
+        return LargeVideoInr(config)
     raise TypeError(f"no network for {type(config).__name__}")
 
 
-__all__ = ["AnyVideoInr", "FastConfig", "ModelConfig", "PublishedConfig", "VideoInr", "Window", "build"]
+__all__ = [
+    "AnyVideoInr",
+    "FastConfig",
+    "LargeConfig",
+    "ModelConfig",
+    "PublishedConfig",
+    "VideoInr",
+    "Window",
+    "build",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from videoinr_cli.errors import WeightsError
 
@@ -15,6 +15,12 @@ class ModelConfig:
 
     architecture: ClassVar[str]
     """Which network the configuration builds; also the name users give to ``--config``."""
+
+    run_pairs: ClassVar[int] = 1
+    """Pairs of consecutive frames that are encoded from the same frames, as one run."""
+
+    context_frames: ClassVar[int] = 1
+    """Frames before and after a run that are looked at."""
 
     def to_json(self) -> str:
         """Serialise to the JSON text stored under ``config`` in a weights file's metadata."""
@@ -30,15 +36,7 @@ class ModelConfig:
         """
         try:
             fields = json.loads(text)
-            config_class = CONFIGURATIONS[fields.pop("architecture")]
-            known = {field.name: field for field in dataclasses.fields(config_class)}
-            defaults = config_class()
-            for name, value in fields.items():
-                if name not in known:
-                    raise WeightsError(f"unknown setting {name!r} in the model configuration")
-                if type(value) is not type(getattr(defaults, name)):
-                    raise WeightsError(f"setting {name!r} of the model configuration cannot be {value!r}")
-            return config_class(**fields)
+            return _from_fields(CONFIGURATIONS[fields.pop("architecture")], fields)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise WeightsError(f"not a model configuration: {text[:80]!r}") from error
 
@@ -75,6 +73,40 @@ class FastConfig(ModelConfig):
     scale_limit: float = 5.0  # largest scale trained on; the decoder is told this one for any larger
 
 
+@dataclasses.dataclass(frozen=True)
+class LargeConfig(ModelConfig):
+    """BasicVSR (Chan et al., CVPR 2021) for the pictures, the small network for the motion between them.
+
+    Frames farther away than `context_frames` hardly matter: PSNR-Y of one frame in each of four real clips,
+    with 24 frames on one side and fewer on the other, is lower by 0.26 dB with none, by 0.09 with 2 and by
+    0.03 (0.11 at most) with 4. Those are the ends of a run; within it, every frame has more. For 16 frames
+    that are shown, each branch propagates 21.
+    """
+
+    architecture: ClassVar[str] = "videoinr-large"
+    run_pairs: ClassVar[int] = 16
+    context_frames: ClassVar[int] = 4
+
+    channels: int = 64  # features of a state that is handed from frame to frame
+    blocks: int = 30  # residual blocks of each branch
+    motion: FastConfig = FastConfig()  # of the network that tells the motion
+
+
+def _from_fields(config_class: type[ModelConfig], fields: dict[str, Any]) -> ModelConfig:
+    """Make a configuration of what JSON said; see `ModelConfig.from_json`."""
+    known = {field.name for field in dataclasses.fields(config_class)}
+    defaults = config_class()
+    for name, value in fields.items():
+        if name not in known:
+            raise WeightsError(f"unknown setting {name!r} in the model configuration")
+        default = getattr(defaults, name)
+        if isinstance(default, ModelConfig) and isinstance(value, dict):
+            fields[name] = _from_fields(type(default), value)
+        elif type(value) is not type(default):
+            raise WeightsError(f"setting {name!r} of the model configuration cannot be {value!r}")
+    return config_class(**fields)
+
+
 CONFIGURATIONS: dict[str, type[ModelConfig]] = {
-    config.architecture: config for config in (PublishedConfig, FastConfig)
+    config.architecture: config for config in (PublishedConfig, FastConfig, LargeConfig)
 }

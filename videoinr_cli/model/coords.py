@@ -6,6 +6,7 @@ zero or as the border, as the caller asks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -190,3 +191,37 @@ def gather_bilinear(table: Tensor, y: Tensor, x: Tensor, padding: Padding) -> Te
     """
     batch, height, width, channels = table.shape
     return gather(table, bilinear_taps(y, x, height, width, padding)).view(batch, -1, channels)
+
+
+def interpolate_along(table: Tensor, position: Tensor, dim: int) -> Tensor:
+    """Interpolate a (B, C, H, W) table along one dimension at (n,) pixel positions, borders held."""
+    position = position.clamp(0, table.shape[dim] - 1)
+    low = position.floor()
+    fraction = (position - low).view([-1 if d == dim else 1 for d in range(table.ndim)])
+    low_index = low.long()
+    high_index = (low_index + 1).clamp(max=table.shape[dim] - 1)
+    return torch.lerp(table.index_select(dim, low_index), table.index_select(dim, high_index), fraction)
+
+
+def resampling_taps(
+    start: int, stop: int, output_length: int, input_length: int, *, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """Find which input pixels make up output pixels `start` to `stop` of one axis, and their weights.
+
+    The bicubic kernel of Keys (1981, a = -1/2); where the axis is reduced, stretched to cover as many input
+    pixels as an output pixel does (MATLAB's imresize). What lies beyond the axis is its border.
+
+    Returns:
+        (stop - start, T) int64 indices and float32 weights.
+    """
+    stretch = max(1.0, input_length / output_length)
+    index = torch.arange(start, stop, dtype=torch.float64)
+    centre = (index + 0.5) * (input_length / output_length) - 0.5
+    reach = 2 * stretch
+    taps = (centre - reach).floor()[:, None] + 1 + torch.arange(math.ceil(2 * reach))
+    distance = ((taps - centre[:, None]) / stretch).abs()
+    near = (1.5 * distance - 2.5) * distance.square() + 1
+    far = ((2.5 - 0.5 * distance) * distance - 4) * distance + 2
+    weight = near.where(distance <= 1, far.where(distance < 2, torch.zeros(())))
+    weight = (weight / weight.sum(1, keepdim=True)).float()
+    return taps.long().clamp(0, input_length - 1).to(device), weight.to(device)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 
 from videoinr_cli.errors import OptionError
+
+T = TypeVar("T")
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -120,3 +123,27 @@ def _cpu_multiplies_bf16() -> bool:
     """Whether the CPU has AVX-512 or AMX instructions for bf16; without them it would be emulated."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older torch
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+@contextlib.contextmanager
+def compute_threads(count: int | None) -> Iterator[None]:
+    """Compute on so many threads of the CPU inside the block; None: as torch is set."""
+    before = torch.get_num_threads()
+    if count is None or count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def on_threads(count: int | None, items: Iterator[T]) -> Iterator[T]:
+    """Yield what is computed by an iterator, which alone runs on so many threads; see `compute_threads`."""
+    while True:
+        with compute_threads(count):
+            item = next(items, None)
+        if item is None:
+            return
+        yield item

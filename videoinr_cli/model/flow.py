@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.model.coords import gather_bilinear
+from videoinr_cli.model.coords import Padding, gather_bilinear
 
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601 weights, for gamma-coded RGB."""
@@ -17,7 +17,7 @@ FARTHEST = 0.35
 """Largest correction along an axis, in pixels of the flow's grid: gradients hold only nearby."""
 
 
-def warp(features: Tensor, flow: Tensor) -> Tensor:
+def warp(features: Tensor, flow: Tensor, padding: Padding = "border") -> Tensor:
     """Sample (B, C, h, w) features where (B, 2, h, w) flow leads, (dx, dy) in pixels of the same grid."""
     height, width = features.shape[-2:]
     y = torch.arange(height, device=flow.device, dtype=torch.float32)
@@ -25,7 +25,7 @@ def warp(features: Tensor, flow: Tensor) -> Tensor:
     # in float32: weights of half precision would place the samples hundredths of a pixel off
     table = features.permute(0, 2, 3, 1).float()
     rows, columns = flow[:, 1] + y[:, None], flow[:, 0] + x
-    warped = gather_bilinear(table, rows.flatten(1), columns.flatten(1), "border")
+    warped = gather_bilinear(table, rows.flatten(1), columns.flatten(1), padding)
     return warped.view(table.shape).to(features.dtype).permute(0, 3, 1, 2)
 
 

@@ -91,6 +91,16 @@ class Footprint(NamedTuple):
     instant: int  # by one instant, per output pixel: see `VideoInr.instant_bytes`
 
 
+class Effort(NamedTuple):
+    """What a network's steps cost, in microseconds of one processor core; only their ratios matter."""
+
+    alone: float  # encoding a pair and the frames around it, for each LR pixel
+    following: float  # encoding the pair after one whose encodings are kept, likewise
+    again: float  # encoding a pair once more whose encodings are kept, likewise
+    instant: float  # what the points of an instant share, for each LR pixel
+    point: float  # each point of the output
+
+
 class Place(NamedTuple):
     """Where an encoding lies in a larger picture of which it is a part, in LR pixels."""
 
@@ -186,6 +196,19 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
             carry: of the previous pair's encoding; what still applies is reused.
         """
 
+    def encode_pair_of(self, run: Sequence[FrameT], place: int, *, carry: Any = None) -> PairT:
+        """Encode a pair of a run, which is all that its pictures depend on.
+
+        Args:
+            run: consecutive frames of one scene, as many as `ModelConfig.run_pairs` and its context say, or
+                fewer.
+            place: of the pair's first frame in the run.
+            carry: see `encode_pair`; it changes the time this takes, but nothing of the result.
+        """
+        before = run[place - 1] if place else None
+        after = run[place + 2] if place + 2 < len(run) else None
+        return self.encode_pair(run[place], run[place + 1], before=before, after=after, carry=carry)
+
     def flows_of(self, pair: PairT) -> Sequence[Tensor]:
         """Return the flow from a pair's first frame to its second and back, if the network estimates it.
 
@@ -223,6 +246,10 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
     def footprint(self) -> Footprint:
         """Return the measured memory of encoding and rendering consecutive frames."""
 
+    @abc.abstractmethod
+    def effort(self) -> Effort:
+        """Return the measured cost of encoding and rendering consecutive frames."""
+
     def instant_bytes(self, pair: PairT) -> int:
         """Return the memory that an instant holds per output pixel, for the whole batch."""
         return 0
@@ -256,7 +283,7 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         if not 0.0 <= tau <= 1.0:
             raise ValueError(f"tau must be within [0, 1], got {tau}")
         window = window or Window(0, 0, *size)
-        factors = self._factors(pair, size)
+        factors = self.points_per_pixel(pair.whole, size)
         points = math.prod(factors)  # of a pixel
         grid = (factors[0] * size[0], factors[1] * size[1])
         output: Tensor | None = None
@@ -271,10 +298,10 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         assert output is not None, "an empty window"
         return output
 
-    def _factors(self, pair: PairT, size: tuple[int, int]) -> tuple[int, int]:
-        """Return how many points along y and x a pixel is made of."""
+    def points_per_pixel(self, lr_size: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """Return how many points along y and x a pixel is made of, of an (H, W) picture at (Ho, Wo)."""
         fy, fx = (
-            2 if big < self.finer_below * small else 1 for big, small in zip(size, pair.whole, strict=True)
+            2 if big < self.finer_below * small else 1 for big, small in zip(size, lr_size, strict=True)
         )
         return fy, fx
 

@@ -83,9 +83,7 @@ class View:
 
     def cropped(self, frame: GivenFrame) -> GivenFrame:
         """Return the crop of a source frame, without transparency."""
-        crop = self.crop
-        rgb = frame.rgb[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
-        return dataclasses.replace(frame, rgb=np.ascontiguousarray(rgb), alpha=None)
+        return dataclasses.replace(frame.cropped(self.crop), alpha=None)
 
     def shown(self, rendered: Picture) -> Picture:
         """Return the region's part of a rendered crop."""
@@ -120,9 +118,20 @@ class Magnifier:
         self._renderer = Renderer(model, view.rendered_size, window=view.window)
         self._pair: tuple[GivenFrame, GivenFrame | None]
 
-    def advance(self, first: GivenFrame, second: GivenFrame | None, after: GivenFrame | None) -> None:
-        """Go on to the next pair of cropped frames, as `Renderer.advance` does."""
-        self._renderer.advance(first, second, after)
+    @property
+    def lookahead(self) -> int:
+        """See `Renderer.lookahead`."""
+        return self._renderer.lookahead
+
+    def advance(self, frames: Sequence[GivenFrame]) -> None:
+        """Go on to the next pair, as `Renderer.advance` does.
+
+        Args:
+            frames: cropped, from the pair's first one on; of those after the pair, `lookahead` are looked at.
+        """
+        first, *others = frames[: 2 + self.lookahead]
+        second = others[0] if others else None
+        self._renderer.advance(first, second, *others[1:])
         self._pair = first, second
 
     def ours(self, tau: Fraction) -> Picture:
@@ -149,18 +158,21 @@ class Magnifier:
         return self._view.shown(levels)
 
 
-def frames_around(frames: Iterable[GivenFrame], pts: int) -> tuple[list[GivenFrame], Iterator[GivenFrame]]:
+def frames_around(
+    frames: Iterable[GivenFrame], pts: int, context: int
+) -> tuple[list[GivenFrame], Iterator[GivenFrame]]:
     """Split a video at an instant.
 
     Args:
         frames: consecutive, whole.
         pts: an instant, in the frames' ticks.
+        context: how many frames are needed before the one on show at the instant.
 
     Returns:
         The frames up to the one that is shown at the instant, no more than needed, and those after it. The
         list is empty when there are no frames.
     """
-    until: collections.deque[GivenFrame] = collections.deque(maxlen=CONTEXT_FRAMES + 1)
+    until: collections.deque[GivenFrame] = collections.deque(maxlen=context + 1)
     following = iter(frames)
     for frame in following:
         if until and frame.pts > pts:
@@ -180,27 +192,20 @@ def render_moment(model: AnyVideoInr, view: View, frames: Sequence[GivenFrame], 
     """
     magnifier = Magnifier(model, view)
     half = Fraction(1, 2)
-    before, frame, following, after = (
-        frames[place] if 0 <= place < len(frames) else None for place in range(index - 1, index + 3)
-    )
-    assert frame is not None
     # The first computation is slower than all that follow, and does not count for the whole video's time.
-    if before is None:
-        idle = Magnifier(model, view)
-        idle.advance(frame, following, None)
-        idle.ours(half)
-    else:
-        magnifier.advance(before, frame, following)
-        magnifier.ours(half)
+    idle = magnifier if index else Magnifier(model, view)
+    for place in range(max(1, index)):
+        idle.advance(frames[place:])
+    idle.ours(half)
     started = time.perf_counter()
-    magnifier.advance(frame, following, after)
+    magnifier.advance(frames[index:])
     magnifier.ours(Fraction(0))
     encoded = time.perf_counter()
     magnifier.ours(half)
     frame_seconds = time.perf_counter() - encoded
     return Moment(
         still=magnifier.panels(Fraction(0)),
-        between=() if following is None else tuple(map(magnifier.panels, STRIP_TAUS)),
+        between=() if index + 1 == len(frames) else tuple(map(magnifier.panels, STRIP_TAUS)),
         pair_seconds=max(0.0, encoded - started - frame_seconds),
         frame_seconds=frame_seconds,
     )
@@ -223,8 +228,9 @@ def play(
     first = next(following)
     timeline = Timeline(time_base, rate, first.pts)
     spans = timeline.spans(itertools.chain([first], following), source_rate=rate)
-    for span, next_span in with_following(spans):
-        magnifier.advance(span.first, span.second, None if next_span is None else next_span.second)
+    for span, later in with_following(spans, magnifier.lookahead):
+        seconds = (one.second for one in (span, *later))
+        magnifier.advance([span.first, *(frame for frame in seconds if frame is not None)])
         for instant in span.instants:
             yield magnifier.panels(instant.tau)
 

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.media.write.formats import output_format
 from videoinr_cli.media.write.output import OutputClock, OutputSpec
 from videoinr_cli.media.write.writer import VideoWriter
-from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model import AnyVideoInr, ModelConfig
+from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.options import MODEL_NAMES, EncodeOptions, PreviewOptions, Region
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
@@ -32,7 +33,8 @@ from videoinr_cli.previews.moment import (
 )
 from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, is_sheet, save_png
 from videoinr_cli.quantities import roughly
-from videoinr_cli.render.pictures import compared
+from videoinr_cli.render.pictures import compared, sections_of
+from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, drawing_work, encoding_work
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_model
@@ -103,12 +105,20 @@ def preview(
         log.info(advice)
     models = _models(options, model)
 
-    frames, index, following = _read(info, at_seconds, upscale.scene_threshold)
+    # Each network's runs of frames begin elsewhere.
+    reads = {
+        name: _read(info, at_seconds, upscale.scene_threshold, network.config)
+        for name, network in models.items()
+    }
+    frames, index, _ = next(iter(reads.values()))
     shown = frames[index]
     region = options.region or _chosen_region(frames[index:], info, size)
     view = View.of(region, (info.width, info.height), size)
-    frames = [view.cropped(frame) for frame in frames]
-    moments = {name: render_moment(network, view, frames, index) for name, network in models.items()}
+    with compute_threads(upscale.threads):
+        moments = {
+            name: render_moment(network, view, list(map(view.cropped, reads[name][0])), reads[name][1])
+            for name, network in models.items()
+        }
     moment = next(iter(moments.values()))
     made = Preview(
         picture=target,
@@ -116,14 +126,17 @@ def preview(
         at_seconds=(shown.pts - info.start_pts) * info.time_base,
         region=region,
         size=size,
-        whole_seconds=_whole_seconds(moment, view, info, options),
+        whole_seconds=_whole_seconds(moment, view, info, options, next(iter(models.values()))),
     )
     caption = _caption(made, info, moment)
     save_png(draw_sheet(caption, _eight_bits(shown.rgb), region, moments, strip=options.strip), target)
     if clip is not None:
-        rest = itertools.chain(frames[index:], map(view.cropped, following))
+        following = [
+            map(view.cropped, itertools.chain(frames[index:], rest)) for frames, index, rest in reads.values()
+        ]
         encoding = dataclasses.replace(options, upscale=dataclasses.replace(upscale, overwrite=overwrite))
-        _write_clip(clip, models, view, rest, info, encoding, progress or (lambda done, total: None))
+        with compute_threads(upscale.threads):
+            _write_clip(clip, models, view, following, info, encoding, progress or (lambda done, total: None))
     return made
 
 
@@ -143,15 +156,19 @@ def _shown_name(weights: str) -> str:
 
 
 def _read(
-    info: VideoInfo, at_seconds: Fraction, scene_threshold: float
+    info: VideoInfo, at_seconds: Fraction, scene_threshold: float, config: ModelConfig
 ) -> tuple[list[GivenFrame], int, Iterator[GivenFrame]]:
     """Return the frames around an instant, the index of the one shown then, and the frames after them."""
     pts = info.start_pts + round(at_seconds / info.time_base)
-    source_frames = read_frames(info, begin=pts, lead=CONTEXT_FRAMES + 1)
-    until, following = frames_around(compared(source_frames, scene_threshold), pts)
+    # from where the run of frames begins that the network encodes together
+    sections = sections_of(info, config)
+    begin = min(pts, sections.begin(sections.of(pts)))
+    context = max(CONTEXT_FRAMES, config.run_pairs + config.context_frames)
+    source_frames = read_frames(info, begin=begin, lead=max(CONTEXT_FRAMES, config.context_frames) + 1)
+    until, following = frames_around(compared(source_frames, scene_threshold, sections), pts, context)
     if not until:
         raise InputError(f"{str(info.path)!r} holds no frame that can be decoded; is it complete?")
-    return [*until, *itertools.islice(following, CONTEXT_FRAMES)], len(until) - 1, following
+    return [*until, *itertools.islice(following, context)], len(until) - 1, following
 
 
 def _moment_seconds(options: PreviewOptions, info: VideoInfo) -> Fraction:
@@ -182,16 +199,27 @@ def _chosen_region(frames: list[GivenFrame], info: VideoInfo, size: tuple[int, i
     return busiest_region(frames[0].rgb, second, width, height)
 
 
-def _whole_seconds(moment: Moment, view: View, info: VideoInfo, options: PreviewOptions) -> float | None:
-    """Return how long rendering the whole video would take, from what the region took."""
+def _whole_seconds(
+    moment: Moment, view: View, info: VideoInfo, options: PreviewOptions, model: AnyVideoInr
+) -> float | None:
+    """Return how long rendering the whole video would take, from what the region took.
+
+    Both are counted as work: the whole in the pieces in which it would be rendered now.
+    """
     if info.duration is None:
         return None
-    frames, pairs = float(info.duration * _rate(info, options)), float(info.duration * info.frame_rate)
-    pixels = info.width * info.height
-    speed = Speed(
-        frame_seconds=moment.frame_seconds * pixels / (view.region.width * view.region.height),
-        pair_seconds=moment.pair_seconds * pixels / (view.crop.width * view.crop.height),
-    )
+    rate = _rate(info, options)
+    frames, pairs = float(info.duration * rate), float(info.duration * info.frame_rate)
+    instants = float(rate / info.frame_rate)
+    lr_size, (width, height) = (info.height, info.width), options.upscale.output_size(info.width, info.height)
+    size = (height, width)
+    sizes = choose_sizes(model, lr_size, size, instants=instants)
+    crop, crop_size = (view.crop.height, view.crop.width), view.rendered_size[::-1]
+    shown = view.window.height * view.window.width / (crop_size[0] * crop_size[1])
+    encoding = encoding_work(model, lr_size, sizes, instants) / encoding_work(model, crop, DEFAULT_SIZES)
+    drawing = drawing_work(model, lr_size, size, sizes)
+    drawing /= drawing_work(model, crop, crop_size, DEFAULT_SIZES, shown=shown)
+    speed = Speed(moment.frame_seconds * drawing, pair_seconds=moment.pair_seconds * encoding)
     return speed.seconds(frames, min(pairs, frames))
 
 
@@ -225,7 +253,7 @@ def _write_clip(
     path: Path,
     models: Mapping[str, AnyVideoInr],
     view: View,
-    frames: Iterable[GivenFrame],
+    frames: Sequence[Iterable[GivenFrame]],  # for each of the models
     info: VideoInfo,
     options: PreviewOptions,
     report: Callable[[int, int], None],
@@ -248,7 +276,7 @@ def _write_clip(
         overwrite=options.upscale.overwrite,
     )
     with VideoWriter(output) as writer:
-        given = zip(models.values(), itertools.tee(frames, len(models)), strict=True)
+        given = zip(models.values(), frames, strict=True)
         plays = [play(model, view, each, info.time_base, rate) for model, each in given]
         for number, panels in enumerate(itertools.islice(zip(*plays, strict=True), count)):
             writer.write(layout.picture(panels), number)

@@ -15,6 +15,7 @@ from videoinr_cli.options import Region
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import STRIP_TAUS, Moment, Panels
 from videoinr_cli.render.renderer import Picture
+from videoinr_cli.sidecars import beside
 
 GAP_PX = 12
 LABEL_PX = 24
@@ -93,7 +94,7 @@ def save_png(picture: Image.Image, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f"{path.name}.part")
+    partial = beside(path, ".part")
     try:
         mark = PngInfo()
         mark.add_text(*MARK_TEXT)

@@ -18,11 +18,12 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.read.probe import FALLBACK_RATE
 from videoinr_cli.media.read.reader import SourceFrame
 from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model.devices import on_threads
 from videoinr_cli.options import TargetRate, UpscaleOptions
 from videoinr_cli.render.framing import Framing
-from videoinr_cli.render.memory import choose_sizes
 from videoinr_cli.render.parts import Part, Tally
 from videoinr_cli.render.pictures import compared, output_frames
+from videoinr_cli.render.pieces import choose_sizes
 from videoinr_cli.render.renderer import Picture, Renderer
 from videoinr_cli.render.timeline import Timeline
 from videoinr_cli.weights import load_model
@@ -176,18 +177,27 @@ def _upscaled(
         framing.picture[::-1],
         tile=options.tile,
         limit_bytes=options.max_memory_bytes,
+        instants=_instants(timeline, source_rate),
     )
     timeline = dataclasses.replace(timeline, start=first.pts)
-    for output in output_frames(
+    outputs = output_frames(
         Renderer(model, framing.picture, window=framing.window, bit_depth=kind.bit_depth, sizes=sizes),
         timeline,
         compared(itertools.chain([first], source), options.scene_threshold),
         source_rate=source_rate,
         part=Part(),
         tally=Tally(),
-    ):
+    )
+    for output in on_threads(options.threads, outputs):
         picture = framing.framed(output.picture)
         yield UpscaledFrame(kind.of_levels(picture.rgb), output.pts * timeline.time_base)
+
+
+def _instants(timeline: Timeline, source_rate: Fraction | None) -> float:
+    """Return how many instants are rendered for each pair of frames, as far as that is known."""
+    if timeline.rate is None or source_rate is None:
+        return 1.0
+    return float(timeline.rate / timeline.speed / source_rate)
 
 
 def _source_frames(

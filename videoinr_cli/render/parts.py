@@ -1,12 +1,14 @@
 """Parts of a video that are rendered separately, with the same result as rendering the whole in one go.
 
-A picture depends on its pair of frames, on one more frame on either side, and, if it repeats, on where it
-first appeared. So parts meet where a new picture begins, and each part reads one more frame on either side.
+A picture depends on its run of frames (see `runs`) and, if it repeats, on where it first appeared. So parts
+meet where a new picture begins a run, and each part also reads the context of its first and last run.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import itertools
 import zlib
 from collections.abc import Iterator
 from typing import TypeVar
@@ -15,9 +17,6 @@ from videoinr_cli.render.renderer import GivenFrame
 from videoinr_cli.render.timeline import Span
 
 ItemT = TypeVar("ItemT")
-
-LEAD_FRAMES = 1
-"""Source frames that are read before a part."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,20 +42,23 @@ class Passage:
     """A span to be rendered, or one that leads to the part."""
 
     span: Span[GivenFrame]
-    after: GivenFrame | None  # the frame that follows the span's second one
+    following: tuple[GivenFrame, ...]  # the frames after the span's second one, as many as are looked at
     is_wanted: bool  # whether it is in the part; False: it only leads there
 
 
-def passages(spans: Iterator[Span[GivenFrame]], part: Part, tally: Tally) -> Iterator[Passage]:
+def passages(
+    spans: Iterator[Span[GivenFrame]], part: Part, tally: Tally, *, lookahead: int
+) -> Iterator[Passage]:
     """Yield the spans that lead to a part, then its own.
 
     Args:
-        spans: of the source, from `LEAD_FRAMES` before the part, or from its start.
+        spans: of the source, from the context of the part's first run on, or from its start.
         part: the iteration ends where it ends.
         tally: counts the part's frames and cuts.
+        lookahead: the most frames after a span to yield with it.
     """
     is_wanted = part.begin is None
-    for span, following in with_following(spans):
+    for span, following in with_following(spans, lookahead):
         first = span.first
         if not first.is_repeat:
             if part.end is not None and first.pts >= part.end:
@@ -68,16 +70,19 @@ def passages(spans: Iterator[Span[GivenFrame]], part: Part, tally: Tally) -> Ite
         if is_wanted:
             tally.frames += 1
             tally.cuts += first.is_cut
-        yield Passage(span, None if following is None else following.second, is_wanted)
+        frames = tuple(after.second for after in following if after.second is not None)
+        yield Passage(span, frames, is_wanted)
 
 
-def with_following(items: Iterator[ItemT]) -> Iterator[tuple[ItemT, ItemT | None]]:
-    """Yield each item with the one that follows it, None after the last."""
-    item = next(items, None)
-    while item is not None:
-        following = next(items, None)
-        yield item, following
-        item = following
+def with_following(items: Iterator[ItemT], count: int) -> Iterator[tuple[ItemT, tuple[ItemT, ...]]]:
+    """Yield each item with the `count` items that follow it, or fewer at the end."""
+    known: collections.deque[ItemT] = collections.deque()
+    while True:
+        known.extend(itertools.islice(items, count + 1 - len(known)))
+        if not known:
+            return
+        item = known.popleft()
+        yield item, tuple(known)
 
 
 def _mark(frame: GivenFrame) -> str:

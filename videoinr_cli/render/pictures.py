@@ -10,8 +10,11 @@ from fractions import Fraction
 import numpy as np
 
 from videoinr_cli.media.read.reader import SourceFrame
+from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.model import ModelConfig
 from videoinr_cli.render.parts import Part, Tally, passages
 from videoinr_cli.render.renderer import GivenFrame, Picture, Renderer, Rendering
+from videoinr_cli.render.runs import Sections
 from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
 from videoinr_cli.render.timeline import Timeline
 
@@ -27,12 +30,20 @@ class OutputFrame:
     pts: int  # in ticks of the output's time base
 
 
-def compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenFrame]:
-    """Mark each frame that repeats the one before it, begins another scene, or has no colour.
+def sections_of(source: VideoInfo, config: ModelConfig) -> Sections:
+    """Return the sections of a source's time at whose beginnings a network's runs of frames begin."""
+    return Sections(source.start_pts, 1 / (source.frame_rate * source.time_base), config.run_pairs)
+
+
+def compared(
+    frames: Iterable[SourceFrame], threshold: float, sections: Sections | None = None
+) -> Iterator[GivenFrame]:
+    """Mark each frame by its section, and whether it repeats another, begins a scene, or has no colour.
 
     Args:
         frames: consecutive.
         threshold: what `cut_score` exceeds at a cut.
+        sections: of the source; None for one section, in which each run begins where the last one ends.
     """
     before: SourceFrame | None = None
     small_before: Thumbnail | None = None
@@ -47,6 +58,7 @@ def compared(frames: Iterable[SourceFrame], threshold: float) -> Iterator[GivenF
             frame.alpha,
             is_repeat=is_repeat,
             is_cut=is_cut,
+            section=0 if sections is None else sections.of(frame.pts),
             is_grey=is_grey(frame.rgb),
         )
         before, small_before = frame, small
@@ -84,19 +96,17 @@ def output_frames(
     Args:
         renderer: of the output's size, at its start.
         timeline: which instants there are.
-        frames: of the source, from `LEAD_FRAMES` before the part on, or from its start.
+        frames: of the source, from the context of the part's first run on, or from its start.
         source_rate: see `Timeline.spans`.
         part: what is rendered.
         tally: kept up to date.
     """
     spans = timeline.spans(frames, source_rate=source_rate, is_entered=part.begin is not None)
-    for passage in passages(spans, part, tally):
+    for passage in passages(spans, part, tally, lookahead=renderer.lookahead):
         span = passage.span
-        renderer.advance(span.first, span.second, passage.after)
-        # Before a part, a picture is rendered only if it may be shown again in it: after a cut.
-        if passage.is_wanted or (span.second is not None and span.second.is_cut):
+        renderer.advance(span.first, span.second, *passage.following)
+        if passage.is_wanted:
             instants, placed = itertools.tee(span.instants)
             pictures = renderer.render_all(instant.tau for instant in placed)
             for instant, picture in zip(instants, pictures, strict=True):
-                if passage.is_wanted:
-                    yield OutputFrame(picture, instant.pts)
+                yield OutputFrame(picture, instant.pts)

@@ -18,11 +18,13 @@ from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.write.destination import written_bytes
 from videoinr_cli.media.write.writer import VideoWriter
-from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.model import AnyVideoInr, ModelConfig
+from videoinr_cli.model.devices import on_threads
 from videoinr_cli.render.channel import WAKE_SECONDS, Channel
-from videoinr_cli.render.memory import Sizes, choose_sizes, is_out_of_memory
-from videoinr_cli.render.parts import LEAD_FRAMES, Part, Tally
-from videoinr_cli.render.pictures import OutputFrame, compared, output_frames
+from videoinr_cli.render.memory import is_out_of_memory
+from videoinr_cli.render.parts import Part, Tally
+from videoinr_cli.render.pictures import OutputFrame, compared, output_frames, sections_of
+from videoinr_cli.render.pieces import Sizes, choose_sizes, needed_bytes
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.threads import Task, run_beside
@@ -100,8 +102,13 @@ class Engine:
             output_bytes=written_bytes(plan.destination),
         )
 
-    def render(self, plan: Plan, report: ProgressCallback) -> Outcome:
+    def render(self, plan: Plan, report: ProgressCallback, *, sizes: Sizes | None = None) -> Outcome:
         """Run the three stages to their end, or end all of them with the first error.
+
+        Args:
+            plan: what to render.
+            report: called after each output frame.
+            sizes: of the pieces; None: `choose_sizes`.
 
         Raises:
             VideoInrError: see `upscale_video`.
@@ -113,13 +120,16 @@ class Engine:
         # On a CPU, ffmpeg would take cores from the network, whose threads wait for one another at a layer.
         writing = _WriteStage(plan, pictures, low_priority=self.model.device.type == "cpu")
 
+        def decode() -> None:
+            _decode(plan, self.model.config, frames)
+
         def stop(error: BaseException) -> None:
             frames.fail(error)
             pictures.fail(error)
             writing.interrupt()
 
-        with memory_errors(plan), _concurrently([lambda: _decode(plan, frames), writing.run], stop):
-            for output in self._rendered(plan, frames, tally):
+        with memory_errors(plan), _concurrently([decode, writing.run], stop):
+            for output in self._rendered(plan, frames, tally, sizes or self.choose_sizes(plan)):
                 pictures.put(output)
                 written += 1
                 report(_progress(plan, output.pts, written, time.monotonic() - started))
@@ -142,11 +152,14 @@ class Engine:
             tile=options.tile,
             limit_bytes=options.max_memory_bytes,
             processes=plan.processes,
+            instants=plan.instants,
         )
         proven = self._proven.get(shape, sizes)
-        return min(sizes, proven, key=lambda sizes: sizes.order(shape[0]))
+        return min(sizes, proven, key=lambda sizes: needed_bytes(self.model, *shape, sizes))
 
-    def _rendered(self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally) -> Iterator[OutputFrame]:
+    def _rendered(
+        self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally, sizes: Sizes
+    ) -> Iterator[OutputFrame]:
         """Stage two: the output's frames, in the calling thread."""
         renderer = Renderer(
             self.model,
@@ -154,10 +167,10 @@ class Engine:
             window=plan.framing.window,
             bit_depth=layout_of(plan.format.pix_fmt).bit_depth,
             with_alpha=plan.writes_alpha,
-            sizes=self.choose_sizes(plan),
+            sizes=sizes,
         )
         try:
-            yield from output_frames(
+            outputs = output_frames(
                 renderer,
                 plan.timeline,
                 frames,
@@ -165,6 +178,7 @@ class Engine:
                 part=plan.part or Part(),
                 tally=tally,
             )
+            yield from on_threads(plan.options.threads, outputs)
         finally:
             if renderer.has_shrunk:
                 self._proven[_shape(plan)] = renderer.sizes
@@ -173,7 +187,7 @@ class Engine:
 def _shape(plan: Plan) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return (H, W) of the source and (Ho, Wo) of the picture that is rendered."""
     width, height = plan.framing.picture
-    return (plan.source.height, plan.source.width), (height, width)
+    return plan.lr_size, (height, width)
 
 
 class _Enough(Exception):
@@ -207,15 +221,16 @@ def _wait_for(tasks: list[Task]) -> None:
             pass
 
 
-def _decode(plan: Plan, frames: Channel[GivenFrame]) -> None:
+def _decode(plan: Plan, config: ModelConfig, frames: Channel[GivenFrame]) -> None:
     """Stage one: the source's frames, compared with one another while they are in the cache."""
     begin = None if plan.part is None else plan.part.begin
     try:
-        source = read_frames(plan.source, strict=plan.options.strict, begin=begin, lead=LEAD_FRAMES)
+        source = read_frames(plan.source, strict=plan.options.strict, begin=begin, lead=config.context_frames)
+        sections = sections_of(plan.source, config)
         # Closed at once, as an error's traceback would keep the file and its decoder open.
         with contextlib.closing(source):
-            for frame in compared(source, plan.options.scene_threshold):
-                frames.put(frame)
+            for frame in compared(source, plan.options.scene_threshold, sections):
+                frames.put(frame if plan.piece is None else frame.cropped(plan.piece))
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames
         frames.fail(error)

@@ -24,7 +24,7 @@ from videoinr_cli.media.write.kept_streams import decide_streams, log_changes, r
 from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses, pixel_aspect
 from videoinr_cli.media.write.times_fit import check_times_fit
 from videoinr_cli.notes import Note, collected_notes
-from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.options import Region, UpscaleOptions
 from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.parts import Part
 from videoinr_cli.render.timeline import Timeline
@@ -47,6 +47,7 @@ class Plan:
     notes: tuple[Note, ...] = ()  # what will be converted, guessed or left out
     processes: int = 1  # that share the memory
     part: Part | None = None  # None: the whole video
+    piece: Region | None = None  # of the source's picture; None: the whole
 
     @classmethod
     def make(cls, source: VideoInfo, destination: Path, options: UpscaleOptions) -> Plan:
@@ -120,6 +121,12 @@ class Plan:
         return self.output.size
 
     @property
+    def lr_size(self) -> tuple[int, int]:
+        """(H, W) of what is rendered, in pixels of the source."""
+        shown = self.piece or self.source
+        return shown.height, shown.width
+
+    @property
     def total_frames(self) -> int | None:
         """How many frames the output will have, as far as the source says."""
         if self.timeline.rate is None:
@@ -128,6 +135,12 @@ class Plan:
                 estimate = round(self.source.duration * self.source.frame_rate)
             return estimate
         return None if self.source.end_pts is None else self.timeline.frames_until(self.source.end_pts)
+
+    @property
+    def instants(self) -> float:
+        """How many instants are rendered for each pair of the source's frames, on average."""
+        rate = self.timeline.rate
+        return 1.0 if rate is None else float(rate / self.options.speed / self.source.frame_rate)
 
     @property
     def total_seconds(self) -> float | None:
@@ -147,9 +160,24 @@ class Plan:
         """Return the plan for a part of the video, encoded as the whole is, in a file of its own."""
         return dataclasses.replace(self, part=part, output=self.output.of_segment(path))
 
-    def on(self, device: str) -> Plan:
-        """Return the plan for another device."""
-        return dataclasses.replace(self, options=dataclasses.replace(self.options, device=device))
+    def of_piece(self, piece: Region, path: Path) -> Plan:
+        """Return the plan for a piece of every picture, encoded as the whole is, without other streams."""
+        source, output = self.source, self.output
+        width, height = self.framing.picture
+        lengths = (piece.width * width / source.width, piece.height * height / source.height)
+        size = tuple(
+            max(multiple, round(length / multiple) * multiple)
+            for length, multiple in zip(lengths, output.format.size_multiple, strict=True)
+        )
+        frame = (size[0], size[1])
+        return dataclasses.replace(
+            self, piece=piece, output=output.of_piece(path, frame), framing=Framing(frame, frame)
+        )
+
+    def on(self, device: str, threads: int | None = None) -> Plan:
+        """Return the plan for another device, and another number of threads unless that is None."""
+        options = dataclasses.replace(self.options, device=device, threads=threads or self.options.threads)
+        return dataclasses.replace(self, options=options)
 
     def check_unchanged(self) -> None:
         """Check that the source's files are those that were probed, by their sizes and times.

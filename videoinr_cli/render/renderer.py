@@ -22,7 +22,10 @@ from torch import Tensor
 from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import PairEncoding, Place, Window
-from videoinr_cli.render.memory import DEFAULT_SIZES, Sizes, is_out_of_memory, release_memory
+from videoinr_cli.options import Region
+from videoinr_cli.render.memory import is_out_of_memory, release_memory
+from videoinr_cli.render.pieces import DEFAULT_SIZES, Sizes, smaller_tiles
+from videoinr_cli.render.runs import Runs
 from videoinr_cli.render.tiling import Tile
 
 Picture = NDArray[Any]  # of uint8 or uint16
@@ -43,7 +46,14 @@ class GivenFrame:
     alpha: Picture | None = None  # (H, W), of rgb's type, the maximum opaque
     is_repeat: bool = False  # the same picture as the frame before, to the last bit
     is_cut: bool = False  # another scene than the frame before
+    section: int = 0  # of the source's time, see `runs.Sections`
     is_grey: bool = False  # the whole frame has no colour
+
+    def cropped(self, piece: Region) -> GivenFrame:
+        """Return a piece of the picture; it repeats the one before, and is a cut, where the whole does."""
+        rows, columns = slice(piece.y, piece.y + piece.height), slice(piece.x, piece.x + piece.width)
+        alpha = None if self.alpha is None else np.ascontiguousarray(self.alpha[rows, columns])
+        return dataclasses.replace(self, rgb=np.ascontiguousarray(self.rgb[rows, columns]), alpha=alpha)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,17 +69,24 @@ class _Still:
 
     def __init__(self, frame: GivenFrame) -> None:
         self.starts_scene = frame.is_cut
+        self.section = frame.section
         self.frame = frame
         self.rendering: Rendering | None = None
 
 
 class _Context(NamedTuple):
-    """A pair, and the frames before and after it if they show the same scene."""
+    """A pair, and the run of frames of the same scene in which it lies."""
 
-    before: _Still | None
-    first: _Still
-    second: _Still
-    after: _Still | None
+    run: tuple[_Still, ...]
+    place: int  # of the pair's first frame in the run
+
+    @property
+    def first(self) -> _Still:
+        return self.run[self.place]
+
+    @property
+    def second(self) -> _Still:
+        return self.run[self.place + 1]
 
 
 class _Shot(NamedTuple):
@@ -90,8 +107,8 @@ class Renderer:
 
     A frame is encoded once, a pair only when a position within it is asked for, and the picture of a source
     frame is rendered once, however long it is shown. Only one pair's encoding is held; if that is too much, a
-    picture is rendered tile by tile. A picture depends only on its pair and the two frames around it, not on
-    earlier calls; that of a repeated frame depends on where the frame first appeared.
+    picture is rendered tile by tile. A picture depends only on its run of frames (see `runs`), not on earlier
+    calls; that of a repeated frame depends on where the frame first appeared.
     """
 
     def __init__(
@@ -120,10 +137,7 @@ class Renderer:
         self._window = window or Window(0, 0, *self._size)
         self._dtype: type[np.uint8 | np.uint16] = np.uint8 if bit_depth <= 8 else np.uint16
         self._with_alpha = with_alpha
-        self._before: _Still | None = None
-        self._first: _Still | None = None
-        self._second: _Still | None = None
-        self._after: _Still | None = None
+        self._runs: Runs[_Still] = Runs(model.config.run_pairs, model.config.context_frames)
         self._sizes = sizes
         self._tiles: list[_TileEncoder] = []  # laid out when the first picture is encoded
         self.has_shrunk = False  # whether memory ran out, which is logged once
@@ -133,26 +147,28 @@ class Renderer:
         """The sizes of the pieces in which pictures are rendered now."""
         return self._sizes
 
-    def advance(self, first: GivenFrame, second: GivenFrame | None, after: GivenFrame | None = None) -> None:
+    @property
+    def lookahead(self) -> int:
+        """How many frames after a pair its pictures may depend on."""
+        return self._runs.lookahead
+
+    def advance(self, first: GivenFrame, second: GivenFrame | None, *following: GivenFrame | None) -> None:
         """Go on to the next pair.
 
         Args:
             first: the second frame of the pair before, if there was one.
             second: the frame after it, or None after the last.
-            after: the frame after that, or None; the second one of the next pair.
+            following: the frames after that, `lookahead` of them, as far as the source has them.
         """
-        self._before, self._first = self._first, self._second or _Still(first)
-        self._second = self._after or self._still(second, self._first)
-        self._after = None if self._second is None else self._still(after, self._second)
-
-    def _still(self, frame: GivenFrame | None, before: _Still) -> _Still | None:
-        if frame is None:
-            return None
-        return before if frame.is_repeat else _Still(frame)
-
-    @property
-    def _is_cut(self) -> bool:
-        return self._second is not self._first and self._second is not None and self._second.starts_scene
+        given = [frame for frame in (first, second, *following) if frame is not None]
+        left, known = self._runs.known[:1], self._runs.known[1:]
+        shown: list[_Still] = []
+        for frame in given[len(known) :]:
+            before = shown[-1:] or known[-1:]
+            shown.append(before[0] if frame.is_repeat and before else _Still(frame))
+        self._runs.advance(shown)
+        if left and left[0] is not self._runs.known[0]:
+            left[0].rendering = None  # the frame stays in its run, but is not shown again
 
     def render(self, tau: Fraction) -> Rendering:
         """Render the instant at `tau` within the pair, 0 at its first frame and 1 at its second.
@@ -181,35 +197,29 @@ class Renderer:
                 yield from self._pictures(batch)
 
     def _shot(self, tau: Fraction) -> _Shot:
-        first, second = self._first, self._second
-        assert first is not None, "advance comes first"
-        if second is None or second is first or tau == 0 or (self._is_cut and tau < 1):
+        first, *others = self._runs.known
+        second = others[0] if others else first
+        is_cut = second is not first and second.starts_scene
+        if second is first or tau == 0 or (is_cut and tau < 1):
             return self._shot_of(first)
         if tau == 1:
             return self._shot_of(second)
-        return _Shot(self._current_pair(), tau, None)
+        return _Shot(_Context(self._runs.run, self._runs.place), tau, None)
 
     def _shot_of(self, still: _Still) -> _Shot:
-        """Choose the pair by which a source frame is rendered, and its place there.
+        """Find a pair that holds a frame of the pair at hand, and the frame's place there.
 
-        The current pair if it shows one scene, else the pair before, else the frame paired with itself.
+        That is the pair which it begins in its run, else the one which it ends, else the frame with itself.
         """
-        pair = self._current_pair()
-        if pair.second is not pair.first and not self._is_cut:
-            return _Shot(pair, Fraction(0 if still is pair.first else 1), still)
-        if still is pair.first and pair.before is not None:
-            return _Shot(_Context(None, pair.before, still, None), Fraction(1), still)
-        return _Shot(_Context(None, still, still, None), Fraction(0), still)
-
-    def _current_pair(self) -> _Context:
-        first, second = self._first, self._second
-        assert first is not None
-        second = second or first
-        before = None if self._before is first or first.starts_scene else self._before
-        after = self._after
-        if after is second or (after is not None and after.starts_scene):
-            after = None
-        return _Context(before, first, second, after)
+        run, place = self._runs.run, self._runs.place
+        following = run[place + 1 : place + 2]
+        if still is run[place] and following:
+            return _Shot(_Context(run, place), Fraction(0), still)
+        if still in following:
+            return _Shot(_Context(run, place), Fraction(1), still)
+        if still is run[place] and place:
+            return _Shot(_Context(run, place - 1), Fraction(1), still)
+        return _Shot(_Context((still, still), 0), Fraction(0), still)
 
     def _pictures(self, shots: list[_Shot]) -> list[Rendering]:
         """Render those shots of one context that have not been rendered."""
@@ -245,7 +255,7 @@ class Renderer:
         """Return the next smaller sizes: of chunks if memory ran out while drawing, else of tiles."""
         is_drawing = any(tile.pair is not None for tile in self._tiles)
         smaller = self._sizes.with_smaller_chunks() if is_drawing else None
-        return smaller or self._sizes.with_smaller_tiles(self._lr_size)
+        return smaller or smaller_tiles(self._model, self._lr_size, self._size, self._sizes)
 
     def _shrink(self, smaller: Sizes) -> None:
         self._tiles, self._sizes = [], smaller
@@ -268,8 +278,7 @@ class Renderer:
 
     @property
     def _lr_size(self) -> tuple[int, int]:
-        assert self._first is not None
-        rows, columns, _ = self._first.frame.rgb.shape
+        rows, columns, _ = self._runs.known[0].frame.rgb.shape
         return rows, columns
 
     @torch.inference_mode()
@@ -279,7 +288,10 @@ class Renderer:
             self._tiles = self._laid_out()
         if len(self._tiles) == 1:
             pair = self._tiles[0].encoded(self._model, context)
-            return [self._rendering(self._rendered(pair, shot.tau, self._window), shot) for shot in shots]
+            drawn = [self._rendering(self._rendered(pair, shot.tau, self._window), shot) for shot in shots]
+            if not self._sizes.keeps:
+                self._tiles[0].drop(keep=False)
+            return drawn
         window = self._window
         shape = (1, 3, window.height, window.width)
         blends = [
@@ -381,14 +393,14 @@ class _TileEncoder:
         if self.pair is None or self._context != context:
             self.pair, self._context = None, context
             frames = {}
-            for still in context:
-                if still is not None and still not in frames:
+            for still in context.run:
+                if still not in frames:
                     known = self._frames.pop(still, None)
                     frames[still] = known or model.encode_frame(self._pixels(still))
             self._frames = frames
-            before, first, second, after = (None if still is None else frames[still] for still in context)
             carry, self._carry = self._carry, None
-            pair = model.encode_pair(first, second, before=before, after=after, carry=carry)
+            run = [frames[still] for still in context.run]
+            pair = model.encode_pair_of(run, context.place, carry=carry)
             self._carry = pair.carry
             self.pair = dataclasses.replace(pair, place=self._place)
         return self.pair

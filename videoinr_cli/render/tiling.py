@@ -59,6 +59,16 @@ def tiles(
     return [Tile(row, column) for row in rows for column in columns]
 
 
+def axis_spans(length: int, tile_px: int, *, halo_px: int) -> list[tuple[int, int]]:
+    """Return the LR pixels of each tile along an axis, as (start, stop) with its halo; see `tile_axis`."""
+    halo_px = max(halo_px, BLEND_PX)
+    halo_px += -halo_px % ALIGNMENT_PX
+    return [
+        (max(0, start - halo_px), min(length, stop + halo_px))
+        for start, stop in itertools.pairwise(_borders(length, tile_px))
+    ]
+
+
 def tile_axis(length: int, output_length: int, tile_px: int, *, halo_px: int) -> list[AxisTile]:
     """Cut one axis into tiles whose weights sum up to 1 at every output pixel.
 
@@ -69,10 +79,7 @@ def tile_axis(length: int, output_length: int, tile_px: int, *, halo_px: int) ->
             `MIN_TILE_PX`.
         halo_px: see `tiles`; at least `BLEND_PX`, within which the blending happens.
     """
-    halo_px = max(halo_px, BLEND_PX)
-    halo_px += -halo_px % ALIGNMENT_PX
-    longest = length if tile_px >= length else max(MIN_TILE_PX, tile_px // ALIGNMENT_PX * ALIGNMENT_PX)
-    borders = _borders(length, longest)
+    borders = _borders(length, tile_px)
     positions = (np.arange(output_length) + 0.5) * (length / output_length)  # in LR pixels, from the edge
     # for each inner border, 0 on the near side of the blending to 1 on the far side
     passed = [
@@ -81,18 +88,17 @@ def tile_axis(length: int, output_length: int, tile_px: int, *, halo_px: int) ->
     ]
     passed = [np.ones(output_length, np.float32), *passed, np.zeros(output_length, np.float32)]
     found = []
-    for index, (start, stop) in enumerate(itertools.pairwise(borders)):
+    for index, (start, stop) in enumerate(axis_spans(length, tile_px, halo_px=halo_px)):
         weights = passed[index] - passed[index + 1]  # at most one of the two is neither 0 nor 1
         (shares,) = np.nonzero(weights)
         first, last = int(shares[0]), int(shares[-1]) + 1
-        found.append(
-            AxisTile(max(0, start - halo_px), min(length, stop + halo_px), first, weights[first:last])
-        )
+        found.append(AxisTile(start, stop, first, weights[first:last]))
     return found
 
 
 def _borders(length: int, tile_px: int) -> list[int]:
     """Return 0, the LR pixels where one tile meets the next, and `length`."""
-    count = -(-length // tile_px)
-    step = -(-length // (count * ALIGNMENT_PX)) * ALIGNMENT_PX  # at most tile_px
+    longest = length if tile_px >= length else max(MIN_TILE_PX, tile_px // ALIGNMENT_PX * ALIGNMENT_PX)
+    count = -(-length // longest)
+    step = -(-length // (count * ALIGNMENT_PX)) * ALIGNMENT_PX  # at most `longest`
     return [*range(0, length, step), length]

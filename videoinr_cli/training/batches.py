@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from videoinr_cli.training.recipes import SampleRecipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,3 +50,13 @@ class Batch:
             self.flow.to(device),
             None if self.wide is None else self.wide.to(device),
         )
+
+
+class BatchSource(Protocol):
+    """Draws batches: from footage (`samples.Sampler`) or from pairs of clips (`pairs.PairSampler`)."""
+
+    @property
+    def recipe(self) -> SampleRecipe: ...
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of training step `step`, a pure function of it."""

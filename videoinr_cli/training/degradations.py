@@ -46,6 +46,9 @@ class DegradationRecipe:
     blur_sigma_px: tuple[float, float] = (0.2, 1.0)  # along each axis of the ellipse
     resize_share: float = 0.2
     resize_factor: tuple[float, float] = (0.6, 1.3)  # of the size in between
+    sharpen_share: float = 0.25
+    sharpen_amount: tuple[float, float] = (0.3, 2.0)  # of what a Gaussian takes away, added once more
+    sharpen_sigma_px: tuple[float, float] = (0.5, 1.5)
     noise_share: float = 0.3
     noise_levels: tuple[float, float] = (1.0, 8.0)  # deviation at mid-grey, 8-bit levels
     earlier_compression_share: float = 0.2  # encoded once before, anywhere among the other stages
@@ -59,7 +62,7 @@ Stage = Callable[[Tensor, np.random.Generator, DegradationRecipe], Tensor]
 def degrade(
     frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe = DegradationRecipe()
 ) -> Tensor:
-    """Degrade a window of consecutive frames: some of blur, resizing, noise and encoding, in random order.
+    """Degrade a window of consecutive frames: some of what happens to footage, in random order, and encoding.
 
     Args:
         frames: (T, 3, h, w) float32 RGB in [0, 1], on the CPU.
@@ -70,6 +73,7 @@ def degrade(
     candidates: list[tuple[float, Stage]] = [
         (recipe.blur_share, _blur),
         (recipe.resize_share, _resize),
+        (recipe.sharpen_share, _sharpen),
         (recipe.noise_share, _add_noise),
         (recipe.earlier_compression_share, _compress),
     ]
@@ -96,6 +100,14 @@ def _resize(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe)
     antialias = bool(rng.random() < 0.5)  # fast scalers leave it out
     smaller = F.interpolate(frames, size=between, mode=there, antialias=antialias)
     return F.interpolate(smaller, size=size, mode=back, antialias=antialias)
+
+
+def _sharpen(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe) -> Tensor:
+    """Sharpen by an unsharp mask, as cameras and players do: edges overshoot, and their steps show."""
+    sigma = rng.uniform(*recipe.sharpen_sigma_px)
+    return frames + rng.uniform(*recipe.sharpen_amount) * (
+        frames - _filter(frames, _gaussian(sigma, sigma, 0))
+    )
 
 
 def _add_noise(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecipe) -> Tensor:

@@ -49,6 +49,9 @@ class Shot:
     source: str  # file name it was taken from
     frames: Frames  # (N, H, W, 3) RGB, mapped from disk
 
+    def __str__(self) -> str:
+        return f"{self.source} ({len(self.frames)} frames)"
+
     @property
     def is_still(self) -> bool:
         return len(self.frames) == 1

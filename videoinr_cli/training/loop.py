@@ -6,17 +6,15 @@ import dataclasses
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import torch
 
-from videoinr_cli.training.batches import Batch
-from videoinr_cli.training.footage import Shot
+from videoinr_cli.training.batches import Batch, BatchSource
 from videoinr_cli.training.indivisible import indivisible
-from videoinr_cli.training.samples import Sampler
 from videoinr_cli.training.trainer import Trainer
-from videoinr_cli.training.validation import validate
+from videoinr_cli.training.validation import Clip, validate
 
 PREFETCHED_BATCHES = 4
 
@@ -35,8 +33,8 @@ class TrainingProgress:
 
 def train(
     trainer: Trainer,
-    sampler: Sampler,
-    held_out: list[Shot],
+    sampler: BatchSource,
+    held_out: Sequence[Clip],
     *,
     checkpoint: Path,
     report: Callable[[TrainingProgress], None] = lambda progress: None,
@@ -46,7 +44,7 @@ def train(
     Where several processes train together, only the first validates, reports and writes.
 
     Args:
-        held_out: shots to validate on, every `Schedule.validate_every` steps and in the end.
+        held_out: what to validate on, every `Schedule.validate_every` steps and in the end.
         report: called after every step.
     """
     team = trainer.team
@@ -88,7 +86,7 @@ def train(
             trainer.save(checkpoint)
 
 
-def prefetch(sampler: Sampler, start: int) -> Generator[Batch, None, None]:
+def prefetch(sampler: BatchSource, start: int) -> Generator[Batch, None, None]:
     """Yield batches, drawn ahead in a thread: forking is not safe once torch has started threads."""
     ready: queue.Queue[Batch | Exception] = queue.Queue(PREFETCHED_BATCHES)
     stop = threading.Event()

@@ -10,10 +10,14 @@ from torch import Tensor
 
 from videoinr_cli.model import AnyVideoInr, Window
 from videoinr_cli.training.batches import Batch
-from videoinr_cli.training.recipes import Schedule
+from videoinr_cli.training.recipes import OWN, Schedule
 
 FLOW_EPSILON = 0.05
 """Rounds the corner of the flow's error at 0; pixels of the flow's grid."""
+CONTRAST_PX = 8
+"""Side of the areas whose contrast is compared, HR pixels."""
+CONTRAST_EPSILON = 1 / 255
+"""Contrast below which areas are flat alike."""
 FLOW_SHARE = 0.02
 """Weight of the flow's mean error, in its pixels, in the loss."""
 
@@ -21,16 +25,16 @@ FLOW_SHARE = 0.02
 class BatchLoss(torch.nn.Module):
     """`batch_loss` of a network as a module, which `DistributedDataParallel` wraps."""
 
-    def __init__(self, model: AnyVideoInr, epsilon: float) -> None:
+    def __init__(self, model: AnyVideoInr, schedule: Schedule) -> None:
         super().__init__()
         self.model = model
-        self.epsilon = epsilon
+        self.schedule = schedule
 
     def forward(self, batch: Batch) -> Tensor:
-        return batch_loss(self.model, batch, self.epsilon)
+        return batch_loss(self.model, batch, self.schedule)
 
 
-def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = Schedule.charbonnier_epsilon) -> Tensor:
+def batch_loss(model: AnyVideoInr, batch: Batch, schedule: Schedule = OWN.schedule) -> Tensor:
     """Return the mean Charbonnier loss over a batch's supervised instants, and the flow's where it is known.
 
     Pictures alone hardly teach the flow between given frames: it stayed a third of a pixel off, which is too
@@ -48,14 +52,42 @@ def batch_loss(model: AnyVideoInr, batch: Batch, epsilon: float = Schedule.charb
     losses = []
     for target, tau in zip(batch.targets, batch.taus, strict=True):
         instant = model.prepare_instant(pair, tau, (height, width), window, 0)
-        difference = model.query(instant, window) - target
-        losses.append((difference.square() + epsilon**2).sqrt().mean())
+        losses.append(picture_loss(model.query(instant, window), target, schedule))
     loss = torch.stack(losses).mean()
     loss = loss + FLOW_SHARE * _flow_errors(model.flows_of(pair), batch.flow)
     if batch.wide is not None:
         frames = (model.encode_frame(frame) for frame in (batch.wide.first, batch.wide.second))
         loss = loss + FLOW_SHARE * _flow_errors(model.flows_between(*frames), batch.wide.flow)
     return loss
+
+
+def picture_loss(rendered: Tensor, target: Tensor, schedule: Schedule) -> Tensor:
+    """Return the mean Charbonnier loss of (B, 3, H, W) pictures, with shares of gradients and contrast.
+
+    What cannot be known comes out as the mean of what it may be, which is soft. An edge too soft costs little
+    by the pictures and more by their gradients. The contrast of a small area says how crisp it is, wherever
+    its edges are, so that softness costs there even if they cannot be known.
+    """
+    difference = rendered - target
+    loss = _charbonnier(difference, schedule.charbonnier_epsilon)
+    if schedule.gradient_share:
+        x, y = (_charbonnier(difference.diff(dim=axis), schedule.charbonnier_epsilon) for axis in (-1, -2))
+        loss = loss + schedule.gradient_share * (x + y) / 2
+    if schedule.contrast_share:
+        loss = loss + schedule.contrast_share * (_contrast(rendered) - _contrast(target)).abs().mean()
+    return loss
+
+
+def _charbonnier(difference: Tensor, epsilon: float) -> Tensor:
+    return (difference.square() + epsilon**2).sqrt().mean()
+
+
+def _contrast(pictures: Tensor) -> Tensor:
+    """Return the RMS of neighbouring pixels' differences in each area of `CONTRAST_PX`."""
+    x = pictures[..., :-1, :].diff(dim=-1)
+    y = pictures[..., :-1].diff(dim=-2)
+    power = F.avg_pool2d(x.square() + y.square(), CONTRAST_PX, stride=CONTRAST_PX // 2, ceil_mode=True)
+    return (power + CONTRAST_EPSILON**2).sqrt()
 
 
 def _flow_errors(flows: Sequence[Tensor], target: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from videoinr_cli.errors import OptionError
 from videoinr_cli.options import ARCHITECTURES
 
-RecipeName = Literal["own", "paper"]
+RecipeName = Literal["own", "paper", "pairs"]
 RECIPE_NAMES: tuple[RecipeName, ...] = get_args(RecipeName)
 DEFAULT_RECIPE: RecipeName = "own"
 
@@ -20,7 +20,7 @@ TRAINING_PRECISIONS: tuple[TrainingPrecision, ...] = get_args(TrainingPrecision)
 
 MIN_PATCH_PX = 16
 
-MAY_CHANGE = frozenset({"data", "steps", "minutes"})
+MAY_CHANGE = frozenset({"data", "pairs", "steps", "minutes"})
 """Options that may differ when a run is resumed: footage that was moved is recognised by its shots, and a run
 that has come to its end is resumed for a longer schedule."""
 
@@ -36,7 +36,8 @@ class TrainOptions:
     """
 
     data: tuple[str | os.PathLike[str], ...] = ()  # folders of videos and photographs
-    recipe: RecipeName | None = None  # "own": for little compute; "paper": for a cluster; None: "own"
+    pairs: tuple[str | os.PathLike[str], ...] = ()  # instead: folders of lr/NAME and hr/NAME
+    recipe: RecipeName | None = None  # "own" (small budget), "paper" (cluster), "pairs"; None: by the data
     config: str | None = None  # the network, one of `ARCHITECTURES`
     init: str | None = None  # name or file of the weights to start from; None: random ones
     steps: int | None = None  # length of the schedule
@@ -49,7 +50,12 @@ class TrainOptions:
     seed: int | None = None  # None: 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", tuple(map(os.fspath, self.data)))  # a checkpoint holds no paths
+        for name in ("data", "pairs"):  # a checkpoint holds no paths
+            object.__setattr__(self, name, tuple(map(os.fspath, getattr(self, name))))
+        if self.pairs and (self.data or self.degrade or self.recipe not in (None, "pairs")):
+            raise OptionError(
+                "--pairs have their LR frames and their recipe; leave out --data, --degrade and --recipe"
+            )
         if self.recipe not in (None, *RECIPE_NAMES):
             raise OptionError(f"recipe {self.recipe!r} is none of {', '.join(RECIPE_NAMES)}")
         if self.config not in (None, *ARCHITECTURES):
@@ -73,8 +79,9 @@ class TrainOptions:
 
     def completed(self) -> TrainOptions:
         """Return the options as a run begins with them: what no recipe decides has its default."""
+        recipe: RecipeName = "pairs" if self.pairs else DEFAULT_RECIPE
         return dataclasses.replace(
-            self, recipe=self.recipe or DEFAULT_RECIPE, degrade=bool(self.degrade), seed=self.seed or 0
+            self, recipe=self.recipe or recipe, degrade=bool(self.degrade), seed=self.seed or 0
         )
 
     def resuming(self, begun: TrainOptions) -> TrainOptions:

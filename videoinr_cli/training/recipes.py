@@ -20,6 +20,8 @@ class Schedule:
     weight_decay: float = 1e-4
     gradient_clip: float = 1.0
     charbonnier_epsilon: float = 3e-2  # see `loss`
+    gradient_share: float = 0.0  # weight of the gradients' loss beside that of the pictures
+    contrast_share: float = 0.0  # likewise of the difference in contrast
     average: float = 0.999  # of the weights, exponential; what is saved in the end
     checkpoint_minutes: float = 3.0
     validate_every: int = 500
@@ -111,4 +113,20 @@ PAPER = Recipe(
 """Chen et al., CVPR 2022, section 4.1, for footage of 240 frames per second such as Adobe240's; windows are
 drawn as the authors' data/Adobe_arbitrary.py draws them."""
 
-RECIPES = {"own": OWN, "paper": PAPER}
+PAIRS = Recipe(
+    architecture="videoinr-fast",
+    schedule=Schedule(
+        steps=2_000,
+        learning_rate=3e-4,
+        warmup_steps=50,
+        charbonnier_epsilon=3e-3,  # about a level: what is crisp is not averaged away
+        gradient_share=0.5,
+        contrast_share=1.0,
+        average=0.995,
+        validate_every=250,
+    ),
+    samples=SampleRecipe(batch_size=4, lr_size=64, fixed_scale_share=0.7, max_gap=2),
+)
+"""For pairs of clips, from weights that enlarge already: hundreds of steps tell."""
+
+RECIPES = {"own": OWN, "paper": PAPER, "pairs": PAIRS}

@@ -221,4 +221,5 @@ class _Sample(NamedTuple):
 
 def to_tensor(frames: Frames) -> Tensor:
     """(N, H, W, 3) uint8 to (N, 3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float().div_(255)
+    copied = torch.from_numpy(np.array(frames))  # what is mapped from disk cannot be written to
+    return copied.permute(0, 3, 1, 2).float().div_(255)

@@ -18,15 +18,17 @@ from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.config import CONFIGURATIONS
 from videoinr_cli.model.devices import choose_device, choose_training_dtype, without_tf32
 from videoinr_cli.quantities import counted
+from videoinr_cli.training.batches import BatchSource
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.footage import Shot, load_shots
 from videoinr_cli.training.loop import TrainingProgress
 from videoinr_cli.training.loop import train as optimise
 from videoinr_cli.training.options import DEFAULT_RECIPE, TrainingPrecision, TrainOptions
+from videoinr_cli.training.pairs import ClipPair, PairSampler, load_pairs
 from videoinr_cli.training.recipes import RECIPES, Recipe, SampleRecipe
 from videoinr_cli.training.samples import Sampler
 from videoinr_cli.training.trainer import Trainer, read_begun_with
-from videoinr_cli.training.validation import VALIDATION_FRAMES
+from videoinr_cli.training.validation import VALIDATION_FRAMES, VALIDATION_HR_FRAMES, Clip, can_validate
 from videoinr_cli.weights import SUFFIX, load_model, save_model
 
 LENGTHS = frozenset({"steps", "minutes", "first_stage_steps"})
@@ -89,8 +91,10 @@ def train(
         begun, was = _read_begun(checkpoint)
         options = options.resuming(begun)
     options = options.completed()
-    if not options.data:
+    if not options.data and not options.pairs:
         raise OptionError("nothing to train on; name a folder of videos and photographs with --data")
+    if options.recipe == "pairs" and not options.pairs:
+        raise OptionError("this recipe is for pairs of clips; name a folder of them with --pairs")
 
     team = Team.from_environment()
     recipe = _adapted(RECIPES[options.recipe or DEFAULT_RECIPE], options)
@@ -100,11 +104,11 @@ def train(
     with team.joined(chosen):
         frames = output.with_name(output.name + ".frames") if cache is None else Path(cache)
         with team.in_turn():  # the first process decodes, and the others find what it has cached
-            shots = load_shots(map(Path, options.data), frames, raw=recipe.raw_footage, report=note)
-        conditions = _conditions(recipe, team, shots)
+            clips = _load(options, recipe, frames, note)
+        conditions = _conditions(recipe, team, clips)
         if was is not None:
             _check_unchanged(checkpoint, was, conditions)
-        training, validation = _split(shots, options.hold_out)
+        training, validation = _split(clips, options.hold_out)
         trainer = Trainer(
             _network(options, recipe, chosen),
             recipe.schedule,
@@ -115,12 +119,19 @@ def train(
         )
         if resume:
             trainer.load(checkpoint)
-        sampler = Sampler(training, samples, seed=recipe.schedule.seed, part=team.rank)
+        sampler = _sampler(training, samples, seed=recipe.schedule.seed, part=team.rank)
         with without_tf32():  # in the way back too, which the network does not see
             optimise(trainer, sampler, validation, checkpoint=checkpoint, report=progress)
         if team.leads:
-            save_model(trainer.average, output, _describe(trainer, samples, training))
+            save_model(trainer.average, output, _describe(trainer, options, training))
     return Trained(output, trainer.step, trainer.seconds)
+
+
+def _load(options: TrainOptions, recipe: Recipe, frames: Path, note: Callable[[str], None]) -> Sequence[Clip]:
+    """Return footage or pairs, decoded into the folder `frames`."""
+    if options.pairs:
+        return load_pairs(map(Path, options.pairs), frames, report=note)
+    return load_shots(map(Path, options.data), frames, raw=recipe.raw_footage, report=note)
 
 
 def _check_destination(output: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
@@ -190,16 +201,13 @@ def _shared(samples: SampleRecipe, team: Team) -> SampleRecipe:
     return dataclasses.replace(samples, batch_size=samples.batch_size // team.size)
 
 
-def _conditions(recipe: Recipe, team: Team, shots: Sequence[Shot]) -> dict[str, str]:
+def _conditions(recipe: Recipe, team: Team, clips: Sequence[Clip]) -> dict[str, str]:
     """Return what a run's batches and steps depend on beside its options, by name."""
     settings = {**dataclasses.asdict(recipe.schedule), **dataclasses.asdict(recipe.samples)}
     return {
         "processes": str(team.size),
         **{name: str(value) for name, value in settings.items() if name not in LENGTHS},
-        **{
-            f"shot {number}": f"{shot.source} ({len(shot.frames)} frames)"
-            for number, shot in enumerate(shots, 1)
-        },
+        **{f"shot {number}": str(clip) for number, clip in enumerate(clips, 1)},
     }
 
 
@@ -210,23 +218,23 @@ def _check_unchanged(checkpoint: Path, was: Mapping[str, str], now: Mapping[str,
         )
 
 
-def _split(shots: Sequence[Shot], hold_out: Sequence[str]) -> tuple[list[Shot], list[Shot]]:
+def _split(clips: Sequence[Clip], hold_out: Sequence[str]) -> tuple[list[Clip], list[Clip]]:
     """Separate what is trained on from what is measured on, by whole files."""
-    sources = {shot.source for shot in shots}
+    sources = {clip.source for clip in clips}
     held: set[str] = set()
     for pattern in hold_out:
         matching = set(fnmatch.filter(sources, pattern))
         if not matching:
             raise OptionError(f"--hold-out {pattern}: no file of this name; there is {min(sources)!r}")
         held |= matching
-    training = [shot for shot in shots if shot.source not in held]
+    training = [clip for clip in clips if clip.source not in held]
     if not training:
         raise OptionError(f"--hold-out {' '.join(hold_out)} leaves nothing to train on")
-    validation = [shot for shot in shots if shot.source in held]
-    if held and max(len(shot.frames) for shot in validation) < VALIDATION_FRAMES:
+    validation = [clip for clip in clips if clip.source in held]
+    if held and not any(map(can_validate, validation)):
         raise OptionError(
             f"--hold-out {' '.join(hold_out)} holds out no {VALIDATION_FRAMES} frames without a cut to "
-            "validate on; hold out a longer video"
+            f"validate on, nor a pair with {VALIDATION_HR_FRAMES} HR frames; hold out a longer video"
         )
     return training, validation
 
@@ -245,11 +253,19 @@ def _network(options: TrainOptions, recipe: Recipe, device: torch.device) -> Any
     return model
 
 
-def _describe(trainer: Trainer, samples: SampleRecipe, shots: Sequence[Shot]) -> dict[str, str]:
+def _sampler(clips: Sequence[Clip], samples: SampleRecipe, *, seed: int, part: int) -> BatchSource:
+    pairs = [clip for clip in clips if isinstance(clip, ClipPair)]
+    if pairs:
+        return PairSampler(pairs, samples, seed=seed, part=part)
+    return Sampler([clip for clip in clips if isinstance(clip, Shot)], samples, seed=seed, part=part)
+
+
+def _describe(trainer: Trainer, options: TrainOptions, clips: Sequence[Clip]) -> dict[str, str]:
     """Say in the file's metadata what the weights were made of."""
+    footage = "degraded footage" if options.degrade else "clean footage"
     return {
-        "trained_for": "degraded footage" if samples.degrade else "clean footage",
+        "trained_for": "what is in its pairs of clips" if options.pairs else footage,
         "training": f"{counted(trainer.step, 'step')}, {counted(round(trainer.seconds / 60), 'minute')} on "
         f"{trainer.device.type}",
-        "training_data": ", ".join(sorted({shot.source for shot in shots})),
+        "training_data": ", ".join(sorted({clip.source for clip in clips})),
     }

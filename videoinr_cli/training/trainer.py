@@ -52,7 +52,7 @@ class Trainer:
         self.model = model.to(device).train()
         self.model.compute_dtype = dtype
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        loss = BatchLoss(self.model, schedule.charbonnier_epsilon)
+        loss = BatchLoss(self.model, schedule)
         self.batch_loss = DistributedDataParallel(loss) if team.size > 1 else loss
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),

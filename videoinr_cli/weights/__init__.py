@@ -1,6 +1,6 @@
 """Weights: from a name, a path or a URL to a network, and from a network to a file.
 
-    sources ─▶ hub, web ─▶ fetching ─▶ catalogue ─▶ loading     from the user's text to a network
+    sources ─▶ hub, web, packages ─▶ fetching ─▶ catalogue ─▶ loading     from the user's text to a network
     manifest, records                                           weights known by name, and downloaded ones
     checkpoints ─▶ files                                        PyTorch's format, and ours
 

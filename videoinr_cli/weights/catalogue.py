@@ -86,8 +86,8 @@ def all_weights() -> list[Weights]:
 def find_weights(text: str | os.PathLike[str]) -> Path:
     """Return the local file for a name, a path or ``hf:owner/repository/file[@revision]``.
 
-    ``clean``, ``real`` and ``fast`` are names too, see `MODEL_NAMES`. Weights on a hub, or in the manifest
-    only, are downloaded the first time.
+    ``clean``, ``real``, ``large`` and ``fast`` are names too, see `MODEL_NAMES`. Weights on a hub, or in the
+    manifest only, are downloaded the first time.
 
     Raises:
         WeightsError: the text is none of these, or the download failed; the message lists the known names.
@@ -127,9 +127,10 @@ def locate(text: str, revision: str | None = None) -> tuple[Source, str | None]:
         WeightsError: the text is none of these.
         OptionError: a revision is given for a source that has none.
     """
-    known = known_by_name().get(text)
+    name = MODEL_NAMES.get(text, text)
+    known = known_by_name().get(name)
     if known is not None and known.source is not None:
-        return parse_source(known.source, revision), text
+        return parse_source(known.source, revision), name
     source = parse_source(text, revision if text.startswith(HUB_PREFIX) else None)
     if not isinstance(source, Path) or source.exists():
         return source, None

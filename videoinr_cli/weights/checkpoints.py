@@ -16,15 +16,19 @@ import torch
 from torch import Tensor
 
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
-from videoinr_cli.model import PublishedConfig
+from videoinr_cli.model import LargeConfig, ModelConfig, PublishedConfig
+from videoinr_cli.model.large.names import from_basicvsr_names, is_basicvsr
+from videoinr_cli.model.published import from_published_names
+from videoinr_cli.options import DEFAULT_WEIGHTS
 from videoinr_cli.weights.files import (
     WeightsInfo,
     check_shapes,
     expected_shapes,
     inspect_file,
+    read_tensors,
     save_tensors,
 )
-from videoinr_cli.weights.manifest import SUFFIX
+from videoinr_cli.weights.manifest import SUFFIX, embedded_file
 
 WRAPPERS = ("state_dict", "params")
 """Keys under which training frameworks put the state_dict itself."""
@@ -52,21 +56,31 @@ def convert_checkpoint(
         WeightsError: the file is not a state_dict of this network; the message names the first difference.
         OutputError: the destination cannot be written, or exists.
     """
-    from videoinr_cli.model.published import from_published_names
-
     path, output = Path(source), Path(destination)
     if output.suffix != SUFFIX:
         raise OptionError(f"weights are written as {SUFFIX}, not {output.suffix or 'without a suffix'!r}")
     if output.exists() and not overwrite:
         raise OutputError(f"{output} exists; use -y to replace it")
-    config = PublishedConfig(rgb_enlargement=rgb_enlargement)
-    tensors = from_published_names(_read_state(path))
+    state = _read_state(path)
+    config: ModelConfig
+    if is_basicvsr(state):
+        config, tensors = LargeConfig(), _with_motion(from_basicvsr_names(state))
+    else:
+        config, tensors = PublishedConfig(rgb_enlargement=rgb_enlargement), from_published_names(state)
     expected = expected_shapes(config, path)
     # Check before copying: a tensor with zero strides takes its full size only when it is written out.
     check_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()}, expected, path)
     plain = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
     save_tensors(plain, config, output, {"source": f"converted from {path.name}", **(metadata or {})})
     return inspect_file(output)
+
+
+def _with_motion(encoder: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return an encoder's tensors and those of the embedded network, which tells the motion."""
+    path = embedded_file(DEFAULT_WEIGHTS)
+    if path is None:
+        raise WeightsError(f"the embedded weights {DEFAULT_WEIGHTS!r} are missing; install videoinr again")
+    return {**encoder, **{f"motion.{name}": tensor for name, tensor in read_tensors(path).items()}}
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

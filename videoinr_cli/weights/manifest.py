@@ -22,7 +22,8 @@ class Known:
     source: str | None = None  # where to download them; None: they are embedded
     page: str | None = None  # the authors' page, for a download by hand
     size_bytes: int | None = None  # of the embedded file, or of the source's
-    sha256: str | None = None  # likewise; None: unknown
+    fetched_bytes: int | None = None  # of what is transferred, if that is more
+    sha256: str | None = None  # of the file of `size_bytes`; None: unknown
     licence: str | None = None  # None: the authors state none
     training_data: str | None = None
     measured: str | None = None  # quality, and on what

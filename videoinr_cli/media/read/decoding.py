@@ -57,7 +57,8 @@ def decoded(
 
 
 def _decoder(stream: VideoStream) -> VideoCodecContext:
-    if stream.metadata.get("alpha_mode") == "1":
+    # In capitals where a muxer has stored it as a tag, too.
+    if "1" in (stream.metadata.get("alpha_mode"), stream.metadata.get("ALPHA_MODE")):
         with contextlib.suppress(KeyError, UnknownCodecError):
             decoder = av.CodecContext.create(ALPHA_DECODERS[stream.codec.canonical_name], "r")
             assert isinstance(decoder, VideoCodecContext)

@@ -23,8 +23,16 @@ from videoinr_cli.media.read.description import describe_streams
 from videoinr_cli.media.read.extent import Shown, duration_of, last_by_reading, last_by_seeking, origin_of
 from videoinr_cli.media.read.orientation import cropping, orientation
 from videoinr_cli.media.read.side_data import content_light, lost_side_data, mastering_display, side_data_of
-from videoinr_cli.media.read.source import STANDARD_INPUT, open_source, standard_input, video_stream
+from videoinr_cli.media.read.source import (
+    STANDARD_INPUT,
+    companions,
+    has_alpha_apart,
+    open_source,
+    standard_input,
+    video_stream,
+)
 from videoinr_cli.media.read.stream_info import chapters_of, dispositions, stream_info
+from videoinr_cli.media.read.undecodable import reason_of
 from videoinr_cli.media.streams import VideoInfo
 
 FALLBACK_RATE = Fraction(25)
@@ -152,7 +160,10 @@ def _described(
         frame_count=stream.frames or None,
         mastering_display=mastering_display(side_data),
         content_light=content_light(side_data),
-        lost_side_data=lost_side_data(side_data),
+        lost_side_data=(
+            *lost_side_data(side_data),
+            *(("transparency",) if has_alpha_apart(container, stream) else ()),
+        ),
         disposition=dispositions(stream),
         tags=tuple(stream.metadata.items()),
         file_tags=tuple(container.metadata.items()),
@@ -162,8 +173,7 @@ def _described(
                 descriptions.get(other.index, ""),
                 has_packets=clock is not None and other.index in clock.streams,
             )
-            for other in container.streams
-            if other.index != stream.index
+            for other in companions(container, stream)
         ),
         chapters=chapters_of(container),
         clock_shifts=shifts,
@@ -192,7 +202,8 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
     reasons = ["it holds none"]
     for frame in decoded_frames(container, stream, reasons.append):
         return frame
-    raise InputError(f"no frame of the video in {str(path)!r} can be decoded: {reasons[-1]}")
+    reason = reason_of(path) or reasons[-1]
+    raise InputError(f"no frame of the video in {str(path)!r} can be decoded: {reason}")
 
 
 def _field_order(stream: VideoStream, frame: av.VideoFrame) -> str:

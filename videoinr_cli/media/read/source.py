@@ -10,11 +10,12 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.read.decoding import decoded, decoded_frames, packets_of
+from videoinr_cli.media.read.description import streams_of_programs
 from videoinr_cli.media.streams import VideoInfo
 
 STANDARD_INPUT = Path("-")
@@ -69,6 +70,8 @@ def _opened(address: str, name: str) -> InputContainer:
 def video_stream(container: InputContainer) -> VideoStream:
     """Return the video to upscale: the default one, then the one with the most pixels, never cover art.
 
+    Of an animation in HEIF (AVIF, HEIC) it is the frames, not the still picture beside them.
+
     Raises:
         InputError: there is none, or no decoder for it.
     """
@@ -83,11 +86,43 @@ def video_stream(container: InputContainer) -> VideoStream:
         raise InputError(f"there is no decoder for the video in {name!r}; convert it first")
     chosen = max(
         decodable,
-        key=lambda video: (bool(video.disposition & Disposition.default), video.width * video.height),
+        key=lambda video: (
+            not is_still(video),
+            bool(video.disposition & Disposition.default),
+            video.width * video.height,
+        ),
     )
     # Not threads of whole frames: they report errors some frames late, and those of the last frames never.
     chosen.thread_type = "SLICE"
     return chosen
+
+
+def is_still(stream: Stream) -> bool:
+    """Whether a stream is a picture of a HEIF file (AVIF, HEIC), which is not in time."""
+    return stream.type == "video" and stream.frames == 1 and stream.duration is None
+
+
+def companions(container: InputContainer, video: VideoStream) -> list[Stream]:
+    """Return the streams beside the video that are not the same one in another form.
+
+    Those of an animation in HEIF are all parts of it. Other variants in HLS have another size or bit rate.
+    """
+    others = [stream for stream in container.streams if stream.index != video.index]
+    if container.format.name == "hls":
+        programs = streams_of_programs(container)
+        elsewhere = set[int]().union(*programs)
+        own = set[int]().union(*(program for program in programs if video.index in program))
+        return [stream for stream in others if stream.index in own or stream.index not in elsewhere]
+    is_animation = not is_still(video) and any(map(is_still, others))
+    return [stream for stream in others if not (is_animation and stream.type == "video")]
+
+
+def has_alpha_apart(container: InputContainer, video: VideoStream) -> bool:
+    """Whether the transparency of an animation in HEIF is a stream of its own, which is not read."""
+    if not any(map(is_still, container.streams)):
+        return False
+    parts = len(container.streams.video) - len([s for s in companions(container, video) if s.type == "video"])
+    return parts > 2
 
 
 class StandardInput:

@@ -48,9 +48,10 @@ def stream_info(stream: Stream, description: str, *, has_packets: bool) -> Strea
         language=tags.get("language"),
         title=tags.get("title") or tags.get("filename"),
         disposition=dispositions(stream),
-        detail=_detail(stream),
+        detail=_detail(stream, description),
+        layout=(_channel_layout(description) or "") if stream.type == "audio" else "",
         sample_rate=_sample_rate(stream),
-        is_empty=not has_packets and _has_no_form(stream),
+        is_empty=not has_packets and _has_no_form(stream, description),
     )
 
 
@@ -66,9 +67,9 @@ def _codec(stream: Stream) -> str:
     return stream.name or "" if stream.type == "data" else ""
 
 
-def _detail(stream: Stream) -> str:
+def _detail(stream: Stream, description: str) -> str:
     if isinstance(stream, AudioStream) and stream.codec_context is not None:
-        return f"{stream.rate} Hz, {stream.layout.name}"
+        return f"{stream.rate} Hz, {_channel_layout(description) or 'unknown channels'}"
     if isinstance(stream, VideoStream) and stream.codec_context is not None:
         return f"{stream.width}x{stream.height}"
     return ""
@@ -78,10 +79,20 @@ def _sample_rate(stream: Stream) -> int | None:
     return stream.rate if isinstance(stream, AudioStream) and stream.codec_context is not None else None
 
 
-def _has_no_form(stream: Stream) -> bool:
+def _channel_layout(description: str) -> str | None:
+    """Return ffmpeg's name of a sound's channels, such as "5.1(side)"; None where it knows of none.
+
+    PyAV's ``stream.layout`` and ``stream.channels`` must not be read: where the channels are not in ffmpeg's
+    own order, PyAV 18 frees their list twice, which ends the process.
+    """
+    layout = re.search(r"\bHz, ([^,\n]+)", description.partition("\n")[0])
+    return None if layout is None or layout[1].startswith("0 channels") else layout[1]
+
+
+def _has_no_form(stream: Stream, description: str) -> bool:
     """Whether no packet has shown the rate of sound or the size of pictures, as in some broadcasts."""
     if stream.codec_context is None:  # without a decoder ffmpeg knows neither
         return False
     if isinstance(stream, AudioStream):
-        return not (stream.rate and stream.channels)
+        return not (stream.rate and _channel_layout(description))
     return isinstance(stream, VideoStream) and not (stream.width and stream.height)

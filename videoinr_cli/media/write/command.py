@@ -8,8 +8,7 @@ from typing import TypeAlias
 import ffmpeg
 
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
-from videoinr_cli.media.ffmpeg import LOG_LEVEL, takes_option
-from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.media.ffmpeg import LOG_LEVEL, knows_option
 from videoinr_cli.media.write.other_streams import other_streams
 from videoinr_cli.media.write.output import MAX_ASPECT, OutputSpec
 
@@ -83,7 +82,7 @@ def _raw_pictures(output: OutputSpec) -> Stream:
         probesize=32,  # NUT's header says all; else ffmpeg reads megabytes before it opens the encoder
         analyzeduration=0,
         **_colour_options(output.colour),
-        **_hdr_input_options(output.source),
+        **_hdr_input_options(output),
     )
 
 
@@ -93,7 +92,7 @@ def _grey_picture(width: int, height: int) -> Stream:
 
 
 def _encoded_pictures(output: OutputSpec, carrier: str) -> Stream:
-    return ffmpeg.input(_PICTURES, format=carrier, **_hdr_input_options(output.source))["v:0"]
+    return ffmpeg.input(_PICTURES, format=carrier, **_hdr_input_options(output))["v:0"]
 
 
 def _with_palettes(video: Stream) -> Stream:
@@ -104,21 +103,27 @@ def _with_palettes(video: Stream) -> Stream:
 
 
 def _video_options(output: OutputSpec, *, is_encoded: bool) -> dict[str, str | None]:
-    """Return ffmpeg's options for the encoded video, which is stream 0 of the output."""
-    tick = 1 / output.frame_rate if output.format.container.counts_frames else output.clock.tick
+    """Return ffmpeg's options for the encoded video, which is stream 0 of the output.
+
+    Where the user's own repeat one, the last one holds.
+    """
+    container, encoder = output.format.container, output.format.encoder
+    tick = 1 / output.frame_rate if container.counts_frames else output.clock.tick
+    named = {"tag:0": container.hevc_tag} if container.hevc_tag and encoder.makes_hevc else {}
     if is_encoded:
         # Not every carrier holds all tags of the colours.
         tags = {f"{name}:0": str(number) for name, number in _colour_options(output.colour).items()}
-        options: dict[str, str | None] = {"c:0": "copy", **tags}
+        options: dict[str, str | None] = {"c:0": "copy", **named, **tags}
     else:
         options = {
-            "c:0": output.format.encoder.name,
+            "c:0": container.video_wrapper or encoder.name,
+            **named,
             "pix_fmt:0": output.format.pix_fmt,
             "fps_mode:0": "passthrough",
             "enc_time_base:0": f"{tick.numerator}/{tick.denominator}",
             **_encoder_settings(output),
         }
-    if output.format.container.exact_ticks:
+    if container.exact_ticks:
         options["video_track_timescale"] = str(tick.denominator)
         # Of edit lists, where any stream's start is kept; ffmpeg 7 and older would round it to 1/1000 s.
         options["movie_timescale"] = str(tick.denominator * max(1, MIN_MOVIE_TIMESCALE // tick.denominator))
@@ -128,7 +133,7 @@ def _video_options(output: OutputSpec, *, is_encoded: bool) -> dict[str, str | N
 def _encoder_settings(output: OutputSpec) -> dict[str, str]:
     """Return the encoder's own options; where the user gives one that HDR10 needs as well, both hold."""
     settings = output.format.encoder.settings(output.encoding)
-    if not takes_option("mastering_display"):
+    if not knows_option(output.format.program, "mastering_display"):
         source = output.source
         hdr = output.format.encoder.hdr_settings(source.mastering_display, source.content_light)
         for option, value in hdr.items():
@@ -136,10 +141,13 @@ def _encoder_settings(output: OutputSpec) -> dict[str, str]:
     return settings
 
 
-def _hdr_input_options(source: VideoInfo) -> dict[str, str]:
+def _hdr_input_options(output: OutputSpec) -> dict[str, str]:
     """Return the options that attach HDR10's metadata to the pictures, for any encoder and container."""
+    source, program = output.source, output.format.program
     stated = {"mastering_display": source.mastering_display, "content_light": source.content_light}
-    return {name: value for name, value in stated.items() if value is not None and takes_option(name)}
+    return {
+        name: value for name, value in stated.items() if value is not None and knows_option(program, name)
+    }
 
 
 def _last_duration(output: OutputSpec, end_pts: int) -> str:

@@ -15,7 +15,7 @@ TEXT_SUBTITLES = frozenset({"ass", "ssa", "subrip", "mov_text", "webvtt", "text"
 
 PCM_PREFIX = "pcm_"
 
-_DISC_PCM = frozenset({"pcm_bluray", "pcm_dvd"})
+DISC_PCM = frozenset({"pcm_bluray", "pcm_dvd"})
 """PCM in packets of a special form, which few muxers take."""
 
 
@@ -25,11 +25,12 @@ class Container:
 
     muxer: str
     video_encoder: str  # unless the user names one
+    video_wrapper: str | None = (
+        None  # that ffmpeg calls the encoder here, where older ones take no other name
+    )
     video_encoders: tuple[str, ...] = ()  # an encoder's name contains one of these; empty: any encoder
     pix_fmts: tuple[str, ...] = ()  # empty: all that the encoder takes
     audio: frozenset[str] = frozenset()  # copied; "pcm": all PCM but that of discs
-    any_audio: bool = False  # whether all are copied, except `foreign_audio`
-    foreign_audio: frozenset[str] = _DISC_PCM
     min_mp3_rate: int = 0  # samples per second
     audio_encoder: str | None = None  # for other sound
     subtitles: frozenset[str] = frozenset()  # copied
@@ -47,6 +48,7 @@ class Container:
     counts_frames: bool = False  # whether it has no timestamps, at most a frame rate
     max_rate: int | None = None  # frames per second that its players can show; None: any
     seeks: bool = False  # whether writing it seeks back, which no pipe allows
+    hevc_tag: str | None = None  # what HEVC is called there, where players ask for another name than ffmpeg's
     exact_ticks: bool = False  # whether -video_track_timescale gives it any time base
     timecode: bool = False  # whether it stores the number of its first frame
     says_padding: bool = False  # whether it stores how much of a sound's start is not played
@@ -81,6 +83,31 @@ _MOV_VIDEOS = (
     | {"v210", "wmv2"}
 )
 
+# Source: https://www.matroska.org/technical/codec_specs.html; then those that WAVE has a number for, which
+# ffmpeg reads again. Others are refused, or written under a number that players do not know (AAC in LATM).
+_MATROSKA_AUDIO = frozenset(
+    {
+        "aac",
+        "ac3",
+        "alac",
+        "atrac1",
+        "atrac3",
+        "cook",
+        "dts",
+        "eac3",
+        "flac",
+        "mlp",
+        "mp1",
+        "mp2",
+        "mp3",
+        "opus",
+    }
+    | {"pcm_f32le", "pcm_f64le", "pcm_s16be", "pcm_s16le", "pcm_s24be", "pcm_s24le", "pcm_s32be", "pcm_s32le"}
+    | {"pcm_u8", "qdm2", "qdmc", "ra_144", "ra_288", "sipr", "truehd", "tta", "vorbis", "wavpack"}
+    | {"adpcm_g722", "adpcm_g726", "adpcm_ima_wav", "adpcm_ms", "adpcm_yamaha", "amr_nb", "g723_1", "gsm_ms"}
+    | {"pcm_alaw", "pcm_mulaw", "wmalossless", "wmapro", "wmav1", "wmav2", "wmavoice"}
+)
+
 MP4 = Container(
     muxer="mp4",
     video_encoder="libx264",
@@ -93,8 +120,9 @@ MP4 = Container(
     covers=frozenset({"mjpeg", "png", "bmp"}),
     chapters=True,
     tags=_MP4_TAGS,
-    settings=(("movflags", "+faststart"),),
+    settings=(("movflags", "+faststart"), ("strict", "-2")),  # without which older ffmpegs refuse FLAC
     seeks=True,
+    hevc_tag="hvc1",  # Apple's players show nothing of hev1
     exact_ticks=True,
     timecode=True,
 )
@@ -111,14 +139,15 @@ MOV = dataclasses.replace(
 MATROSKA = Container(
     muxer="matroska",
     video_encoder="libx264",
-    any_audio=True,
-    foreign_audio=_DISC_PCM | {"adpcm_ima_qt", "nellymoser", "pcm_f32be", "pcm_f64be", "pcm_s8", "s302m"},
+    audio=_MATROSKA_AUDIO,
     audio_encoder="flac",
     subtitles=(TEXT_SUBTITLES - {"mov_text", "text", "ttml"})
     | {"dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle", "hdmv_text_subtitle", "arib_caption"},
     subtitle_encoder="subrip",
     any_video=True,
-    foreign_video=frozenset({"rawvideo"}),
+    foreign_video=frozenset(  # refused, or not read again
+        {"avui", "bmp", "flashsv2", "qtrle", "rawvideo", "rv10", "rv20", "rv30", "rv40", "svq1"}
+    ),
     covers=frozenset({"mjpeg", "png", "gif", "tiff", "bmp"}),
     attaches_covers=True,
     attachments=True,
@@ -150,7 +179,6 @@ M2TS = Container(
     video_encoder="libx264",
     video_encoders=("264", "265", "hevc", "mpeg2"),
     audio=frozenset({"ac3", "eac3", "dts", "truehd", "pcm_bluray"}),
-    foreign_audio=frozenset(),
     audio_encoder="ac3",
     subtitles=frozenset({"hdmv_pgs_subtitle", "hdmv_text_subtitle"}),
     settings=(("mpegts_m2ts_mode", "1"),),
@@ -181,6 +209,7 @@ PIPED_NUT = dataclasses.replace(NUT, video_encoder="rawvideo")
 Y4M = Container(
     muxer="yuv4mpegpipe",
     video_encoder="rawvideo",
+    video_wrapper="wrapped_avframe",
     video_encoders=("rawvideo",),
     pix_fmts=tuple(
         f"{family}{depth}"

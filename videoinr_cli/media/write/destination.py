@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ from videoinr_cli.errors import OutputError
 from videoinr_cli.locks import LockFile
 from videoinr_cli.media.images import SUFFIXES, find_numbered, is_pattern
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.sidecars import beside
 
 STANDARD_OUTPUT = "-"
 """The name of standard output; an extension names the format, as in ``-.y4m``."""
@@ -112,7 +114,7 @@ def written_bytes(name: str | os.PathLike[str]) -> int | None:
 class _File(Destination):
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self._path = path
-        self._partial = path.with_name(f"{path.name}.part")
+        self._partial = beside(path, ".part")
         self._lock = _lock_of(self._partial)
         self._overwrite = overwrite
 
@@ -161,7 +163,7 @@ class _Images(Destination):
 
     def __init__(self, pattern: Path, *, overwrite: bool) -> None:
         self._pattern = pattern
-        self._partial = pattern.with_name(f".{pattern.name.replace('%', '')}.part")
+        self._partial = beside(pattern.with_name(pattern.name.replace("%", "")), ".part", prefix=".")
         self._lock = _lock_of(self._partial)
         self._overwrite = overwrite
 
@@ -236,7 +238,7 @@ def _check_folder(folder: Path, name: str) -> None:
 
 
 def _lock_of(partial: Path) -> LockFile:
-    return LockFile(partial.with_name(f"{partial.name}.lock"))
+    return LockFile(beside(partial, ".lock"))
 
 
 @contextlib.contextmanager
@@ -260,4 +262,5 @@ def _locked(path: Path) -> OutputError:
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{str(path)!r} cannot be written: {error.strerror}; choose another folder")
+    remedy = "choose a shorter name" if error.errno == errno.ENAMETOOLONG else "choose another folder"
+    return OutputError(f"{str(path)!r} cannot be written: {error.strerror}; {remedy}")

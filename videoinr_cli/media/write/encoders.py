@@ -17,7 +17,7 @@ from videoinr_cli.options import EncodeOptions
 _PLAIN_QUALITY = {"mpeg4": 2, "mpeg2video": 2, "mjpeg": 2, "libxvid": 2}
 """Quantisers for encoders that have no constant rate factor and default to 200 kbit/s."""
 
-_HDR_OPTIONS = {
+HDR_OPTIONS = {
     "libx264": ("x264-params", "mastering-display", "cll"),
     "libx265": ("x265-params", "master-display", "max-cll"),
 }
@@ -31,6 +31,11 @@ class VideoEncoder:
     name: str
     pix_fmts: tuple[str, ...]  # what it takes; empty: anything
     options: dict[str, tuple[str, ...]]  # its own options, with the names their values may have
+
+    @property
+    def makes_hevc(self) -> bool:
+        """Whether its codec is HEVC."""
+        return any(word in self.name for word in ("265", "hevc", "kvazaar"))
 
     @property
     def has_rate_factor(self) -> bool:
@@ -70,9 +75,9 @@ class VideoEncoder:
             mastering_display: as in `VideoInfo`.
             content_light: as in `VideoInfo`.
         """
-        if self.name not in _HDR_OPTIONS:
+        if self.name not in HDR_OPTIONS:
             return {}
-        option, *names = _HDR_OPTIONS[self.name]
+        option, *names = HDR_OPTIONS[self.name]
         values = zip(names, (mastering_display, content_light), strict=True)
         words = [f"{name}={value}" for name, value in values if value is not None]
         return {option: ":".join(words)} if words else {}
@@ -105,19 +110,28 @@ class VideoEncoder:
         return self.name.startswith("libvpx") and layout_of(pix_fmt).has_alpha and pix_fmt != "yuva420p"
 
 
-@functools.cache
-def find_encoder(name: str) -> VideoEncoder:
+def find_encoder(name: str, program: str | None = None) -> VideoEncoder:
     """Return what ffmpeg lists about an encoder.
+
+    Args:
+        name: ffmpeg's.
+        program: the ffmpeg; None: the one that is run where nothing special is needed.
 
     Raises:
         OutputError: this ffmpeg has no such encoder.
         FfmpegError: there is no ffmpeg.
     """
+    return _listed(name, program or find_ffmpeg())
+
+
+@functools.cache
+def _listed(name: str, program: str) -> VideoEncoder:
     printed = subprocess.run(
-        [find_ffmpeg(), "-hide_banner", "-h", f"encoder={name}"], capture_output=True, text=True, check=False
+        [program, "-hide_banner", "-h", f"encoder={name}"], capture_output=True, text=True, check=False
     ).stdout
     if not printed.startswith(f"Encoder {name} "):
-        raise OutputError(f"this ffmpeg has no encoder {name!r}; try --codec libx264")
+        remedy = "unset FFMPEG_PATH, or try --codec mpeg4" if name == "libx264" else "try --codec libx264"
+        raise OutputError(f"ffmpeg at {program} has no encoder {name!r}; {remedy}")
     formats = re.search(r"Supported pixel formats: (.*)", printed)
     options: dict[str, list[str]] = {}
     names: list[str] = []

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.colour import Colour
+from videoinr_cli.media.ffmpeg import Needs, find_ffmpeg
 from videoinr_cli.media.planes import layout_of, size_multiple
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container, container_for
-from videoinr_cli.media.write.encoders import VideoEncoder, find_encoder
+from videoinr_cli.media.write.encoders import HDR_OPTIONS, VideoEncoder, find_encoder
 from videoinr_cli.options import EncodeOptions
 
 _FIXED_COLOURS: dict[str, dict[str, str]] = {
@@ -31,6 +32,12 @@ class OutputFormat:
     container: Container
     encoder: VideoEncoder
     pix_fmt: str  # ffmpeg's name
+    needs: Needs  # what the ffmpeg that writes it should have
+
+    @property
+    def program(self) -> str:
+        """The ffmpeg that writes it."""
+        return find_ffmpeg(self.needs)
 
     def colour(self, source: VideoInfo, size: tuple[int, int]) -> Colour:
         """Return the output's colour: the source's, as far as the format holds it.
@@ -73,12 +80,13 @@ def output_format(
             f"{container.muxer} cannot hold what {codec} makes; try --codec {container.video_encoder}, "
             "or an output in .mkv"
         )
-    encoder = find_encoder(codec)
+    needs = _needs(source, codec, container)
+    encoder = find_encoder(codec, find_ffmpeg(needs))
     if encoding.pix_fmt == "auto" and codec == "gif":
-        return OutputFormat(container, encoder, "pal8")
+        return OutputFormat(container, encoder, "pal8", needs)
     if encoding.pix_fmt == "auto":
         chosen = encoder.closest_format(layout_of(source.pix_fmt), among=container.pix_fmts)
-        return OutputFormat(container, encoder, chosen)
+        return OutputFormat(container, encoder, chosen, needs)
     try:
         layout_of(encoding.pix_fmt)
     except ValueError as error:
@@ -88,4 +96,15 @@ def output_format(
             f"{codec} does not take pixel format {encoding.pix_fmt}; try --pix-fmt auto, "
             f"or one of {', '.join(encoder.pix_fmts)}"
         )
-    return OutputFormat(container, encoder, encoding.pix_fmt)
+    return OutputFormat(container, encoder, encoding.pix_fmt, needs)
+
+
+def _needs(source: VideoInfo, codec: str, container: Container) -> Needs:
+    """Return what is needed of the ffmpeg that writes a source's output, as far as the source tells."""
+    has_sound = any(stream.kind == "audio" for stream in source.streams)
+    converter = [container.audio_encoder] if has_sound and container.audio_encoder else []
+    is_hdr10 = source.mastering_display is not None or source.content_light is not None
+    return Needs(
+        encoders=(codec, *converter),
+        hdr10=is_hdr10 and codec not in HDR_OPTIONS,
+    )

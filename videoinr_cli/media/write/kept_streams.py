@@ -13,7 +13,8 @@ from fractions import Fraction
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
-from videoinr_cli.media.write.containers import MATROSKA, PCM_PREFIX, TEXT_SUBTITLES, Container
+from videoinr_cli.media.write.containers import DISC_PCM, MATROSKA, PCM_PREFIX, TEXT_SUBTITLES, Container
+from videoinr_cli.media.write.sound_layouts import encoded_layout
 from videoinr_cli.media.write.tags import REWRITTEN, lost_tags
 from videoinr_cli.media.write.timecode import moved_timecode, timecode
 from videoinr_cli.options import NORMAL_SPEED, Audio
@@ -45,9 +46,19 @@ class KeptStream:
     is_attached: bool = False  # whether it becomes an attached file
 
     @property
+    def layout(self) -> str:
+        """The layout of converted sound's channels, in ffmpeg's words; "": not known."""
+        return encoded_layout(self.encoder, self.stream.layout) or ""
+
+    @property
     def becomes(self) -> str:
-        """The codec afterwards, for people."""
-        return self.stream.codec if self.encoder == "copy" else self.encoder.removeprefix("lib")
+        """The codec afterwards, and sound's layout where it is another one, for people."""
+        if self.encoder == "copy":
+            return self.stream.codec
+        codec = self.encoder.removeprefix("lib")
+        return (
+            codec if self.layout == self.stream.layout else f"{codec}, {self.stream.layout} as {self.layout}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,8 +201,13 @@ def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> s
         return None
     if stream.kind == "audio":
         if codec and _takes_sound(container, stream):
-            return "copy" if speed == 1 else _same_sound(codec) or container.audio_encoder
-        return container.audio_encoder if codec else None
+            if speed == 1:
+                return "copy"
+            encoder = _same_sound(codec) or container.audio_encoder
+        else:
+            encoder = container.audio_encoder if codec else None
+        can_be_encoded = encoder is not None and encoded_layout(encoder, stream.layout) is not None
+        return encoder if can_be_encoded else None
     if stream.kind == "subtitle":
         if codec in container.subtitles:
             return "copy"
@@ -208,9 +224,8 @@ def _takes_sound(container: Container, stream: StreamInfo) -> bool:
     codec = stream.codec
     if codec == "mp3" and stream.sample_rate is not None and stream.sample_rate < container.min_mp3_rate:
         return False
-    family = "pcm" if codec.startswith(PCM_PREFIX) else codec
-    is_known = container.any_audio or codec in container.audio or family in container.audio
-    return is_known and codec not in container.foreign_audio
+    is_plain_pcm = codec.startswith(PCM_PREFIX) and codec not in DISC_PCM
+    return codec in container.audio or (is_plain_pcm and "pcm" in container.audio)
 
 
 def _takes_video(container: Container, codec: str) -> bool:

@@ -19,6 +19,7 @@ from videoinr_cli.media.streams import ClockShift, VideoInfo
 from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.kept_streams import KeptStream
 from videoinr_cli.media.write.output import OutputSpec
+from videoinr_cli.media.write.sound_layouts import layout_filters
 from videoinr_cli.media.write.tags import renamed_tags
 from videoinr_cli.media.write.timecode import moved_timecode
 
@@ -35,8 +36,10 @@ that slow sound comes early. Measured: 20 ms at half the speed, 50 ms at a quart
 GAP_SECONDS = 0.02
 """Gaps in the sound of this length or more become silence before it is stretched; less is rounding."""
 
-_STALE_TAGS = re.compile(r"(?i)^(rotate|duration|bps|number_of_(frames|bytes)|_statistics_.*)(-\w+)?$")
-"""Tags of the source's video that are no longer true of the output."""
+_STALE_TAGS = re.compile(
+    r"(?i)^(rotate|alpha_mode|duration|bps|number_of_(frames|bytes)|_statistics_.*)(-\w+)?$"
+)
+"""Tags of the source's video that are no longer true of the output, or that ffmpeg adds where they are."""
 
 _ESCAPED = str.maketrans({character: f"\\{character}" for character in "=;#\\\n"})
 
@@ -61,7 +64,7 @@ def other_streams(output: OutputSpec) -> OtherStreams:
     if output.pictures_only or not source.is_file:
         return OtherStreams()
     if output.kept and source.clock_shifts:
-        check_filters_input(str(source.path))
+        check_filters_input(output.format.program, str(source.path))
     mapped = [keep for keep in output.kept if not keep.is_attached]
     inputs = [*_input_options(source, mapped), "-i", f"file:{source.path}"]
     chapters = "1"
@@ -74,6 +77,8 @@ def other_streams(output: OutputSpec) -> OtherStreams:
     for place, keep in enumerate(mapped, start=1):
         options += ["-map", f"1:{keep.stream.index}", f"-c:{place}", keep.encoder]
         options += [f"-map_metadata:s:{place}", f"1:s:{keep.stream.index}"]
+        if keep.stream.codec == "hevc" and output.format.container.hevc_tag:
+            options += [f"-tag:{place}", output.format.container.hevc_tag]
         for option, value in _retimed(keep, source, output.speed, output.format.container):
             options += [f"-{option}:{place}", value]
     if source.stop_seconds is not None and not source.clock_shifts:
@@ -131,7 +136,7 @@ def _retimed(
     if keep.stream.is_cover:
         yield "bsf", "setts=ts=0"  # it has no time of its own, and must not be before the start
     elif keep.stream.kind == "audio" and keep.encoder != "copy":
-        filters = list(_sound_filters(source, speed))
+        filters = [*layout_filters(keep.stream.layout, keep.layout), *_sound_filters(source, speed)]
         if filters:
             yield "filter", ",".join(filters)
     elif keep.stream.kind == "subtitle":

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from videoinr_cli.media.colour import Colour
+from videoinr_cli.media.ffmpeg import found_on_path, lacks
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import container_for
@@ -82,6 +83,19 @@ class OutputSpec:
         """Return the same output under another name with the same extension; an existing file is replaced."""
         return dataclasses.replace(self, destination=path, overwrite=True)
 
+    def of_piece(self, path: Path, size: tuple[int, int]) -> OutputSpec:
+        """Return how pictures of another size are written, and nothing else: encoded likewise."""
+        return dataclasses.replace(
+            self,
+            destination=path,
+            size=size,
+            kept=(),
+            end_pts=None,
+            last_pts=None,
+            pictures_only=True,
+            overwrite=True,
+        )
+
     def of_segment(self, path: Path) -> OutputSpec:
         """Return how the pictures of a segment are written: encoded likewise, in a file of their own."""
         return dataclasses.replace(
@@ -109,7 +123,12 @@ def pixel_aspect(source: VideoInfo, size: tuple[int, int]) -> Fraction:
 
 
 def log_guesses(source: VideoInfo, written: OutputFormat) -> None:
-    """Log a broken clock, lost transparency, and the colours that were guessed for an untagged source."""
+    """Log a broken clock, lost transparency, guessed colours, and what ffmpeg lacks."""
+    program = written.program
+    first = found_on_path() or program
+    if missing := ", ".join(lacks(first, written.needs)):
+        better = "set FFMPEG_PATH to one that has it" if first == program else f"{program} is used"
+        log.info(f"ffmpeg at {first} lacks {missing}: {better}")
     if source.clock_shifts:
         log.info(
             f"the clock of {str(source.path)!r} breaks (places: {len(source.clock_shifts)}), as in joined "

@@ -50,6 +50,7 @@ class _Writer(abc.ABC):
         try:
             attached = self._attached.enter_context(attachments(output.source, output.kept))
             self._process = FfmpegProcess(
+                output.format.program,
                 ffmpeg_arguments(output, destination.address, attached, carrier=carrier),
                 to_standard_output=is_standard_output(output.destination),
                 low_priority=low_priority,
@@ -247,7 +248,8 @@ def check_streams_fit(output: OutputSpec) -> None:
     try:
         with attachments(output.source, output.kept) as attached:
             address = f"file:{output.destination}"
-            process = FfmpegProcess(ffmpeg_arguments(output, address, attached, is_trial=True))
+            arguments = ffmpeg_arguments(output, address, attached, is_trial=True)
+            process = FfmpegProcess(output.format.program, arguments)
             try:
                 with contextlib.suppress(BrokenPipeError):  # its exit code tells
                     process.stdin.write(bytes(width * height))

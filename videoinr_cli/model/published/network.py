@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.model.config import PublishedConfig
-from videoinr_cli.model.network import Encoding, Footprint, PairEncoding, VideoInr, Window
+from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
 from videoinr_cli.model.published.decoder import (
     FLOW,
     QUERY_BYTES,
@@ -138,6 +138,10 @@ class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant
         return Footprint(
             kept=5100, encoding=12600, drawing=3000, instant=4 * (self.config.channels + 2 * FLOW)
         )
+
+    def effort(self) -> Effort:
+        """See `VideoInr.effort`: processor time of one thread, float32, 128x96, at x1, x2 and x4."""
+        return Effort(alone=780, following=560, again=530, instant=1.4, point=6.5)
 
     def query_bytes(self, pair: PublishedPair) -> int:
         """See `VideoInr.query_bytes`."""

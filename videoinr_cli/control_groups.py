@@ -1,0 +1,44 @@
+"""The control groups of this process: how Linux limits what containers and services use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+
+
+class Group(NamedTuple):
+    """A group that limits this process."""
+
+    folder: Path  # of the files that tell its limits
+    is_unified: bool  # whether they are named as in version 2
+
+
+def own_groups(controller: str, root: Path = ROOT, own: Path = OWN) -> Iterator[Group]:
+    """Yield the groups that this process is in, from its own to the outermost; none outside of Linux.
+
+    Args:
+        controller: ``cpu`` or ``memory``.
+        root: where control groups are mounted.
+        own: the file that names those of this process.
+    """
+    try:
+        entries = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return
+    for _, controllers, path in entries:
+        if controllers == "":
+            base = root
+        elif controller in controllers.split(","):
+            base = root / controller
+        else:
+            continue
+        group = base / path.strip("/")
+        # A container sees its own group as the root, under the host's path: those above count as well.
+        for folder in (group, *group.parents):
+            yield Group(folder, is_unified=controllers == "")
+            if folder == base:
+                break

@@ -1,0 +1,1 @@
+"""The large network, `videoinr-large`: a published encoder behind this project's own field."""

@@ -1,0 +1,259 @@
+"""VideoINR with a published encoder: a scene's frames are enlarged together, and moved to any instant.
+
+The parts are the paper's: an encoder that others made, here BasicVSR's; a spatial field, its picture of a
+frame with `ENLARGEMENT` samples per pixel and axis; a temporal field, that of the small network, whose flows
+lead from an instant to both frames; a decoder, which blends what lies there. Knows nothing of files or time
+stamps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videoinr_cli.model.config import LargeConfig
+from videoinr_cli.model.coords import interpolate_along, resampling_taps
+from videoinr_cli.model.fast.encoder import FastFrame
+from videoinr_cli.model.fast.fields import FastPair
+from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
+from videoinr_cli.model.large.propagation import ENLARGEMENT, RGB, Branch, Upsampling
+from videoinr_cli.model.large.spynet import SpyNet
+from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
+
+SAMPLE_BYTES = 100
+"""Temporary memory of one sample of an instant, as counted: where flows lead, and what is there."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LargeFrame(Encoding):
+    """A frame as it is: all that is computed of it depends on others."""
+
+    rgb: Tensor  # (B, 3, H, W)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LargeCarry:
+    """What the next pair of the same run reuses."""
+
+    run: tuple[LargeFrame, ...]
+    place: int  # of this pair's second frame, that pair's first, in the run
+    backward: tuple[Tensor, ...]  # states (B, C, H, W) of that frame and those after it
+    forward: Tensor  # its state
+    picture: Tensor  # of that frame
+    motion_frames: tuple[FastFrame, ...]  # from the one before it on
+    motion: FastCarry | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LargePair(PairEncoding):
+    """Two frames' pictures, and what tells of the motion between them; ``carry`` is a `LargeCarry`."""
+
+    pictures: tuple[Tensor, Tensor]  # (B, 3, 4 H, 4 W) float32
+    motion: FastPair
+
+
+@dataclasses.dataclass(frozen=True)
+class LargeInstant:
+    """One instant of a pair."""
+
+    pair: LargePair
+    picture: Tensor | None  # that of a given frame
+    motion: Tensor | None  # (B, 5, H, W) float32, of any other: see `TemporalField`
+    tau: Tensor  # (B, 1, 1, 1)
+    size: tuple[int, int]
+
+
+class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
+    """The `videoinr-large` configuration."""
+
+    halo_px = 32
+
+    def __init__(self, config: LargeConfig) -> None:
+        super().__init__()
+        self.config: LargeConfig = config
+        self.flow = SpyNet()
+        self.backward_branch = Branch(config.channels, config.blocks)
+        self.forward_branch = Branch(config.channels, config.blocks)
+        self.upsampling = Upsampling(config.channels)
+        self.motion = FastVideoInr(config.motion)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def compute_dtype(self) -> torch.dtype:  # both networks'
+        return self.motion.compute_dtype
+
+    @compute_dtype.setter
+    def compute_dtype(self, dtype: torch.dtype) -> None:
+        self.motion.compute_dtype = dtype
+
+    def encode_frame(self, frame: Tensor) -> LargeFrame:
+        height, width = frame.shape[-2:]
+        return LargeFrame(height, width, frame.contiguous(memory_format=torch.channels_last))
+
+    def encode_pair(
+        self,
+        first: LargeFrame,
+        second: LargeFrame,
+        *,
+        before: LargeFrame | None = None,
+        after: LargeFrame | None = None,
+        carry: LargeCarry | None = None,
+    ) -> LargePair:
+        run = [frame for frame in (before, first, second, after) if frame is not None]
+        return self.encode_pair_of(run, 0 if before is None else 1, carry=carry)
+
+    def encode_pair_of(
+        self, run: Sequence[LargeFrame], place: int, *, carry: LargeCarry | None = None
+    ) -> LargePair:
+        run = tuple(run)
+        if carry is None or carry.run != run or carry.place != place:
+            carry = self._begin(run, place)
+        second = place + 1
+        backward = carry.backward[1:]
+        with self.mixed_precision():
+            forward = self._forward(run, second, carry.forward)
+            picture = self.upsampling(run[second].rgb, backward[0], forward)
+        motion, motion_frames = self._motion(run, place, carry)
+        return LargePair(
+            run[place].height,
+            run[place].width,
+            carry=LargeCarry(run, second, backward, forward, picture, motion_frames, motion.carry),
+            pictures=(carry.picture, picture),
+            motion=motion,
+        )
+
+    def _begin(self, run: tuple[LargeFrame, ...], place: int) -> LargeCarry:
+        """Return what the pair before would have left, had there been one."""
+        backward: list[Tensor] = []
+        state: Tensor | None = None
+        with self.mixed_precision():
+            for index in reversed(range(place, len(run))):
+                flow = None if state is None else self.flow(run[index].rgb, run[index + 1].rgb)
+                state = self.backward_branch(run[index].rgb, state, flow)
+                backward.insert(0, state)
+            state = None
+            for index in range(place + 1):
+                state = self._forward(run, index, state)
+            assert state is not None
+            picture = self.upsampling(run[place].rgb, backward[0], state)
+        return LargeCarry(run, place, tuple(backward), state, picture, (), None)
+
+    def _forward(self, run: tuple[LargeFrame, ...], index: int, state: Tensor | None) -> Tensor:
+        """Return the forward branch's state at a frame, from that at the frame before it."""
+        flow = None if state is None else self.flow(run[index].rgb, run[index - 1].rgb)
+        forward: Tensor = self.forward_branch(run[index].rgb, state, flow)
+        return forward
+
+    def _motion(
+        self, run: tuple[LargeFrame, ...], place: int, carry: LargeCarry
+    ) -> tuple[FastPair, tuple[FastFrame, ...]]:
+        """Return the small network's encoding of a pair, and of its frames and the one after them."""
+        begin, end = max(0, place - 1), min(place + 3, len(run))
+        known = carry.motion_frames
+        frames = (*known, *(self.motion.encode_frame(frame.rgb) for frame in run[begin + len(known) : end]))
+        pair = self.motion.encode_pair_of(frames, place - begin, carry=carry.motion)
+        return pair, frames[place - begin :]
+
+    def prepare_instant(
+        self, pair: LargePair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
+    ) -> LargeInstant:
+        batch, device = pair.pictures[0].shape[0], pair.pictures[0].device
+        taus = torch.as_tensor(tau, dtype=torch.float32, device=device).expand(batch).view(-1, 1, 1, 1)
+        if not isinstance(tau, Tensor) and tau in (0, 1):
+            return LargeInstant(pair, pair.pictures[int(tau)], None, taus, size)
+        with self.mixed_precision():
+            motion = self.motion.temporal(pair.motion, taus)
+        return LargeInstant(pair, None, motion, taus, size)
+
+    def query(self, instant: LargeInstant, window: Window) -> Tensor:
+        pair = instant.pair
+        rows, columns = (
+            _taps(pair, axis, *ends, instant.size)
+            for axis, ends in enumerate(((window.top, window.bottom), (window.left, window.right)))
+        )
+        region = Window(
+            int(rows[0].min()), int(columns[0].min()), int(rows[0].max()) + 1, int(columns[0].max()) + 1
+        )
+        samples = self._samples(instant, region)
+        samples = _reduced(samples, rows[0] - region.top, rows[1], dim=2)
+        return _reduced(samples, columns[0] - region.left, columns[1], dim=3)
+
+    def _samples(self, instant: LargeInstant, region: Window) -> Tensor:
+        """Return the instant's picture, (B, 3, h, w) float32, at a part of its samples."""
+        top, left, bottom, right = region
+        if instant.motion is None:
+            assert instant.picture is not None
+            return instant.picture[..., top:bottom, left:right]
+        y, x = (
+            torch.arange(start, stop, dtype=torch.float32, device=instant.motion.device)
+            for start, stop in ((top, bottom), (left, right))
+        )
+        motion = interpolate_along(instant.motion, (y + 0.5) / ENLARGEMENT - 0.5, dim=2)
+        motion = interpolate_along(motion, (x + 0.5) / ENLARGEMENT - 0.5, dim=3)
+        share0 = torch.sigmoid(motion[:, 4:] + torch.logit(1 - instant.tau))
+        warped = []
+        for picture, flow in zip(instant.pair.pictures, (motion[:, :2], motion[:, 2:4]), strict=True):
+            there = ENLARGEMENT * flow
+            warped.append(_sampled(picture, x + there[:, 0], y[:, None] + there[:, 1]))
+        return torch.lerp(warped[1], warped[0], share0)
+
+    def footprint(self) -> Footprint:
+        """See `VideoInr.footprint`.
+
+        What is kept is counted: the frames of a run, a state for each that is still to come, and what the
+        small network keeps. So is what encoding a pair takes: that network, or a step of a branch.
+        """
+        config, motion = self.config, self.motion.footprint()
+        state_bytes = config.channels * (4 if self.compute_dtype is torch.float32 else 2)
+        ahead = config.run_pairs + 1 + config.context_frames
+        picture_bytes = 4 * RGB * ENLARGEMENT**2
+        return Footprint(
+            kept=(ahead + config.context_frames) * (4 + 1) * RGB  # and on the host in bytes
+            + (ahead + 1) * state_bytes
+            + picture_bytes
+            + motion.kept,
+            encoding=picture_bytes + max(motion.encoding, 4 * state_bytes + 3 * 4 * config.channels),
+            drawing=picture_bytes + motion.drawing,
+            instant=0,
+        )
+
+    def effort(self) -> Effort:
+        """See `VideoInr.effort`: processor time of one thread, float32, 64x48, a run of 16 pairs.
+
+        A pair by itself takes a whole run; so does one that is encoded again, as only the next is prepared.
+        """
+        return Effort(alone=1450, following=190, again=1410, instant=6, point=0.1)
+
+    def query_bytes(self, pair: LargePair) -> int:
+        return SAMPLE_BYTES * ENLARGEMENT**2 * pair.pictures[0].shape[0]
+
+
+def _taps(pair: LargePair, axis: int, start: int, stop: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return which of the pair's samples along an axis make up output pixels, and their weights."""
+    samples = pair.pictures[0].shape[2 + axis]
+    index, weight = resampling_taps(
+        start, stop, size[axis], ENLARGEMENT * pair.whole[axis], device=pair.pictures[0].device
+    )
+    return (index - ENLARGEMENT * pair.origin[axis]).clamp(0, samples - 1), weight
+
+
+def _reduced(samples: Tensor, index: Tensor, weight: Tensor, dim: int) -> Tensor:
+    """Sum up (B, C, h, w) samples along an axis: (n, T) of them with (n, T) weights for each pixel."""
+    shape = [-1 if axis == dim else 1 for axis in range(4)]
+    if index.shape[1] == 1:
+        return samples.index_select(dim, index[:, 0])
+    total = torch.zeros(())
+    for taps, share in zip(index.unbind(1), weight.unbind(1), strict=True):
+        total = total.to(samples.device) + samples.index_select(dim, taps) * share.view(shape)
+    return total
+
+
+def _sampled(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Read a (B, C, H, W) picture bicubically at (B, h, w) positions in pixels, its border held."""
+    height, width = picture.shape[-2:]
+    grid = torch.stack([x * (2 / max(1, width - 1)) - 1, y * (2 / max(1, height - 1)) - 1], dim=-1)
+    return F.grid_sample(picture, grid, "bicubic", "border", align_corners=True)

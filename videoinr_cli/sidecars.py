@@ -1,0 +1,28 @@
+"""Names of the files that lie beside another one while it is made: they fit wherever its own name fits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+NAME_BYTES = 255
+"""Longest name in the usual file systems."""
+
+
+def beside(path: Path, suffix: str, *, prefix: str = "") -> Path:
+    """Return the name of a file beside another: its name and a suffix, the name shortened where it is long.
+
+    Args:
+        path: the other file.
+        suffix: such as ``.part``.
+        prefix: such as ``.``.
+    """
+    name = f"{prefix}{path.name}{suffix}"
+    own = os.fsencode(path.name)
+    excess = len(os.fsencode(name)) - NAME_BYTES
+    if excess <= 0 or len(own) > NAME_BYTES:  # too long by itself, which the system says better
+        return path.with_name(name)
+    mark = "-" + hashlib.sha256(own).hexdigest()[:16]  # keeps those apart that begin alike
+    kept = own[: -excess - len(mark)].decode(errors="ignore")
+    return path.with_name(f"{prefix}{kept}{mark}{suffix}")

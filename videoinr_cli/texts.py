@@ -1,0 +1,20 @@
+"""Text files as people write them, on Windows too: UTF-8 with or without a mark at its start, or UTF-16."""
+
+from __future__ import annotations
+
+import codecs
+
+
+def decoded(data: bytes, *, errors: str = "strict") -> str:
+    """Return the text of a file.
+
+    Args:
+        data: the file's content.
+        errors: what to do with bytes that are not UTF-8, as `bytes.decode` takes it.
+
+    Raises:
+        UnicodeDecodeError: it is neither UTF-8 nor UTF-16 with a byte order mark.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace" if errors == "surrogateescape" else errors)
+    return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors)
