@@ -194,7 +194,7 @@ def test_a_name_that_is_no_utf_8_is_printed_as_it_is(make_clip: MakeClip) -> Non
     done = subprocess.run(command, env=strict, capture_output=True, check=True)
     assert done.stdout.startswith(os.fsencode(odd) + b"\n")
     told = subprocess.run([*command, "--json"], env=strict, capture_output=True, check=True)
-    assert json.loads(told.stdout)["path"].endswith("lat?in.mp4")
+    assert os.fsencode(json.loads(told.stdout)["path"]) == os.fsencode(odd)
 
 
 def test_several_files_and_a_folder(
