@@ -23,7 +23,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("weights
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMED_FILE = re.compile(r"`((?:benchmarks|docs|examples|scripts|tests|videoinr_cli)/[\w/-]+\.\w+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-MEASURED = re.compile(r"\d+:\d+(:\d+)?|\(\S+ fps\)|about .*|\d+(\.\d+)? [kM]B")
+MEASURED = re.compile(r"\d+:\d+(:\d+)?|\d+\.\d s|\(\S+ (fps|s/frame)\)|about .*|\d+(\.\d+)? [kM]B")
 """What the machine's speed and the encoder's version decide."""
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="the tutorial is for a POSIX shell")

@@ -64,17 +64,24 @@ def test_multiples_have_a_limit_too() -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({}, (1280, 720)),
+        ({}, (640, 360)),
         ({"scale": 3.5}, (1120, 630)),
         ({"scale": 1.0}, (320, 180)),
         ({"scale": 2.33}, (746, 419)),
         ({"size": (1000, 500)}, (1000, 500)),
         ({"height": 1080}, (1920, 1080)),
         ({"height": 200}, (356, 200)),
+        ({"width": 1920}, (1920, 1080)),
+        ({"fit": (1920, 1200)}, (1920, 1080)),
+        ({"fit": (4000, 720)}, (1280, 720)),
     ],
 )
 def test_sizes(options: dict[str, Any], expected: tuple[int, int]) -> None:
     assert UpscaleOptions(**options).output_size(320, 180) == expected
+
+
+def test_a_frame_is_turned_for_upright_pictures() -> None:
+    assert UpscaleOptions(fit=(3840, 2160)).output_size(180, 320) == (2160, 3840)
 
 
 def test_sizes_are_rounded_up_to_whole_chroma_samples() -> None:
@@ -119,6 +126,9 @@ def test_sizes_that_do_not_fit_the_source(options: dict[str, Any], words: str) -
         ({"size": (640, MAX_SIDE_PX + 1)}, f"{MAX_SIDE_PX + 1} px"),
         ({"scale": 2.0, "size": (640, 480)}, "--scale and --size exclude"),
         ({"height": 480, "size": (640, 480)}, "--size and --height exclude"),
+        ({"height": 480, "width": 640}, "--width and --height exclude"),
+        ({"width": 0}, "0 px"),
+        ({"fit": (0, 10)}, "0 px"),
         ({"scene_threshold": 0.0}, "scene threshold 0"),
         ({"precision": "fp8"}, "'fp8'"),
         ({"tile": 16}, "--tile"),
@@ -146,6 +156,15 @@ def test_options_that_make_no_sense(options: dict[str, Any], words: str) -> None
 def test_encoder_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         EncodeOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoder"),
+    [("H265", "libx265"), ("hevc", "libx265"), ("x264", "libx264"), ("av1", "libsvtav1"), ("ffv1", "ffv1")],
+)
+def test_codecs_by_the_names_they_are_known_by(codec: str, encoder: str) -> None:
+    assert EncodeOptions(codec=codec).encoder == encoder
+    assert EncodeOptions().encoder == "auto"
 
 
 def test_architectures_are_those_that_can_be_built() -> None:

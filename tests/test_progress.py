@@ -233,11 +233,10 @@ def test_a_batch_ends_with_what_failed_and_the_sums(capfd: pytest.CaptureFixture
         for event in (DONE, failed, Skipped(3, 3, Path("c.mp4"), Path("out/c.mp4")), END):
             show(event)
     assert capfd.readouterr().err.splitlines() == [
-        "out/a.mp4: 128x96, 10 frames in, 20 out, 1 scene cuts, 0:00:04 (5.00 fps), 1.2 MB",
-        "failed: 'b.mp4': no space is left",
-        "out/c.mp4: exists, 'c.mp4' is skipped",
+        "out/a.mp4: 128x96, 10 frames in, 20 out, 1 scene cut, 4.0 s (5.00 fps), 1.2 MB",
         "error: 'b.mp4': no space is left",
-        "1 done, 1 failed, 1 skipped: 20 frames in 0:00:04 (5.00 fps), 1.2 MB",
+        "out/c.mp4: exists, 'c.mp4' is skipped",
+        "1 done, 1 failed, 1 skipped: 20 frames in 4.0 s (5.00 fps), 1.2 MB",
     ]
 
 
@@ -252,6 +251,20 @@ def test_a_quiet_batch_says_what_failed_and_what_an_interruption_left(
         "error: 'b.mp4' is empty",
         "error: not done: 'c.mp4', 'd.mp4'",
     ]
+
+
+def test_figures_that_are_no_sentence_without_care(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    with upscale_display("in.mp4") as update:
+        update(dataclasses.replace(HALFWAY, frames=1, elapsed_seconds=40.0))
+        update(dataclasses.replace(HALFWAY, frames=60, seconds=2.0, left_seconds=0.0))
+        update(dataclasses.replace(DONE, frames_read=1, cuts=0, elapsed_seconds=40.0, frames_per_second=0.02))
+    first, last, done = capfd.readouterr().err.splitlines()
+    assert "1/60 frames  40.0 s/frame" in first
+    assert last.endswith("0.200x  finishing")
+    assert done == "out/a.mp4: 128x96, 1 frame in, 20 out, 0:00:40 (50.0 s/frame), 1.2 MB"
 
 
 def test_what_an_earlier_run_rendered_is_not_this_one_s_speed(

@@ -14,8 +14,9 @@ import pytest
 from videoinr_cli.cli.preset_file import read_preset_file
 from videoinr_cli.cli.upscale import upscale
 from videoinr_cli.errors import OptionError, OutputError, is_expected, one_line
-from videoinr_cli.jobs.manifest import FOLDER_SUFFIX, job_folder
+from videoinr_cli.jobs.manifest import job_folder
 from videoinr_cli.media.ffmpeg import _ending
+from videoinr_cli.media.suffixes import SEGMENTS_SUFFIX
 from videoinr_cli.media.write.destination import destination_of
 from videoinr_cli.sidecars import NAME_BYTES, beside
 from videoinr_cli.texts import decoded
@@ -27,7 +28,7 @@ from videoinr_cli.weights.catalogue import all_weights, download_weights
 def test_a_name_beside_a_long_one_fits(letter: str, bytes_: int, tmp_path: Path) -> None:
     stem = letter * ((bytes_ - 4) // len(letter.encode()))
     path = tmp_path / f"{stem}.mp4"
-    for suffix in (".part", ".part.lock", FOLDER_SUFFIX):
+    for suffix in (".part", ".part.lock", SEGMENTS_SUFFIX):
         made = beside(path, suffix)
         assert len(os.fsencode(made.name)) <= NAME_BYTES
         assert made.name.endswith(suffix)
@@ -40,7 +41,7 @@ def test_a_name_beside_a_long_one_fits(letter: str, bytes_: int, tmp_path: Path)
 
 def test_outputs_of_long_names_are_written(tmp_path: Path) -> None:
     path = tmp_path / f"{'x' * 251}.mp4"
-    assert job_folder(path).name.endswith(FOLDER_SUFFIX)
+    assert job_folder(path).name.endswith(SEGMENTS_SUFFIX)
     destination = destination_of(path, overwrite=False)
     destination.reserve()
     destination.commit()

@@ -14,8 +14,8 @@ from typing import Literal, get_args
 
 from videoinr_cli.errors import OptionError
 
-DEFAULT_SCALE = 4.0
-"""Default enlargement: the one at which the paper's networks are trained and measured."""
+DEFAULT_SCALE = 2.0
+"""Default enlargement. The papers' networks are measured at 4, which is four times as many pixels."""
 
 MAX_SIDE_PX = 16384
 """Longest side of the output: the limit of H.264 and HEVC encoders."""
@@ -54,6 +54,31 @@ MODELS = {"clean": "videoinr-fast", "real": "videoinr-real", "large": "videoinr-
 """Models by purpose: clean footage, footage degraded by compression, noise or resizing, and clean footage at
 its best, in several times the time."""
 
+MODEL_NAMES = {**MODELS, "fast": DEFAULT_WEIGHTS}
+"""What ``--model`` takes besides names of weights, and files."""
+
+CODECS = {
+    **dict.fromkeys(("h264", "h.264", "x264", "avc"), "libx264"),
+    **dict.fromkeys(("h265", "h.265", "x265", "hevc"), "libx265"),
+    "av1": "libsvtav1",
+    "vp8": "libvpx",
+    "vp9": "libvpx-vp9",
+}
+"""ffmpeg's encoders by the names that codecs are known by."""
+
+FRAME_SIZES = {
+    "720p": (1280, 720),
+    "1080p": (1920, 1080),
+    "1440p": (2560, 1440),
+    "2160p": (3840, 2160),
+    "4320p": (7680, 4320),
+    **dict.fromkeys(("hd",), (1280, 720)),
+    **dict.fromkeys(("fullhd", "fhd"), (1920, 1080)),
+    **dict.fromkeys(("4k", "uhd"), (3840, 2160)),
+    **dict.fromkeys(("8k",), (7680, 4320)),
+}
+"""(width, height) in pixels of frames that have a name."""
+
 ARCHITECTURES = ("videoinr", "videoinr-fast")
 """The network architectures: the published one, and the small one of the embedded weights."""
 
@@ -70,6 +95,9 @@ MAX_SPEED = 100
 
 Audio = Literal["keep", "drop"]
 AUDIO: tuple[Audio, ...] = get_args(Audio)
+
+Bars = Literal["black", "blur"]
+BARS: tuple[Bars, ...] = get_args(Bars)
 
 Deinterlace = Literal["auto", "on", "off"]
 DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
@@ -180,7 +208,7 @@ class EncodeOptions:
         OptionError: a value makes no sense for any codec. What one codec refuses, ffmpeg reports.
     """
 
-    codec: str = "auto"  # any video encoder of ffmpeg; "auto": the usual one for the output's container
+    codec: str = "auto"  # one of `CODECS`, or any video encoder of ffmpeg; "auto": the container's usual one
     crf: float | Literal["auto"] | None = "auto"  # constant rate factor, smaller is better; None: the
     # codec's own default; "auto": `DEFAULT_CRF`, unless `extra` has one of `RATE_OPTIONS`
     preset: str | None = "medium"  # the codec's speed setting; None: the codec's default
@@ -195,6 +223,11 @@ class EncodeOptions:
         for key, value in self.extra:
             if not key or key.startswith("-") or not value:
                 raise OptionError(f"encoder option {key}={value} is not key=value; try -e tune=film")
+
+    @property
+    def encoder(self) -> str:
+        """The encoder by its name in ffmpeg, or "auto"."""
+        return CODECS.get(self.codec.lower(), self.codec)
 
     @property
     def rate_factor(self) -> float | None:
@@ -215,9 +248,13 @@ def _sets_rate(option: str) -> bool:
     return name in RATE_OPTIONS and not stream.startswith(("a", "s"))
 
 
+SIZE_OPTIONS = ("scale", "size", "width", "height", "fit", "pad", "crop")
+"""Options that say how large the output is; they exclude each other."""
+
+
 @dataclasses.dataclass(frozen=True)
 class UpscaleOptions:
-    """What to make of a video. At most one of `scale`, `size` and `height` may be given.
+    """What to make of a video. At most one of `SIZE_OPTIONS` may be given.
 
     Raises:
         OptionError: a value makes no sense, or two of them exclude each other.
@@ -226,6 +263,14 @@ class UpscaleOptions:
     scale: float | None = None  # any number >= 1; `DEFAULT_SCALE` if no size is given either
     size: tuple[int, int] | None = None  # (width, height) in pixels
     height: int | None = None  # in pixels; the width follows the source's aspect
+    width: int | None = None  # in pixels; the height follows the source's aspect
+    fit: tuple[int, int] | None = None  # (width, height) in pixels, of which the picture takes as much as its
+    # aspect allows; (height, width) for upright pictures
+    pad: tuple[int, int] | None = (
+        None  # (width, height) in pixels of a frame in which the picture fits, with bars
+    )
+    crop: tuple[int, int] | None = None  # likewise of one that it fills, with its edges cut off
+    bars: Bars = "black"  # what `pad` adds
     fps: TargetRate | None = None  # None: keep the source's timestamps
     device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
     precision: Precision = "auto"
@@ -242,12 +287,16 @@ class UpscaleOptions:
     encode: EncodeOptions = EncodeOptions()
 
     def __post_init__(self) -> None:
-        given = [name for name in ("scale", "size", "height") if getattr(self, name) is not None]
+        given = [name for name in SIZE_OPTIONS if getattr(self, name) is not None]
         if len(given) > 1:
             raise OptionError(f"--{given[0]} and --{given[1]} exclude each other; give one of them")
         if self.scale is not None and not 1 <= self.scale <= MAX_SIDE_PX:
             raise OptionError(f"scale {self.scale:g} is not between 1 and {MAX_SIDE_PX}; try --scale 2")
-        for side in (*(self.size or ()), *((self.height,) if self.height is not None else ())):
+        if self.bars not in BARS:
+            raise OptionError(f"bars {self.bars!r} are not one of {', '.join(BARS)}")
+        frames = (self.size, self.fit, self.pad, self.crop)
+        sides = (*(side for frame in frames for side in frame or ()), self.width, self.height)
+        for side in (side for side in sides if side is not None):
             if not 1 <= side <= MAX_SIDE_PX:
                 raise OptionError(
                     f"an output side of {side} px is not between 1 and {MAX_SIDE_PX} px; try --height 1080"
@@ -270,6 +319,11 @@ class UpscaleOptions:
             raise OptionError(f"{self.threads} threads are not between 1 and {MAX_THREADS}; try --threads 2")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+
+    @property
+    def enlargement(self) -> float:
+        """`scale`, or what is taken for it where no size is asked for."""
+        return DEFAULT_SCALE if self.scale is None else self.scale
 
     def rate_of(self, source: Fraction) -> Fraction | None:
         """Return the output's frames per second, for a source of the rate `source`; None: the source's times.
@@ -295,16 +349,21 @@ class UpscaleOptions:
         Raises:
             OptionError: the output would be smaller than the source, or a side longer than `MAX_SIDE_PX`.
         """
-        if self.size is not None:
-            wanted = self.size
+        if frame := self.size or self.pad or self.crop:
+            wanted = frame
         elif self.height is not None:
             wanted = (round(Fraction(width * self.height, height)), self.height)
+        elif self.width is not None:
+            wanted = (self.width, round(Fraction(height * self.width, width)))
+        elif self.fit is not None:
+            along, across = self.fit if width >= height else self.fit[::-1]
+            factor = min(Fraction(along, width), Fraction(across, height))
+            wanted = (round(factor * width), round(factor * height))
         else:
-            scale = self.scale if self.scale is not None else DEFAULT_SCALE
-            wanted = (round(scale * width), round(scale * height))
+            wanted = (round(self.enlargement * width), round(self.enlargement * height))
         output = (-(-wanted[0] // multiple[0]) * multiple[0], -(-wanted[1] // multiple[1]) * multiple[1])
         shown = f"{output[0]}x{output[1]}"
-        if output[0] < width or output[1] < height:
+        if self.crop is None and (output[0] < width or output[1] < height):
             raise OptionError(
                 f"an output of {shown} is smaller than the source's {width}x{height}; this tool only enlarges"
             )
@@ -314,9 +373,35 @@ class UpscaleOptions:
             )
         return output
 
+    def picture_size(
+        self, source_size: tuple[int, int], frame: tuple[int, int], *, pixel_aspect: Fraction = Fraction(1)
+    ) -> tuple[int, int]:
+        """Return (width, height) of the picture in an output; the frame's own without `pad` and `crop`.
+
+        Args:
+            source_size: (width, height) of the source, in pixels.
+            frame: of the output, as `output_size` returns it.
+            pixel_aspect: width over height of the source's pixels; those of the frame are square.
+
+        Raises:
+            OptionError: the picture would be smaller than the source.
+        """
+        if self.pad is None and self.crop is None:
+            return frame
+        shape = source_size[0] * pixel_aspect, Fraction(source_size[1])
+        factors = [Fraction(side) / own for side, own in zip(frame, shape, strict=True)]
+        factor = min(factors) if self.crop is None else max(factors)
+        width, height = (round(factor * side) for side in shape)
+        if width < source_size[0] or height < source_size[1]:
+            raise OptionError(
+                f"the picture in a frame of {frame[0]}x{frame[1]} would be {width}x{height}, smaller than "
+                f"the source's {source_size[0]}x{source_size[1]}; this tool only enlarges"
+            )
+        return width, height
+
     def asks_for(self, size: tuple[int, int]) -> bool:
         """Whether an output's (width, height) agrees with every side that the user gave in pixels."""
-        width, height = self.size or (None, self.height)
+        width, height = self.size or self.pad or self.crop or (self.width, self.height)
         return width in (None, size[0]) and height in (None, size[1])
 
 
@@ -374,16 +459,19 @@ class PreviewOptions:
     """Which part of a video to preview.
 
     Raises:
-        OptionError: the clip is longer than `MAX_PREVIEW_SECONDS`.
+        OptionError: the clip is longer than `MAX_PREVIEW_SECONDS`, or a network is named twice.
     """
 
     at_seconds: Fraction | None = None  # from the start of the video; None: its middle
     seconds: Fraction = Fraction(0)  # length of the clip; 0: a picture only
     region: Region | None = None  # of the source; None: the most detailed part
     strip: bool = False  # also show the instants between two frames
+    more_weights: tuple[str, ...] = ()  # further networks, which are shown beside that of `upscale`
     upscale: UpscaleOptions = UpscaleOptions()
 
     def __post_init__(self) -> None:
+        if len({self.upscale.weights, *self.more_weights}) <= len(self.more_weights):
+            raise OptionError("a model is named twice; name others beside it")
         if self.seconds > MAX_PREVIEW_SECONDS:
             raise OptionError(
                 f"a preview of {float(self.seconds):g} s is longer than {MAX_PREVIEW_SECONDS} s; "

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
 
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
-from videoinr_cli.quantities import clock, pace, size_of
+from videoinr_cli.quantities import clock, counted, lasted, pace, size_of
 
 if TYPE_CHECKING:
     from videoinr_cli.evaluation.evaluate import EvaluationProgress
@@ -30,7 +30,8 @@ class _Display:
     """One bar with a line of figures, or plain lines of the same figures."""
 
     def __init__(self, title: str, *, quiet: bool) -> None:
-        self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
+        # Long lines are broken by the terminal, so that a file's name can be copied from them.
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False, soft_wrap=True)
         self.title = escape(title)  # a file's name may contain brackets, which are markup for rich
         self.live: Bar | None = None
         self.task: TaskID | None = None
@@ -59,7 +60,7 @@ class _Display:
         elif now or time.monotonic() >= self.next_line:
             self.next_line = time.monotonic() + PLAIN_SECONDS
             share = "" if fraction is None else f"{fraction:4.0%}  "
-            self.console.print(f"{self.title}  {share}{figures}", soft_wrap=True)
+            self.console.print(f"{self.title}  {share}{figures}")
 
     def restart(self, title: str) -> None:
         """Start over with another job."""
@@ -69,7 +70,14 @@ class _Display:
 
     def note(self, message: str) -> None:
         """Print a line above the bar."""
-        self.console.print(escape(message), soft_wrap=True)
+        self.console.print(escape(message))
+
+    def error(self, message: str) -> None:
+        """Print an error above the bar; quiet displays print it too."""
+        if self.console.quiet:
+            error_line(message)
+        else:
+            self.console.print(_as_error(message))
 
 
 class _VideosDisplay:
@@ -79,7 +87,6 @@ class _VideosDisplay:
         self._display = display
         self._is_batch = is_batch
         self._quiet = quiet
-        self._failed: list[Error] = []
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
@@ -89,20 +96,17 @@ class _VideosDisplay:
         elif isinstance(event, Progress):
             self._display.show(*_figures(event, is_batch=self._is_batch))
         elif isinstance(event, Error) and self._is_batch:  # a single video's error is printed by the caller
-            self._failed.append(event)
-            self._display.note(f"failed: {_reason(event)}")
+            self._display.error(_reason(event))
         elif isinstance(event, (Done, Skipped)) and not self._quiet:
             self._display.note(_outcome(event))
         elif isinstance(event, End) and self._is_batch:
             self._sum_up(event)
 
     def _sum_up(self, end: End) -> None:
-        """Print a summary; if quiet, only what failed and why."""
-        for error in self._failed:
-            error_line(_reason(error))
+        """Print a summary; if quiet, only what an interruption left."""
         if end.left and (end.interrupted or not self._quiet):
             names = ", ".join(repr(str(source)) for source in end.left)
-            error_line(f"not done: {names}")
+            self._display.error(f"not done: {names}")
         if not self._quiet:
             self._display.note(_totals(end))
 
@@ -118,11 +122,11 @@ def _figures(progress: Progress, *, is_batch: bool) -> tuple[float | None, str]:
         f"{progress.frames}{total} frames",
         pace(fresh / elapsed),
         f"{speed:.3f}x",
-        f"{_left(progress.left_seconds)} left",
+        _left(progress.left_seconds),
     ]
     if is_batch:
         share = "" if progress.overall_fraction is None else f"{progress.overall_fraction:.0%}, "
-        parts.append(f"all: {share}{_left(progress.overall_left_seconds)} left")
+        parts.append(f"all: {share}{_left(progress.overall_left_seconds)}")
     return fraction, "  ".join(parts)
 
 
@@ -132,7 +136,9 @@ def _reason(error: Error) -> str:
 
 
 def _left(seconds: float | None) -> str:
-    return "?" if seconds is None else clock(seconds)
+    if seconds is None:
+        return "? left"
+    return f"{clock(seconds)} left" if seconds >= 0.5 else "finishing"
 
 
 def _outcome(event: Done | Skipped) -> str:
@@ -140,10 +146,10 @@ def _outcome(event: Done | Skipped) -> str:
         return f"{event.destination}: exists, {str(event.source)!r} is skipped"
     parts = [
         "{}x{}".format(*event.size),
-        f"{event.frames_read} frames in",
+        f"{counted(event.frames_read, 'frame')} in",
         f"{event.frames_written} out",
-        *([f"{event.cuts} scene cuts"] if event.cuts else []),
-        f"{clock(event.elapsed_seconds)} ({pace(event.frames_per_second)})",
+        *([counted(event.cuts, "scene cut")] if event.cuts else []),
+        f"{lasted(event.elapsed_seconds)} ({pace(event.frames_per_second)})",
         *([] if event.output_bytes is None else [size_of(event.output_bytes)]),
     ]
     return f"{event.destination}: {', '.join(parts)}"
@@ -156,7 +162,7 @@ def _totals(end: End) -> str:
         return videos
     rate = pace(end.frames_written / max(end.elapsed_seconds, 1e-6))
     return (
-        f"{videos}: {end.frames_written} frames in {clock(end.elapsed_seconds)} ({rate}), "
+        f"{videos}: {counted(end.frames_written, 'frame')} in {lasted(end.elapsed_seconds)} ({rate}), "
         f"{size_of(end.output_bytes)}"
     )
 
@@ -249,6 +255,10 @@ def download_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int 
 
 def error_line(message: str) -> None:
     """Print an error on one line of stderr, in red on a terminal."""
-    console = Console(stderr=True, highlight=False, emoji=False)
+    console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     with contextlib.suppress(OSError):  # the terminal may be closed
-        console.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", soft_wrap=True)
+        console.print(_as_error(message))
+
+
+def _as_error(message: str) -> str:
+    return f"[red]error:[/red] {escape(' '.join(message.split()))}"

@@ -1,4 +1,4 @@
-"""Format durations and sizes for people."""
+"""Format durations, sizes and counts for people."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ def size_of(size_bytes: int) -> str:
     while value >= 999.95 and len(units) > 1:
         value, units = value / 1000, units[1:]
     return f"{size_bytes} bytes" if units[0] == "bytes" else f"{value:.1f} {units[0]}"
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number of things whose plural ends with an s, such as "1 frame" or "2 frames"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def lasted(seconds: float) -> str:
+    """Return how long something took: "3.4 s", or H:MM:SS from ten seconds on."""
+    return f"{seconds:.1f} s" if seconds < 9.95 else clock(seconds)
 
 
 def clock(seconds: float) -> str:

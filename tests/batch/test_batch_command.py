@@ -190,7 +190,7 @@ class TestDryRun:
         shown = said.out.splitlines()
         assert shown[0] == f"{tmp_path / 'in' / 'a.mkv'} -> {tmp_path / 'out' / 'a.mp4'}"
         assert shown[1] == "  64x48 at 25 frames per second -> 128x96, 50 frames per second"
-        assert shown[2].startswith("  10 frames, 0:00:00")
+        assert shown[2].startswith("  10 frames, 0.2 s")
         assert shown[3] == "  rendered in whole frames, chunks of 64 MiB"
         assert re.fullmatch(
             r"  about \d+ (s|min)(, [\d.]+ [MG]B of memory)?, from a short measurement", shown[4]
@@ -272,7 +272,10 @@ def test_an_interrupted_batch_says_what_is_done_and_what_is_not(
     assert "first.mkv" in said[0]
     assert said[1] == f"error: not done: '{sources[1]}', '{sources[2]}'"
     assert said[2].startswith("1 done, 2 not done: 2 frames")
-    assert said[-1] == "error: interrupted"
+    assert said[-1] == (
+        f"error: interrupted: kept nothing of '{tmp_path / 'out' / 'interrupted.mkv'}'; run the same command "
+        "again, with --skip-existing, to go on"
+    )
 
 
 def test_a_list_of_inputs(
@@ -498,7 +501,7 @@ class TestWhereOptionsComeFrom:
             ('overwrite = "yes"', "not a value for --overwrite"),
             ('encoder-option = "tune=film"', "not a value for --encoder-option"),
             ('preset-file = "other.toml"', "no option 'preset-file'"),
-            ('height = "tall"', "'tall' is not a valid integer"),
+            ('height = "tall"', "height 'tall' is not a number of pixels"),
             ("[upscale]\nheight = 96", "no option 'upscale'"),
         ],
     )

@@ -235,6 +235,80 @@ def test_wrong_usage_exits_2(
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "name", "size"),
+    [
+        ([], "in-2x.mp4", (64, 48)),
+        (["--scale", "1.5x", "--fps", "2x"], "in-1.5x-2xfps.mp4", (48, 36)),
+        (["--scale", 1, "--fps", 59.94, "--end", 0.1], "in-59.94fps-part.mp4", (32, 24)),
+        (["--height", "48p", "--speed", 0.5], "in-48p-0.5speed.mp4", (64, 48)),
+    ],
+)
+def test_without_a_name_the_output_stands_beside_its_source(
+    options: list[object],
+    name: str,
+    size: tuple[int, int],
+    make_clip: MakeClip,
+    weights: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source = make_clip("folder/in.mp4", frames=3, size=(32, 24))
+    output = source.with_name(name)
+    assert run("upscale", source, "--weights", weights, *options) == 0
+    assert f"note: the output is '{output}'; -o names another" in capfd.readouterr().err.splitlines()
+    with av.open(str(output)) as container:
+        video = container.streams.video[0]
+        assert (video.width, video.height) == size
+    for more in ([], ["-y"]):
+        output.write_bytes(b"precious")
+        assert run("upscale", source, "--weights", weights, *options, *more) == 1
+        assert f"{str(output)!r} exists" in capfd.readouterr().err
+        assert output.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["upscale", "in.mp4", "new file.mp4"], "did you mean in.mp4 -o 'new file.mp4'?"),
+        (["upscale", "in.mp4", "in.mp4"], "add -o big/"),
+        (["upscale", "folder"], "add -o big/"),
+        (["upscale", "-"], "add -o out.mkv"),
+        (["upscale", "folder", "-o", "big.mp4"], "try -o big/"),
+        (["upscale", "in.mp4", "folder", "-o", "big.mp4"], "try -o big/"),
+        (["upscael", "in.mp4"], "did you mean videoinr upscale in.mp4?"),
+        (["in.mp4", "--scale", "2"], "did you mean videoinr upscale in.mp4 --scale 2?"),
+        (["frobnicate"], "there is no command 'frobnicate'; there are upscale, info, preview"),
+        (["help", "upscael"], "did you mean videoinr upscale --help?"),
+    ],
+)
+def test_what_was_meant_is_said(
+    arguments: list[str],
+    words: str,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("in.mp4", "folder/a.mp4"):
+        make_clip(name, frames=2, size=(32, 24))
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    check_one_line(capfd.readouterr().err, words)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "in.mp4"]
+
+
+def test_help_and_the_version_under_other_names(capfd: pytest.CaptureFixture[str]) -> None:
+    def printed(*arguments: str) -> str:
+        assert run(*arguments) == 0
+        return capfd.readouterr().out
+
+    assert printed("help") == printed("--help")
+    assert printed("help", "upscale") == printed("upscale", "--help")
+    assert printed("help", "weights", "list") == printed("weights", "list", "--help")
+    assert printed("-V") == printed("--version")
+
+
 @pytest.mark.parametrize("kind", ["text", "pickle", "truncated", "missing"])
 def test_bad_weights_get_one_line(
     kind: str, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]

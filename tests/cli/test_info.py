@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.command import run
 from tests.conftest import MakeClip, RunFfmpeg
 from tests.media.cropping import crop_matroska
 from videoinr_cli.cli import main
@@ -158,7 +159,7 @@ def test_fields(info: Info, make_clip: MakeClip) -> None:
     assert "fields    interlaced, according to its frames" in said
     assert "each becomes a frame, as flagged" in said
     assert record(info, clip)["upscale"] | {"outputs": None} == {
-        "deinterlaced": True, "pictures_only": False, "frame_rate": "50", "outputs": None
+        "deinterlaced": True, "pictures_only": False, "frame_rate": "50", "advice": None, "outputs": None
     }  # fmt: skip
     assert record(info, clip, "--deinterlace", "off")["upscale"]["deinterlaced"] is False
 
@@ -193,4 +194,22 @@ def test_a_name_that_is_no_utf_8_is_printed_as_it_is(make_clip: MakeClip) -> Non
     done = subprocess.run(command, env=strict, capture_output=True, check=True)
     assert done.stdout.startswith(os.fsencode(odd) + b"\n")
     told = subprocess.run([*command, "--json"], env=strict, capture_output=True, check=True)
-    assert json.loads(told.stdout)["path"].endswith("lat?in.mp4")
+    assert os.fsencode(json.loads(told.stdout)["path"]) == os.fsencode(odd)
+
+
+def test_several_files_and_a_folder(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.mp4", "folder/b.mp4", "folder/c.mkv"):
+        make_clip(name, frames=2, size=(32, 24))
+    assert run("info", tmp_path / "a.mp4", tmp_path / "folder") == 0
+    said = capfd.readouterr().out
+    assert said.count("upscale would write") == 3
+    assert run("info", tmp_path / "folder", "--json") == 0
+    told = json.loads(capfd.readouterr().out)
+    assert [Path(record["path"]).name for record in told] == ["b.mp4", "c.mkv"]
+    (tmp_path / "bad.mp4").write_text("nothing")
+    assert run("info", tmp_path / "bad.mp4", tmp_path / "a.mp4") == 1
+    shown = capfd.readouterr()
+    assert shown.out.count("upscale would write") == 1
+    assert "bad.mp4" in shown.err

@@ -8,8 +8,11 @@ import pytest
 
 from videoinr_cli.cli.values import (
     parse_bytes,
+    parse_frame_name,
     parse_rate_increase,
     parse_region,
+    parse_scale,
+    parse_side,
     parse_size,
     parse_speed,
     parse_tile,
@@ -26,6 +29,32 @@ def test_sizes() -> None:
     for text in ("1920", "x", "axb", "1x2x3", "-1x5", "1.5x2"):
         with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
             parse_size(text)
+
+
+def test_scales() -> None:
+    assert [parse_scale(text) for text in ("2", "2x", " 3.5X ")] == [2.0, 2.0, 3.5]
+    for text in ("", "x", "2xx2", "twice"):
+        with pytest.raises(OptionError, match="not a number; try --scale 2 or 2x"):
+            parse_scale(text)
+
+
+def test_frames_that_have_a_name() -> None:
+    assert parse_frame_name("4K") == parse_frame_name("2160p") == (3840, 2160)
+    assert parse_frame_name("1080p") == (1920, 1080)
+    assert parse_frame_name("1920x1080") is None
+
+
+def test_sides() -> None:
+    assert [parse_side(text, "height") for text in ("1080", "1080p", "4k", "900px")] == [
+        1080,
+        1080,
+        2160,
+        900,
+    ]
+    assert parse_side("4k", "width") == 3840
+    for text in ("", "-5", "10.5", "tall"):
+        with pytest.raises(OptionError, match="not a number of pixels; try --height 1080"):
+            parse_side(text, "height")
 
 
 def test_increases_of_the_frame_rate() -> None:

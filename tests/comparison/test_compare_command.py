@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
-from videoinr_cli.comparison.compare import SEEK_SECONDS
+from videoinr_cli.comparison.compare import SEEK_SECONDS, TRUTH
 from videoinr_cli.comparison.page import Comparison, Curve, ShownFrame, ShownVideo, render_page
 from videoinr_cli.comparison.quality import likeness
 
@@ -68,7 +68,17 @@ def test_measures_both_against_the_reference(
     assert curve(data, "PSNR", "A") == pytest.approx(expected, abs=2e-4)
     assert curve(data, "PSNR", "B") == ["inf"] * 6
     assert curve(data, "SSIM", "B") == pytest.approx([1.0] * 6)
+    assert "for the truth" not in said
     assert all(0 < value < 1 for value in curve(data, "SSIM", "A"))
+
+
+def test_without_a_reference_it_is_said_which_one_is_the_truth(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    a = make_clip("a.mkv", *LOSSLESS, frames=2)
+    assert run("compare", a, a, "-o", tmp_path / "page.html") == 0
+    assert capfd.readouterr().err.splitlines()[-1] == TRUTH
+    assert TRUTH in data_of(tmp_path / "page.html")["notes"]
 
 
 def test_a_video_of_twice_the_rate_and_size(make_clip: MakeClip, tmp_path: Path) -> None:

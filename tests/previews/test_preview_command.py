@@ -9,15 +9,19 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
+from tests.tiny import TINY
 from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.media.write import writer
+from videoinr_cli.model import build
 from videoinr_cli.options import Region
-from videoinr_cli.previews.sheet import GAP_PX
+from videoinr_cli.previews.sheet import GAP_PX, LABEL_PX
+from videoinr_cli.weights import save_model
 
 
 def decoded(path: Path) -> list[tuple[Fraction, NDArray[Any]]]:
@@ -48,6 +52,54 @@ def test_shows_a_moment(
 
     assert run("preview", *arguments, "-o", picture) == 1
     assert "exists" in capfd.readouterr().err
+
+
+def test_a_preview_under_its_own_name_is_replaced_and_nothing_else(
+    make_clip: MakeClip, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_clip("in.mp4", frames=4)
+    monkeypatch.chdir(tmp_path)
+    for seconds in (["--seconds", "0.1"], ["--seconds", "0.1"], []):
+        assert run("preview", source, "--weights", weights, *seconds) == 0
+    picture = tmp_path / "in-preview.png"
+    with Image.open(picture) as opened:
+        Image.new("RGB", opened.size).save(picture)
+    before = picture.read_bytes()
+    assert run("preview", source, "--weights", weights) == 1
+    assert picture.read_bytes() == before
+
+
+def test_two_models_show_the_same_spot_side_by_side(
+    make_clip: MakeClip, weights: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    other = tmp_path / "other.safetensors"
+    save_model(build(TINY), other, {})
+    source = make_clip("in.mkv", frames=6, size=(320, 180), filters="noise=alls=20:allf=t", rate="20")
+
+    def columns(*models: Path) -> list[NDArray[Any]]:
+        """Return the columns of a sheet: a panel, and its spot below."""
+        named = [word for model in models for word in ("--model", str(model))]
+        picture = tmp_path / "look.png"
+        arguments = ["--scale", 1, "--region", "0,0,320,180", "--strip", "--seconds", "0.1"]
+        arguments += ["--deinterlace", "off"]
+        assert run("preview", source, *arguments, *named, "-y", "-o", picture) == 0
+        with Image.open(picture) as opened:
+            sheet = np.asarray(opened.convert("RGB"))
+        top = 120 + 2 * GAP_PX + LABEL_PX
+        lefts = range(GAP_PX, GAP_PX + (len(models) + 2) * (320 + GAP_PX), 320 + GAP_PX)
+        return [sheet[top : top + 2 * 180 + GAP_PX, left : left + 320] for left in lefts]
+
+    nearest, bicubic, *both = columns(weights, other)
+    played = decoded(tmp_path / "look.mp4")
+    assert len(played) == 2
+    assert played[0][1].shape[1] > 4 * 320
+    for model, panel in zip((weights, other), both, strict=True):
+        alone = columns(model)
+        assert np.array_equal(nearest, alone[0]), "with the mark around the spot"
+        assert np.array_equal(bicubic, alone[1])
+        assert np.array_equal(panel, alone[2])
+    assert not np.array_equal(*both)
 
 
 def test_plays_a_moment(make_clip: MakeClip, weights: Path, tmp_path: Path) -> None:

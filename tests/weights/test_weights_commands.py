@@ -212,6 +212,15 @@ def test_a_former_command_names_its_successor(capsys: pytest.CaptureFixture[str]
     check_one_line(capsys.readouterr().err, "convert-weights is now videoinr weights convert")
 
 
+def test_the_models_are_listed_by_what_they_are_called_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("weights", "list") == 0
+    said = capsys.readouterr().out
+    assert "--model clean or fast" in said
+    assert "--model real" in said
+    assert run("weights", "info", "rael") == 1
+    check_one_line(capsys.readouterr().err, "the known names are: clean, real, large, fast, videoinr-fast")
+
+
 def test_embedded_weights_are_not_fetched(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("weights", "download", "videoinr-fast") == 0
     assert "embedded in the package" in capsys.readouterr().err

@@ -125,7 +125,7 @@ def measure(plan: Plan, engine: Engine) -> Cost:
         larger = _piece_of(plan, affordable_px, tile, path)
         is_worth_it = larger.piece is None or math.prod(larger.lr_size) > trial.pixels
         sample = _Sample.of(larger, sizes, engine, MEASURED_SECONDS) if is_worth_it else trial
-    whole, piece = ((one.lr_size, one.size[::-1]) for one in (plan, sample.plan))
+    whole, piece = ((one.lr_size, one.framing.picture[::-1]) for one in (plan, sample.plan))
     piece_sizes = sizes if sample.plan.piece is None else sizes.of_piece()
     ratio = work(model, *whole, sizes, plan.instants) / work(model, *piece, piece_sizes, plan.instants)
     beyond = needed_bytes(model, *whole, sizes) - needed_bytes(model, *piece, piece_sizes)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import string
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path, PurePath
 
 from videoinr_cli.batch.sources import Source
 from videoinr_cli.errors import OptionError, OutputError
-from videoinr_cli.media.write.containers import container_for
+from videoinr_cli.media.images import is_pattern
+from videoinr_cli.media.write.containers import AVI, container_for
+from videoinr_cli.options import UpscaleOptions
 
 DEFAULT_NAME = "{stem}{ext}"
 
@@ -81,10 +84,38 @@ class NamePattern:
             raise OptionError(f"name pattern {self.text!r}: {error}; try {{index:03}}") from error
 
 
+def default_name(source: Path, options: UpscaleOptions) -> Path:
+    """Name an output beside its source by what is asked for: ``in-2x.mp4``, ``in-1080p-60fps.mkv``."""
+    parts = [*_size_words(options)]
+    if options.fps is not None:
+        parts.append(f"{float(options.fps.value):.5g}{'x' if options.fps.relative else ''}fps")
+    if options.speed != 1:
+        parts.append(f"{float(options.speed):.5g}speed")
+    if options.read.start is not None or options.read.end is not None:
+        parts.append("part")
+    return source.with_name("-".join([source.stem, *(parts or ["new"])]) + _own_suffix(source))
+
+
+def _size_words(options: UpscaleOptions) -> Iterator[str]:
+    """Yield the size that is asked for in a word; none where the source's stays."""
+    if frame := options.size or options.pad or options.crop:
+        yield "{}x{}".format(*frame)
+    elif options.fit is not None:
+        yield f"{options.fit[1]}p"
+    elif options.height is not None:
+        yield f"{options.height}p"
+    elif options.width is not None:
+        yield f"{options.width}w"
+    elif options.enlargement != 1:
+        yield f"{options.enlargement:.5g}x"
+
+
 def _own_suffix(source: Path) -> str:
-    """Return a source's extension, or `FALLBACK_SUFFIX` where that cannot be written."""
+    """Return a source's extension, or `FALLBACK_SUFFIX` for what cannot be written, and for AVI."""
+    if is_pattern(source):
+        return FALLBACK_SUFFIX
     try:
-        container_for(f"name{source.suffix}")
+        is_old = container_for(f"name{source.suffix}") is AVI
     except OutputError:
         return FALLBACK_SUFFIX
-    return source.suffix
+    return FALLBACK_SUFFIX if is_old else source.suffix

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 from videoinr_cli.batch.items import Folder, Item, Refused, plan_batch, plan_one
 from videoinr_cli.batch.names import DEFAULT_NAME, NamePattern
-from videoinr_cli.batch.sources import find_sources, is_folder
+from videoinr_cli.batch.sources import find_sources, holds_videos, is_folder
 from videoinr_cli.errors import OptionError, OutputError, VideoInrError
 from videoinr_cli.media.write.containers import container_for
 from videoinr_cli.options import UpscaleOptions
@@ -34,7 +35,12 @@ class Request:
     def __post_init__(self) -> None:
         if self._may_be_several and self._names_file:
             raise OptionError(
-                f"several sources cannot go into one file, {self.output!r}; name a folder, with / at its end"
+                f"several sources cannot go into one file, {self.output!r}; try -o {self._as_folder}"
+            )
+        if self._names_file and is_folder(self.paths[0]) and holds_videos(self.paths[0]):
+            raise OptionError(
+                f"the videos in {str(self.paths[0])!r} cannot go into one file, {self.output!r}; "
+                f"try -o {self._as_folder}"
             )
         if not self.is_batch and (self.name is not None or self.recursive):
             option = "--recursive" if self.name is None else "--name"
@@ -73,6 +79,11 @@ class Request:
             skip_existing=self.skip_existing,
             checked=lambda count: checked(count, len(sources)),
         )
+
+    @property
+    def _as_folder(self) -> str:
+        """A folder that is named as the file is."""
+        return shlex.quote(str(Path(self.output).with_suffix(""))) + "/"
 
     @property
     def _may_be_several(self) -> bool:

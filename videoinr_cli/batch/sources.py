@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.jobs.manifest import FOLDER_SUFFIX as SEGMENTS_SUFFIX
 from videoinr_cli.media.images import SUFFIXES as IMAGE_SUFFIXES
-from videoinr_cli.media.suffixes import VIDEO_SUFFIXES, is_among, natural_key
+from videoinr_cli.media.suffixes import SEGMENTS_SUFFIX, VIDEO_SUFFIXES, is_among, natural_key
 from videoinr_cli.texts import decoded
 
 SEPARATOR = "\0"
@@ -67,6 +66,13 @@ def read_list(data: bytes) -> list[Path]:
 def is_folder(path: Path) -> bool:
     """Whether a path is a folder; False also for what lies in one that may not be searched."""
     return os.path.isdir(path)  # noqa: PTH112 -- the method of `Path` raises there
+
+
+def holds_videos(folder: Path) -> bool:
+    """Whether there is a video in a folder itself; False for one that may not be read."""
+    return (
+        next(_videos(folder, recursive=False, left_out=None, on_error=lambda error: None), None) is not None
+    )
 
 
 def _in_folder(folder: Path, recursive: bool, outputs: Path | None) -> Iterator[Source]:

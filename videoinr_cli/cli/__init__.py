@@ -13,20 +13,23 @@ A command's module is imported when the command is called, so that ``--help`` is
 from __future__ import annotations
 
 import codecs
+import difflib
 import importlib
 import io
 import os
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from videoinr_cli.cli.messages import show_messages
+from videoinr_cli.cli.messages import Interrupted, show_messages
 from videoinr_cli.errors import OptionError, is_expected, one_line
 from videoinr_cli.processors import openmp_settings
 from videoinr_cli.version import __version__
@@ -70,18 +73,43 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"videoinr_cli.cli.{module}"), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is named; ``help upscale`` is ``upscale --help``."""
+        name, *rest = args
+        if name == "help" and not rest:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        if name == "help":
+            args = [*rest, "--help"]
+            name = rest[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(f"there is no command {name!r}; {_meant(name, args[1:])}")
+        return super().resolve_command(ctx, args)
+
+
+def _meant(name: str, rest: Sequence[str]) -> str:
+    """Return advice about a word that is no command."""
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    if near:
+        return f"did you mean {shlex.join(['videoinr', near[0], *rest])}?"
+    if Path(name).exists():
+        return f"did you mean {shlex.join(['videoinr', 'upscale', name, *rest])}?"
+    return f"there are {', '.join(COMMANDS)}"
+
 
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": HELP_COLUMNS}
 )
-@click.version_option(__version__, prog_name="videoinr")
+@click.version_option(__version__, "-V", "--version", prog_name="videoinr")
 def cli() -> None:
     """Upscale any video to any resolution and any frame rate, with one space-time model.
 
     \b
-    videoinr preview in.mp4                                 what it would look like
-    videoinr upscale in.mp4 --scale 2 -o out.mp4            twice the size
-    videoinr upscale in.mp4 --scale 2 --fps 60 -o out.mp4   and 60 frames a second
+    videoinr preview in.mp4                                what it would look like
+    videoinr upscale in.mp4                                twice the size, as in-2x.mp4
+    videoinr upscale in.mp4 --size 4k --fps 60 -o out.mp4  4K, 60 frames a second
 
     See videoinr COMMAND --help for each command. Every option can also be set by an environment variable:
     VIDEOINR_UPSCALE_CRF=20 is the same as upscale --crf 20.
@@ -116,6 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
+        code = INTERRUPTED
+    except Interrupted as interrupted:
+        _say(str(interrupted))
         code = INTERRUPTED
     except _Terminated as error:
         _say(ENDINGS[error.number])

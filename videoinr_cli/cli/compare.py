@@ -11,6 +11,7 @@ from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.values import parse_time
 from videoinr_cli.errors import OptionError
 from videoinr_cli.options import CompareOptions
+from videoinr_cli.quantities import counted
 
 DEFAULTS = CompareOptions()
 MEGABYTE = 1_000_000
@@ -68,7 +69,8 @@ def compare(
         overwrite=overwrite,
     )
 
-    from videoinr_cli.comparison.compare import compare as write_page  # torch takes a second to import
+    from videoinr_cli.comparison.compare import TRUTH  # torch takes a second to import
+    from videoinr_cli.comparison.compare import compare as write_page
     from videoinr_cli.progress import count_display
 
     with count_display(output.name, quiet=quiet) as progress:
@@ -82,11 +84,14 @@ def compare(
         else ""
     )
     click.echo(
-        f"{made.path}: {made.frames} frames ({which}), {made.bytes / MEGABYTE:.1f} MB{short}", err=True
+        f"{made.path}: {counted(made.frames, 'frame')} ({which}), {made.bytes / MEGABYTE:.1f} MB{short}",
+        err=True,
     )
     for curve, mean in made.means:
         if mean is not None:
             click.echo(f"{curve.metric} {curve.label}: {mean:.4g} {curve.unit}".rstrip(), err=True)
+    if reference is None:
+        click.echo(TRUTH, err=True)
 
 
 def _bytes(megabytes: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from videoinr_cli.batch.events import Error, Estimate, Skipped
-from videoinr_cli.quantities import clock, roughly, size_of
+from videoinr_cli.quantities import counted, lasted, roughly, size_of
 
 
 def plan_lines(events: Iterable[Estimate | Error | Skipped]) -> Iterator[str]:
@@ -32,8 +32,8 @@ def _video(plan: Estimate) -> Iterator[str]:
         f"  {'{}x{}'.format(*plan.source_size)} at {plan.source_fps:g} frames per second"
         f" -> {'{}x{}'.format(*plan.size)}, {rate}"
     )
-    frames = "unknown length" if plan.frames is None else f"{plan.frames} frames"
-    lasts = "" if plan.seconds is None else f", {clock(plan.seconds)}"
+    frames = "unknown length" if plan.frames is None else counted(plan.frames, "frame")
+    lasts = "" if plan.seconds is None else f", {lasted(plan.seconds)}"
     segments = "" if plan.segments == 1 else f", in {plan.segments} segments"
     yield f"  {frames}{lasts}{segments}"
     pieces = "whole frames" if plan.tile_size is None else "tiles of {}x{} px".format(*plan.tile_size)

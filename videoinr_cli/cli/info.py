@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,16 @@ import click
 
 from videoinr_cli.cli.json_lines import path_text
 from videoinr_cli.cli.messages import show_messages
-from videoinr_cli.cli.parameters import as_read_options, read_options, size_options, without_outranked
-from videoinr_cli.cli.values import parse_size
+from videoinr_cli.cli.parameters import (
+    as_read_options,
+    read_options,
+    read_size_options,
+    size_options,
+    without_outranked,
+)
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.quantities import counted
 
 if TYPE_CHECKING:
     from videoinr_cli.media.inspection import Inspection
@@ -26,12 +32,13 @@ if TYPE_CHECKING:
 
 LABEL_COLUMNS = 10
 
+FAILED = 1
+
 Lines = Iterator[tuple[str, str]]
-Forecasts = Mapping[str, "Forecast | VideoInrError"]
 
 
 @click.command("info", short_help="Show what a video contains, and what it would become.")
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
@@ -43,8 +50,10 @@ Forecasts = Mapping[str, "Forecast | VideoInrError"]
 @size_options
 @read_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> None:
-    """Show what SOURCE contains, and what upscale would make of it.
+def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given: Any) -> None:
+    """Show what each SOURCE contains, and what upscale would make of it.
+
+    A folder stands for the videos in it.
 
     \b
     videoinr info in.mkv
@@ -52,24 +61,42 @@ def info(source: Path, outputs: Sequence[str], as_json: bool, **given: Any) -> N
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     show_messages(notes=False)  # what is found is printed, not logged
     given = without_outranked(given)
-    size = given["size"]
-    options = UpscaleOptions(
-        scale=given["scale"],
-        size=None if size is None else parse_size(size),
-        height=given["height"],
-        read=as_read_options(given),
-    )
-    from videoinr_cli.media.inspection import SHOWN_OUTPUTS, inspect_video  # PyAV takes its time to import
+    options = UpscaleOptions(**read_size_options(given), read=as_read_options(given))
+    from videoinr_cli.batch.sources import find_sources  # PyAV takes its time to import
+    from videoinr_cli.media.inspection import SHOWN_OUTPUTS, inspect_video
+    from videoinr_cli.progress import error_line
 
-    found = inspect_video(source, outputs or SHOWN_OUTPUTS, options)
+    found = find_sources(sources)
+    is_list = len(sources) > 1 or len(found) > 1 or found[0].path != sources[0]
+    records: list[dict[str, Any]] = []
+    failures: list[Exception] = []
+    for source in found:
+        try:
+            if source.problem is not None:
+                raise source.problem
+            inspection = inspect_video(source.path, outputs or SHOWN_OUTPUTS, options)
+        except VideoInrError as error:  # the others may have nothing to do with it
+            if not is_list:
+                raise
+            failures.append(error)
+            error_line(str(error))
+            continue
+        if as_json:
+            records.append(_record(inspection))
+        else:
+            _show(source.path, inspection)
     if as_json:
-        click.echo(json.dumps(_record(found), indent=2))
-        return
-    click.echo(str(source))
+        click.echo(json.dumps(records if is_list else records[0], indent=2))
+    if failures:
+        click.get_current_context().exit(FAILED)
+
+
+def _show(path: Path, found: Inspection) -> None:
+    click.echo(str(path))
     for label, text in _source_lines(found.source, found.timing):
         click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
     click.echo("upscale would write")
-    for label, text in _output_lines(found.as_read, found.outputs):
+    for label, text in _output_lines(found):
         click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
 
 
@@ -108,7 +135,9 @@ def _times(found: VideoInfo, timing: Timing | None) -> str:
     start = f"from {float(found.start_pts * found.time_base):.3f} s"
     if timing is None:
         return f"{_rate(found.frame_rate)} frames per second, not measured, {start}"
-    count = f"{timing.frames} frames" if timing.is_whole else f"measured on the first {timing.frames} frames"
+    count = counted(timing.frames, "frame")
+    if not timing.is_whole:
+        count = f"measured on the first {count}"
     if timing.is_constant:
         return f"constant, {_rate(timing.average)} frames per second, {count}, {start}"
     return (
@@ -156,7 +185,10 @@ def _stream(stream: StreamInfo) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _output_lines(taken: VideoInfo, forecasts: Forecasts) -> Lines:
+def _output_lines(found: Inspection) -> Lines:
+    taken = found.as_read
+    if found.advice is not None:
+        yield "model", found.advice
     if taken.fields is not None:
         first = {"tff": "top field first", "bff": "bottom field first"}.get(taken.fields, "as flagged")
         yield "fields", f"each becomes a frame, {first}; --deinterlace off keeps them interleaved"
@@ -166,7 +198,7 @@ def _output_lines(taken: VideoInfo, forecasts: Forecasts) -> Lines:
     )
     if not taken.is_file and (taken.streams or taken.chapters):
         yield "input", "only the pictures, since it can be read only once; name a file to keep everything"
-    for name, planned in forecasts.items():
+    for name, planned in found.outputs.items():
         yield name, str(planned) if isinstance(planned, VideoInrError) else ", ".join(_output(planned))
 
 
@@ -240,6 +272,7 @@ def _record(inspection: Inspection) -> dict[str, Any]:
             "deinterlaced": taken.fields is not None,
             "pictures_only": not taken.is_file,
             "frame_rate": str(taken.frame_rate),
+            "advice": inspection.advice,
             "outputs": {name: _forecast_record(planned) for name, planned in inspection.outputs.items()},
         },
     }

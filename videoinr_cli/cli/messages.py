@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterable, Iterator
 
-import click
-
 from videoinr_cli.notes import LOGGER, Note
+
+
+class Interrupted(BaseException):
+    """A command was interrupted; the message says what is kept, and how to go on."""
 
 
 class _Printer(logging.Handler):
@@ -19,7 +22,10 @@ class _Printer(logging.Handler):
 
 
 def _print(level: int, text: str) -> None:
-    click.echo(f"{'warning' if level >= logging.WARNING else 'note'}: {text}", err=True)
+    # Not by click, which writes past the display that has taken the place of stderr.
+    kind = "warning" if level >= logging.WARNING else "note"
+    if sys.stderr is not None:  # Python's value for a closed one
+        sys.stderr.write(f"{kind}: {text}\n")
 
 
 _PRINTER = _Printer()

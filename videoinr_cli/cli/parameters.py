@@ -18,8 +18,11 @@ from videoinr_cli.cli.sections import (
 )
 from videoinr_cli.cli.values import (
     parse_bytes,
+    parse_frame_name,
     parse_rate,
+    parse_scale,
     parse_setting,
+    parse_side,
     parse_size,
     parse_speed,
     parse_tile,
@@ -27,6 +30,7 @@ from videoinr_cli.cli.values import (
 )
 from videoinr_cli.options import (
     AUDIO,
+    BARS,
     DEFAULT_CRF,
     DEFAULT_SCALE,
     DEFAULT_SCENE_THRESHOLD,
@@ -48,7 +52,7 @@ WEIGHTS_VARIABLE = "VIDEOINR_WEIGHTS"
 """Sets --weights of every command."""
 
 EXCLUSIVE = (
-    ("scale", "size", "height"),
+    ("scale", "size", "width", "height", "pad", "crop"),
     ("skip_existing", "overwrite"),
     ("crf", "encoder_option"),  # only -e that sets a rate or a quality
     ("steps", "minutes"),
@@ -80,10 +84,33 @@ def group(*options: Decorator[Any]) -> Decorator[CommandT]:
 
 size_options: Decorator[Any] = group(
     picture_option(
-        "--scale", type=float, help=f"Enlargement factor, any number >= 1.  [default: {DEFAULT_SCALE:g}]"
+        "--scale",
+        metavar="FACTOR",
+        help=f"Enlargement, any number >= 1: 2, 3.5, 4x.  [default: {DEFAULT_SCALE:g}]",
     ),
-    picture_option("--size", metavar="WxH", help="Output size, instead of --scale."),
-    picture_option("--height", type=int, help="Output height, instead of --scale; the width follows."),
+    picture_option(
+        "--size",
+        metavar="WxH",
+        help="Output size, instead of --scale: 1920x1080; or 720p, 1080p, 4k: as large as fits such a frame.",
+    ),
+    picture_option("--width", metavar="PX", help="Output width, instead of --scale; the height follows."),
+    picture_option("--height", metavar="PX", help="Output height, instead of --scale; the width follows."),
+)
+
+frame_options: Decorator[Any] = group(
+    picture_option(
+        "--pad", metavar="WxH", help="A frame of this size, or 1080p, 4k; bars fill what is left."
+    ),
+    picture_option(
+        "--crop", metavar="WxH", help="A frame of this size, filled; what is left over is cut off."
+    ),
+    picture_option(
+        "--bars",
+        type=click.Choice(BARS),
+        default="black",
+        show_default=True,
+        help="What --pad adds: black, or the picture blurred.",
+    ),
 )
 
 time_options: Decorator[Any] = group(
@@ -156,7 +183,7 @@ encoder_options: Decorator[Any] = group(
         metavar="NAME",
         default=_ENCODING.codec,
         show_default=True,
-        help="Any video encoder of ffmpeg; auto: the usual one for OUTPUT's format.",
+        help="h264, h265, av1, vp9, or any video encoder of ffmpeg; auto: the usual one for OUTPUT's format.",
     ),
     encoding_option(
         "--crf",
@@ -191,17 +218,28 @@ def _device_option(more: str = "") -> Decorator[Any]:
     )
 
 
-_weights_option: Decorator[Any] = picture_option(
-    "--model",
-    "--weights",
-    "weights",
-    metavar="NAME",
-    default=DEFAULT_WEIGHTS,
-    show_default=True,
-    envvar=WEIGHTS_VARIABLE,
-    help="The model: clean, real for compressed and noisy footage, or large for the best picture; a name "
-    "from videoinr weights list, a file, or hf:OWNER/REPO/FILE.",
-)
+class _WeightsName(click.types.StringParamType):
+    """A text; a variable of the environment holds one, with any spaces in it."""
+
+    envvar_list_splitter = "\0"
+
+
+def _make_weights_option(more: str = "", **attributes: Any) -> Decorator[Any]:
+    return picture_option(
+        "--model",
+        "--weights",
+        "weights",
+        metavar="NAME",
+        type=_WeightsName(),
+        show_default=True,
+        envvar=WEIGHTS_VARIABLE,
+        help="The model: clean (also called fast), real for compressed and noisy footage, or large for the "
+        f"best picture; a name from videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.",
+        **attributes,
+    )
+
+
+_weights_option: Decorator[Any] = _make_weights_option(default=DEFAULT_WEIGHTS)
 
 _precision_option: Decorator[Any] = running_option(
     "--precision",
@@ -220,6 +258,13 @@ threads_option: Decorator[Any] = running_option(
 
 model_options: Decorator[Any] = group(_weights_option, _device_option(), _precision_option)
 """For commands that work on a single device."""
+
+several_models_options: Decorator[Any] = group(
+    _make_weights_option("; may be repeated, to compare", default=(DEFAULT_WEIGHTS,), multiple=True),
+    _device_option(),
+    _precision_option,
+)
+"""Likewise, with several models."""
 
 memory_options: Decorator[Any] = group(
     running_option(
@@ -262,6 +307,7 @@ job_options: Decorator[Any] = group(
 
 upscale_options: Decorator[Any] = group(
     size_options,
+    frame_options,
     _weights_option,
     time_options,
     range_options,
@@ -323,6 +369,9 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         tile=parse_tile(given["tile"]),
         max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
         strict=given["strict"],
+        pad=_frame(given["pad"]),
+        crop=_frame(given["crop"]),
+        bars=given["bars"],
         speed=parse_speed(given["speed"]),
         audio=given["audio"],
         encode=EncodeOptions(
@@ -340,11 +389,9 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
 
     Arguments and errors are those of `read_upscale_options`.
     """
-    size, fps = given["size"], given["fps"]
+    fps = given["fps"]
     return UpscaleOptions(
-        scale=given["scale"],
-        size=None if size is None else parse_size(size),
-        height=given["height"],
+        **read_size_options(given),
         fps=None if fps is None else TargetRate.parse(fps),
         device=given["device"],
         precision=given["precision"],
@@ -354,6 +401,27 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         overwrite=overwrite,
         read=as_read_options(given),
     )
+
+
+def read_size_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `UpscaleOptions` for the values of `size_options`.
+
+    Raises:
+        OptionError: a value makes no sense.
+    """
+    scale, size, width, height = (given[name] for name in ("scale", "size", "width", "height"))
+    frame = None if size is None else parse_frame_name(size)
+    return {
+        "scale": None if scale is None else parse_scale(scale),
+        "size": None if size is None or frame is not None else parse_size(size),
+        "fit": frame,
+        "width": None if width is None else parse_side(width, "width"),
+        "height": None if height is None else parse_side(height, "height"),
+    }
+
+
+def _frame(text: str | None) -> tuple[int, int] | None:
+    return None if text is None else parse_frame_name(text) or parse_size(text)
 
 
 def read_job_options(given: Mapping[str, Any]) -> JobOptions:

@@ -10,9 +10,9 @@ import click
 
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import (
-    model_options,
     read_options,
     read_picture_options,
+    several_models_options,
     size_options,
     threads_option,
     time_options,
@@ -30,7 +30,8 @@ from videoinr_cli.quantities import roughly
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Picture file, .png.  [default: SOURCE's name with -preview.png, in this folder]",
+    help="Picture file, .png.  [default: SOURCE's name with -preview.png, in this folder, where an earlier "
+    "preview is replaced]",
 )
 @files_option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
 @picture_option(
@@ -42,7 +43,7 @@ from videoinr_cli.quantities import roughly
 @time_option("--strip", is_flag=True, help="Also show instants between two frames.")
 @time_options
 @read_options
-@model_options
+@several_models_options
 @threads_option
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def preview(
@@ -60,23 +61,25 @@ def preview(
 
     \b
     videoinr preview in.mp4 --at 00:01:10 --strip
+    videoinr preview in.mp4 --model clean --model real
     videoinr preview in.mp4 --at 1:10 --seconds 2 --fps 2x --region 600,300,320,180 -o look.png
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    weights, *more_weights = given["weights"]
     options = PreviewOptions(
         at_seconds=None if at is None else parse_time(at),
         seconds=Fraction(0) if seconds is None else parse_time(seconds),
         region=None if region is None else parse_region(region),
         strip=strip,
-        upscale=read_picture_options(without_outranked(given), overwrite=overwrite),
+        more_weights=tuple(more_weights),
+        upscale=read_picture_options(without_outranked(given) | {"weights": weights}, overwrite=overwrite),
     )
     show_messages(quiet=quiet)
 
     from videoinr_cli.previews.preview import preview as show  # torch takes a second to import
     from videoinr_cli.progress import count_display
 
-    picture = output or Path(f"{source.stem}-preview.png")
     with count_display(source.name, quiet=quiet) as progress:
-        made = show(source, picture, options, progress=progress)
+        made = show(source, output, options, progress=progress)
     if not quiet:
         files = " and ".join(str(path) for path in (made.picture, made.clip) if path is not None)
         whole = (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from videoinr_cli.cli.messages import held_back, show_messages, show_notes
+from videoinr_cli.cli.messages import Interrupted, held_back, show_messages, show_notes
 from videoinr_cli.cli.parameters import (
     group,
     job_options,
@@ -19,13 +21,16 @@ from videoinr_cli.cli.parameters import (
 )
 from videoinr_cli.cli.preset_file import preset_file_option
 from videoinr_cli.cli.sections import SectionedCommand, files_option
-from videoinr_cli.errors import OptionError
+from videoinr_cli.errors import OptionError, OutputError
+from videoinr_cli.quantities import counted
 
 if TYPE_CHECKING:
     from videoinr_cli.batch.events import Event
     from videoinr_cli.batch.items import Item
     from videoinr_cli.batch.request import Request
     from videoinr_cli.options import JobOptions, UpscaleOptions
+
+log = logging.getLogger(__name__)
 
 FAILED = 1
 
@@ -46,7 +51,12 @@ batch_options = group(
 
 @click.command("upscale", cls=SectionedCommand, short_help="Upscale videos to any size and frame rate.")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, type=click.Path(readable=False, path_type=Path))
-@files_option("-o", "--output", type=click.Path(), required=True, help="Output file, or a folder.")
+@files_option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="Output file, or a folder.  [default: beside SOURCE, named by what is asked for: in-2x.mp4]",
+)
 @files_option("-y", "--overwrite", is_flag=True, help="Replace existing outputs.")
 @upscale_options
 @job_options
@@ -56,11 +66,12 @@ batch_options = group(
 @click.option("--json", is_flag=True, help="Print events as JSON Lines on standard output.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def upscale(
-    sources: Sequence[Path], output: str, dry_run: bool, json: bool, quiet: bool, **given: Any
+    sources: Sequence[Path], output: str | None, dry_run: bool, json: bool, quiet: bool, **given: Any
 ) -> None:
     """Upscale each SOURCE to any size and frame rate, keeping sound, subtitles, chapters and metadata.
 
     \b
+    videoinr upscale in.mp4
     videoinr upscale in.mp4 --scale 3.5 --fps 120 -o out.mp4
     videoinr upscale in.mkv --height 1080 --codec libx265 --crf 20 -o out.mkv
     videoinr upscale holiday/ more.mov -o big/ --name "{stem}_{height}p{ext}" --skip-existing
@@ -76,9 +87,12 @@ def upscale(
     options, job = read_upscale_options(given, overwrite=given["overwrite"]), read_job_options(given)
     if given["skip_existing"] and options.overwrite:
         raise OptionError("--skip-existing and --overwrite exclude each other; give one of them")
-    if json and Path(output).stem == "-":
+    if json and output is not None and Path(output).stem == "-":
         raise OptionError("--json and a video cannot both go to standard output; name a file")
     show_messages(quiet=quiet)
+    listed = _listed(given["input_list"])
+    if output is None:
+        output = _default_output([*sources, *listed], options, is_list=given["input_list"] is not None)
 
     from videoinr_cli.batch.batch import run_batch  # torch takes a second to import
     from videoinr_cli.batch.events import Start
@@ -86,7 +100,7 @@ def upscale(
     from videoinr_cli.cli.json_lines import JsonLines
     from videoinr_cli.progress import checking_display, videos_display
 
-    request = _request(sources, output, given)
+    request = _request((*sources, *listed), output, given)
     with (
         checking_display(quiet=quiet or json) as checked,
         held_back(),
@@ -96,7 +110,8 @@ def upscale(
         failures: Sequence[Exception] = _show_plan(items, options, job, as_json=json)
     else:
         with videos_display(is_batch=request.is_batch, quiet=quiet or json) as display:
-            listeners: list[Callable[[Event], None]] = [display, JsonLines()] if json else [display]
+            kept = _Kept()
+            listeners: list[Callable[[Event], None]] = [display, kept, *([JsonLines()] if json else [])]
 
             def tell(event: Event) -> None:
                 for listener in listeners:
@@ -106,12 +121,43 @@ def upscale(
                     assert isinstance(item, Pending)
                     show_notes(item.plan.notes)
 
-            result = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
+            try:
+                result = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
+            except KeyboardInterrupt:
+                raise Interrupted(f"interrupted: {kept.words(job, request)}") from None
             failures = [refused.error for refused in result.failed]
     if failures and not request.is_batch:
         raise failures[0]
     if failures:
         click.get_current_context().exit(FAILED)
+
+
+class _Kept:
+    """Counts the segments of the current video that are on the disk, which an interruption keeps."""
+
+    def __init__(self) -> None:
+        self._destination: Path | None = None
+        self._segments = self._of = 0
+
+    def __call__(self, event: Event) -> None:
+        """Take an event into account."""
+        from videoinr_cli.batch.events import Segment, Start
+
+        if isinstance(event, Start):
+            self._destination, self._segments, self._of = event.destination, 0, 0
+        elif isinstance(event, Segment):
+            self._segments, self._of = self._segments + 1, event.segments
+
+    def words(self, job: JobOptions, request: Request) -> str:
+        """Say what is kept, and how to go on."""
+        if self._destination is None:
+            return "nothing was rendered"
+        name = repr(str(self._destination))
+        kept = f"{self._segments} of {counted(self._of, 'segment')}" if self._segments else "nothing"
+        again = "run the same command again" if job.resume else "run the command again without --no-resume"
+        if request.is_batch and not request.skip_existing:
+            again += ", with --skip-existing,"
+        return f"kept {kept} of {name}; {again} to go on"
 
 
 def _show_plan(
@@ -135,15 +181,48 @@ def _show_plan(
     return failures
 
 
-def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> Request:
-    from videoinr_cli.batch.request import Request
+def _listed(listing: BinaryIO | None) -> list[Path]:
     from videoinr_cli.batch.sources import read_list
 
-    listed = [] if given["input_list"] is None else read_list(given["input_list"].read())
-    if not sources and not listed:
+    return [] if listing is None else read_list(listing.read())
+
+
+def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list: bool) -> str:
+    """Name the output of a single source beside it, and say so.
+
+    Raises:
+        click.UsageError: there are several sources, or the last one seems to be meant as the output.
+        OutputError: a file has the name, which nobody has said to replace.
+    """
+    from videoinr_cli.batch.names import default_name
+    from videoinr_cli.media.images import is_pattern
+    from videoinr_cli.media.read.source import STANDARD_INPUT
+
+    if len(sources) > 1 and not is_list and not sources[-1].exists():
+        given = shlex.join([*map(str, sources[:-1]), "-o", str(sources[-1])])
+        raise click.UsageError(f"there is no file {str(sources[-1])!r}; did you mean {given}?")
+    if not sources:
+        raise click.UsageError("no SOURCE and no --input-list is given")
+    if len(sources) > 1 or is_list or sources[0].is_dir():
+        raise click.UsageError("several videos need a folder for their outputs; add -o big/")
+    if sources[0] == STANDARD_INPUT or is_pattern(sources[0]):
+        raise click.UsageError(f"the output of {str(sources[0])!r} needs a name; add -o out.mkv")
+    chosen = default_name(sources[0], options)
+    if chosen.exists() and options.overwrite:
+        raise OutputError(
+            f"{str(chosen)!r} exists, and is replaced only if it is named; add -o {shlex.quote(str(chosen))}"
+        )
+    log.info(f"the output is {str(chosen)!r}; -o names another")
+    return str(chosen)
+
+
+def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> Request:
+    from videoinr_cli.batch.request import Request
+
+    if not sources:
         raise click.UsageError("no SOURCE and no --input-list is given")
     return Request(
-        paths=(*sources, *listed),
+        paths=tuple(sources),
         output=output,
         is_list=given["input_list"] is not None,
         name=given["name"],

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from videoinr_cli.errors import OptionError
-from videoinr_cli.options import MAX_SPEED, Region, TargetRate
+from videoinr_cli.options import FRAME_SIZES, MAX_SPEED, Region, TargetRate
 
 
 def parse_rate(text: str) -> Fraction:
@@ -52,16 +52,55 @@ def parse_speed(text: str) -> Fraction:
         raise OptionError(f"speed {text!r} is not a number; try --speed 0.25") from None
 
 
+def parse_scale(text: str) -> float:
+    """Read an enlargement: ``2``, ``2.5`` or ``2x``.
+
+    Raises:
+        OptionError: the text is not a number.
+    """
+    try:
+        return float(text.strip().rstrip("xX"))
+    except ValueError:
+        raise OptionError(f"scale {text!r} is not a number; try --scale 2 or 2x") from None
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Read ``1920x1080`` as (width, height).
 
     Raises:
         OptionError: the text is not of that form.
     """
-    match = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
     if match is None:
-        raise OptionError(f"size {text!r} is not of the form WIDTHxHEIGHT; try --size 1920x1080")
+        raise OptionError(
+            f"size {text!r} is not of the form WIDTHxHEIGHT; try --size 1920x1080, 720p, 1080p or 4k"
+        )
     return int(match[1]), int(match[2])
+
+
+def parse_frame_name(text: str) -> tuple[int, int] | None:
+    """Return the (width, height) of a frame called ``4k`` or ``1080p``; None where no frame has that name."""
+    return FRAME_SIZES.get(text.strip().lower())
+
+
+def parse_side(text: str, option: str) -> int:
+    """Read a number of pixels for --width or --height: ``1080``, ``1080p`` or ``4k``.
+
+    Args:
+        text: what was typed.
+        option: of the two, without dashes.
+
+    Raises:
+        OptionError: the text is none of these.
+    """
+    frame = parse_frame_name(text)
+    if frame is not None:
+        return frame[("width", "height").index(option)]
+    match = re.fullmatch(r"\s*(\d+)\s*(?:p|px)?\s*", text, re.IGNORECASE)
+    if match is None:
+        example = {"width": "1920", "height": "1080"}[option]
+        raise OptionError(f"{option} {text!r} is not a number of pixels; try --{option} {example}")
+    return int(match[1])
 
 
 def parse_tile(text: str) -> int | None:

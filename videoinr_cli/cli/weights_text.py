@@ -28,6 +28,8 @@ def listing(entries: Sequence[Weights]) -> str:
         else:
             state = f"{entry.path.stat().st_size / 1e6:.1f} MB, {_printable(entry.origin)}"
         lines.append(f"{entry.name:{width}}  {state}")
+        if entry.model_names:
+            lines.append(f"{'':{width}}  --model {' or '.join(entry.model_names)}")
         if entry.known is not None:
             lines.append(f"{'':{width}}  {entry.known.about}")
     return "\n".join(lines)

@@ -29,6 +29,12 @@ SEEK_SECONDS = 2
 
 LABELS = ("A", "B", "Reference")
 
+TRUTH = (
+    "PSNR and SSIM take A for the truth: what is better than A lowers them. With --reference, both are "
+    "measured against another video."
+)
+"""What the figures mean where there is no reference."""
+
 MEGABYTE = 1_000_000
 
 PAGE_SUFFIXES = (".html", ".htm")
@@ -192,6 +198,8 @@ def _notes(videos: Sequence[VideoInfo], instants: Instants, qualities: Sequence[
     yield f"{every} from {begin:.3f} s on, {len(qualities)} in all, matched by time."
     if len(qualities) < instants.count:
         yield f"The page's size was used up before {instants.count - len(qualities)} more."
+    if len(videos) < len(LABELS):
+        yield TRUTH
     if len({video.frame_rate for video in videos}) > 1:
         yield "The frame rates differ: shown is what each video shows at that time."
     if len({(video.width, video.height) for video in videos}) > 1:

@@ -13,10 +13,10 @@ from pathlib import Path
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.fingerprint import Fingerprint, difference
 from videoinr_cli.locks import LockFile
+from videoinr_cli.media.suffixes import SEGMENTS_SUFFIX
 from videoinr_cli.render.parts import Part
 from videoinr_cli.sidecars import beside
 
-FOLDER_SUFFIX = ".videoinr"
 VERSION = 1
 """Version of the manifest's format."""
 
@@ -87,7 +87,7 @@ class Manifest:
 
 def job_folder(destination: Path) -> Path:
     """Return the folder in which the job of an output keeps its segments."""
-    return beside(destination, FOLDER_SUFFIX)
+    return beside(destination, SEGMENTS_SUFFIX)
 
 
 @contextlib.contextmanager

@@ -140,6 +140,11 @@ class VideoInfo:
         return not self.images and self.path != Path("-")
 
     @property
+    def is_photo(self) -> bool:
+        """Whether this is a file with one picture."""
+        return self.is_file and (self.container.endswith("_pipe") or self.frame_count == 1)
+
+    @property
     def coded_size(self) -> tuple[int, int]:
         """(width, height) of the pictures that the decoder gives, neither cropped nor turned."""
         width, height = self.width, self.height

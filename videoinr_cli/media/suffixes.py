@@ -18,6 +18,10 @@ PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", 
 """Extensions of photographs and of ground-truth frames, in lower case."""
 
 
+SEGMENTS_SUFFIX = ".videoinr"
+"""Ends the name of the folder in which an output's segments are kept until it is complete."""
+
+
 def is_among(file: Path, suffixes: Set[str]) -> bool:
     """Whether a file in a folder has one of the extensions, and is not hidden.
 

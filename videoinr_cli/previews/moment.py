@@ -26,7 +26,7 @@ from videoinr_cli.render.renderer import GivenFrame, Picture, Renderer
 from videoinr_cli.render.timeline import Timeline
 
 HALO_PX = 64
-"""Pixels of the source around a region that the network sees as well; motion reaches about 40 px."""
+"""Pixels of the source around a region that the network sees as well; motion reaches about 30 px."""
 
 ALIGNMENT_PX = 8
 """A crop begins at multiples of this, so that the networks' coarser grids lie as in the whole picture."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.read.prepare import prepare
+from videoinr_cli.media.read.quantiser import model_advice
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.destination import check_destination
@@ -19,7 +21,7 @@ from videoinr_cli.media.write.output import OutputClock, OutputSpec
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import compute_threads
-from videoinr_cli.options import EncodeOptions, PreviewOptions, Region
+from videoinr_cli.options import MODEL_NAMES, EncodeOptions, PreviewOptions, Region
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
     CONTEXT_FRAMES,
@@ -29,13 +31,15 @@ from videoinr_cli.previews.moment import (
     play,
     render_moment,
 )
-from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, save_png
+from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, is_sheet, save_png
 from videoinr_cli.quantities import roughly
 from videoinr_cli.render.pictures import compared, sections_of
 from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, drawing_work, encoding_work
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_model
+
+log = logging.getLogger(__name__)
 
 PANEL_PX = (640, 360)
 """(width, height) of a panel when no region is named: three side by side fit on a screen."""
@@ -60,7 +64,7 @@ class Preview:
 
 def preview(
     source: str | os.PathLike[str],
-    picture: str | os.PathLike[str],
+    picture: str | os.PathLike[str] | None = None,
     options: PreviewOptions | None = None,
     *,
     model: AnyVideoInr | None = None,
@@ -70,9 +74,10 @@ def preview(
 
     Args:
         source: a video file.
-        picture: the PNG's name; the clip, if there is one, has the same name with .mp4.
+        picture: the PNG's name; the clip, if there is one, has the same name with .mp4. None: the source's
+            name with -preview.png, in the current folder, where an earlier preview is replaced.
         options: what is wanted; `PreviewOptions()` by default.
-        model: the network; loaded as the options say when None.
+        model: the network of ``options.upscale.weights``; loaded when None.
         progress: called with the number of pictures written to the clip, and the total.
 
     Raises:
@@ -89,37 +94,65 @@ def preview(
     at_seconds = _moment_seconds(options, info)
     if options.region is not None:
         _check_region(options.region, info)
-    target = Path(picture)
+    target = Path(f"{info.path.stem}-preview{PICTURE_SUFFIX}" if picture is None else picture)
+    overwrite = upscale.overwrite or (picture is None and is_sheet(target))
     if target.suffix.lower() != PICTURE_SUFFIX:
         raise OptionError(f"a preview is a {PICTURE_SUFFIX}, not {target.name!r}; try -o {target.stem}.png")
     clip = target.with_suffix(CLIP_SUFFIX) if options.seconds else None
     for path in (target, *([] if clip is None else [clip])):
-        check_destination(path, info, overwrite=upscale.overwrite)
-    if model is None:
-        model = load_model(upscale.weights, device=upscale.device, precision=upscale.precision)
+        check_destination(path, info, overwrite=overwrite)
+    if advice := model_advice(info, upscale.weights):
+        log.info(advice)
+    models = _models(options, model)
 
-    frames, index, following = _read(info, at_seconds, upscale.scene_threshold, model.config)
+    # Each network's runs of frames begin elsewhere.
+    reads = {
+        name: _read(info, at_seconds, upscale.scene_threshold, network.config)
+        for name, network in models.items()
+    }
+    frames, index, _ = next(iter(reads.values()))
     shown = frames[index]
     region = options.region or _chosen_region(frames[index:], info, size)
     view = View.of(region, (info.width, info.height), size)
-    frames = [view.cropped(frame) for frame in frames]
     with compute_threads(upscale.threads):
-        moment = render_moment(model, view, frames, index)
+        moments = {
+            name: render_moment(network, view, list(map(view.cropped, reads[name][0])), reads[name][1])
+            for name, network in models.items()
+        }
+    moment = next(iter(moments.values()))
     made = Preview(
         picture=target,
         clip=clip,
         at_seconds=(shown.pts - info.start_pts) * info.time_base,
         region=region,
         size=size,
-        whole_seconds=_whole_seconds(moment, view, info, options, model),
+        whole_seconds=_whole_seconds(moment, view, info, options, next(iter(models.values()))),
     )
-    caption = _caption(made, info, options, moment)
-    save_png(draw_sheet(caption, _eight_bits(shown.rgb), region, moment, strip=options.strip), target)
+    caption = _caption(made, info, moment)
+    save_png(draw_sheet(caption, _eight_bits(shown.rgb), region, moments, strip=options.strip), target)
     if clip is not None:
-        rest = itertools.chain(frames[index:], map(view.cropped, following))
+        following = [
+            map(view.cropped, itertools.chain(frames[index:], rest)) for frames, index, rest in reads.values()
+        ]
+        encoding = dataclasses.replace(options, upscale=dataclasses.replace(upscale, overwrite=overwrite))
         with compute_threads(upscale.threads):
-            _write_clip(clip, model, view, rest, info, options, progress or (lambda done, total: None))
+            _write_clip(clip, models, view, following, info, encoding, progress or (lambda done, total: None))
     return made
+
+
+def _models(options: PreviewOptions, model: AnyVideoInr | None) -> dict[str, AnyVideoInr]:
+    """Return the networks by the names under which they are shown, the one of the options first."""
+    upscale = options.upscale
+    models = {} if model is None else {_shown_name(upscale.weights): model}
+    for weights in (upscale.weights, *options.more_weights):
+        name = _shown_name(weights)
+        if name not in models:
+            models[name] = load_model(weights, device=upscale.device, precision=upscale.precision)
+    return models
+
+
+def _shown_name(weights: str) -> str:
+    return Path(MODEL_NAMES.get(weights, weights)).stem
 
 
 def _read(
@@ -196,7 +229,7 @@ def _rate(info: VideoInfo, options: PreviewOptions) -> Fraction:
     return info.frame_rate if wanted is None else wanted.of(info.frame_rate)
 
 
-def _caption(preview: Preview, info: VideoInfo, options: PreviewOptions, moment: Moment) -> Caption:
+def _caption(preview: Preview, info: VideoInfo, moment: Moment) -> Caption:
     seconds = float(preview.at_seconds)
     minutes, rest = divmod(seconds, 60)
     region = preview.region
@@ -208,7 +241,7 @@ def _caption(preview: Preview, info: VideoInfo, options: PreviewOptions, moment:
         f"shown: {region.width}x{region.height} px at {region.x},{region.y}",
         "" if whole is None else f"the whole video: about {roughly(whole)} of rendering on this machine",
     ]
-    return Caption(info.path.name, tuple(line for line in lines if line), Path(options.upscale.weights).stem)
+    return Caption(info.path.name, tuple(line for line in lines if line))
 
 
 def _eight_bits(rgb: Picture) -> Picture:
@@ -218,9 +251,9 @@ def _eight_bits(rgb: Picture) -> Picture:
 
 def _write_clip(
     path: Path,
-    model: AnyVideoInr,
+    models: Mapping[str, AnyVideoInr],
     view: View,
-    frames: Iterable[GivenFrame],
+    frames: Sequence[Iterable[GivenFrame]],  # for each of the models
     info: VideoInfo,
     options: PreviewOptions,
     report: Callable[[int, int], None],
@@ -228,7 +261,7 @@ def _write_clip(
     """Write what the view shows for some seconds as a video that everything plays."""
     rate = _rate(info, options)
     count = max(1, round(options.seconds * rate))
-    layout = SideBySide(view.size, Path(options.upscale.weights).stem)
+    layout = SideBySide(view.size, tuple(models))
     encoding = EncodeOptions(codec="libx264", crf=CLIP_CRF, pix_fmt="yuv420p")
     output = OutputSpec(
         destination=path,
@@ -243,7 +276,8 @@ def _write_clip(
         overwrite=options.upscale.overwrite,
     )
     with VideoWriter(output) as writer:
-        shown = itertools.islice(play(model, view, frames, info.time_base, rate), count)
-        for number, panels in enumerate(shown):
+        given = zip(models.values(), frames, strict=True)
+        plays = [play(model, view, each, info.time_base, rate) for model, each in given]
+        for number, panels in enumerate(itertools.islice(zip(*plays, strict=True), count)):
             writer.write(layout.picture(panels), number)
             report(number + 1, count)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.options import Region
@@ -32,6 +33,9 @@ STRIP_CLOSER = 2
 
 BACKGROUND, TEXT, FAINT, MARK = "#17191d", "#f2f3f5", "#a3a9b3", "#ffb02e"
 
+MARK_TEXT = ("Software", "videoinr preview")
+"""Text within a PNG, by which a preview is known again."""
+
 Size = tuple[int, int]
 
 
@@ -41,11 +45,10 @@ class Caption:
 
     title: str
     lines: tuple[str, ...]
-    ours: str  # name of the weights
 
 
 def draw_sheet(
-    caption: Caption, whole: Picture, region: Region, moment: Moment, *, strip: bool
+    caption: Caption, whole: Picture, region: Region, moments: Mapping[str, Moment], *, strip: bool
 ) -> Image.Image:
     """Return the whole picture.
 
@@ -53,24 +56,27 @@ def draw_sheet(
         caption: its text.
         whole: (H, W, 3) uint8, the source's frame.
         region: the part of it that is shown.
-        moment: what was rendered.
+        moments: what each network rendered, by its name; at least one.
         strip: whether the instants between are shown.
     """
-    still = moment.still
-    height, width = still.ours.shape[:2]
-    spot = busiest_region(still.ours, None, max(1, width // CLOSER), max(1, height // CLOSER))
+    still = next(iter(moments.values())).still
+    height, width = still.bicubic.shape[:2]
+    # The same spot whichever network is shown.
+    spot = busiest_region(still.bicubic, None, max(1, width // CLOSER), max(1, height // CLOSER))
     methods = {
         "nearest: the source's own pixels": still.nearest,
         "bicubic": still.bicubic,
-        caption.ours: still.ours,
+        **{name: moment.still.ours for name, moment in moments.items()},
     }
     rows: list[_Row] = [
         [(name, _marked(panel, spot)) for name, panel in methods.items()],
         [("", _closer(panel, spot, CLOSER)) for panel in methods.values()],
     ]
-    sheet_width = max(3 * width + 2 * GAP_PX, MIN_WIDTH_PX) + 2 * GAP_PX
-    if strip and moment.between:
-        rows += _strip_rows(moment.between, caption.ours, sheet_width - 2 * GAP_PX)
+    count = len(methods)
+    sheet_width = max(count * width + (count - 1) * GAP_PX, MIN_WIDTH_PX) + 2 * GAP_PX
+    between = {name: moment.between for name, moment in moments.items()}
+    if strip and all(between.values()):
+        rows += _strip_rows(between, sheet_width - 2 * GAP_PX)
     head = max(OVERVIEW_PX, 34 + 24 * len(caption.lines))
     total = head + 2 * GAP_PX + sum(_row_height(row) for row in rows)
     sheet = Image.new("RGB", (sheet_width, total), BACKGROUND)
@@ -90,25 +96,36 @@ def save_png(picture: Image.Image, path: Path) -> None:
     """
     partial = beside(path, ".part")
     try:
-        picture.save(partial, format="PNG")
+        mark = PngInfo()
+        mark.add_text(*MARK_TEXT)
+        picture.save(partial, format="PNG", pnginfo=mark)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
+def is_sheet(path: Path) -> bool:
+    """Whether a file is a picture that `save_png` wrote."""
+    try:
+        with Image.open(path) as picture:
+            return bool(picture.info.get(MARK_TEXT[0]) == MARK_TEXT[1])
+    except (OSError, ValueError, SyntaxError):  # Pillow's, for what is no picture, or a damaged one
+        return False
+
+
 class SideBySide:
     """Puts the panels of a clip side by side, each under its name; the size is even, as encoders require."""
 
-    def __init__(self, size: Size, ours: str) -> None:
+    def __init__(self, size: Size, names: Sequence[str]) -> None:
         """Draw what stays the same.
 
         Args:
             size: (width, height) of a panel, in pixels.
-            ours: name of the weights.
+            names: of the networks.
         """
         width, height = size
-        labels = ("nearest", "bicubic", ours)
+        labels = ("nearest", "bicubic", *names)
         self._lefts = tuple(GAP_PX + index * (width + GAP_PX) for index in range(len(labels)))
         total = (self._lefts[-1] + width + GAP_PX, height + LABEL_PX + 2 * GAP_PX)
         frame = Image.new("RGB", (total[0] + total[0] % 2, total[1] + total[1] % 2), BACKGROUND)
@@ -118,11 +135,12 @@ class SideBySide:
         self.size: Size = frame.size
         self._background = np.asarray(frame)
 
-    def picture(self, panels: Panels) -> Picture:
-        """Return (h, w, 3) uint8 of `size`."""
+    def picture(self, panels: Sequence[Panels]) -> Picture:
+        """Return (h, w, 3) uint8 of `size`, from what each network shows."""
         frame: Picture = self._background.copy()
         top = LABEL_PX + GAP_PX
-        for left, panel in zip(self._lefts, (panels.nearest, panels.bicubic, panels.ours), strict=True):
+        pictures = (panels[0].nearest, panels[0].bicubic, *(each.ours for each in panels))
+        for left, panel in zip(self._lefts, pictures, strict=True):
             frame[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
         return frame
 
@@ -130,15 +148,16 @@ class SideBySide:
 _Row = Sequence[tuple[str, Image.Image]]  # labels, and what is under them
 
 
-def _strip_rows(between: Sequence[Panels], ours: str, width: int) -> list[_Row]:
-    """Return two rows with a column for each instant: blended, and rendered by the network."""
-    column = (width - (len(between) - 1) * GAP_PX) // len(between)
-    height, panel_width = between[0].ours.shape[:2]
+def _strip_rows(between: Mapping[str, Sequence[Panels]], width: int) -> list[_Row]:
+    """Return rows with a column for each instant: blended, and rendered by each network."""
+    shown = next(iter(between.values()))
+    column = (width - (len(shown) - 1) * GAP_PX) // len(shown)
+    height, panel_width = shown[0].bicubic.shape[:2]
     part = (
         max(1, min(column // STRIP_CLOSER, panel_width)),
         max(1, min(column * 9 // 16 // STRIP_CLOSER, height)),
     )
-    spot = busiest_region(between[0].ours, between[-1].ours, *part)
+    spot = busiest_region(shown[0].bicubic, shown[-1].bicubic, *part)
     labels = ["a frame", *(f"{tau} of the way" for tau in STRIP_TAUS[1:-1]), "the next frame"]
     return [
         [
@@ -146,8 +165,8 @@ def _strip_rows(between: Sequence[Panels], ours: str, width: int) -> list[_Row]:
             for label, picture in zip(labels, pictures, strict=True)
         ]
         for name, pictures in {
-            "blended": [panels.bicubic for panels in between],
-            ours: [panels.ours for panels in between],
+            "blended": [panels.bicubic for panels in shown],
+            **{network: [panels.ours for panels in each] for network, each in between.items()},
         }.items()
     ]
 

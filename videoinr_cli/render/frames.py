@@ -20,6 +20,7 @@ from videoinr_cli.media.read.timing import FALLBACK_RATE
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.devices import on_threads
 from videoinr_cli.options import TargetRate, UpscaleOptions
+from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.parts import Part, Tally
 from videoinr_cli.render.pictures import compared, output_frames
 from videoinr_cli.render.pieces import choose_sizes
@@ -169,17 +170,18 @@ def _upscaled(
     first = next(source)
     height, width, _ = first.rgb.shape
     size = options.output_size(width, height)
+    framing = Framing.of(options, (width, height), size)
     sizes = choose_sizes(
         model,
         (height, width),
-        (size[1], size[0]),
+        framing.picture[::-1],
         tile=options.tile,
         limit_bytes=options.max_memory_bytes,
         instants=_instants(timeline, source_rate),
     )
     timeline = dataclasses.replace(timeline, start=first.pts)
     outputs = output_frames(
-        Renderer(model, size, bit_depth=kind.bit_depth, sizes=sizes),
+        Renderer(model, framing.picture, window=framing.window, bit_depth=kind.bit_depth, sizes=sizes),
         timeline,
         compared(itertools.chain([first], source), options.scene_threshold),
         source_rate=source_rate,
@@ -187,7 +189,8 @@ def _upscaled(
         tally=Tally(),
     )
     for output in on_threads(options.threads, outputs):
-        yield UpscaledFrame(kind.of_levels(output.picture.rgb), output.pts * timeline.time_base)
+        picture = framing.framed(output.picture)
+        yield UpscaledFrame(kind.of_levels(picture.rgb), output.pts * timeline.time_base)
 
 
 def _instants(timeline: Timeline, source_rate: Fraction | None) -> float:

@@ -13,10 +13,13 @@ from videoinr_cli.media.read.reader import SourceFrame
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.model import ModelConfig
 from videoinr_cli.render.parts import Part, Tally, passages
-from videoinr_cli.render.renderer import GivenFrame, Renderer, Rendering
+from videoinr_cli.render.renderer import GivenFrame, Picture, Renderer, Rendering
 from videoinr_cli.render.runs import Sections
 from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
 from videoinr_cli.render.timeline import Timeline
+
+GREY_STEP = 16
+"""Distance in pixels of the samples by which most pictures are found to have colour."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,7 @@ def sections_of(source: VideoInfo, config: ModelConfig) -> Sections:
 def compared(
     frames: Iterable[SourceFrame], threshold: float, sections: Sections | None = None
 ) -> Iterator[GivenFrame]:
-    """Mark each frame by its section, and whether it repeats the one before it or begins another scene.
+    """Mark each frame by its section, and whether it repeats another, begins a scene, or has no colour.
 
     Args:
         frames: consecutive.
@@ -56,8 +59,18 @@ def compared(
             is_repeat=is_repeat,
             is_cut=is_cut,
             section=0 if sections is None else sections.of(frame.pts),
+            is_grey=is_grey(frame.rgb),
         )
         before, small_before = frame, small
+
+
+def is_grey(rgb: Picture) -> bool:
+    """Whether a picture (H, W, 3) has no colour; of 16 bits, the last one may differ, which is rounded."""
+    tolerance = 0 if rgb.dtype == np.uint8 else 1
+    for part in (rgb[::GREY_STEP, ::GREY_STEP], rgb):  # most pictures differ in the first
+        if (part.max(axis=2) - part.min(axis=2)).max() > tolerance:
+            return False
+    return True
 
 
 def _is_same(first: SourceFrame, second: SourceFrame) -> bool:

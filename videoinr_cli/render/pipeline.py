@@ -163,7 +163,8 @@ class Engine:
         """Stage two: the output's frames, in the calling thread."""
         renderer = Renderer(
             self.model,
-            plan.size,
+            plan.framing.picture,
+            window=plan.framing.window,
             bit_depth=layout_of(plan.format.pix_fmt).bit_depth,
             with_alpha=plan.writes_alpha,
             sizes=sizes,
@@ -184,8 +185,9 @@ class Engine:
 
 
 def _shape(plan: Plan) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return (H, W) of the source and (Ho, Wo) of the output."""
-    return plan.lr_size, (plan.size[1], plan.size[0])
+    """Return (H, W) of the source and (Ho, Wo) of the picture that is rendered."""
+    width, height = plan.framing.picture
+    return plan.lr_size, (height, width)
 
 
 class _Enough(Exception):
@@ -256,7 +258,8 @@ class _WriteStage:
                 pictures = itertools.chain([first], pictures)
             with VideoWriter(self._plan.output, low_priority=self._low_priority) as self._writer:
                 for output in pictures:
-                    self._writer.write(output.picture.rgb, output.pts, alpha=output.picture.alpha)
+                    picture = self._plan.framing.framed(output.picture)
+                    self._writer.write(picture.rgb, output.pts, alpha=picture.alpha)
         except BaseException as error:  # handed to the thread that delivers pictures
             self._pictures.fail(error)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.prepare import prepare
+from videoinr_cli.media.read.quantiser import model_advice
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.destination import check_destination
@@ -24,6 +25,7 @@ from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses
 from videoinr_cli.media.write.times_fit import check_times_fit
 from videoinr_cli.notes import Note, collected_notes
 from videoinr_cli.options import Region, UpscaleOptions
+from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.parts import Part
 from videoinr_cli.render.timeline import Timeline
 
@@ -41,6 +43,7 @@ class Plan:
     timeline: Timeline
     output: OutputSpec
     stamps: tuple[FileStamp, ...]  # of the source's files; none of standard input
+    framing: Framing
     notes: tuple[Note, ...] = ()  # what will be converted, guessed or left out
     processes: int = 1  # that share the memory
     part: Part | None = None  # None: the whole video
@@ -72,6 +75,8 @@ class Plan:
         if options.strict:
             refuse_dropped(streams)
         log_changes(streams)
+        if advice := model_advice(source, options.weights):
+            log.info(advice)
         timeline = Timeline(
             source.time_base, rate, source.start_pts, options.speed, usual_seconds=source.usual_seconds
         )
@@ -81,7 +86,7 @@ class Plan:
             format=written,
             encoding=options.encode,
             size=size,
-            pixel_aspect=pixel_aspect(source, size),
+            pixel_aspect=Fraction(1) if options.pad or options.crop else pixel_aspect(source, size),
             clock=OutputClock.of(
                 timeline.time_base,
                 source.origin / options.speed,
@@ -97,7 +102,10 @@ class Plan:
             overwrite=options.overwrite,
             strict=options.strict,
         )
-        return cls(options, timeline, output, _stamps(source))
+        framing = Framing.of(
+            options, (source.width, source.height), size, pixel_aspect=source.sample_aspect_ratio
+        )
+        return cls(options, timeline, output, _stamps(source), framing)
 
     @property
     def source(self) -> VideoInfo:
@@ -162,12 +170,16 @@ class Plan:
     def of_piece(self, piece: Region, path: Path) -> Plan:
         """Return the plan for a piece of every picture, encoded as the whole is, without other streams."""
         source, output = self.source, self.output
-        lengths = (piece.width * output.size[0] / source.width, piece.height * output.size[1] / source.height)
+        width, height = self.framing.picture
+        lengths = (piece.width * width / source.width, piece.height * height / source.height)
         size = tuple(
             max(multiple, round(length / multiple) * multiple)
             for length, multiple in zip(lengths, output.format.size_multiple, strict=True)
         )
-        return dataclasses.replace(self, piece=piece, output=output.of_piece(path, (size[0], size[1])))
+        frame = (size[0], size[1])
+        return dataclasses.replace(
+            self, piece=piece, output=output.of_piece(path, frame), framing=Framing(frame, frame)
+        )
 
     def on(self, device: str, threads: int | None = None) -> Plan:
         """Return the plan for another device, and another number of threads unless that is None."""

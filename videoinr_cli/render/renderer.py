@@ -30,6 +30,9 @@ from videoinr_cli.render.tiling import Tile
 
 Picture = NDArray[Any]  # of uint8 or uint16
 
+LUMA = (0.2126, 0.7152, 0.0722)
+"""Weights of R'G'B' where grey is rendered, BT.709's: the network's three channels hardly differ there."""
+
 log = logging.getLogger(__name__)
 
 
@@ -44,6 +47,7 @@ class GivenFrame:
     is_repeat: bool = False  # the same picture as the frame before, to the last bit
     is_cut: bool = False  # another scene than the frame before
     section: int = 0  # of the source's time, see `runs.Sections`
+    is_grey: bool = False  # the whole frame has no colour
 
     def cropped(self, piece: Region) -> GivenFrame:
         """Return a piece of the picture; it repeats the one before, and is a cut, where the whole does."""
@@ -91,6 +95,11 @@ class _Shot(NamedTuple):
     context: _Context
     tau: Fraction
     still: _Still | None  # the frame that is shown
+
+    @property
+    def shown(self) -> tuple[_Still, ...]:
+        """The frames of the source that the picture shows."""
+        return (self.context.first, self.context.second) if self.still is None else (self.still,)
 
 
 class Renderer:
@@ -317,13 +326,14 @@ class Renderer:
         )
 
     def _rendering(self, rgb: Tensor, shot: _Shot) -> Rendering:
+        if all(still.frame.is_grey for still in shot.shown):
+            _decolour(rgb)
         alpha = self._alpha(shot)
         return Rendering(self._to_host(rgb), None if alpha is None else self._to_host(alpha)[..., 0])
 
     def _alpha(self, shot: _Shot) -> Tensor | None:
         """Enlarge a shot's transparency bicubically, (1, 1, h, w): the network renders colour only."""
-        stills = [shot.still] if shot.still else [shot.context.first, shot.context.second]
-        alphas = [still.frame.alpha for still in stills]
+        alphas = [still.frame.alpha for still in shot.shown]
         if not self._with_alpha or any(alpha is None for alpha in alphas):
             return None
         top, left, bottom, right = self._window
@@ -404,6 +414,12 @@ class _TileEncoder:
     def _pixels(self, still: _Still) -> Tensor:
         rows, columns = self._tile.rows, self._tile.columns
         return _to_device(still.frame.rgb[rows.start : rows.stop, columns.start : columns.stop], self._device)
+
+
+def _decolour(rgb: Tensor) -> None:
+    """Replace the colours of (1, 3, H, W) by their luma: what networks make of grey is not quite grey."""
+    red, green, blue = rgb.split(1, dim=1)
+    rgb.copy_((red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2]))
 
 
 def _to_device(picture: Picture, device: torch.device) -> Tensor:

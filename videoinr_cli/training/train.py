@@ -18,6 +18,7 @@ from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.config import CONFIGURATIONS
 from videoinr_cli.model.devices import choose_device, choose_training_dtype, without_tf32
 from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS
+from videoinr_cli.quantities import counted
 from videoinr_cli.training.batches import BatchSource
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.footage import Shot, load_shots
@@ -270,6 +271,7 @@ def _describe(trainer: Trainer, options: TrainOptions, clips: Sequence[Clip]) ->
     footage = "degraded footage" if options.degrade else "clean footage"
     return {
         "trained_for": "what is in its pairs of clips" if options.pairs else footage,
-        "training": f"{trainer.step} steps, {trainer.seconds / 60:.0f} minutes on {trainer.device.type}",
+        "training": f"{counted(trainer.step, 'step')}, {counted(round(trainer.seconds / 60), 'minute')} on "
+        f"{trainer.device.type}",
         "training_data": ", ".join(sorted({clip.source for clip in clips})),
     }

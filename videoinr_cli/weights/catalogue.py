@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError, WeightsError
-from videoinr_cli.options import MODELS
+from videoinr_cli.options import MODEL_NAMES
 from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import (
     SUFFIX,
@@ -48,6 +48,11 @@ class Weights:
         return None if self.known is None else self.known.sha256
 
     @property
+    def model_names(self) -> tuple[str, ...]:
+        """What ``--model`` also calls them."""
+        return tuple(name for name, weights in MODEL_NAMES.items() if weights == self.name)
+
+    @property
     def remedy(self) -> str:
         """What to do if the file is damaged or was changed."""
         if self.record is not None:
@@ -81,14 +86,14 @@ def all_weights() -> list[Weights]:
 def find_weights(text: str | os.PathLike[str]) -> Path:
     """Return the local file for a name, a path or ``hf:owner/repository/file[@revision]``.
 
-    ``clean``, ``real`` and ``large`` are names too, see `MODELS`. Weights on a hub, or in the manifest only,
-    are downloaded the first time.
+    ``clean``, ``real``, ``large`` and ``fast`` are names too, see `MODEL_NAMES`. Weights on a hub, or in the
+    manifest only, are downloaded the first time.
 
     Raises:
         WeightsError: the text is none of these, or the download failed; the message lists the known names.
     """
     text = os.fspath(text)
-    text = MODELS.get(text, text)
+    text = MODEL_NAMES.get(text, text)
     if (embedded := embedded_file(text)) is not None:
         return embedded
     if text.startswith(HUB_PREFIX):
@@ -106,10 +111,8 @@ def find_weights(text: str | os.PathLike[str]) -> Path:
         return fetch_weights(parse_source(known.source), text).path
     if text.startswith(("http://", "https://")):
         raise WeightsError(f"weights {text!r} are not downloaded yet; run: videoinr weights download {text}")
-    names = ", ".join(weights.name for weights in all_weights())
-    raise WeightsError(
-        f"no weights {text!r}: there is no such file, and the known names are: {names or 'none'}"
-    )
+    names = ", ".join((*MODEL_NAMES, *(weights.name for weights in all_weights())))
+    raise WeightsError(f"no weights {text!r}: there is no such file, and the known names are: {names}")
 
 
 def locate(text: str, revision: str | None = None) -> tuple[Source, str | None]:
@@ -124,7 +127,7 @@ def locate(text: str, revision: str | None = None) -> tuple[Source, str | None]:
         WeightsError: the text is none of these.
         OptionError: a revision is given for a source that has none.
     """
-    name = MODELS.get(text, text)
+    name = MODEL_NAMES.get(text, text)
     known = known_by_name().get(name)
     if known is not None and known.source is not None:
         return parse_source(known.source, revision), name
@@ -166,8 +169,8 @@ def download_weights(
         origin = parse_source(source, revision)
     elif name is None:
         raise OptionError("no weights named; give a NAME, see: videoinr weights list")
-    elif (embedded := embedded_file(MODELS.get(name, name))) is not None:
-        return Weights(name, embedded, known_by_name().get(MODELS.get(name, name)))
+    elif (embedded := embedded_file(MODEL_NAMES.get(name, name))) is not None:
+        return Weights(name, embedded, known_by_name().get(MODEL_NAMES.get(name, name)))
     else:
         origin, name = locate(name, revision)
     record = fetch_weights(origin, name, folder=folder, progress=progress)

@@ -53,6 +53,7 @@ class Container:
     exact_ticks: bool = False  # whether -video_track_timescale gives it any time base
     timecode: bool = False  # whether it stores the number of its first frame
     says_padding: bool = False  # whether it stores how much of a sound's start is not played
+    is_photo: bool = False  # whether it holds a single picture
 
 
 # QuickTime's keys would hold any tag (use_metadata_tags), but ffmpeg then puts all of them there, where
@@ -184,6 +185,16 @@ M2TS = Container(
     subtitles=frozenset({"hdmv_pgs_subtitle", "hdmv_text_subtitle"}),
     settings=(("mpegts_m2ts_mode", "1"),),
 )
+# AVI stores no times: pictures must be coded in the order in which they are shown, and what an encoder of
+# sound puts before its start would delay them.
+AVI = Container(
+    muxer="avi",
+    video_encoder="mpeg4",
+    video_encoders=("mpeg4", "xvid", "mjpeg", "ffv1", "huffyuv", "utvideo", "rawvideo"),
+    audio=frozenset({"mp3", "mp2", "ac3", "pcm_u8", "pcm_s16le", "pcm_s24le"}),
+    audio_encoder="pcm_s16le",
+    counts_frames=True,
+)
 # Browsers take a hundredth of a second, the shortest duration in GIF, for a tenth.
 GIF = Container(muxer="gif", video_encoder="gif", video_encoders=("gif",), max_rate=50)
 APNG = Container(muxer="apng", video_encoder="apng", video_encoders=("apng",), settings=(("plays", "0"),))
@@ -218,6 +229,7 @@ BY_SUFFIX = {
     ".mkv": MATROSKA,
     ".webm": WEBM,
     ".ts": MPEGTS,
+    ".avi": AVI,
     ".m2ts": M2TS,
     ".mts": M2TS,
     ".gif": GIF,
@@ -245,8 +257,8 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
     """Return the container that an output's name asks for.
 
     Raises:
-        OutputError: the extension is unknown, or that of a single image; standard output cannot take the
-            container; a pattern of images has several numbers.
+        OutputError: the extension is unknown; standard output cannot take the container; a pattern of images
+            has several numbers.
     """
     path = Path(destination)
     suffix = path.suffix.lower()
@@ -263,7 +275,13 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
     if is_image_pattern(path) and suffix in IMAGE_ENCODERS:
         return Container(muxer="image2", video_encoder=IMAGE_ENCODERS[suffix], counts_frames=True)
     if suffix in IMAGE_ENCODERS:
-        raise OutputError(f"{str(path)!r} is one image; number them: {path.stem}-%05d{suffix}")
+        return Container(
+            muxer="image2",
+            video_encoder=IMAGE_ENCODERS[suffix],
+            settings=(("update", "1"),),
+            counts_frames=True,
+            is_photo=True,
+        )
     container = BY_SUFFIX.get(suffix)
     if container is None:
         raise OutputError(

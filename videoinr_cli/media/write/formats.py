@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.colour import Colour
@@ -70,7 +71,10 @@ def output_format(
         FfmpegError: there is no ffmpeg.
     """
     container = container_for(destination)
-    codec = container.video_encoder if encoding.codec == "auto" else encoding.codec
+    if container.is_photo and not source.is_photo:
+        path = Path(destination)
+        raise OutputError(f"{str(path)!r} is one image; number them: {path.stem}-%05d{path.suffix}")
+    codec = container.video_encoder if encoding.encoder == "auto" else encoding.encoder
     if container.video_encoders and not any(word in codec for word in container.video_encoders):
         raise OutputError(
             f"{container.muxer} cannot hold what {codec} makes; try --codec {container.video_encoder}, "
