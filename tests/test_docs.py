@@ -17,6 +17,7 @@ import pytest
 from tests.outside import load
 from videoinr_cli.cli import cli
 from videoinr_cli.media.write.encoders import find_encoder
+from videoinr_cli.options import EncodeOptions
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("weights/*.md")])
@@ -169,7 +170,9 @@ def check_line(page: Path, line: str, words: str, known: dict[str, set[str]]) ->
         assert option in known[command], f"{page.name}: videoinr {command} has no {option}: {line}"
     for encoder in re.findall(r"--codec (\S+)", line):
         for option in re.findall(r" -e ([\w-]+-params)=", line):
-            assert option in find_encoder(encoder).options, f"{page.name}: {encoder} has no {option}: {line}"
+            assert option in find_encoder(EncodeOptions(codec=encoder).encoder).options, (
+                f"{page.name}: {encoder} has no {option}: {line}"
+            )
 
 
 def known_options() -> dict[str, set[str]]:
