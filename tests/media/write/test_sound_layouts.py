@@ -165,11 +165,16 @@ def test_channels_without_names_that_are_too_many_are_named_as_left_out(
         assert container.streams.audio[0].codec.canonical_name == "pcm_s16le"
 
 
-def test_another_layout_is_said(make_clip: MakeClip, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_number_of_channels_is_said(make_clip: MakeClip, caplog: pytest.LogCaptureFixture) -> None:
     clip = make_clip("in.mov", "-c:a", "pcm_s16le", "-ac", 3, audio=True)
     with caplog.at_level(logging.INFO):
         copy(clip, clip.with_name("out.mp4"))
     assert "mp4 cannot hold audio stream 1 (pcm_s16le): it becomes aac, 2.1 as 5.1" in caplog.text
+    caplog.clear()
+    side = make_clip("side.mkv", "-c:a", "ac3", "-ac", 6, audio=True)
+    with caplog.at_level(logging.INFO):
+        copy(side, side.with_name("out.webm"), EncodeOptions())
+    assert caplog.messages[-1] == "webm cannot hold audio stream 1 (ac3): it becomes opus"
 
 
 def test_channels_without_names_are_taken_in_the_usual_order() -> None:

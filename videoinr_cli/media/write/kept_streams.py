@@ -14,7 +14,7 @@ from fractions import Fraction
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
 from videoinr_cli.media.write.containers import DISC_PCM, MATROSKA, PCM_PREFIX, TEXT_SUBTITLES, Container
-from videoinr_cli.media.write.sound_layouts import encoded_layout
+from videoinr_cli.media.write.sound_layouts import encoded_layout, has_other_channels
 from videoinr_cli.media.write.tags import REWRITTEN, lost_tags
 from videoinr_cli.media.write.timecode import moved_timecode, timecode
 from videoinr_cli.options import NORMAL_SPEED, Audio
@@ -52,13 +52,8 @@ class KeptStream:
 
     @property
     def becomes(self) -> str:
-        """The codec afterwards, and sound's layout where it is another one, for people."""
-        if self.encoder == "copy":
-            return self.stream.codec
-        codec = self.encoder.removeprefix("lib")
-        return (
-            codec if self.layout == self.stream.layout else f"{codec}, {self.stream.layout} as {self.layout}"
-        )
+        """The codec afterwards, for people."""
+        return self.stream.codec if self.encoder == "copy" else self.encoder.removeprefix("lib")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +181,9 @@ def _conversions(
         if keep.stream.kind == "audio" and speed != 1:
             yield f"{name} is played at {float(speed):g} of its speed: it becomes {keep.becomes}"
         elif keep.encoder != "copy":
-            yield f"{container.muxer} cannot hold {name}: it becomes {keep.becomes}"
+            layout = keep.stream.layout
+            mixed = f", {layout} as {keep.layout}" if has_other_channels(layout, keep.layout) else ""
+            yield f"{container.muxer} cannot hold {name}: it becomes {keep.becomes}{mixed}"
     if lost := lost_tags(info, container):
         yield (
             f"{container.muxer} has no place for tags of {str(info.path)!r}: {', '.join(lost)} are left out; "

@@ -68,6 +68,11 @@ def named_layout(layout: str) -> str | None:
     return UNNAMED[len(names) - 1] if names[0] == "NONE" and len(names) <= len(UNNAMED) else None
 
 
+def has_other_channels(layout: str, encoded: str) -> bool:
+    """Whether an encoder gets more channels than the sound has, or fewer."""
+    return layout != encoded and len(_channels(layout)) != len(_channels(encoded))
+
+
 def layout_filters(layout: str, encoded: str) -> tuple[str, ...]:
     """Return ffmpeg's filters that bring sound from its layout into the encoder's.
 
