@@ -167,8 +167,8 @@ def test_codecs_by_the_names_they_are_known_by(codec: str, encoder: str) -> None
     assert EncodeOptions().encoder == "auto"
 
 
-def test_architectures_are_those_that_can_be_built() -> None:
+def test_architectures_are_those_that_can_be_trained() -> None:
     """The command line names them without importing torch, so the list stands twice."""
     from videoinr_cli.model.config import CONFIGURATIONS
 
-    assert set(ARCHITECTURES) == set(CONFIGURATIONS)
+    assert set(ARCHITECTURES) == set(CONFIGURATIONS) - {"videoinr-large"}

@@ -80,7 +80,7 @@ FRAME_SIZES = {
 """(width, height) in pixels of frames that have a name."""
 
 ARCHITECTURES = ("videoinr", "videoinr-fast")
-"""The network architectures: the published one, and the small one of the embedded weights."""
+"""Architectures that can be trained: the published one, and the small one of the embedded weights."""
 
 MIN_TILE_PX = 32
 """Smallest tile: below it, most of the encoded pixels are context around the tile."""

@@ -125,8 +125,9 @@ def test_a_request_can_go_anywhere(source: Path, tmp_path: Path) -> None:
     plan = Plan.make(probe(source), tmp_path / "out.mp4", UpscaleOptions())
     request = SegmentRequest(3, plan, Part(40, 400), tmp_path / "000003.mp4")
     assert pickle.loads(pickle.dumps(request)) == request  # noqa: S301 -- our own
-    assert request.on("cuda:1").plan.options.device == "cuda:1"
-    assert request.on("cuda:1").plan.source == plan.source
+    moved = request.on("cuda:1", threads=3).plan
+    assert (moved.options.device, moved.options.threads) == ("cuda:1", 3)
+    assert moved.source == plan.source
 
 
 def test_every_device_is_checked(source: Path, tmp_path: Path) -> None:

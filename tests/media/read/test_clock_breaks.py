@@ -236,7 +236,7 @@ def test_an_ffmpeg_that_cannot_is_told_with_one_that_can(
     try:
         with pytest.raises(
             FfmpegError,
-            match=r"joined\.ts' breaks.*: only ffmpeg 7 or later .* such as /",
+            match=r"joined\.ts' consists of several recordings: only ffmpeg 7 or later .* such as /",
         ):
             upscaled(source, "out.mkv")
         assert not (tmp_path / "out.mkv").exists()

@@ -48,7 +48,7 @@ def ffmpeg_arguments(
         "format": output.format.container.muxer,
         "copyts": None,  # both inputs are on the output's clock by now
         **_video_options(output, is_encoded=carrier is not None),
-        **dict(output.format.container.settings),
+        **_muxer_settings(output),
     }
     if is_trial:
         options["fs"] = "1"  # byte: the first packet after the head is the last one
@@ -128,6 +128,13 @@ def _video_options(output: OutputSpec, *, is_encoded: bool) -> dict[str, str | N
         # Of edit lists, where any stream's start is kept; ffmpeg 7 and older would round it to 1/1000 s.
         options["movie_timescale"] = str(tick.denominator * max(1, MIN_MOVIE_TIMESCALE // tick.denominator))
     return options
+
+
+def _muxer_settings(output: OutputSpec) -> dict[str, str]:
+    """Return the muxer's own options; it is strict wherever it can be, since it checks what it writes."""
+    container = output.format.container
+    is_lax = any(kept.becomes in container.experimental for kept in output.kept)
+    return {**dict(container.settings), **({"strict": "-2"} if is_lax else {})}
 
 
 def _encoder_settings(output: OutputSpec) -> dict[str, str]:

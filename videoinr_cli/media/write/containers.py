@@ -45,6 +45,7 @@ class Container:
     chapters: bool = False
     tags: frozenset[str] | None = None  # of the file, that it holds; None: any, or none are expected
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
+    experimental: frozenset[str] = frozenset()  # sound that older muxers take by -strict -2 only
     counts_frames: bool = False  # whether it has no timestamps, at most a frame rate
     max_rate: int | None = None  # frames per second that its players can show; None: any
     seeks: bool = False  # whether writing it seeks back, which no pipe allows
@@ -121,7 +122,8 @@ MP4 = Container(
     covers=frozenset({"mjpeg", "png", "bmp"}),
     chapters=True,
     tags=_MP4_TAGS,
-    settings=(("movflags", "+faststart"), ("strict", "-2")),  # without which older ffmpegs refuse FLAC
+    settings=(("movflags", "+faststart"),),
+    experimental=frozenset({"flac", "truehd"}),
     seeks=True,
     shows_first_subtitle=True,
     hevc_tag="hvc1",  # Apple's players show nothing of hev1
