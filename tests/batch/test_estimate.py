@@ -15,6 +15,7 @@ from videoinr_cli.batch.estimate import MEASURED_SECONDS, measure
 from videoinr_cli.model import build
 from videoinr_cli.options import TargetRate, UpscaleOptions
 from videoinr_cli.render import pieces
+from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.parts import Tally
 from videoinr_cli.render.pieces import Sizes
 from videoinr_cli.render.pipeline import Engine, Outcome, Progress, ProgressCallback
@@ -83,7 +84,7 @@ def test_the_time_is_bounded_and_the_whole_is_counted(
     small = plan_video(make_clip("in.mp4", frames=2), tmp_path / "out.mp4", options)
     source = dataclasses.replace(small.source, width=size[0], height=size[1])
     output = dataclasses.replace(small.output, source=source, size=(2 * size[0], 2 * size[1]))
-    plan = dataclasses.replace(small, output=output)
+    plan = dataclasses.replace(small, output=output, framing=Framing.of(options, size, output.size))
     cost = measure(plan, engine)
     assert engine.now < 4 + 2 * MEASURED_SECONDS, "what is done once comes twice"
     times = [

@@ -20,6 +20,7 @@ from tests.conftest import MakeClip, RunFfmpeg
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.errors import InputError, MemoryLimitError, OptionError, VideoInrError, WeightsError
 from videoinr_cli.jobs.upscale import upscale_video
+from videoinr_cli.media.read.probe import probe
 from videoinr_cli.options import EncodeOptions, TargetRate, UpscaleOptions
 from videoinr_cli.render.frames import UpscaledFrame, upscale_frames
 from videoinr_cli.weights import load_model
@@ -78,8 +79,7 @@ def test_frames_of_a_file_become_what_the_file_does(
     wanted, when, tick = decoded(output)
 
     pictures, times, time_base = decoded(source)
-    with av.open(str(source)) as container:
-        average = container.streams.video[0].average_rate
+    average = probe(source).frame_rate
     made = list(
         upscale_frames(
             pictures, times=times, time_base=time_base, input_fps=average, scale=1.5, fps=fps, model=model
