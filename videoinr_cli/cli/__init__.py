@@ -171,10 +171,10 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise _Terminated(number)
 
 
-def _as_printable(error: UnicodeError) -> tuple[bytes, int]:
+def _as_printable(error: UnicodeError) -> tuple[bytes | str, int]:
     """Print file names byte for byte, and letters that the output's encoding lacks as numbers."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
+    if not isinstance(error, UnicodeEncodeError):  # whoever embeds the command may read the stream back
+        return codecs.replace_errors(error)
     printed = b""
     for letter in error.object[error.start : error.end]:
         try:
