@@ -101,9 +101,8 @@ def test_encoders_must_work_to_be_told(
     script.write_text(
         "#!/bin/sh\n"
         'case "$*" in\n'
-        "  *-version*) echo 'ffmpeg version 7.1-test Copyright';;\n"
-        "  *'-h long') echo '-fps_mode <mode>';;\n"
-        "  *-encoders*) echo ' V....D libx265   x265'; echo ' V....D h264_nvenc   NVENC';;\n"
+        "  *-encoders*) echo ' V....D libx265   x265'; echo ' V....D h264_nvenc   NVENC'\n"
+        "    echo 'ffmpeg version 7.1-test Copyright' >&2; echo '  libavcodec  59. 37.100' >&2;;\n"
         "  *) exit 1;;\n"
         "esac\n"
     )
@@ -130,9 +129,9 @@ def test_what_the_systems_ffmpeg_lacks_is_told_and_the_other_used(
     script.write_text(
         "#!/bin/sh\n"
         'case "$*" in\n'
-        "  *-version*) echo 'libavcodec     62.  3.100';;\n"
-        "  *'-h long') echo '-fps_mode <mode>'; echo '-mastering_display <value>';;\n"
-        f'  *-encoders*) for name in {names}; do echo " V....D $name x"; done;;\n'
+        "  *'-h long') echo '-mastering_display <value>';;\n"
+        "  *-encoders*) echo '  libavcodec     62.  3.100' >&2;\n"
+        f'    for name in {names}; do echo " V....D $name x"; done;;\n'
         "esac\n"
     )
     script.chmod(0o755)

@@ -11,7 +11,15 @@ import imageio_ffmpeg
 import pytest
 
 from videoinr_cli.errors import FfmpegError
-from videoinr_cli.media.ffmpeg import NICENESS, FfmpegProcess, Needs, find_ffmpeg, lacks, passed_over
+from videoinr_cli.media.ffmpeg import (
+    NICENESS,
+    FfmpegProcess,
+    Needs,
+    describe,
+    find_ffmpeg,
+    lacks,
+    passed_over,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -25,19 +33,20 @@ def program(
     path: Path,
     script: str = "exit 0",
     *,
-    knows: str = "-fps_mode",
     encoders: tuple[str, ...] = (),
-    libavcodec: int = 61,
+    libavcodec: str = "61.  3.100",
+    banner: bool = True,
 ) -> Path:
-    """Write a stand-in for ffmpeg, which says which option and encoders it has, and how new it is."""
+    """Write a stand-in for ffmpeg, which says which encoders it has, and how new it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     listed = "".join(f" V....D {name}   an encoder\\n" for name in encoders)
     path.write_text(
         "#!/bin/sh\n"
+        f"tell() {{ echo 'ffmpeg version 7.x'; echo '  libavcodec     {libavcodec}'; }}\n"
         'case "$*" in\n'
-        f"""  *"-h long") echo "{knows} <mode>"; exit;;\n"""
-        f"  *-encoders) printf '{listed}'; exit;;\n"
-        f"  *-version) echo 'libavcodec     {libavcodec}.  3.100'; exit;;\n"
+        '  *"-h long") exit;;\n'
+        f"  *-encoders) {'tell >&2; ' if banner else ''}printf '{listed}'; exit;;\n"
+        "  *-version) tell; exit;;\n"
         "esac\n"
         f"{script}\n"
     )
@@ -64,7 +73,7 @@ def test_an_old_ffmpeg_is_passed_over_unless_it_was_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ubuntu 22.04 has ffmpeg 4.4, without the option that keeps frames at their times."""
-    old = program(tmp_path / "bin" / "ffmpeg", knows="-vsync")
+    old = program(tmp_path / "bin" / "ffmpeg", libavcodec="58.134.100")
     monkeypatch.delenv("FFMPEG_PATH", raising=False)
     monkeypatch.setenv("PATH", str(old.parent))
     assert find_ffmpeg() == imageio_ffmpeg.get_ffmpeg_exe()
@@ -79,24 +88,24 @@ def test_an_old_ffmpeg_is_passed_over_unless_it_was_asked_for(
 @pytest.mark.parametrize(
     ("encoders", "libavcodec", "needs", "is_used"),
     [
-        (("libx264",), 61, Needs(encoders=("libx264",)), True),
-        (("libx264rgb",), 61, Needs(encoders=("libx264",)), False),  # a build without x264
-        ((), 61, Needs(hdr10=True), False),
-        ((), 59, Needs(), False),  # Debian 12's
+        (("libx264",), "61.  3.100", Needs(encoders=("libx264",)), True),
+        (("libx264rgb",), "61.  3.100", Needs(encoders=("libx264",)), False),  # a build without x264
+        ((), "62.  3.100", Needs(hdr10=True), False),
+        ((), "59. 37.100", Needs(), False),  # Debian 12's
         (
             ("hevc_other",),
-            59,
+            "59. 37.100",
             Needs(encoders=("hevc_other",)),
             True,
         ),  # hardware that no other program reaches
-        (("hevc_other",), 61, Needs(encoders=("libx264", "hevc_other")), True),  # none has both
+        (("hevc_other",), "61.  3.100", Needs(encoders=("libx264", "hevc_other")), True),  # none has both
     ],
 )
 def test_the_one_that_comes_along_is_used_where_the_systems_lacks_more(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     encoders: tuple[str, ...],
-    libavcodec: int,
+    libavcodec: str,
     needs: Needs,
     is_used: bool,
 ) -> None:
@@ -110,13 +119,18 @@ def test_the_one_that_comes_along_is_used_where_the_systems_lacks_more(
 
 
 def test_what_an_ffmpeg_lacks_is_said(tmp_path: Path) -> None:
-    old = str(program(tmp_path / "ffmpeg", encoders=("aac", "libx264"), libavcodec=59))
+    old = str(program(tmp_path / "ffmpeg", encoders=("aac", "libx264"), libavcodec="59. 37.100"))
     assert lacks(old, Needs(encoders=("libx264", "libopus"), hdr10=True)) == (
         "libopus",
         "HDR10's metadata with every encoder (since 9)",
         "exact times (since 7)",
     )
     assert lacks(imageio_ffmpeg.get_ffmpeg_exe(), Needs(encoders=("libx264",), hdr10=True)) == ()
+
+
+def test_an_ffmpeg_says_what_it_is_even_without_its_banner(tmp_path: Path) -> None:
+    described = describe(str(program(tmp_path / "ffmpeg", encoders=("aac",), banner=False)))
+    assert (described.version, described.libavcodec, described.encoders) == ("7.x", (61, 3), {"aac"})
 
 
 def test_a_program_that_cannot_be_run_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

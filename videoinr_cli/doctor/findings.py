@@ -150,7 +150,15 @@ def find_working_ffmpeg(problems: Problems) -> Ffmpeg:
     Raises:
         FfmpegError: there is none.
     """
-    from videoinr_cli.media.ffmpeg import OLDEST, Needs, find_ffmpeg, found_on_path, lacks, passed_over
+    from videoinr_cli.media.ffmpeg import (
+        OLDEST,
+        Needs,
+        describe,
+        find_ffmpeg,
+        found_on_path,
+        lacks,
+        passed_over,
+    )
 
     path = find_ffmpeg(Needs(encoders=(ESSENTIAL_ENCODER,)))
     if (other := passed_over()) is not None:
@@ -168,22 +176,16 @@ def find_working_ffmpeg(problems: Problems) -> Ffmpeg:
                 "point FFMPEG_PATH at one that has it" if first == path else f"{path} is used instead",
                 is_essential=False,
             )
-    version = re.match(r"ffmpeg version (\S+)", _output_of(path, "-version"))
-    listed = set(re.findall(r"^ V\S* (\S+)", _output_of(path, "-hide_banner", "-encoders"), re.MULTILINE))
-    working = [name for name in SOFTWARE_ENCODERS if name in listed]
-    working += [name for name in HARDWARE_ENCODERS if name in listed and encodes(path, name)]
+    build = describe(path)
+    working = [name for name in SOFTWARE_ENCODERS if name in build.encoders]
+    working += [name for name in HARDWARE_ENCODERS if name in build.encoders and encodes(path, name)]
     if ESSENTIAL_ENCODER not in working:
         problems.add(
             f"ffmpeg at {path} has no working {ESSENTIAL_ENCODER}",
             "point FFMPEG_PATH at a complete ffmpeg, unset it to use the bundled one, or name another "
             "encoder with --codec",
         )
-    return Ffmpeg(path, version[1] if version else "unknown", tuple(working))
-
-
-def _output_of(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=TRIAL_SECONDS)
-    return done.stdout
+    return Ffmpeg(path, build.version, tuple(working))
 
 
 def encodes(ffmpeg: str, encoder: str) -> bool:

@@ -35,7 +35,10 @@ PATIENCE_SECONDS = 5.0
 """How long ffmpeg may take to end once its input is closed, or to describe itself."""
 
 OLDEST = "5.1"
-"""The oldest ffmpeg that has every option in use; its new option ``fps_mode`` identifies it."""
+"""The oldest ffmpeg that has every option in use; ``fps_mode`` is new in it."""
+
+OLDEST_LIBAVCODEC = (59, 37)
+"""Its libavcodec's version, by which builds without a version number tell their age."""
 
 EXACT = 7
 """The first ffmpeg that writes all times as they are meant, and that takes bitstream filters for inputs.
@@ -43,8 +46,7 @@ EXACT = 7
 Of 5.1 was measured: at 30000/1001 frames per second the last picture lasts one frame, however long it should;
 Opus in Matroska comes 7 ms late; in MPEG-TS, sound that begins after the picture may come 0.2 s early."""
 
-EXACT_LIBAVCODEC = 61
-"""Its libavcodec's major version, by which builds without a version number tell their age."""
+EXACT_LIBAVCODEC = (61, 0)
 
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+(?=\])")
 _FAILURE = re.compile(r"\[(error|fatal)\] ?")
@@ -63,6 +65,40 @@ class Needs:
 NOTHING_SPECIAL = Needs()
 
 
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """What an ffmpeg says about itself."""
+
+    version: str  # as it is printed
+    libavcodec: tuple[int, int]  # the library's version
+    encoders: frozenset[str]  # of video, sound and subtitles
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether it is `OLDEST` or newer."""
+        return self.libavcodec >= OLDEST_LIBAVCODEC
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is `EXACT` or newer."""
+        return self.libavcodec >= EXACT_LIBAVCODEC
+
+
+@functools.cache
+def describe(program: str) -> Build:
+    """Ask an ffmpeg what it is, once, by one process; one that cannot be run is older than any."""
+    encoders, banner = _printed(program, "-encoders")
+    if "libavcodec" not in banner:  # as from a script that runs ffmpeg with -hide_banner
+        banner, _ = _printed(program, "-version")
+    version = re.search(r"^ffmpeg version (\S+)", banner, re.MULTILINE)
+    libavcodec = re.search(r"^ *libavcodec +(\d+)\. *(\d+)", banner, re.MULTILINE)
+    return Build(
+        version=version[1] if version else "unknown",
+        libavcodec=(int(libavcodec[1]), int(libavcodec[2])) if libavcodec else (0, 0),
+        encoders=frozenset(re.findall(r"^ [VAS]\S{5} (\S+) ", encoders, re.MULTILINE)),
+    )
+
+
 @functools.cache
 def find_ffmpeg(needs: Needs = NOTHING_SPECIAL) -> str:
     """Return the ffmpeg to run: FFMPEG_PATH, else the one on PATH or imageio-ffmpeg's.
@@ -77,28 +113,40 @@ def find_ffmpeg(needs: Needs = NOTHING_SPECIAL) -> str:
         found = shutil.which(chosen)
         if found is None:
             raise FfmpegError(f"FFMPEG_PATH is {chosen!r}, which is no program; correct it or unset it")
-        if not _is_recent(found):
+        if not describe(found).is_recent:
             raise FfmpegError(
                 f"FFMPEG_PATH is {chosen!r}, which is no ffmpeg of {OLDEST} or later; correct it or unset it"
             )
         return found
     on_path = shutil.which("ffmpeg")
-    usable = [on_path] if on_path is not None and _is_recent(on_path) else []
-    if not usable or lacks(usable[0], needs):
-        usable += filter(None, [_bundled()])
-    if not usable:
+    is_usable = on_path is not None and describe(on_path).is_recent
+    if on_path is not None and is_usable and not lacks(on_path, needs):
+        return on_path
+    bundled = _bundled()
+    if on_path is not None and is_usable:
+        return min(filter(None, (on_path, bundled)), key=lambda program: _shortcomings(program, needs))
+    if bundled is None:
         raise FfmpegError(
             f"there is no ffmpeg of {OLDEST} or later on this machine; install it, or set FFMPEG_PATH to one"
         )
-    return min(usable, key=lambda program: (len(_missing(program, needs)), len(lacks(program, needs))))
+    return bundled
+
+
+def _shortcomings(program: str, needs: Needs) -> tuple[int, int]:
+    """Return how many of the needed encoders an ffmpeg lacks, then how much of all that is needed."""
+    return len(_missing_encoders(program, needs)), len(lacks(program, needs))
+
+
+def _missing_encoders(program: str, needs: Needs) -> list[str]:
+    return [name for name in needs.encoders if name not in describe(program).encoders]
 
 
 def lacks(program: str, needs: Needs) -> tuple[str, ...]:
     """Return what an ffmpeg lacks of what is needed, for people: encoders first."""
-    missing = _missing(program, needs)
+    missing = _missing_encoders(program, needs)
     if needs.hdr10 and not knows_option(program, "mastering_display"):
         missing.append("HDR10's metadata with every encoder (since 9)")
-    if not _is_exact(program):
+    if not describe(program).is_exact:
         missing.append(f"exact times (since {EXACT})")
     return tuple(missing)
 
@@ -106,11 +154,6 @@ def lacks(program: str, needs: Needs) -> tuple[str, ...]:
 def found_on_path() -> str | None:
     """Return the ffmpeg on PATH, which is run unless another suits better; None if FFMPEG_PATH names one."""
     return None if os.environ.get("FFMPEG_PATH") else shutil.which("ffmpeg")
-
-
-def _missing(program: str, needs: Needs) -> list[str]:
-    listed = _printed(program, "-encoders") if needs.encoders else ""
-    return [name for name in needs.encoders if not re.search(rf"^ \S+ {re.escape(name)} ", listed, re.M)]
 
 
 def _bundled() -> str | None:
@@ -124,21 +167,13 @@ def _bundled() -> str | None:
 def passed_over() -> str | None:
     """Return the ffmpeg on PATH if it is too old to be used, else None."""
     on_path = found_on_path()
-    return None if on_path is None or _is_recent(on_path) else on_path
+    return None if on_path is None or describe(on_path).is_recent else on_path
 
 
 def knows_option(program: str, option: str) -> bool:
     """Whether an ffmpeg knows an option, such as ``mastering_display`` since ffmpeg 9."""
-    return re.search(rf"^-{option}\b", _printed(program, "-h", "long"), re.MULTILINE) is not None
-
-
-def _is_recent(program: str) -> bool:
-    return knows_option(program, "fps_mode")
-
-
-def _is_exact(program: str) -> bool:
-    version = re.search(r"^libavcodec +(\d+)", _printed(program, "-version"), re.MULTILINE)
-    return version is not None and int(version[1]) >= EXACT_LIBAVCODEC
+    listed, _ = _printed(program, "-h", "long")
+    return re.search(rf"^-{option}\b", listed, re.MULTILINE) is not None
 
 
 def check_filters_input(program: str, path: str) -> None:
@@ -151,7 +186,7 @@ def check_filters_input(program: str, path: str) -> None:
     Raises:
         FfmpegError: it is older.
     """
-    if not _is_exact(program):
+    if not describe(program).is_exact:
         bundled = _bundled()
         raise FfmpegError(
             f"{path!r} consists of several recordings: only ffmpeg 7 or later keeps their sound in sync, "
@@ -161,11 +196,12 @@ def check_filters_input(program: str, path: str) -> None:
 
 
 @functools.cache
-def _printed(program: str, *options: str) -> str:
-    """Return what a program prints about itself; "" if it cannot be run."""
+def _printed(program: str, *options: str) -> tuple[str, str]:
+    """Return what a program prints to standard output and to standard error; "" if it cannot be run."""
     try:
         done = subprocess.run(
-            [program, "-hide_banner", *options],
+            [program, *options],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
@@ -173,8 +209,8 @@ def _printed(program: str, *options: str) -> str:
             timeout=PATIENCE_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
+        return "", ""
+    return done.stdout, done.stderr
 
 
 _KILLERS = {

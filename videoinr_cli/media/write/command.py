@@ -139,10 +139,10 @@ def _muxer_settings(output: OutputSpec) -> dict[str, str]:
 
 def _encoder_settings(output: OutputSpec) -> dict[str, str]:
     """Return the encoder's own options; where the user gives one that HDR10 needs as well, both hold."""
-    settings = output.format.encoder.settings(output.encoding)
-    if not knows_option(output.format.program, "mastering_display"):
-        source = output.source
-        hdr = output.format.encoder.hdr_settings(source.mastering_display, source.content_light)
+    encoder, source = output.format.encoder, output.source
+    settings = encoder.settings(output.encoding)
+    hdr = encoder.hdr_settings(source.mastering_display, source.content_light)
+    if hdr and not knows_option(output.format.program, "mastering_display"):
         for option, value in hdr.items():
             settings[option] = f"{value}:{settings[option]}" if option in settings else value
     return settings
