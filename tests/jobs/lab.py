@@ -20,7 +20,6 @@ from typing import Any
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.jobs import job as job_module
-from videoinr_cli.jobs.fingerprint import _ffmpeg_version
 from videoinr_cli.jobs.manifest import job_folder, remove_job
 from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media.ffmpeg import Needs, find_ffmpeg, knows_option, lacks
@@ -40,7 +39,6 @@ Fault = Callable[[], dict[str, Any]]
 find_encoder("libx264")
 knows_option(find_ffmpeg(), "mastering_display")
 lacks(find_ffmpeg(), Needs(encoders=("libx264",)))
-_ffmpeg_version()
 
 
 @dataclasses.dataclass

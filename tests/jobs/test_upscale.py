@@ -6,6 +6,7 @@ import functools
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from videoinr_cli.batch import batch as batch_module
 from videoinr_cli.batch.upscale import upscale_batch
 from videoinr_cli.errors import InputError
 from videoinr_cli.jobs import job as job_module
+from videoinr_cli.jobs.fingerprint import fingerprint
 from videoinr_cli.jobs.job import run_job
 from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media.read import interlacing, prepare, probe
 from videoinr_cli.options import EncodeOptions, JobOptions, UpscaleOptions
 from videoinr_cli.render import plan
 from videoinr_cli.render.plan import plan_video
+from videoinr_cli.weights import load_model
 
 FAST = UpscaleOptions(scale=1.0, encode=EncodeOptions(preset="ultrafast"))
 
@@ -106,3 +109,26 @@ def test_a_source_that_changes_after_it_was_planned_is_refused(
     with pytest.raises(InputError, match=r"in\.mkv' (has changed|cannot be read)"):
         run_job(made)
     assert not (tmp_path / "out.mkv").exists()
+
+
+def test_a_loaded_network_takes_the_place_of_the_weights_named(
+    make_clip: MakeClip, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for the segments: other weights, and another network of no file, are another job."""
+    planned: list[str] = []
+    monkeypatch.setattr(
+        "videoinr_cli.jobs.upscale.run_job", lambda plan, *_, **__: planned.append(plan.options.weights)
+    )
+    source, named = make_clip("in.mkv", frames=2), replace(FAST, weights=str(weights))
+    loaded, other = load_model(weights), load_model("videoinr-fast")
+    for options, model in ((named, None), (named, loaded), (FAST, loaded), (named, BlendVideoInr())):
+        upscale_video(source, tmp_path / "out.mkv", options, model=model)
+    assert planned == [str(weights)] * 4
+    plan = plan_video(source, tmp_path / "out.mkv", named)
+    found = [fingerprint(plan, model)["weights"] for model in (None, loaded, other, BlendVideoInr())]
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+    changed = BlendVideoInr()
+    changed.anchor.data += 1
+    assert fingerprint(plan, changed)["weights"] not in found
+    assert fingerprint(plan, BlendVideoInr())["weights"] == found[3]

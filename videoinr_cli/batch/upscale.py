@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from videoinr_cli.batch.request import Request
 from videoinr_cli.errors import OptionError
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
+from videoinr_cli.weights import weights_of
 
 
 def upscale_batch(
@@ -39,7 +41,7 @@ def upscale_batch(
         folder: where the outputs go; made when needed.
         options: for all videos; `UpscaleOptions()` by default.
         job: segments, processes, and whether to continue an earlier run; `JobOptions()` by default.
-        model: the network that ``options.weights`` names, loaded already; loaded here when None.
+        model: a network that is loaded already, as for `upscale_video`; loaded here when None.
         name: pattern of the outputs' names, with ``{stem}``, ``{ext}``, ``{parent}``, ``{width}``,
             ``{height}``, ``{fps}`` and ``{index}``.
         recursive: whether folders within folders are searched.
@@ -56,6 +58,7 @@ def upscale_batch(
         KeyboardInterrupt: what is rendered is kept.
     """
     options = options or UpscaleOptions()
+    options = dataclasses.replace(options, weights=weights_of(model, options.weights))
     paths = _paths(sources)
     if skip_existing and options.overwrite:
         raise OptionError("skip_existing and overwrite exclude each other; give one of them")

@@ -6,17 +6,17 @@ Options that only change the speed, such as the device, are left out.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 
-from videoinr_cli.media.ffmpeg import find_ffmpeg
+from videoinr_cli.media.ffmpeg import describe
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import EncodeOptions, ReadOptions, UpscaleOptions
+from videoinr_cli.render.plan import Plan
 from videoinr_cli.version import __version__
-from videoinr_cli.weights import find_weights
+from videoinr_cli.weights import find_weights, origin_of
 from videoinr_cli.weights.manifest import sha256_of
 
 SAMPLES = 16
@@ -36,19 +36,23 @@ _DIGESTS = {"source": "another source", "weights": "other weights"}
 Fingerprint = Mapping[str, str]
 
 
-def fingerprint(source: VideoInfo, options: UpscaleOptions) -> Fingerprint:
+def fingerprint(plan: Plan, model: AnyVideoInr | None = None) -> Fingerprint:
     """Return what the result depends on, by name.
+
+    Args:
+        plan: of the whole video.
+        model: the network that renders it; None: the one that the plan's options name.
 
     Raises:
         WeightsError: there are no such weights.
-        FfmpegError: there is no ffmpeg.
     """
+    options = plan.options
     crf = options.encode.rate_factor  # the value that is used, "auto" or not
     return {
         "videoinr": __version__,
-        "ffmpeg": _ffmpeg_version(),
-        "source": _digest_of_source(source),
-        "weights": sha256_of(find_weights(options.weights)),
+        "ffmpeg": describe(plan.format.program).version,
+        "source": _digest_of_source(plan.source),
+        "weights": _digest_of_weights(options.weights, model),
         **dict(_flat(options)),
         "crf": "none" if crf is None else f"{crf:g}",
     }
@@ -74,6 +78,17 @@ def _flat(options: UpscaleOptions | EncodeOptions | ReadOptions) -> Iterator[tup
             yield field.name, str(value)
 
 
+def _digest_of_weights(named: str, model: AnyVideoInr | None) -> str:
+    if model is None:
+        return sha256_of(find_weights(named))
+    if (path := origin_of(model)) is not None:
+        return sha256_of(path)
+    hashed = hashlib.sha256(repr(model.config).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        hashed.update(name.encode() + tensor.cpu().float().numpy().tobytes())
+    return hashed.hexdigest()
+
+
 def _digest_of_source(source: VideoInfo) -> str:
     files = [path for _, path in source.images] or [source.path]
     hashed = hashlib.sha256()
@@ -88,9 +103,3 @@ def _digest_of_source(source: VideoInfo) -> str:
                 file.seek(max(0, size - SAMPLE_BYTES) * place // (SAMPLES - 1))
                 hashed.update(file.read(SAMPLE_BYTES))
     return hashed.hexdigest()
-
-
-@functools.cache
-def _ffmpeg_version() -> str:
-    printed = subprocess.run([find_ffmpeg(), "-version"], capture_output=True, text=True, check=False).stdout
-    return " ".join(printed.split()[:3])

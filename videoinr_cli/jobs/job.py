@@ -87,11 +87,10 @@ def run_job(
         parts = plan_parts(plan, job, config, workers=len(devices))
         is_begun = job_folder(path).exists() and can_be_cut(plan)
         if len(parts) > 1 or (is_begun and job.resume):
+            identity = fingerprint(plan, engine.model if engine else None)
             with (
                 memory_errors(plan),
-                open_manifest(
-                    path, fingerprint(plan.source, plan.options), parts, resume=job.resume
-                ) as manifest,
+                open_manifest(path, identity, parts, resume=job.resume) as manifest,
                 Workers(devices) if workers is None else contextlib.nullcontext(workers) as pool,
             ):
                 plan = dataclasses.replace(plan, processes=sharing(devices))

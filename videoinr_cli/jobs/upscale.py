@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.pipeline import Engine, ProgressCallback, Summary
 from videoinr_cli.render.plan import plan_video
+from videoinr_cli.weights import weights_of
 
 
 def upscale_video(
@@ -36,8 +38,9 @@ def upscale_video(
         options: what the output is to be; `UpscaleOptions()` by default. ``device`` may name several,
             separated by commas.
         job: segments, processes, and whether to continue an earlier run; `JobOptions()` by default.
-        model: the network that ``options.weights`` names, loaded already, for several videos in a row; loaded
-            here when None. Other processes load their own.
+        model: a network that is loaded already, for several videos in a row; the weights that `load_model`
+            made it of take the place of ``options.weights``, which are loaded here when it is None. Other
+            processes load their own.
         progress: called in this thread after each output frame.
         on_segment: called in this thread when a segment is done.
 
@@ -51,6 +54,8 @@ def upscale_video(
         MemoryLimitError: a frame does not fit in memory.
         KeyboardInterrupt: what is rendered is kept.
     """
-    plan = plan_video(source, Path(destination), options or UpscaleOptions())
+    options = options or UpscaleOptions()
+    options = dataclasses.replace(options, weights=weights_of(model, options.weights))
+    plan = plan_video(source, Path(destination), options)
     engine = None if model is None else Engine(model)
     return run_job(plan, job, engine=engine, progress=progress, on_segment=on_segment)

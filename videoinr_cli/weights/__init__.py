@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from videoinr_cli.weights.checkpoints import convert_checkpoint
     from videoinr_cli.weights.fetching import fetch_weights
     from videoinr_cli.weights.files import CONFIG_KEY, WeightsInfo, save_model
-    from videoinr_cli.weights.loading import inspect_weights, load_model
+    from videoinr_cli.weights.loading import inspect_weights, load_model, origin_of, weights_of
     from videoinr_cli.weights.manifest import SUFFIX, embedded_file, embedded_folder, known_weights
     from videoinr_cli.weights.sources import parse_source
 
@@ -48,9 +48,11 @@ __all__ = [
     "load_model",
     "locate",
     "look_up_weights",
+    "origin_of",
     "parse_source",
     "save_model",
     "verify_weights",
+    "weights_of",
 ]
 
 _MODULES = {
@@ -67,7 +69,7 @@ _MODULES = {
     "checkpoints": ("convert_checkpoint",),
     "fetching": ("fetch_weights",),
     "files": ("CONFIG_KEY", "WeightsInfo", "save_model"),
-    "loading": ("inspect_weights", "load_model"),
+    "loading": ("inspect_weights", "load_model", "origin_of", "weights_of"),
     "manifest": ("SUFFIX", "embedded_file", "embedded_folder", "known_weights"),
     "sources": ("parse_source",),
 }

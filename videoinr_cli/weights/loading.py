@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import weakref
+from pathlib import Path
 
 import torch
 
@@ -10,6 +12,8 @@ from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import DEFAULT_WEIGHTS
 from videoinr_cli.weights.catalogue import find_weights
 from videoinr_cli.weights.files import WeightsInfo, inspect_file, read_model
+
+_ORIGINS: weakref.WeakKeyDictionary[AnyVideoInr, Path] = weakref.WeakKeyDictionary()
 
 
 def load_model(
@@ -29,7 +33,25 @@ def load_model(
         WeightsError: no such weights; not a weights file; or its tensors do not fit its configuration.
         OptionError: there is no such device or precision.
     """
-    return read_model(find_weights(name_or_path), device=device, precision=precision)
+    path = find_weights(name_or_path)
+    model = read_model(path, device=device, precision=precision)
+    _ORIGINS[model] = path
+    return model
+
+
+def origin_of(model: AnyVideoInr) -> Path | None:
+    """Return the file that a network was loaded from; None: it was not loaded by `load_model`."""
+    return _ORIGINS.get(model)
+
+
+def weights_of(model: AnyVideoInr | None, named: str) -> str:
+    """Return which weights are used: those of a network that is loaded already, else the ones named.
+
+    Raises:
+        WeightsError: there are no weights of that name.
+    """
+    origin = None if model is None else origin_of(model)
+    return named if origin is None or origin == find_weights(named) else str(origin)
 
 
 def inspect_weights(name_or_path: str | os.PathLike[str]) -> WeightsInfo:
