@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from videoinr_cli.cli.train import train as command
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.model import build
 from videoinr_cli.training.distributed import Team
+from videoinr_cli.training.footage import CACHE_VERSION
 from videoinr_cli.training.options import DEFAULT_RECIPE, RECIPE_NAMES, TrainOptions
 from videoinr_cli.training.recipes import OWN, PAPER, RECIPES
 from videoinr_cli.training.train import _adapted, _network, _shared, train
-from videoinr_cli.training.trainer import read_begun_with
+from videoinr_cli.training.trainer import read_run_settings
 from videoinr_cli.weights import inspect_weights, save_model
 
 
@@ -59,26 +61,33 @@ def test_the_seed_decides_random_weights() -> None:
     assert any(not torch.equal(one[name], tensor) for name, tensor in other.items())
 
 
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
+    """Return the folder of what a run of one step has written."""
+    footage, made = tmp_path_factory.mktemp("footage"), tmp_path_factory.mktemp("made")
+    write_video(footage / "clip.mp4", scene(1, 6))
+    write_video(footage / "held.mp4", scene(2, 7))
+    asked = ["--batch-size", 1, "--patch", 16, "--steps", 1, "--seed", 5, "--hold-out", "held*", "-q"]
+    output = made / "mine.safetensors"
+    assert run("train", "--data", footage, "-o", output, "--init", weights, *asked) == 0
+    return made
+
+
 @pytest.fixture
-def begun(tmp_path: Path, weights: Path) -> Path:
+def begun(first_run: Path, tmp_path: Path) -> Path:
     """Return the output of a run of one step."""
-    (tmp_path / "footage").mkdir()
-    write_video(tmp_path / "footage" / "clip.mp4", scene(1, 6))
-    write_video(tmp_path / "footage" / "held.mp4", scene(2, 7))
-    output = tmp_path / "mine.safetensors"
-    asked = ["--batch-size", 1, "--patch", 16, "--steps", 1, "--seed", 5, "--hold-out", "held*"]
-    assert run("train", "--data", tmp_path / "footage", "-o", output, "--init", weights, *asked, "-q") == 0
-    return output
+    shutil.copytree(first_run, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "mine.safetensors"
 
 
-def begun_with(output: Path) -> dict[str, Any]:
-    return read_begun_with(output.with_name(output.name + ".training"))
+def run_settings(output: Path) -> dict[str, Any]:
+    return read_run_settings(output.with_name(output.name + ".training"))
 
 
 def test_a_run_is_resumed_with_the_options_it_was_begun_with(begun: Path) -> None:
-    before = begun_with(begun)
+    before = run_settings(begun)
     assert run("train", "-o", begun, "--resume", "--steps", 2, "-q") == 0
-    after = begun_with(begun)
+    after = run_settings(begun)
     assert after["options"] == {**before["options"], "steps": 2}
     assert after["conditions"] == before["conditions"]
     metadata = inspect_weights(begun).metadata
@@ -89,8 +98,10 @@ def test_a_run_is_resumed_with_the_options_it_was_begun_with(begun: Path) -> Non
 def test_options_of_an_earlier_version_are_known_by_their_former_names(begun: Path) -> None:
     checkpoint = begun.with_name(begun.name + ".training")
     state = torch.load(checkpoint, weights_only=True)
-    options = state["begun_with"]["options"]
+    options = state["run_settings"]["options"]
     options |= {"directories": options.pop("data"), "recipe_name": options.pop("recipe")}
+    del state["run_settings"]["conditions"]["version of decoded frames"]
+    state["begun_with"] = state.pop("run_settings")
     torch.save(state, checkpoint)
     assert train(begun, TrainOptions(steps=2), resume=True).steps == 2
     state["begun_with"]["options"]["unknown"] = 1
@@ -131,6 +142,7 @@ def test_a_run_that_is_resumed_otherwise_is_refused(begun: Path, capfd: pytest.C
     [
         ({}, 1, "of an earlier version"),
         ({"processes": "2"}, 2, "begun with processes 2, not 1"),
+        ({"version of decoded frames": "1"}, 2, f"frames 1, not {CACHE_VERSION}"),
         ({"wide_every": "9"}, 2, f"begun with wide_every 9, not {OWN.samples.wide_every}"),
     ],
 )
@@ -140,9 +152,9 @@ def test_a_checkpoint_of_other_conditions_is_refused(
     checkpoint = begun.with_name(begun.name + ".training")
     state = torch.load(checkpoint, weights_only=True)
     if changed:
-        state["begun_with"]["conditions"] |= changed
+        state["run_settings"]["conditions"] |= changed
     else:
-        del state["begun_with"]
+        del state["run_settings"]
     torch.save(state, checkpoint)
     assert run("train", "-o", begun, "--resume", "-q") == code
     check_one_line(capfd.readouterr().err, said)
@@ -233,7 +245,7 @@ def test_pairs_are_trained_on_and_a_run_of_them_resumed(pairs: Path, weights: Pa
     output = pairs / "mine.safetensors"
     asked = ["--batch-size", 1, "--patch", 16, "--steps", 1, "--hold-out", "held", "-q"]
     assert run("train", "--pairs", pairs, "-o", output, "--init", weights, *asked) == 0
-    assert begun_with(output)["options"]["recipe"] == "pairs"
+    assert run_settings(output)["options"]["recipe"] == "pairs"
     assert run("train", "-o", output, "--resume", "--steps", 2, "-q") == 0
     metadata = inspect_weights(output).metadata
     assert metadata["training"].startswith("2 steps")

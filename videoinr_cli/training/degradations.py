@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.media.compression import Codec, Encoding, compress, subsample_chroma
+from videoinr_cli.media.compression import Codec, Compression, compress, subsample_chroma
 from videoinr_cli.training.footage import Frames
 
 KERNEL_PX = 7
@@ -133,7 +133,7 @@ def _compress(frames: Tensor, rng: np.random.Generator, recipe: DegradationRecip
     That puts block borders anywhere, the first frame off the keyframe, and fills an encoder's smallest size.
     """
     codec = _draw(rng, CODECS)
-    encoding = Encoding(
+    encoding = Compression(
         codec,
         quality=round(rng.uniform(*QUALITIES[codec]), 1),
         preset=PRESETS[rng.integers(len(PRESETS))],

@@ -1,7 +1,7 @@
 """Draw training batches from pairs of clips: what a network is given, beside what it is to make of that.
 
 A pair is two files of the same name, one below `lr`, one below `hr`: of a teacher, or of two cameras.
-Footage makes its own LR frames (see `samples`); here both sides are given. Knows nothing of networks.
+Footage makes its own LR frames (see `samples`); here both sides are given.
 """
 
 from __future__ import annotations

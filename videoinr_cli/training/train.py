@@ -21,14 +21,14 @@ from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS
 from videoinr_cli.quantities import counted
 from videoinr_cli.training.batches import BatchSource
 from videoinr_cli.training.distributed import Team
-from videoinr_cli.training.footage import Shot, load_shots
+from videoinr_cli.training.footage import CACHE_VERSION, Shot, load_shots
 from videoinr_cli.training.loop import TrainingProgress
 from videoinr_cli.training.loop import train as optimise
 from videoinr_cli.training.options import DEFAULT_RECIPE, TrainingPrecision, TrainOptions
 from videoinr_cli.training.pairs import ClipPair, PairSampler, load_pairs
 from videoinr_cli.training.recipes import RECIPES, Recipe, SampleRecipe
 from videoinr_cli.training.samples import Sampler
-from videoinr_cli.training.trainer import Trainer, read_begun_with
+from videoinr_cli.training.trainer import Trainer, read_run_settings
 from videoinr_cli.training.validation import VALIDATION_FRAMES, VALIDATION_HR_FRAMES, Clip, can_validate
 from videoinr_cli.weights import SUFFIX, load_model, save_model
 
@@ -37,6 +37,9 @@ LENGTHS = frozenset({"steps", "minutes", "first_stage_steps"})
 
 FORMER_NAMES = {"directories": "data", "recipe_name": "recipe"}
 """Options that checkpoints of earlier versions call otherwise."""
+
+CACHE, UNNAMED_CACHE = "version of decoded frames", "2"
+"""A condition of a run, and its value where a checkpoint of an earlier version does not say it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +119,7 @@ def train(
             device=chosen,
             dtype=choose_training_dtype(precision, chosen),
             team=team,
-            begun_with={"options": dataclasses.asdict(options), "conditions": conditions},
+            run_settings={"options": dataclasses.asdict(options), "conditions": conditions},
         )
         if resume:
             trainer.load(checkpoint)
@@ -164,10 +167,11 @@ def _read_begun(checkpoint: Path) -> tuple[TrainOptions, Mapping[str, str]]:
     Raises:
         WeightsError: not a training checkpoint, or one of another version.
     """
-    begun = read_begun_with(checkpoint)
+    begun = read_run_settings(checkpoint)
+    conditions = {CACHE: UNNAMED_CACHE, **begun["conditions"]}
     options = {FORMER_NAMES.get(name, name): value for name, value in begun["options"].items()}
     try:
-        return TrainOptions(**options), begun["conditions"]
+        return TrainOptions(**options), conditions
     except TypeError as error:
         raise WeightsError(
             f"{checkpoint} is of another version of videoinr: {error}; begin again with -y"
@@ -207,6 +211,7 @@ def _conditions(recipe: Recipe, team: Team, clips: Sequence[Clip]) -> dict[str, 
     settings = {**dataclasses.asdict(recipe.schedule), **dataclasses.asdict(recipe.samples)}
     return {
         "processes": str(team.size),
+        CACHE: str(CACHE_VERSION),
         **{name: str(value) for name, value in settings.items() if name not in LENGTHS},
         **{f"shot {number}": str(clip) for number, clip in enumerate(clips, 1)},
     }

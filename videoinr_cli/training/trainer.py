@@ -23,6 +23,10 @@ from videoinr_cli.training.distributed import ALONE, Team
 from videoinr_cli.training.loss import BatchLoss
 from videoinr_cli.training.recipes import Schedule
 
+RUN_SETTINGS = "run_settings"
+FORMER_RUN_SETTINGS = "begun_with"
+"""Their key in checkpoints, now and in those of earlier versions."""
+
 
 class Trainer:
     """Training state: a network's weights, their average, the optimiser, and the progress so far.
@@ -31,8 +35,8 @@ class Trainer:
         model: moved to `device` and trained in place.
         dtype: type in which convolutions run.
         team: the processes that train the network together; gradients are averaged at every step.
-        begun_with: options and conditions of the run, which checkpoints keep for `read_begun_with`: numbers,
-            texts, and tuples and dictionaries of these.
+        run_settings: options and conditions of the run, which checkpoints keep for `read_run_settings`:
+            numbers, texts, and tuples and dictionaries of these.
     """
 
     def __init__(
@@ -43,10 +47,10 @@ class Trainer:
         device: torch.device,
         dtype: torch.dtype,
         team: Team = ALONE,
-        begun_with: Mapping[str, Any] | None = None,
+        run_settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.schedule = schedule
-        self.begun_with = dict(begun_with or {})
+        self.run_settings = dict(run_settings or {})
         self.device = device
         self.team = team
         self.model = model.to(device).train()
@@ -101,7 +105,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write a checkpoint for `load`; the file appears under its name only when complete."""
         state = {
-            "begun_with": self.begun_with,
+            RUN_SETTINGS: self.run_settings,
             "config": self.model.config.to_json(),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -132,18 +136,19 @@ class Trainer:
         self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
 
 
-def read_begun_with(path: Path) -> dict[str, Any]:
-    """Return a checkpoint's `Trainer.begun_with`.
+def read_run_settings(path: Path) -> dict[str, Any]:
+    """Return a checkpoint's `Trainer.run_settings`.
 
     Raises:
         WeightsError: not a training checkpoint, or one of an earlier version, which did not keep it.
     """
-    begun_with: dict[str, Any] = _read_checkpoint(path, torch.device("cpu")).get("begun_with", {})
-    if not begun_with:
+    state = _read_checkpoint(path, torch.device("cpu"))
+    run_settings: dict[str, Any] = state.get(RUN_SETTINGS) or state.get(FORMER_RUN_SETTINGS, {})
+    if not run_settings:
         raise WeightsError(
             f"{path} is of an earlier version, which kept no options of a run; begin again with -y"
         )
-    return begun_with
+    return run_settings
 
 
 def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
