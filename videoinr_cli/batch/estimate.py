@@ -16,10 +16,10 @@ from pathlib import Path
 from videoinr_cli.batch.events import Error, Estimate, Skipped
 from videoinr_cli.batch.items import Existing, Item, Refused
 from videoinr_cli.batch.make_events import error_of, estimate_of, skipped_of
-from videoinr_cli.evaluation.cost import PeakMemory
 from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, Region, UpscaleOptions
+from videoinr_cli.render.peak_memory import PeakMemory
 from videoinr_cli.render.pieces import Sizes, needed_bytes, work
 from videoinr_cli.render.pipeline import Engine, Progress
 from videoinr_cli.render.plan import Plan

@@ -19,7 +19,7 @@ from videoinr_cli.doctor.findings import (
     find_working_ffmpeg,
 )
 from videoinr_cli.doctor.problems import REINSTALL, Problem, Problems
-from videoinr_cli.doctor.speed import Speed, measure_speeds
+from videoinr_cli.doctor.speed import WorkloadSpeed, measure_speeds
 from videoinr_cli.options import DEFAULT_WEIGHTS, Precision
 from videoinr_cli.processors import usable_cores
 from videoinr_cli.version import __version__
@@ -43,7 +43,7 @@ class Diagnosis:
     memory_total_bytes: int | None  # likewise
     disk_free_bytes: int  # in the working directory
     weights: tuple[WeightsFile, ...]
-    speeds: tuple[Speed, ...]
+    speeds: tuple[WorkloadSpeed, ...]
     problems: tuple[Problem, ...]
 
     @property

@@ -43,7 +43,7 @@ WORKLOADS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Speed:
+class WorkloadSpeed:
     """The rendering speed of a workload."""
 
     job: str  # the workload's name
@@ -52,7 +52,7 @@ class Speed:
     share: float  # of a frame's pixels that was rendered; below 1, the speed is estimated from it
 
 
-def measure_speeds(weights: str, device: str, precision: Precision) -> tuple[Speed, ...]:
+def measure_speeds(weights: str, device: str, precision: Precision) -> tuple[WorkloadSpeed, ...]:
     """Measure all workloads.
 
     Raises:
@@ -65,7 +65,7 @@ def measure_speeds(weights: str, device: str, precision: Precision) -> tuple[Spe
     return tuple(measure(model, workload, MEASURED_SECONDS / len(WORKLOADS)) for workload in WORKLOADS)
 
 
-def measure(model: AnyVideoInr, workload: Workload, seconds: float) -> Speed:
+def measure(model: AnyVideoInr, workload: Workload, seconds: float) -> WorkloadSpeed:
     """Render a workload's frames for some time, at reduced size if whole frames take too long.
 
     The time of whole frames follows from the work that they are, in pieces that fit in memory.
@@ -82,7 +82,7 @@ def measure(model: AnyVideoInr, workload: Workload, seconds: float) -> Speed:
     if affordable > share:
         share, frames, frame_seconds = _timed(model, workload, min(1.0, affordable), left)
     frame_seconds *= _work_ratio(model, workload, share)
-    return Speed(workload.name, workload.pictures / frame_seconds, workload.pictures * frames, share)
+    return WorkloadSpeed(workload.name, workload.pictures / frame_seconds, workload.pictures * frames, share)
 
 
 def _work_ratio(model: AnyVideoInr, workload: Workload, share: float) -> float:

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.clips import Clip, to_levels
-from videoinr_cli.evaluation.cost import PeakMemory, Stopwatch
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.resample import reduce
-from videoinr_cli.media.compression import Encoding, compress
+from videoinr_cli.evaluation.stopwatch import Stopwatch
+from videoinr_cli.media.compression import Compression, compress
 from videoinr_cli.render.memory import release_memory
+from videoinr_cli.render.peak_memory import PeakMemory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,5 +180,5 @@ def _reduced(clip: Clip, protocol: Protocol) -> Iterator[Tensor]:
 
 def compressed(frames: Iterator[Tensor], crf: float) -> Iterator[Tensor]:
     """Encode (1, 3, h, w) frames by x264 as one 4:2:0 video, as most footage is, and decode them."""
-    for rgb in compress((to_levels(frame[0]) for frame in frames), Encoding("libx264", crf)):
+    for rgb in compress((to_levels(frame[0]) for frame in frames), Compression("libx264", crf)):
         yield torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255

@@ -25,7 +25,7 @@ result still depends on the previous content of memory (build 216)."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Encoding:
+class Compression:
     """How frames are encoded."""
 
     codec: Codec
@@ -51,7 +51,7 @@ class Encoding:
         return stated.resolved(0, 0)
 
 
-def compress(frames: Iterable[Picture], encoding: Encoding) -> Iterator[Picture]:
+def compress(frames: Iterable[Picture], encoding: Compression) -> Iterator[Picture]:
     """Encode and decode frames as one video, one after the other.
 
     Args:
@@ -96,14 +96,14 @@ def _padded(length: int) -> int:
     return max(MIN_SIDE_PX, length + length % 2)
 
 
-def _decoder(encoding: Encoding) -> av.VideoCodecContext:
+def _decoder(encoding: Compression) -> av.VideoCodecContext:
     decoder = av.CodecContext.create(DECODERS[encoding.codec], "r")
     assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = 1
     return decoder
 
 
-def _encoder(encoding: Encoding, height: int, width: int) -> av.VideoCodecContext:
+def _encoder(encoding: Compression, height: int, width: int) -> av.VideoCodecContext:
     encoder = av.CodecContext.create(encoding.codec, "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.height, encoder.width, encoder.pix_fmt = height, width, encoding.pix_fmt

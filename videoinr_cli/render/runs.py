@@ -3,7 +3,7 @@
 A run is some consecutive frames of one scene, the first frame of the next run, and context on either side.
 Runs begin at fixed places: at a cut, and at the first new picture of each section of the source's time. So
 a picture depends on its run alone, and a part of a video that begins with a section is rendered as in the
-whole. Repeats of a picture are one frame of a run. Knows nothing of networks.
+whole. Repeats of a picture are one frame of a run.
 """
 
 from __future__ import annotations

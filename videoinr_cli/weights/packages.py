@@ -1,7 +1,7 @@
 """Files in Python packages: the user's own pip or uv brings the wheel, and one file is taken out of it.
 
 So indexes, mirrors, proxies, wheelhouses, caches and credentials are those that the user has set up for it.
-Nothing of a package is installed or executed. Knows nothing of what is in a file.
+Nothing of a package is installed or executed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How coarsely a source was quantised, and which of the embedded models suits it.
 
-Known of codecs whose decoders tell it: H.264, and those of MPEG-1, 2 and 4. It knows nothing of other damage.
+Decoders of H.264 and of MPEG-1, 2 and 4 tell it; for other codecs nothing is known.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Chan, Wang, Yu, Dong and Loy, "BasicVSR: The Search for Essential Components in Video Super-Resolution and
 Beyond", CVPR 2021. A state is handed from frame to frame, warped along the flow and refined at each; one
 branch goes backward in time, one forward, and a frame's picture is made of both. Layers are those of the
-published weights. Knows nothing of how long a scene is.
+published weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stopwatch and the memory watch, on work of known cost."""
+"""The memory watch, on work of known cost."""
 
 import subprocess
 import sys
@@ -7,18 +7,7 @@ import time
 import pytest
 import torch
 
-from videoinr_cli.evaluation.cost import PeakMemory, Stopwatch
-
-
-def test_the_stopwatch_stands_still_while_paused() -> None:
-    stopwatch = Stopwatch()
-    for _ in range(2):
-        with stopwatch:
-            time.sleep(0.02)
-            with stopwatch.paused():
-                time.sleep(0.2)
-    time.sleep(0.2)
-    assert 0.04 <= stopwatch.seconds < 0.2
+from videoinr_cli.render.peak_memory import PeakMemory
 
 
 def test_peak_memory_sees_what_was_freed_again() -> None:
@@ -32,7 +21,7 @@ def test_peak_memory_sees_what_was_freed_again() -> None:
 
 
 def test_peak_memory_counts_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videoinr_cli.evaluation.cost.SAMPLES_OF_ONE_LIST", 2)
+    monkeypatch.setattr("videoinr_cli.render.peak_memory.SAMPLES_OF_ONE_LIST", 2)
     with PeakMemory(torch.device("cpu")) as alone:
         pass
     program = f"block = b'x' * {64 << 20}; print('ready', flush=True); input()"
