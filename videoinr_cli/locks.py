@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+if TYPE_CHECKING:
+    from filelock import FileLock  # imported when a lock is looked at: reading a video needs none
 
 PATIENCE_SECONDS = 0.1
 """How long a lock is tried for: its holder may be about to let go, or others may be looking at it."""
@@ -33,6 +35,8 @@ class LockFile:
         """Whether anybody holds it."""
         if not self._path.exists():  # looking at it does not make it
             return False
+        from filelock import Timeout
+
         try:
             self._acquired().release()
         except Timeout:
@@ -47,6 +51,8 @@ class LockFile:
         Raises:
             OSError: it cannot be made.
         """
+        from filelock import Timeout
+
         self._path.touch()  # where it cannot be made, the library waits for whoever may have removed it
         try:
             self._held = self._acquired()
@@ -64,6 +70,8 @@ class LockFile:
         self._held = None
 
     def _acquired(self) -> FileLock:
+        from filelock import FileLock, Timeout
+
         # thread_local: one thread may acquire it, and another one release it
         lock = FileLock(self._path, PATIENCE_SECONDS, thread_local=False, fallback_to_soft=False)
         try:

@@ -64,7 +64,6 @@ def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given
     options = UpscaleOptions(**read_size_options(given), read=as_read_options(given))
     from videoinr_cli.batch.sources import find_sources  # PyAV takes its time to import
     from videoinr_cli.media.inspection import SHOWN_OUTPUTS, inspect_video
-    from videoinr_cli.progress import error_line
 
     found = find_sources(sources)
     is_list = len(sources) > 1 or len(found) > 1 or found[0].path != sources[0]
@@ -79,6 +78,8 @@ def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given
             if not is_list:
                 raise
             failures.append(error)
+            from videoinr_cli.progress import error_line  # so does rich
+
             error_line(str(error))
             continue
         if as_json:

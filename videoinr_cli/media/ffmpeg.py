@@ -17,8 +17,6 @@ import subprocess
 import sys
 from typing import IO, Any
 
-import imageio_ffmpeg
-
 from videoinr_cli.errors import FfmpegError
 from videoinr_cli.threads import Task, run_beside
 
@@ -158,6 +156,8 @@ def found_on_path() -> str | None:
 
 def _bundled() -> str | None:
     """Return imageio-ffmpeg's program, if it has one for this system."""
+    import imageio_ffmpeg  # only where it is asked for
+
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError:
