@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -88,10 +89,10 @@ def run() -> RunJob:
     return run
 
 
-@pytest.fixture
-def source(run_ffmpeg: RunFfmpeg, tmp_path: Path) -> Path:
-    """Two seconds with sound, subtitles, chapters, B-frames, a cut and a still; begins after its sound."""
-    lines, notes, path = tmp_path / "lines.srt", tmp_path / "notes.txt", tmp_path / "in.mkv"
+@pytest.fixture(scope="session")
+def source_made(run_ffmpeg: RunFfmpeg, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
+    lines, notes, path = folder / "lines.srt", folder / "notes.txt", folder / "in.mkv"
     lines.write_text("1\n00:00:00,500 --> 00:00:01,300\nHello\n")
     notes.write_text(";FFMETADATA1\ntitle=T\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\ntitle=One\n")
     scenes = (
@@ -103,22 +104,13 @@ def source(run_ffmpeg: RunFfmpeg, tmp_path: Path) -> Path:
     run_ffmpeg(
         *("-f", "lavfi", "-i", "sine=duration=2.2", "-i", lines, "-i", notes, "-filter_complex", scenes),
         *("-map", "[v]", "-map", 0, "-map", 1, "-map_metadata", 2, "-map_chapters", 2),
-        *(
-            "-c:v",
-            "libx264",
-            "-crf",
-            4,
-            "-g",
-            9,
-            "-bf",
-            2,
-            "-c:a",
-            "aac",
-            "-metadata:s:v",
-            "language=fra",
-            path,
-        ),
+        *("-c:v", "libx264", "-crf", 4, "-g", 9, "-bf", 2, "-c:a", "aac", "-metadata:s:v", "language=fra"),
+        path,
     )
-    lines.unlink()
-    notes.unlink()
     return path
+
+
+@pytest.fixture
+def source(source_made: Path, tmp_path: Path) -> Path:
+    """Two seconds with sound, subtitles, chapters, B-frames, a cut and a still; begins after its sound."""
+    return Path(shutil.copy(source_made, tmp_path))

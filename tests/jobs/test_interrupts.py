@@ -15,13 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from tests.command import run as run_here
 from tests.conftest import MakeClip
 from tests.jobs.conftest import GRAIN, content_of
-from tests.tiny import TINY
-from videoinr_cli.model import build
-from videoinr_cli.weights import save_model
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 
@@ -30,24 +27,22 @@ WAIT_SECONDS = 300.0
 
 
 @pytest.fixture
-def command(make_clip: MakeClip, tmp_path: Path) -> list[str]:
-    torch.manual_seed(3)
-    save_model(build(TINY), tmp_path / "tiny.safetensors", {})
+def arguments(make_clip: MakeClip, weights: Path) -> list[str]:
     source = make_clip("in.mkv", "-g", 10, "-c:a", "aac", frames=48, audio=True, filters=GRAIN)
     options: dict[str, Any] = {
-        **{"--weights": tmp_path / "tiny.safetensors", "--device": "cpu", "--precision": "fp32"},
+        **{"--weights": weights, "--device": "cpu", "--precision": "fp32"},
         **{"--scale": 2, "--segment-seconds": 48 / 25 / SEGMENTS, "--preset": "ultrafast"},
     }
     given = [str(part) for option in options.items() for part in option]
-    return [sys.executable, "-m", "videoinr_cli", "upscale", str(source), *given, "--json", "-o"]
+    return ["upscale", str(source), *given, "--json", "-o"]
 
 
 class Run:
     """A run in a process group of its own, as in a terminal."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, arguments: list[str]) -> None:
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "videoinr_cli", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -90,9 +85,11 @@ def running(folder: Path, group: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_several_workers_are_interrupted(times: int, command: list[str], tmp_path: Path) -> None:
+def test_several_workers_are_interrupted(
+    times: int, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     one, output = tmp_path / "one.mkv", tmp_path / "out.mkv"
-    run = Run([*command, str(output), "--workers", "2"])
+    run = Run([*arguments, str(output), "--workers", "2"])
     run.until("segment")
     run.interrupt()
     if times == 2:
@@ -116,10 +113,10 @@ def test_several_workers_are_interrupted(times: int, command: list[str], tmp_pat
     assert not left
     assert 1 <= len(run.segments) < SEGMENTS
 
-    again = Run([*command, str(output), "--workers", "2"])
-    assert again.end()[0] == 0
-    were_done = {told["segment"] for told in again.segments if told["was_done"]}
+    assert run_here(*arguments, output) == 0
+    again = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    were_done = {told["segment"] for told in again if told["event"] == "segment" and told["was_done"]}
     assert were_done >= {told["segment"] for told in run.segments}
-    assert Run([*command, str(one)]).end()[0] == 0
+    assert run_here(*arguments, one) == 0
     assert content_of(output) == content_of(one)
     assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.mkv"]

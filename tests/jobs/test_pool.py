@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
-import signal
+from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from videoinr_cli.media.read.probe import probe
 from videoinr_cli.model import FastConfig, build
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.parts import Part
-from videoinr_cli.render.pipeline import Progress
+from videoinr_cli.render.pipeline import Progress, Summary
 from videoinr_cli.render.plan import Plan, plan_video
 from videoinr_cli.weights import save_model
 
@@ -40,55 +40,42 @@ def weights(tmp_path: Path) -> str:
 
 
 def test_processes_share_the_work(source: Path, tmp_path: Path, weights: str) -> None:
+    """They are kept from one video to the next; after a death only that one is started again."""
     wanted = {"weights": weights, "scale": 1.5, "device": "cpu", "precision": "fp32"}
-    options, job = options_for(**wanted, segment_seconds=0.2)
-    upscale_video(source, tmp_path / "one.mkv", options, job=job)
     options, job = options_for(**wanted, segment_seconds=0.2, workers=2)
+    upscale_video(source, tmp_path / "one.mkv", options, job=replace(job, workers=1))
     done: list[SegmentDone] = []
+    processes: list[set[int | None]] = []
     seen: list[Progress] = []
 
-    def kill_a_worker(event: SegmentDone) -> None:
+    def note(event: SegmentDone) -> None:
         done.append(event)
+        processes.append({child.pid for child in multiprocessing.active_children()})
+
+    def kill_a_worker(event: SegmentDone) -> None:
+        note(event)
         if len(done) == 1:
-            victim = multiprocessing.active_children()[0]
-            assert victim.pid is not None
-            os.kill(victim.pid, signal.SIGKILL)
-
-    with pytest.raises(VideoInrError, match="--workers"):
-        upscale_video(source, tmp_path / "out.mkv", options, job=job, on_segment=kill_a_worker)
-    assert not multiprocessing.active_children()
-    count = len(done)
-    assert 1 <= count < done[0].total
-    done.clear()
-    summary = upscale_video(
-        source, tmp_path / "out.mkv", options, job=job, progress=seen.append, on_segment=done.append
-    )
-    assert sum(event.was_done for event in done) == count
-    assert content_of(tmp_path / "out.mkv") == content_of(tmp_path / "one.mkv")
-    assert seen[-1].frames <= summary.frames_written
-
-
-def test_processes_are_kept_from_one_video_to_the_next(source: Path, tmp_path: Path, weights: str) -> None:
-    """So that a batch loads its model once in each, and after a death only there again."""
-    options, job = options_for(weights=weights, device="cpu", segment_seconds=0.5, workers=2)
-    seen: list[set[int | None]] = []
-
-    def note(_: object) -> None:
-        seen.append({child.pid for child in multiprocessing.active_children()})
+            multiprocessing.active_children()[0].kill()
 
     with Workers(["cpu", "cpu"]) as workers:
-        for name in ("a.mkv", "b.mkv"):
-            run_job(plan_video(source, tmp_path / name, options), job, workers=workers, on_segment=note)
-        victim = multiprocessing.active_children()[0]
-        victim.kill()
-        victim.join()
-        run_job(plan_video(source, tmp_path / "c.mkv", options), job, workers=workers, on_segment=note)
+
+        def render(name: str, on_segment: Callable[[SegmentDone], None] = note) -> Summary:
+            done.clear()
+            plan = plan_video(source, tmp_path / name, options)
+            return run_job(plan, job, workers=workers, progress=seen.append, on_segment=on_segment)
+
+        render("a.mkv")
+        with pytest.raises(VideoInrError, match="--workers"):
+            render("b.mkv", kill_a_worker)
+        count = len(done)
+        assert 1 <= count < done[0].total
+        summary = render("b.mkv")
     assert not multiprocessing.active_children()
-    before, after = seen[0], seen[-1]
+    assert sum(event.was_done for event in done) == count
+    before, after = processes[0], processes[-1]
     assert (len(before), len(after), len(before & after)) == (2, 2, 1)
-    assert all(pids in (before, after) for pids in seen)
-    contents = {content_of(tmp_path / name) for name in ("a.mkv", "b.mkv", "c.mkv")}
-    assert len(contents) == 1
+    assert {content_of(tmp_path / name) for name in ("a.mkv", "b.mkv")} == {content_of(tmp_path / "one.mkv")}
+    assert seen[-1].frames <= summary.frames_written
 
 
 def test_a_short_video_is_cut_for_all_that_are_to_work_on_it(make_clip: MakeClip, tmp_path: Path) -> None:

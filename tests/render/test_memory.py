@@ -147,7 +147,7 @@ def test_one_tile_is_held_at_a_time() -> None:
 def test_tiles_of_a_run_of_frames_are_the_same_kept_or_not() -> None:
     model, frames = scattered(SHORT_RUNS), clip(40, 64, count=6)
     kept, forgotten = (
-        rendered(model, frames, 2, Sizes(tile_px=(40, 32), together=2, keeps=keeps))
+        rendered(model, frames, 2, Sizes(tile_px=(40, 32), together=2, keeps=keeps), TAUS[1:])
         for keeps in (True, False)
     )
     np.testing.assert_array_equal(kept, forgotten)
@@ -163,9 +163,9 @@ def test_seams_are_not_to_be_seen(name: str) -> None:
         model, frames = load_model(device="cpu", precision="fp32"), clip(40, 152, 3)
         sizes, most = Sizes(tile_px=(40, 56), together=2), 1.0
     else:
-        model, frames = published(), clip(16, 160, 2)
+        model, frames = published(), clip(16, 112, 2)
         sizes, most = Sizes(tile_px=(32, 48), together=2), 0.1
-    taus = [Fraction(0), Fraction(1, 2)]
+    taus = [Fraction(1, 2)]
     whole = rendered(model, frames, 2, taus=taus)
     assert whole.std() > 10, "a picture that shows what becomes of it"
     difference = np.abs(rendered(model, frames, 2, sizes, taus=taus) - whole).mean((0, 1, 3))  # of a column
@@ -471,6 +471,7 @@ def peak_bytes() -> int:
 PEAK = """
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 import psutil
 import torch
@@ -479,7 +480,7 @@ from videoinr_cli.render.memory import release_memory
 from videoinr_cli.weights import load_model
 
 model = load_model(device="cpu", precision="fp32")
-frames = clip(96, 256)
+frames, half = clip(96, 256, 3), [Fraction(1, 2)]
 rendered(model, clip(32, 32, 3), 2)
 found = []
 small = Sizes(tile_px=(96, 64), halo_px=16, chunk_bytes=8 << 20)
@@ -487,7 +488,7 @@ for sizes in (replace(small, keeps=False), small, replace(small, tile_px=None)):
     release_memory(torch.device("cpu"))
     Path("/proc/self/clear_refs").write_text("5")
     before = psutil.Process().memory_info().rss
-    rendered(model, frames, 1, sizes)
+    rendered(model, frames, 1, sizes, half)
     found.append((peak_bytes() - before, needed_bytes(model, (96, 256), (96, 256), sizes)))
 print(json.dumps(found))
 """
@@ -552,19 +553,20 @@ class Forgetful(BlendVideoInr):  # what the network counts for other tests grows
 
 folder, peaks = Path(sys.argv[1]), []
 options = UpscaleOptions(scale=1.0, encode=EncodeOptions(codec="libx264", preset="ultrafast"))
-for seconds in (60, 3600):
+for seconds in (360, 3600):
     source, output = folder / f"{seconds}.mp4", folder / f"{seconds}.mkv"
-    picture = f"testsrc2=size=64x48:rate=1:duration={seconds}"
+    picture = f"testsrc2=size=256x192:rate=1/6:duration={seconds}"
     made = ["-f", "lavfi", "-i", picture, "-preset", "ultrafast", str(source)]
     subprocess.run([find_ffmpeg(), "-v", "error", *made], check=True)
     summary = upscale_video(source, output, options, model=Forgetful())
-    assert summary.frames_written == seconds
+    assert summary.frames_written == seconds // 6
     peaks.append(peak_bytes())
 print(json.dumps(peaks))
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells")
-def test_an_hour_needs_no_more_memory_than_a_minute(tmp_path: Path) -> None:
-    minute, hour = in_child(LENGTH, tmp_path)
-    assert hour < 1.1 * minute
+def test_an_hour_needs_no_more_memory_than_its_tenth(tmp_path: Path) -> None:
+    """Pictures that it kept would take 80 MB."""
+    tenth, hour = in_child(LENGTH, tmp_path)
+    assert hour < 1.1 * tenth

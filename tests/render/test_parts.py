@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
@@ -58,6 +59,9 @@ def source_of(kinds: str, gaps: list[int], sections: Sections) -> list[GivenFram
     return frames
 
 
+network = functools.cache(scattered)
+
+
 def made_of(
     frames: list[GivenFrame], part: Part, rate: Fraction | None, config: ModelConfig
 ) -> tuple[Made, Tally]:
@@ -68,8 +72,7 @@ def made_of(
         first = max(0, place - config.context_frames)
         lead = frames[first]
         read = [GivenFrame(lead.rgb, lead.pts, lead.duration, section=lead.section), *frames[first + 1 :]]
-    model = scattered(config)
-    renderer = Renderer(model, (20, 15))
+    renderer = Renderer(network(config), (20, 15))
     timeline = Timeline(TICK, rate, frames[0].pts)
     tally = Tally()
     made: Made = {}
