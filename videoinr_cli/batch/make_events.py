@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 from videoinr_cli.batch.events import Done, Error, Estimate, Progress, Segment, Skipped, Start
@@ -44,9 +43,8 @@ def estimate_of(
     peak_bytes: int,
 ) -> Estimate:
     """Return what a dry run says of a video: what it would become, and what that would take."""
-    start = start_of(index, count, item)
     return Estimate(
-        **dataclasses.asdict(start),
+        **vars(start_of(index, count, item)),
         segments=segments,
         tile_size=None if sizes.tile_px is None else (sizes.tile_px[1], sizes.tile_px[0]),
         chunk_bytes=sizes.chunk_bytes,
@@ -64,12 +62,7 @@ def progress_of(
         index=index,
         count=count,
         source=item.source,
-        frames=progress.frames,
-        frames_before=progress.frames_before,
-        total_frames=progress.total_frames,
-        seconds=progress.seconds,
-        total_seconds=progress.total_seconds,
-        elapsed_seconds=progress.elapsed_seconds,
+        **vars(progress),
         left_seconds=remaining_seconds(
             progress.seconds,
             progress.total_seconds,
@@ -98,22 +91,8 @@ def segment_of(index: int, count: int, source: Path, done: SegmentDone) -> Segme
 def done_of(index: int, count: int, source: Path, summary: Summary) -> Done:
     """Return the event of a video that is complete."""
     fresh = summary.frames_written - summary.frames_before
-    return Done(
-        index=index,
-        count=count,
-        source=source,
-        destination=summary.destination,
-        source_size=summary.source_size,
-        size=summary.size,
-        frames_read=summary.frames_read,
-        frames_written=summary.frames_written,
-        frames_before=summary.frames_before,
-        cuts=summary.cuts,
-        elapsed_seconds=summary.elapsed_seconds,
-        frames_per_second=fresh / max(summary.elapsed_seconds, 1e-6),
-        output_bytes=summary.output_bytes,
-        notes=summary.notes,
-    )
+    speed = fresh / max(summary.elapsed_seconds, 1e-6)
+    return Done(index=index, count=count, source=source, **vars(summary), frames_per_second=speed)
 
 
 def skipped_of(index: int, count: int, item: Existing) -> Skipped:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from videoinr_cli.cli.messages import show_messages
-from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE
+from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE, device_option, precision_option
 from videoinr_cli.cli.sections import SectionedCommand, SectionedOption, in_section
 from videoinr_cli.cli.values import parse_rate_increase
 from videoinr_cli.evaluation.options import EvaluateOptions
@@ -27,7 +27,7 @@ from videoinr_cli.evaluation.protocols import (
     Downsampler,
     Protocol,
 )
-from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS, Precision
+from videoinr_cli.options import DEFAULT_WEIGHTS, Precision
 
 
 class _WeightsOption(SectionedOption):
@@ -104,16 +104,8 @@ results_option = in_section("Results")
     help="Also measure flicker, warping error, pulsing and borders, on the first picture of the first clip.",
 )
 @footage_option("--max-frames", type=click.IntRange(min=2), help="Use only this many frames of each clip.")
-@click.option(
-    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, cuda:1, mps."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="Floating-point precision of the networks.",
-)
+@device_option()
+@precision_option()
 @results_option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @results_option(
     "--save-frames", type=click.Path(path_type=Path), help="Folder to write every rendered frame to, as PNG."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -207,7 +207,7 @@ encoder_options: Decorator[Any] = group(
 )
 
 
-def _device_option(more: str = "") -> Decorator[Any]:
+def device_option(more: str = "") -> Decorator[Any]:
     """Return --device, whose help names `more` than single devices."""
     return running_option(
         "--device",
@@ -241,13 +241,17 @@ def _make_weights_option(more: str = "", **attributes: Any) -> Decorator[Any]:
 
 _weights_option: Decorator[Any] = _make_weights_option(default=DEFAULT_WEIGHTS)
 
-_precision_option: Decorator[Any] = running_option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="Floating-point precision of the network; auto: what suits the device.",
-)
+
+def precision_option(precisions: Sequence[str] = PRECISIONS) -> Decorator[Any]:
+    """Return --precision, with the values that a command takes."""
+    return running_option(
+        "--precision",
+        type=click.Choice(precisions),
+        default="auto",
+        show_default=True,
+        help="Floating-point precision of the network; auto: what suits the device.",
+    )
+
 
 threads_option: Decorator[Any] = running_option(
     "--threads",
@@ -256,13 +260,13 @@ threads_option: Decorator[Any] = running_option(
     help="Threads of the network on a CPU, which workers share.  [default: the cores that it may use]",
 )
 
-model_options: Decorator[Any] = group(_weights_option, _device_option(), _precision_option)
+model_options: Decorator[Any] = group(_weights_option, device_option(), precision_option())
 """For commands that work on a single device."""
 
 several_models_options: Decorator[Any] = group(
     _make_weights_option("; may be repeated, to compare", default=(DEFAULT_WEIGHTS,), multiple=True),
-    _device_option(),
-    _precision_option,
+    device_option(),
+    precision_option(),
 )
 """Likewise, with several models."""
 
@@ -314,8 +318,8 @@ upscale_options: Decorator[Any] = group(
     read_options,
     stream_options,
     encoder_options,
-    _device_option("; several: cuda:0,cuda:1"),
-    _precision_option,
+    device_option("; several: cuda:0,cuda:1"),
+    precision_option(),
     threads_option,
     memory_options,
 )

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from videoinr_cli.cli.messages import show_messages
-from videoinr_cli.cli.parameters import without_outranked
+from videoinr_cli.cli.parameters import device_option, precision_option, without_outranked
 from videoinr_cli.cli.sections import SectionedCommand, files_option, in_section
 from videoinr_cli.options import ARCHITECTURES
 from videoinr_cli.training.options import (
@@ -96,16 +96,8 @@ schedule_option = in_section("Schedule")
     help="Folder for decoded frames, about 1 MB each.  [default: OUTPUT.frames]",
 )
 @schedule_option("--seed", type=int, default=0, show_default=True, help="Seed of all random choices.")
-@click.option(
-    "--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, cuda:1, mps."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(TRAINING_PRECISIONS),
-    default="auto",
-    show_default=True,
-    help="Floating-point precision of the network.",
-)
+@device_option()
+@precision_option(TRAINING_PRECISIONS)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def train(
     output: Path,
