@@ -14,10 +14,10 @@ def test_peak_memory_sees_what_was_freed_again() -> None:
     with PeakMemory(torch.device("cpu")) as idle:
         pass
     with PeakMemory(torch.device("cpu")) as busy:
-        block = torch.ones(64 << 20, dtype=torch.uint8)
+        block = torch.ones(128 << 20, dtype=torch.uint8)
         time.sleep(0.2)
         del block
-    assert busy.bytes - idle.bytes > 56 << 20
+    assert busy.bytes - idle.bytes > 96 << 20  # what was freed before may be used again
 
 
 def test_peak_memory_counts_children(monkeypatch: pytest.MonkeyPatch) -> None:
