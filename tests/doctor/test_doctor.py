@@ -73,7 +73,7 @@ def test_missing_ffmpeg_is_essential(
     said = capfd.readouterr()
     assert "frames/s" in said.out, "the rest is still told"
     check_one_line(
-        said.err, "error: FFMPEG_PATH is 'no-such-program', which is no program; correct it or unset it\n"
+        said.err, "error: FFMPEG_PATH is 'no-such-program', which is not a program; correct it or unset it\n"
     )
 
 

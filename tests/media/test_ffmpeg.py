@@ -80,7 +80,7 @@ def test_an_old_ffmpeg_is_passed_over_unless_it_was_asked_for(
     assert passed_over() == str(old)
     find_ffmpeg.cache_clear()
     monkeypatch.setenv("FFMPEG_PATH", str(old))
-    with pytest.raises(FfmpegError, match=r"bin/ffmpeg', which is no ffmpeg of 5\.1 or later; .*unset it"):
+    with pytest.raises(FfmpegError, match=r"bin/ffmpeg', which is not ffmpeg 5\.1 or later; .*unset it"):
         find_ffmpeg()
     assert passed_over() is None
 

@@ -33,6 +33,7 @@ CONTROL = "control.pickle"
 CHILD = """
 import json, os, pickle, resource, sys, tempfile, time
 from pathlib import Path
+import torch
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.weights import convert_checkpoint, load_model
 from videoinr_cli.model.published import from_published_names  # and all that its import brings
@@ -53,6 +54,7 @@ def watch(event, arguments):
     if writes or (event.startswith(FORBIDDEN) and event not in ALLOWED):
         told.append(event)
 
+torch.cuda.device_count = lambda: 0  # builds for CUDA load NVIDIA's library each time they count
 sys.addaudithook(watch)
 load_model(device="cpu")  # whatever is imported at the first use
 pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -29,14 +29,14 @@ MEGABYTE = 1_000_000
     type=int,
     default=DEFAULTS.max_frames,
     show_default=True,
-    help="Most frames in the page; if there are more, they are picked evenly.",
+    help="Maximum number of frames; of a longer part, they are picked evenly.",
 )
 @click.option(
     "--max-mb",
     type=float,
     default=DEFAULTS.max_bytes / MEGABYTE,
     show_default=True,
-    help="Most megabytes of pictures in the page; less means stronger compression.",
+    help="Maximum size of the pictures, in megabytes; less means stronger compression.",
 )
 @click.option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")

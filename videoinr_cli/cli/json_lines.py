@@ -44,7 +44,7 @@ class JsonLines:
         except BrokenPipeError:
             self._is_read = False
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes there
-            log.warning("nobody reads the events any more; what was begun goes on without them")
+            log.warning("the reader of the events is gone; rendering continues without them")
 
 
 def path_text(value: object) -> str:

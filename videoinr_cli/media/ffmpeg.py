@@ -110,10 +110,10 @@ def find_ffmpeg(needs: Needs = NOTHING_SPECIAL) -> str:
     if chosen:
         found = shutil.which(chosen)
         if found is None:
-            raise FfmpegError(f"FFMPEG_PATH is {chosen!r}, which is no program; correct it or unset it")
+            raise FfmpegError(f"FFMPEG_PATH is {chosen!r}, which is not a program; correct it or unset it")
         if not describe(found).is_recent:
             raise FfmpegError(
-                f"FFMPEG_PATH is {chosen!r}, which is no ffmpeg of {OLDEST} or later; correct it or unset it"
+                f"FFMPEG_PATH is {chosen!r}, which is not ffmpeg {OLDEST} or later; correct it or unset it"
             )
         return found
     on_path = shutil.which("ffmpeg")
@@ -124,9 +124,7 @@ def find_ffmpeg(needs: Needs = NOTHING_SPECIAL) -> str:
     if on_path is not None and is_usable:
         return min(filter(None, (on_path, bundled)), key=lambda program: _shortcomings(program, needs))
     if bundled is None:
-        raise FfmpegError(
-            f"there is no ffmpeg of {OLDEST} or later on this machine; install it, or set FFMPEG_PATH to one"
-        )
+        raise FfmpegError(f"no ffmpeg {OLDEST} or later was found; install it, or set FFMPEG_PATH to one")
     return bundled
 
 

@@ -71,7 +71,7 @@ class Corners(NamedTuple):
 
 
 INTEGERS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
-"""Of the same size as floats."""
+"""The integer type of the same size as each float type."""
 
 
 def bilinear_taps(

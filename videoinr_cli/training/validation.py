@@ -18,11 +18,11 @@ from videoinr_cli.training.pairs import ClipPair
 from videoinr_cli.training.samples import degraded, to_tensor
 
 VALIDATION_FRAMES = 7
-"""Of a shot; every second frame is given: a pair, one frame before it and one after."""
+"""Frames of a shot to measure on; every second one is given: a pair, one frame before it and one after."""
 VALIDATION_HR_FRAMES = 3
-"""Of a pair of clips: a given frame, the one between, and the other given frame."""
+"""HR frames of a pair of clips to measure on: two given frames and the one between."""
 CROPS = 16
-"""Of all shots together, each reduced by `SCALE`."""
+"""Crops of all shots together, each reduced by `SCALE`."""
 SCALE = 4
 
 Clip = Shot | ClipPair

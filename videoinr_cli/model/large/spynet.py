@@ -19,11 +19,11 @@ STRIDE = 32
 """Frames are resized to multiples of this: the coarsest level is smaller by as much."""
 
 CHANNELS = (8, 32, 64, 32, 16, 2)
-"""Of a level's layers; it reads the first picture, the second one warped, and the flow."""
+"""Channels of a level's layers; it reads the first picture, the second one warped, and the flow."""
 
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
-"""Of ImageNet's RGB, by which the published weights have pictures normalised."""
+"""Mean and deviation of ImageNet's RGB; the published weights expect normalised pictures."""
 
 
 class FlowLevel(nn.Sequential):
