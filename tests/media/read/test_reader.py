@@ -376,5 +376,5 @@ def test_pictures_whose_last_row_comes_first_in_memory_are_upright(make_clip: Ma
         next(read_frames(probe(make_clip(name, "-c:v", codec, *options, frames=2)))).rgb.astype(float)
         for name, codec in (("amv.avi", "amv"), ("mjpeg.avi", "mjpeg"))
     ]
-    assert np.abs(read[0] - read[1]).mean() < 3  # both are JPEG
-    assert np.abs(read[0] - read[1][::-1]).mean() > 50
+    assert np.abs(read[0] - read[1]).mean() < 12  # AMV's encoder is always coarse
+    assert np.abs(read[0] - read[1][::-1]).mean() > 40
