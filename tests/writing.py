@@ -67,6 +67,7 @@ def open_writer(
             source.origin / speed,
             start=source.start_pts * source.time_base / speed,
             steady_rate=source.steady_rate if keeps_times and time_base == source.time_base else None,
+            most_ticks=written.encoder.most_ticks,
         ),
         frame_rate=frame_rate or source.frame_rate,
         kept=streams.kept,

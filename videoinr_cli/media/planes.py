@@ -11,6 +11,7 @@ Sweldens and Yeo (1998); for chroma between two pixels the six taps were solved 
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import functools
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
 
 from videoinr_cli.media.colour import Colour
@@ -279,10 +281,24 @@ def _views(frame: av.VideoFrame, layout: Layout) -> list[npt.NDArray[Any]]:
     """Return the frame's planes as arrays (h, w) that share its memory."""
     views = []
     for plane in frame.planes:
+        if plane.line_size < 0:
+            views.append(_upended(plane, layout))
+            continue
         samples = np.frombuffer(memoryview(plane), dtype=np.dtype(layout.dtype))
         stride = plane.line_size // samples.itemsize
         views.append(samples[: stride * plane.height].reshape(plane.height, stride)[:, : plane.width])
     return views
+
+
+def _upended(plane: VideoPlane, layout: Layout) -> npt.NDArray[Any]:
+    """Return a copy of a plane whose last row comes first in memory, as of AMV's decoder.
+
+    PyAV's buffer begins with its first row, and ends outside of it.
+    """
+    length = -plane.line_size
+    last = plane.buffer_ptr - length * (plane.height - 1)
+    rows = np.frombuffer(ctypes.string_at(last, length * plane.height), dtype=np.dtype(layout.dtype))
+    return rows.reshape(plane.height, -1)[::-1, : plane.width]
 
 
 def _rescaled(samples: npt.NDArray[Any], black: float, gain: float, dtype: SampleType) -> npt.NDArray[Any]:

@@ -31,8 +31,11 @@ class StreamInfo:
     detail: str = ""  # for people: "48000 Hz, stereo"
     layout: str = ""  # of sound's channels, in ffmpeg's words: "5.1(side)", "9 channels"; "": not known
     sample_rate: int | None = None  # of sound, in samples per second; None: not known
+    late_seconds: Fraction = Fraction(0)  # by which it begins after the first sound or picture
+    is_gapless: bool = False  # of sound: whether the file states no times at which there could be pauses
     padding_seconds: Fraction = Fraction(0)  # of sound: its start, which is not played; known in parts
     cut_out: tuple[tuple[int, int], ...] = ()  # of sound: byte positions of first and last packets not played
+    hidden_start: tuple[tuple[int, int], ...] = ()  # likewise: of those before its start but the last one
     is_empty: bool = False  # announced, but no packet at the file's start shows its form
 
     @property
@@ -113,6 +116,7 @@ class VideoInfo:
     mastering_display: str | None = None  # of HDR10, for encoders: "G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min)"
     content_light: str | None = None  # of HDR10: "MaxCLL,MaxFALL" in cd/m2
     lost_side_data: tuple[str, ...] = ()  # of its frames, such as "closed captions": no output keeps it
+    other_programs: int = 0  # of a broadcast, beside the video's: none of their streams are among `streams`
     disposition: tuple[str, ...] = ()  # of the video, such as "default"
     tags: tuple[tuple[str, str], ...] = ()  # of the video
     file_tags: tuple[tuple[str, str], ...] = ()  # of the whole file

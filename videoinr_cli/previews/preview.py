@@ -270,7 +270,7 @@ def _write_clip(
         encoding=encoding,
         size=layout.size,
         pixel_aspect=info.sample_aspect_ratio,
-        clock=OutputClock.of(1 / rate, Fraction(0)),
+        clock=OutputClock.of(1 / rate, Fraction(0), steady_rate=rate),
         frame_rate=rate,
         pictures_only=True,
         overwrite=options.upscale.overwrite,

@@ -367,3 +367,14 @@ def test_captions_that_begin_later_are_said(make_clip: MakeClip, caplog: pytest.
     assert sum("closed captions begin" in message for message in caplog.messages) == 1
     with pytest.raises(InputError, match="closed captions begin, which no output keeps; leave out --strict"):
         list(read_frames(info, strict=True))
+
+
+def test_pictures_whose_last_row_comes_first_in_memory_are_upright(make_clip: MakeClip) -> None:
+    """As those of AMV's decoder."""
+    options = ("-pix_fmt", "yuvj420p", "-q:v", 1)
+    read = [
+        next(read_frames(probe(make_clip(name, "-c:v", codec, *options, frames=2)))).rgb.astype(float)
+        for name, codec in (("amv.avi", "amv"), ("mjpeg.avi", "mjpeg"))
+    ]
+    assert np.abs(read[0] - read[1]).mean() < 12  # AMV's encoder is always coarse
+    assert np.abs(read[0] - read[1][::-1]).mean() > 40

@@ -291,3 +291,57 @@ def test_chapters_end_with_the_pictures_and_sounds(
 def test_the_rate_that_the_user_gives_a_raw_stream_is_no_other_one(make_clip: MakeClip) -> None:
     info = probe(make_clip("in.m2v", rate="30000/1001"), rate=Fraction(25))
     assert (info.frame_rate, info.steady_rate) == (25, None)
+
+
+def test_frames_that_state_the_same_time_are_all_kept(make_clip: MakeClip, run_ffmpeg: RunFfmpeg) -> None:
+    """As in recordings whose clock stood still for a moment."""
+    clip = make_clip("steady.mkv", "-c:v", "ffv1", frames=40)
+    same = clip.with_name("in.mkv")
+    run_ffmpeg("-i", clip, "-c", "copy", "-bsf:v", "setts=ts='if(between(N,10,12),400,PTS)'", same)
+    info = probe(same)
+    assert (info.frame_rate, info.steady_rate) == (25, None)
+    times = [40 * number for number in range(40)]
+    times[11:13] = 401, 402
+    with av.open(str(copied(info, "out.mp4"))) as container:
+        assert [frame.pts * frame.time_base * 1000 for frame in container.decode(video=0)] == times
+
+
+def test_repeated_pictures_do_not_lower_the_rate(make_clip: MakeClip) -> None:
+    """Theora has empty packets for them: a film of a still scene is at 25 frames per second too."""
+    still = "trim=end_frame=1,loop=-1:1"
+    info = probe(make_clip("in.ogv", "-c:v", "libtheora", filters=still, frames=40))
+    assert len(shown(info)) < 20
+    assert info.frame_rate == info.steady_rate == 25
+
+
+@pytest.mark.parametrize("rate", ["25", "30000/1001"])
+@pytest.mark.parametrize("sound", [False, True])
+def test_flash_video_with_b_frames_ends_with_its_last_picture(
+    make_clip: MakeClip, rate: str, sound: bool
+) -> None:
+    info = probe(
+        make_clip("in.flv", "-c:v", "libx264", "-bf", 3, "-c:a", "aac", rate=rate, audio=sound, frames=40)
+    )
+    assert info.duration is not None
+    assert abs(info.duration - 40 / Fraction(rate)) <= Fraction(1, 1000)
+    with av.open(str(copied(info, "out.mp4"))) as container:
+        stream = container.streams.video[0]
+        assert stream.duration * stream.time_base == 40 / Fraction(rate)
+
+
+@pytest.mark.parametrize("name", ["out.ts", "out.nut", "out.mkv", "out.mp4"])
+def test_sound_that_a_cut_hides_is_not_heard_where_nothing_can_be_hidden(
+    make_clip: MakeClip, run_ffmpeg: RunFfmpeg, name: str
+) -> None:
+    """An mp4 that was cut without being encoded begins with a keyframe, long before its first picture."""
+    whole = make_clip("whole.mp4", "-c:v", "libx264", "-g", 50, "-c:a", "aac", audio=True, frames=50)
+    clip = whole.with_name("in.mp4")
+    run_ffmpeg("-ss", 1.2, "-i", whole, "-c", "copy", clip)
+    info = probe(clip)
+    assert len(shown(info)) == 20
+    out, starts = copied(info, name), []
+    for kind in ("video", "audio"):
+        with av.open(str(out)) as container:
+            frame = next(container.decode(**{kind: 0}))
+            starts.append(frame.pts * frame.time_base)
+    assert abs(starts[0] - starts[1]) <= Fraction(50, 1000)  # two packets of 21 ms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -56,3 +57,29 @@ def streams(path: Path) -> list[tuple[str, str, str | None, str | None]]:
             )
             for stream in container.streams
         ]
+
+
+def flashes(path: Path) -> list[Fraction]:
+    """Return when the picture is whitest, once for each row of frames that are nearly as white."""
+    with av.open(str(path)) as container:
+        levels = [
+            (f.pts * f.time_base, f.to_ndarray(format="gray").mean()) for f in container.decode(video=0)
+        ]
+    rows = itertools.groupby(levels, key=lambda level: level[1] > 200)
+    return [next(row)[0] for is_white, row in rows if is_white]
+
+
+def beeps(path: Path) -> list[tuple[Fraction, Fraction]]:
+    """Return when each beep begins, and its middle."""
+    with av.open(str(path)) as container:
+        blocks = [(f.pts * f.time_base, f.sample_rate, f.to_ndarray()) for f in container.decode(audio=0)]
+    full = 32768 if blocks[0][2].dtype == np.int16 else 1
+    found: list[list[Fraction]] = []
+    for start, rate, samples in blocks:
+        for place in np.flatnonzero(np.abs(samples.astype(float)).max(axis=0) > 0.4 * full):
+            at = start + Fraction(int(place), rate)
+            if found and at - found[-1][-1] < Fraction(1, 20):
+                found[-1].append(at)
+            else:
+                found.append([at])
+    return [(times[0], sum(times) / len(times)) for times in found]

@@ -7,12 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from av.stream import Disposition
 
 from tests.conftest import MakeClip, RunFfmpeg
 from tests.media.write.outputs import copy, decoded, streams
 from videoinr_cli.errors import OutputError
+from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.write.containers import BY_SUFFIX
 from videoinr_cli.options import EncodeOptions
 
@@ -386,3 +388,34 @@ def test_a_phones_tags_are_kept_or_named(
     assert ("has no place for tags" in caplog.text) == (lost is not None)
     assert lost is None or lost in caplog.text
     assert "title" not in caplog.text
+
+
+def test_other_programs_of_a_broadcast_are_named_and_left_out(
+    run_ffmpeg: RunFfmpeg, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = tmp_path / "in.ts"
+    pictures = [f"testsrc2=size={size}:rate=25:duration=1" for size in ("64x48", "96x64")]
+    tones = [f"sine=frequency={hz}:sample_rate=48000:duration=1" for hz in (400, 800)]
+    inputs = [word for source in (*pictures, *tones) for word in ("-f", "lavfi", "-i", source)]
+    maps = [word for number in range(4) for word in ("-map", number)]
+    programs = ("-program", "title=One:st=0:st=2", "-program", "title=Two:st=1:st=3")
+    run_ffmpeg(*inputs, *maps, "-c:v", "libx264", "-c:a", "mp2", *programs, clip)
+    info = probe(clip)
+    assert (info.width, info.other_programs, len(info.streams)) == (96, 1, 1)
+    with av.open(str(copy(clip, tmp_path / "out.mkv"))) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+        frame = list(container.decode(audio=0))[20]
+    spectrum = np.abs(np.fft.rfft(frame.to_ndarray()[0]))
+    assert abs(int(spectrum.argmax()) * 48000 / frame.samples - 800) < 50
+    assert "holds 1 more of a broadcast's programs: left out; ffmpeg -map 0:p:NUMBER" in caplog.text
+    with pytest.raises(OutputError, match="more of a broadcast's programs"):
+        copy(clip, tmp_path / "strict.mkv", strict=True)
+
+
+@pytest.mark.parametrize("name", ["out.mkv", "out.webm", "out.nut"])
+def test_tags_of_the_form_of_an_mp4_do_not_go_into_another_one(make_clip: MakeClip, name: str) -> None:
+    clip = make_clip("in.mp4", "-metadata", "title=Sea", frames=3)
+    with av.open(str(copy(clip, clip.with_name(name), EncodeOptions()))) as container:
+        tags = {key.lower(): value for key, value in container.metadata.items()}
+    assert tags["title"] == "Sea"
+    assert not {"major_brand", "minor_version", "compatible_brands"}.intersection(tags)

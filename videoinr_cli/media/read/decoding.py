@@ -171,6 +171,7 @@ def packets_of(
     on_damage: Callable[[str], None] | None,
     *,
     shifts: Sequence[ClockShift] = (),
+    repeats: bool = False,
 ) -> Iterator[av.Packet[VideoStream]]:
     """Yield the stream's packets from the file's position on, skipping what cannot be read.
 
@@ -180,8 +181,9 @@ def packets_of(
         on_damage: called with what is wrong, for each packet that cannot be fully read. None: nobody wants to
             know; ffmpeg logs it once only, and so it is left for whom it concerns.
         shifts: bring all packets onto one clock.
+        repeats: whether empty packets come too, which repeat the picture before (AVI, Theora).
     """
-    packets = _packets_of(container, stream, on_damage)
+    packets = _packets_of(container, stream, on_damage, repeats=repeats)
     return _shifted(packets, shifts) if shifts else packets
 
 
@@ -202,7 +204,11 @@ def _shifted(
 
 
 def _packets_of(
-    container: InputContainer, stream: VideoStream, on_damage: Callable[[str], None] | None
+    container: InputContainer,
+    stream: VideoStream,
+    on_damage: Callable[[str], None] | None,
+    *,
+    repeats: bool,
 ) -> Iterator[av.Packet[VideoStream]]:
     demuxed = container.demux(stream)
     failures = 0
@@ -220,7 +226,7 @@ def _packets_of(
             continue
         if packet is None:
             return
-        if packet.size:  # PyAV ends with an empty one to flush the decoder; AVI has them for repeats
+        if packet.size or (repeats and packet.dts is not None):  # PyAV ends with one to flush the decoder
             failures = 0
             if container.format.name in WITHOUT_SHOWN_TIMES:
                 packet.pts = packet.dts  # else ffmpeg's guess, which is late

@@ -22,7 +22,8 @@ def describe_streams(container: InputContainer) -> dict[int, str]:
 
 def streams_of_programs(container: InputContainer) -> list[set[int]]:
     """Return the streams of each program, such as a variant of HLS, by their indices."""
-    programs = re.split(r"^ *Program \d+.*$", _dumped(container), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^ *((?:No )?Program)\b.*$", _dumped(container), flags=re.MULTILINE)[1:]
+    programs = [text for head, text in zip(parts[::2], parts[1::2], strict=True) if head == "Program"]
     return [{int(lines[1]) for lines in _STREAM.finditer(program)} for program in programs]
 
 

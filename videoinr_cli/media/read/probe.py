@@ -37,6 +37,7 @@ from videoinr_cli.media.read.source import (
     companions,
     has_alpha_apart,
     open_source,
+    other_programs,
     standard_input,
     video_stream,
 )
@@ -152,6 +153,7 @@ def _described(
     duration, missing = duration_of(
         container, stream, start * time_base, last, rate=rate, is_one_clock=not shifts
     )
+    origin = origin_of(container, stream, start * time_base)
     return VideoInfo(
         path=path,
         container=container.format.name,
@@ -169,7 +171,7 @@ def _described(
         usual_seconds=timing.usual_seconds if timing else None,
         duration=duration,
         missing_seconds=missing,
-        origin=origin_of(container, stream, start * time_base),
+        origin=origin,
         content_end=content_end_of(
             container, stream, None if duration is None else start * time_base + duration
         ),
@@ -186,6 +188,7 @@ def _described(
             *lost_side_data(side_data),
             *(("transparency",) if has_alpha_apart(container, stream) else ()),
         ),
+        other_programs=other_programs(container, stream),
         disposition=dispositions(stream),
         tags=tuple(stream.metadata.items()),
         file_tags=tuple(container.metadata.items()),
@@ -194,6 +197,7 @@ def _described(
                 other,
                 descriptions.get(other.index, ""),
                 has_packets=clock is not None and other.index in clock.streams,
+                origin=origin,
             )
             for other in companions(container, stream)
         ),

@@ -106,15 +106,25 @@ def companions(container: InputContainer, video: VideoStream) -> list[Stream]:
     """Return the streams beside the video that are not the same one in another form.
 
     Those of an animation in HEIF are all parts of it. Other variants in HLS have another size or bit rate.
+    Other programs of a broadcast have nothing to do with it: see `other_programs`.
     """
-    others = [stream for stream in container.streams if stream.index != video.index]
-    if container.format.name == "hls":
-        programs = streams_of_programs(container)
-        elsewhere = set[int]().union(*programs)
-        own = set[int]().union(*(program for program in programs if video.index in program))
-        return [stream for stream in others if stream.index in own or stream.index not in elsewhere]
+    programs = streams_of_programs(container)
+    elsewhere = set[int]().union(*programs)
+    own = set[int]().union(*(program for program in programs if video.index in program))
+    others = [
+        stream
+        for stream in container.streams
+        if stream.index != video.index and (stream.index in own or stream.index not in elsewhere)
+    ]
     is_animation = not is_still(video) and any(map(is_still, others))
     return [stream for stream in others if not (is_animation and stream.type == "video")]
+
+
+def other_programs(container: InputContainer, video: VideoStream) -> int:
+    """Return how many programs a broadcast holds beside the video's; variants in HLS are none."""
+    if container.format.name == "hls":
+        return 0
+    return sum(bool(program) and video.index not in program for program in streams_of_programs(container))
 
 
 def has_alpha_apart(container: InputContainer, video: VideoStream) -> bool:

@@ -13,6 +13,9 @@ from av.video.stream import VideoStream
 
 from videoinr_cli.media.streams import Chapter, StreamInfo
 
+GAPLESS = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "dv", "mxf")
+"""Demuxers of files that store samples of PCM one after the other, without times."""
+
 
 def chapters_of(container: InputContainer) -> tuple[Chapter, ...]:
     """Return a file's chapters."""
@@ -27,7 +30,7 @@ def chapters_of(container: InputContainer) -> tuple[Chapter, ...]:
     )
 
 
-def stream_info(stream: Stream, description: str, *, has_packets: bool) -> StreamInfo:
+def stream_info(stream: Stream, description: str, *, has_packets: bool, origin: Fraction) -> StreamInfo:
     """Return the record of one stream.
 
     Args:
@@ -35,16 +38,19 @@ def stream_info(stream: Stream, description: str, *, has_packets: bool) -> Strea
         description: ffmpeg's, of the stream.
         has_packets: whether any are known to be in the file; if not, the stream is empty unless the packets
             at the file's start show its form.
+        origin: when the first sound or picture starts, in seconds.
     """
     tags = {key.lower(): value for key, value in stream.metadata.items()}
     time_base = stream.time_base or Fraction(0)
     tag = re.search(r"\((\w{4}) / 0x", description.partition("\n")[0])
+    hidden_start, cut_out = _not_played(stream)
+    start = None if stream.start_time is None else stream.start_time * time_base
     return StreamInfo(
         index=stream.index,
         kind=stream.type,
         codec=_codec(stream),
         tag=tag[1] if tag else "",
-        start_seconds=None if stream.start_time is None else stream.start_time * time_base,
+        start_seconds=start,
         duration_seconds=None if stream.duration is None else stream.duration * time_base,
         language=tags.get("language"),
         title=tags.get("title") or tags.get("filename"),
@@ -52,7 +58,10 @@ def stream_info(stream: Stream, description: str, *, has_packets: bool) -> Strea
         detail=_detail(stream, description),
         layout=(_channel_layout(description) or "") if stream.type == "audio" else "",
         sample_rate=_sample_rate(stream),
-        cut_out=_cut_out(stream),
+        late_seconds=Fraction(0) if start is None else max(Fraction(0), start - origin),
+        is_gapless=stream.container.format.name in GAPLESS,
+        cut_out=cut_out,
+        hidden_start=hidden_start,
         is_empty=not has_packets and _has_no_form(stream, description),
     )
 
@@ -91,21 +100,27 @@ def _channel_layout(description: str) -> str | None:
     return None if layout is None or layout[1].startswith("0 channels") else layout[1]
 
 
-def _cut_out(stream: Stream) -> tuple[tuple[int, int], ...]:
-    """Return the ranges of packets between those that are played: what edits of an mp4 cut out or off.
+_Positions = tuple[tuple[int, int], ...]
 
-    What comes before the first played packet is a decoder's padding.
+
+def _not_played(stream: Stream) -> tuple[_Positions, _Positions]:
+    """Return the ranges of packets of a sound that an mp4 hides: before its start, and where edits cut it.
+
+    The last packet before the start is not among them: decoders need it.
     """
     if not isinstance(stream, AudioStream):
-        return ()
-    ranges: list[tuple[int, int]] = []
+        return (), ()
+    before: list[tuple[int, int]] = []
+    later: list[tuple[int, int]] = []
     is_begun = False
     for is_discard, entries in itertools.groupby(stream.index_entries, key=lambda entry: entry.is_discard):
         positions = [entry.pos for entry in entries]
         if is_discard and is_begun:
-            ranges.append((min(positions), max(positions)))
+            later.append((min(positions), max(positions)))
+        elif is_discard and positions[:-1]:
+            before.append((min(positions[:-1]), max(positions[:-1])))
         is_begun |= not is_discard
-    return tuple(ranges)
+    return tuple(before), tuple(later)
 
 
 def _has_no_form(stream: Stream, description: str) -> bool:

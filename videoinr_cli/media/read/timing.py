@@ -90,7 +90,7 @@ def timing_of_packets(
     """Return the timing of the first frames of a file, just opened, that are shown in a range of ticks."""
     stream = video_stream(container)
     assert stream.time_base is not None
-    packets = packets_of(container, stream, None, shifts=shifts)
+    packets = packets_of(container, stream, None, shifts=shifts, repeats=True)
     stamps = [
         packet.pts for packet in _first_packets(packets) if packet.pts is not None and not packet.is_discard
     ]
@@ -98,6 +98,8 @@ def timing_of_packets(
     ticks = sorted({pts for pts in stamps if begin <= pts < end})
     stated = [rate for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate) if rate]
     timing = _timing(ticks, stream.time_base, stated, is_whole=is_whole)
+    if timing is not None and len(set(stamps)) < len(stamps):  # no two frames are shown at once
+        return dataclasses.replace(timing, steady=None)
     if timing is not None and timing.steady is not None and not is_whole and not shifts:
         begins = [entry.timestamp for entry in stream.index_entries if not entry.is_discard]
         if not _follow([begins[0] if begins else 0, *begins], stream.time_base, timing.steady):

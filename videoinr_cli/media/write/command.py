@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -52,7 +53,7 @@ def ffmpeg_arguments(
     }
     if is_trial:
         options["fs"] = "1"  # byte: the first packet after the head is the last one
-    if output.end_pts is not None and not is_trial:
+    if output.end_pts is not None and not is_trial and not output.format.container.counts_frames:
         options["bsf:0"] = _last_duration(output, output.end_pts)
     # ffmpeg-python builds the graph and the options of the pictures. All else is plain words: it drops inputs
     # that no stream is taken from, cannot repeat an option, and refuses names that are not UTF-8.
@@ -71,7 +72,9 @@ def _prepared(output: OutputSpec, pictures: Stream) -> Stream:
     """Return pictures as they are to be encoded."""
     video = pictures["v:0"].filter("setsar", r=str(output.pixel_aspect), max=MAX_ASPECT)
     if output.format.container.counts_frames:
-        video = video.filter("settb", str(1 / output.frame_rate)).filter("setpts", "N")
+        if repeats := output.first_repeats:
+            video = video.filter("tpad", start=repeats, start_mode="clone")
+        video = video.filter("settb", str(output.frame_tick)).filter("setpts", "N")
     return _with_palettes(video) if output.format.pix_fmt == "pal8" else video
 
 
@@ -108,7 +111,7 @@ def _video_options(output: OutputSpec, *, is_encoded: bool) -> dict[str, str | N
     Where the user's own repeat one, the last one holds.
     """
     container, encoder = output.format.container, output.format.encoder
-    tick = 1 / output.frame_rate if container.counts_frames else output.clock.tick
+    tick = output.frame_tick if container.counts_frames else output.clock.tick
     named = {"tag:0": container.hevc_tag} if container.hevc_tag and encoder.makes_hevc else {}
     if is_encoded:
         # Not every carrier holds all tags of the colours.
@@ -138,13 +141,17 @@ def _muxer_settings(output: OutputSpec) -> dict[str, str]:
 
 
 def _encoder_settings(output: OutputSpec) -> dict[str, str]:
-    """Return the encoder's own options; where the user gives one that HDR10 needs as well, both hold."""
-    encoder, source = output.format.encoder, output.source
+    """Return the encoder's own options; where the user gives one that is needed as well, both hold."""
+    encoder, source, rate = output.format.encoder, output.source, output.clock.steady_rate
     settings = encoder.settings(output.encoding)
     hdr = encoder.hdr_settings(source.mastering_display, source.content_light)
+    needed = []
     if hdr and not knows_option(output.format.program, "mastering_display"):
-        for option, value in hdr.items():
-            settings[option] = f"{value}:{settings[option]}" if option in settings else value
+        needed.append(hdr)
+    if rate is not None and output.clock.tick * rate != 1:
+        needed.append(encoder.rate_settings(rate))
+    for option, value in itertools.chain.from_iterable(words.items() for words in needed):
+        settings[option] = f"{value}:{settings[option]}" if option in settings else value
     return settings
 
 

@@ -46,6 +46,7 @@ class Container:
     tags: frozenset[str] | None = None  # of the file, that it holds; None: any, or none are expected
     settings: tuple[tuple[str, str], ...] = ()  # of the muxer
     experimental: frozenset[str] = frozenset()  # sound that older muxers take by -strict -2 only
+    untimed_sound: frozenset[str] = frozenset()  # stored without times; "pcm": all PCM but that of discs
     counts_frames: bool = False  # whether it has no timestamps, at most a frame rate
     max_rate: int | None = None  # frames per second that its players can show; None: any
     seeks: bool = False  # whether writing it seeks back, which no pipe allows
@@ -53,8 +54,22 @@ class Container:
     hevc_tag: str | None = None  # what HEVC is called there, where players ask for another name than ffmpeg's
     exact_ticks: bool = False  # whether -video_track_timescale gives it any time base
     timecode: bool = False  # whether it stores the number of its first frame
+    plays_all: bool = False  # whether it cannot say that packets of sound are not played
     says_padding: bool = False  # whether it stores how much of a sound's start is not played
     is_photo: bool = False  # whether it holds a single picture
+
+    def takes_sound(self, codec: str) -> bool:
+        """Whether sound is copied there."""
+        return _is_among(codec, self.audio)
+
+    def times_sound(self, codec: str) -> bool:
+        """Whether it stores when each packet of a sound is played, not only one after the other."""
+        return not _is_among(codec, self.untimed_sound)
+
+
+def _is_among(codec: str, sounds: frozenset[str]) -> bool:
+    is_plain_pcm = codec.startswith(PCM_PREFIX) and codec not in DISC_PCM
+    return codec in sounds or (is_plain_pcm and "pcm" in sounds)
 
 
 # QuickTime's keys would hold any tag (use_metadata_tags), but ffmpeg then puts all of them there, where
@@ -139,6 +154,7 @@ MOV = dataclasses.replace(
     subtitles=frozenset({"mov_text"}),
     covers=frozenset(),
     tags=_MOV_TAGS,
+    untimed_sound=frozenset({"pcm"}),
 )
 MATROSKA = Container(
     muxer="matroska",
@@ -170,13 +186,18 @@ WEBM = Container(
     chapters=True,
     says_padding=True,
 )
+# It has numbers for these alone; others are written, and not read again.
+_MPEGTS_ENCODERS = ("264", "265", "hevc", "kvazaar", "mpeg1", "mpeg2", "mpeg4", "xvid")
+
 MPEGTS = Container(
     muxer="mpegts",
     video_encoder="libx264",
+    video_encoders=_MPEGTS_ENCODERS,
     audio=frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "dts", "opus", "truehd"}),
     audio_encoder="aac",
     subtitles=frozenset({"dvb_subtitle", "dvb_teletext"}),
     data=True,
+    plays_all=True,
 )
 M2TS = Container(
     muxer="mpegts",
@@ -186,15 +207,20 @@ M2TS = Container(
     audio_encoder="ac3",
     subtitles=frozenset({"hdmv_pgs_subtitle", "hdmv_text_subtitle"}),
     settings=(("mpegts_m2ts_mode", "1"),),
+    plays_all=True,
 )
+_AVI_AUDIO = frozenset({"mp3", "mp2", "ac3", "pcm_u8", "pcm_s16le", "pcm_s24le"})
+
 # AVI stores no times: pictures must be coded in the order in which they are shown, and what an encoder of
 # sound puts before its start would delay them.
 AVI = Container(
     muxer="avi",
     video_encoder="mpeg4",
     video_encoders=("mpeg4", "xvid", "mjpeg", "ffv1", "huffyuv", "utvideo", "rawvideo"),
-    audio=frozenset({"mp3", "mp2", "ac3", "pcm_u8", "pcm_s16le", "pcm_s24le"}),
+    audio=_AVI_AUDIO,
     audio_encoder="pcm_s16le",
+    untimed_sound=_AVI_AUDIO,
+    plays_all=True,
     counts_frames=True,
 )
 # Browsers take a hundredth of a second, the shortest duration in GIF, for a tenth.
@@ -208,6 +234,7 @@ NUT = Container(
     # no subtitles: it does not store their durations, and has no name for most
     any_video=True,
     chapters=True,
+    plays_all=True,
 )
 PIPED_NUT = dataclasses.replace(NUT, video_encoder="rawvideo")
 Y4M = Container(

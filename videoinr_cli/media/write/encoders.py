@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import re
 import subprocess
+from fractions import Fraction
 
 import av
 
@@ -22,6 +23,19 @@ HDR_OPTIONS = {
     "libx265": ("x265-params", "master-display", "max-cll"),
 }
 """Encoders that take HDR10's metadata by an option of their own, and the names in it."""
+
+
+MOST_TICKS = {"mpeg1video": 0, "mpeg2video": 0, "mpeg4": 65_535, "libxvid": 65_535}
+"""Ticks per second that codecs can state at most; 0: they state the rate of their frames and nothing else.
+
+Source: ISO/IEC 13818-2, section 6.3.3; ISO/IEC 14496-2, section 6.3.3."""
+
+RATE_OPTIONS = {
+    "libx264": ("x264-params", "force-cfr=1:fps={}"),
+    "libx264rgb": ("x264-params", "force-cfr=1:fps={}"),
+    "libx265": ("x265-params", "fps={}"),
+}
+"""Encoders that state one over their tick as the rate of their frames, unless they are told the rate."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +55,22 @@ class VideoEncoder:
     def has_rate_factor(self) -> bool:
         """Whether it takes a constant rate factor, under any name."""
         return "crf" in self.options or "cq" in self.options
+
+    @property
+    def most_ticks(self) -> int | None:
+        """Ticks per second that its codec can state at most; 0: only the rate of frames; None: any."""
+        return MOST_TICKS.get(self.name)
+
+    def rate_settings(self, rate: Fraction) -> dict[str, str]:
+        """Return the encoder's own options by which it states a constant rate, whatever its tick is.
+
+        Args:
+            rate: in frames per second.
+        """
+        if self.name not in RATE_OPTIONS:
+            return {}
+        option, words = RATE_OPTIONS[self.name]
+        return {option: words.format(f"{rate.numerator}/{rate.denominator}")}
 
     def settings(self, encoding: EncodeOptions) -> dict[str, str]:
         """Return ffmpeg's options for the user's wishes, as far as this encoder has them.

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.streams import StreamInfo, VideoInfo
-from videoinr_cli.media.write.containers import DISC_PCM, MATROSKA, PCM_PREFIX, TEXT_SUBTITLES, Container
+from videoinr_cli.media.write.containers import MATROSKA, PCM_PREFIX, TEXT_SUBTITLES, Container
 from videoinr_cli.media.write.sound_layouts import encoded_layout, has_other_channels
 from videoinr_cli.media.write.tags import REWRITTEN, lost_tags
 from videoinr_cli.media.write.timecode import moved_timecode, timecode
@@ -33,6 +33,9 @@ SOUND_ENCODERS = {
     "vorbis": "libvorbis",
 }
 """Encoders that keep a stream's codec when its sound is stretched."""
+
+MAX_LATE_SECONDS = Fraction(1, 50)
+"""How late a copied sound may begin where only the order of its packets is stored: less than a frame."""
 
 _ROOMY = "try an output in .mkv"
 
@@ -104,6 +107,9 @@ def decide_streams(
         Dropped(f"no output keeps the {name} in the frames of {str(info.path)!r}")
         for name in info.lost_side_data
     ]
+    if info.other_programs:
+        reason = f"{str(info.path)!r} holds {info.other_programs} more of a broadcast's programs"
+        side_data.append(Dropped(reason, "ffmpeg -map 0:p:NUMBER -c copy takes one out"))
     if not info.is_file:
         return OutputStreams((), (*side_data, *_unread(info, wanted)), tuple(_unread_tags(info)))
     encoders = [(stream, _encoder_for(stream, container, speed)) for stream in wanted]
@@ -180,7 +186,7 @@ def _conversions(
         name = keep.stream.name
         if keep.stream.kind == "audio" and speed != 1:
             yield f"{name} is played at {float(speed):g} of its speed: it becomes {keep.becomes}"
-        elif keep.encoder != "copy":
+        elif keep.becomes != keep.stream.codec:
             layout = keep.stream.layout
             mixed = f", {layout} as {keep.layout}" if has_other_channels(layout, keep.layout) else ""
             yield f"{container.muxer} cannot hold {name}: it becomes {keep.becomes}{mixed}"
@@ -198,9 +204,11 @@ def _encoder_for(stream: StreamInfo, container: Container, speed: Fraction) -> s
         return None
     if stream.kind == "audio":
         if codec and _takes_sound(container, stream):
-            if speed == 1:
+            if speed == 1 and not _is_displaced(container, stream):
                 return "copy"
-            encoder = _same_sound(codec) or container.audio_encoder
+            # Where no times are stored, what an encoder puts before the start of sound would delay it.
+            keeps_codec = codec.startswith(PCM_PREFIX) or container.times_sound(codec)
+            encoder = (_same_sound(codec) if keeps_codec else None) or container.audio_encoder
         else:
             encoder = container.audio_encoder if codec else None
         can_be_encoded = encoder is not None and encoded_layout(encoder, stream.layout) is not None
@@ -221,8 +229,15 @@ def _takes_sound(container: Container, stream: StreamInfo) -> bool:
     codec = stream.codec
     if codec == "mp3" and stream.sample_rate is not None and stream.sample_rate < container.min_mp3_rate:
         return False
-    is_plain_pcm = codec.startswith(PCM_PREFIX) and codec not in DISC_PCM
-    return codec in container.audio or (is_plain_pcm and "pcm" in container.audio)
+    return container.takes_sound(codec)
+
+
+def _is_displaced(container: Container, stream: StreamInfo) -> bool:
+    """Whether copied sound would lose its pauses there, or the one before it begins."""
+    if container.times_sound(stream.codec):
+        return False
+    has_pauses = stream.codec.startswith(PCM_PREFIX) and not stream.is_gapless
+    return has_pauses or stream.late_seconds > MAX_LATE_SECONDS
 
 
 def _takes_video(container: Container, codec: str) -> bool:

@@ -20,7 +20,7 @@ from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.kept_streams import KeptStream
 from videoinr_cli.media.write.output import OutputSpec
 from videoinr_cli.media.write.sound_layouts import layout_filters
-from videoinr_cli.media.write.tags import renamed_tags
+from videoinr_cli.media.write.tags import FORM_TAGS, renamed_tags
 from videoinr_cli.media.write.timecode import moved_timecode
 
 SEEK_MARGIN_SECONDS = 30
@@ -66,7 +66,7 @@ def other_streams(output: OutputSpec) -> OtherStreams:
     if output.kept and source.clock_shifts:
         check_filters_input(output.format.program, str(source.path))
     mapped = [keep for keep in output.kept if not keep.is_attached]
-    inputs = [*_input_options(source, mapped), "-i", f"file:{source.path}"]
+    inputs = [*_input_options(source, mapped, output.clock.delay * output.speed), "-i", f"file:{source.path}"]
     chapters = "1"
     if source.chapters and (source.is_cut or output.speed != 1 or _has_late_chapters(source)):
         inputs += ["-f", "ffmetadata", "-i", _chapter_address(source, output.speed)]
@@ -93,6 +93,9 @@ def _tag_options(output: OutputSpec) -> Iterator[str]:
     for name, _ in source.tags:
         if _STALE_TAGS.match(name):
             yield from ("-metadata:s:0", f"{name}=")
+    for name, _ in source.file_tags:
+        if name.lower() in FORM_TAGS:
+            yield from ("-metadata", f"{name}=")
     moved = moved_timecode(source, output.frame_rate) or ""
     for option, tags in (("-metadata:s:0", source.tags), ("-metadata", source.file_tags)):
         for name, _ in tags:
@@ -102,9 +105,15 @@ def _tag_options(output: OutputSpec) -> Iterator[str]:
         yield from ("-metadata", f"{name}={value}")
 
 
-def _input_options(source: VideoInfo, kept: Sequence[KeptStream]) -> Iterator[str]:
-    """Yield the options that put streams on the output's clock, and seek to shortly before a cut."""
-    yield from ("-itsoffset", _decimal(-source.origin))
+def _input_options(source: VideoInfo, kept: Sequence[KeptStream], delay: Fraction) -> Iterator[str]:
+    """Yield the options that put streams on the output's clock, and seek to shortly before a cut.
+
+    Args:
+        source: the file.
+        kept: what is taken from it.
+        delay: by how much everything is later than in the file, in seconds of the source.
+    """
+    yield from ("-itsoffset", _decimal(delay - source.origin))
     if source.clock_shifts:  # which mislead ffmpeg's search for a time
         for keep in kept:
             yield from (f"-bsf:{keep.stream.index}", _one_clock(source.clock_shifts))
@@ -136,7 +145,9 @@ def _retimed(
     if keep.stream.is_cover:
         yield "bsf", "setts=ts=0"  # it has no time of its own, and must not be before the start
     elif keep.stream.kind == "audio" and keep.encoder != "copy":
-        filters = [*layout_filters(keep.stream.layout, keep.layout), *_sound_filters(source, speed)]
+        fills = not container.times_sound(keep.becomes)
+        sounds = _sound_filters(source, speed, fills_pauses=fills)
+        filters = [*layout_filters(keep.stream.layout, keep.layout), *sounds]
         if filters:
             yield "filter", ",".join(filters)
     elif keep.stream.kind == "subtitle":
@@ -153,8 +164,9 @@ def _copied(
 ) -> Iterator[tuple[str, str]]:
     """Yield the options that cut a stream that is copied, and their values."""
     filters: list[str] = []
-    if keep.stream.cut_out:
-        inside = "+".join(f"between(pos,{first},{last})" for first, last in keep.stream.cut_out)
+    hidden = keep.stream.cut_out + (keep.stream.hidden_start if container.plays_all else ())
+    if hidden:
+        inside = "+".join(f"between(pos,{first},{last})" for first, last in hidden)
         filters.append(f"noise=drop='{inside}'")
     if _keeps_padding(keep, source, container):
         # ffmpeg gives the muxer the padding of the whole file, which players skip: the sound before the part
@@ -175,14 +187,17 @@ def _keeps_padding(keep: KeptStream, source: VideoInfo, container: Container) ->
     return is_padded and source.is_cut and not source.clock_shifts
 
 
-def _sound_filters(source: VideoInfo, speed: Fraction) -> Iterator[str]:
+def _sound_filters(source: VideoInfo, speed: Fraction, *, fills_pauses: bool) -> Iterator[str]:
     end = "" if source.stop_seconds is None else f":end={_decimal(source.stop_seconds)}"
+    # Fill the start of the output and all gaps with silence: atempo only counts samples.
+    silence = f"aresample=async=1:first_pts=0:min_hard_comp={GAP_SECONDS}"
     if speed == 1:
+        if fills_pauses:
+            yield silence
         if source.is_cut:
             yield f"atrim=start=0{end}"
         return
-    # Fill the start of the output and all gaps with silence: atempo only counts samples.
-    yield f"aresample=async=1:first_pts=0:min_hard_comp={GAP_SECONDS}"
+    yield silence
     yield f"atrim=start=0{end}"
     yield f"apad=pad_dur={float(WINDOW_SECONDS):.3f}"  # atempo drops an incomplete last piece
     early = Fraction(0)

@@ -40,6 +40,7 @@ class OutputClock:
     tick: Fraction  # of the timestamps returned, in seconds
     start: Fraction = Fraction(0)  # of the first picture, in seconds
     steady_rate: Fraction | None = None  # that the pictures follow from there on; None: they keep their times
+    delay: Fraction = Fraction(0)  # seconds by which the output starts after zero
 
     @classmethod
     def of(
@@ -49,25 +50,41 @@ class OutputClock:
         *,
         start: Fraction = Fraction(0),
         steady_rate: Fraction | None = None,
+        most_ticks: int | None = None,
     ) -> OutputClock:
         """Choose the coarsest tick that holds every timestamp exactly.
 
         Timestamps of a steady rate that were rounded to a clock become exact again.
+
+        Args:
+            time_base: of the timestamps, in seconds per tick.
+            origin: where the source's first stream starts, in seconds.
+            start: of the first picture, in seconds.
+            steady_rate: see `OutputClock`.
+            most_ticks: per second that the encoder can state; 0: only the rate. Of a steady rate, the
+                pictures then lie on its multiples, for which everything starts up to a frame later.
         """
         step, offset = (time_base, origin) if steady_rate is None else (1 / steady_rate, start - origin)
         tick = Fraction(
             math.gcd(step.numerator * offset.denominator, offset.numerator * step.denominator),
             step.denominator * offset.denominator,
         )
-        tick = tick if tick.denominator <= MAX_TIMESCALE else FALLBACK_TICK
-        return cls(time_base, origin, tick, start, steady_rate)
+        most = MAX_TIMESCALE if most_ticks is None else most_ticks
+        if tick.denominator <= most:
+            return cls(time_base, origin, tick, start, steady_rate)
+        if steady_rate is None or most_ticks is None:
+            tick = Fraction(1, most_ticks) if most_ticks else FALLBACK_TICK
+            return cls(time_base, origin, tick, start, steady_rate)
+        delay = -offset % step
+        tick = step.limit_denominator(most) if most else step
+        return cls(time_base, origin, tick, start, steady_rate, delay)
 
     def ticks(self, pts: int) -> int:
         """Return the timestamp `pts` in ticks of the output."""
         seconds = pts * self.time_base
         if self.steady_rate is not None:
             seconds = self.start + round((seconds - self.start) * self.steady_rate) / self.steady_rate
-        return round((seconds - self.origin) / self.tick)
+        return round((seconds - self.origin + self.delay) / self.tick)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +112,20 @@ class OutputSpec:
     def colour(self) -> Colour:
         """What the output's samples mean."""
         return self.format.colour(self.source, self.size)
+
+    @property
+    def frame_tick(self) -> Fraction:
+        """How long a frame lasts where they are counted, in seconds, as far as the codec can state it."""
+        tick = 1 / self.frame_rate
+        most = self.format.encoder.most_ticks
+        return tick.limit_denominator(most) if most else tick
+
+    @property
+    def first_repeats(self) -> int:
+        """How often the first picture is repeated where all starts at once, to stay with its sound."""
+        if not any(keep.stream.kind == "audio" for keep in self.kept):
+            return 0
+        return max(0, round((self.clock.start - self.clock.origin) * self.frame_rate))
 
     @property
     def hides_subtitles(self) -> bool:

@@ -7,9 +7,10 @@ import re
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container
 
-REWRITTEN = frozenset(
-    {"major_brand", "minor_version", "compatible_brands", "creation_time", "duration", "encoder", "timecode"}
-)
+FORM_TAGS = frozenset({"major_brand", "minor_version", "compatible_brands"})
+"""Tags that describe the form of an mp4, and are not true of what comes out."""
+
+REWRITTEN = FORM_TAGS | {"creation_time", "duration", "encoder", "timecode"}
 """Tags that describe the file's form, or that the muxer writes in another way than as tags."""
 
 _LANGUAGE = re.compile(r"-[a-z]{3}$")
