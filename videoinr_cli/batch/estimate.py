@@ -127,7 +127,10 @@ def measure(plan: Plan, engine: Engine) -> Cost:
         sample = _Sample.of(larger, sizes, engine, MEASURED_SECONDS) if is_worth_it else trial
     whole, piece = ((one.lr_size, one.framing.picture[::-1]) for one in (plan, sample.plan))
     piece_sizes = sizes if sample.plan.piece is None else sizes.of_piece()
-    ratio = work(model, *whole, sizes, plan.instants) / work(model, *piece, piece_sizes, plan.instants)
+    shown = plan.framing.shown_share
+    ratio = work(model, *whole, sizes, plan.instants, shown=shown) / work(
+        model, *piece, piece_sizes, plan.instants
+    )
     beyond = needed_bytes(model, *whole, sizes) - needed_bytes(model, *piece, piece_sizes)
     return Cost(
         Speed(sample.frame_seconds * ratio, start_seconds=sample.start_seconds),

@@ -256,7 +256,9 @@ class FfmpegProcess:
         self.stop()
         causes = [line for line in self._lines if _FAILURE.search(line)] or list(self._lines)
         printed = " | ".join(_FAILURE.sub("", line) for line in causes[-LAST_LINES:])
-        return FfmpegError(f"ffmpeg {how}: {printed or 'it printed nothing'}")
+        is_told = any(how.endswith(why) for why in _KILLERS.values())
+        said = f": {printed}" if printed else "" if is_told else ": it printed nothing"
+        return FfmpegError(f"ffmpeg {how}{said}")
 
     def kill(self) -> None:
         """Kill ffmpeg; its input stays open, but nothing reads it."""
