@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import errno
 import functools
 import os
 import re
@@ -258,6 +259,8 @@ class FfmpegProcess:
         printed = " | ".join(_FAILURE.sub("", line) for line in causes[-LAST_LINES:])
         is_told = any(how.endswith(why) for why in _KILLERS.values())
         said = f": {printed}" if printed else "" if is_told else ": it printed nothing"
+        if os.strerror(errno.ENOSPC) in printed:
+            said += "; make room, and run the command again"
         return FfmpegError(f"ffmpeg {how}{said}")
 
     def kill(self) -> None:
