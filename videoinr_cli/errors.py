@@ -15,6 +15,7 @@ into exit codes.
 from __future__ import annotations
 
 import errno
+import re
 
 
 class VideoInrError(Exception):
@@ -58,8 +59,14 @@ _SHORTAGES = {
 """What the system refuses, by its number of the error, and what to do about it."""
 
 
+_NO_ROOM = re.compile("failed to map segment|cannot allocate memory", re.IGNORECASE)
+"""Matches what the system's loader says where a library does not fit in memory."""
+
+
 def is_expected(error: Exception) -> bool:
     """Whether an error is not a bug: one of the above, or one of the system about a file or a shortage."""
+    if isinstance(error, ImportError):
+        return _NO_ROOM.search(str(error)) is not None
     if isinstance(error, OSError):
         return error.filename is not None or error.errno in _SHORTAGES
     return isinstance(error, (VideoInrError, MemoryError))
@@ -67,10 +74,12 @@ def is_expected(error: Exception) -> bool:
 
 def one_line(error: Exception) -> str:
     """Return any error as one line, whether or not it was raised on purpose."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and is_expected(error)):
         return _SHORTAGES[errno.ENOMEM]
     if isinstance(error, OSError) and error.filename is None and error.errno in _SHORTAGES:
         return _SHORTAGES[error.errno]
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"{str(error.filename)!r} is too long for the name of a file; choose a shorter one with -o"
     if isinstance(error, OSError) and is_expected(error):
         return f"{str(error.filename)!r} cannot be used: {error.strerror}"
     return str(error) if is_expected(error) else f"unexpected {type(error).__name__}: {error}"

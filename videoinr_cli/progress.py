@@ -131,7 +131,7 @@ def _figures(progress: Progress, *, is_batch: bool) -> tuple[float | None, str]:
 
 
 def _reason(error: Error) -> str:
-    named = str(error.source) in error.message
+    named = any(name in error.message for name in (str(error.source), repr(str(error.source))))
     return error.message if named else f"{str(error.source)!r}: {error.message}"
 
 

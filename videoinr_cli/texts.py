@@ -13,8 +13,15 @@ def decoded(data: bytes, *, errors: str = "strict") -> str:
         errors: what to do with bytes that are not UTF-8, as `bytes.decode` takes it.
 
     Raises:
-        UnicodeDecodeError: it is neither UTF-8 nor UTF-16 with a byte order mark.
+        UnicodeDecodeError: it is neither UTF-8 nor UTF-16.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace" if errors == "surrogateescape" else errors)
+    if (encoding := _utf_16(data)) is not None:
+        return data.decode(encoding, "replace" if errors == "surrogateescape" else errors)
     return data.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors)
+
+
+def _utf_16(data: bytes) -> str | None:
+    """Return which UTF-16 a text is in, by its mark or by the ends of its lines; None: it is none."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return "utf-16-le" if b"\n\0" in data else None  # of find -print0, such a name would end with a new line

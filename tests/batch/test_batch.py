@@ -107,7 +107,7 @@ class TestSources:
         finally:
             closed.chmod(0o700)
 
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
     def test_a_list_names_a_source_a_line(self, encoding: str) -> None:
         text = "ä b.mp4\r\n\n# not this\n folder/c.mkv\n#1.mp4\n"
         assert read_list(text.encode(encoding)) == [Path("ä b.mp4"), Path(" folder/c.mkv")]

@@ -88,6 +88,8 @@ def test_json_says_the_same(info: Info, full_clip: Path) -> None:
     assert said["upscale"]["outputs"]["a.mp4"] == {
         "width": 134,
         "height": 100,
+        "picture_width": 134,
+        "picture_height": 100,
         "encoder": "libx264",
         "pix_fmt": "yuv420p",
         "copied": [],
@@ -95,6 +97,18 @@ def test_json_says_the_same(info: Info, full_clip: Path) -> None:
         "left_out": [3],
     }
     assert "names no video format" in said["upscale"]["outputs"]["b.xyz"]["error"]
+
+
+def test_a_frame_is_told_with_the_picture_in_it(info: Info, make_clip: MakeClip) -> None:
+    source = make_clip("in.mkv", "-vf", "setsar=2", frames=2)  # 64x48, shown as 128x48
+    assert line(info(source, "-o", "a.mkv", "--pad", "160x100"), "a.mkv").startswith(
+        "a.mkv     160x100, the picture 160x60, "
+    )
+    cropped = record(info, source, "-o", "a.mkv", "--crop", "160x100")["upscale"]["outputs"]["a.mkv"]
+    sides = ("width", "height", "picture_width", "picture_height")
+    assert [cropped[name] for name in sides] == [160, 100, 267, 100]
+    small = record(info, source, "-o", "a.mkv", "--pad", "100x100")["upscale"]["outputs"]["a.mkv"]
+    assert "would be 100x38, smaller than the source's 64x48" in small["error"]
 
 
 def test_a_size_on_the_command_line_replaces_one_of_the_environment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,27 @@ def test_two_models_show_the_same_spot_side_by_side(
         assert np.array_equal(bicubic, alone[1])
         assert np.array_equal(panel, alone[2])
     assert not np.array_equal(*both)
+
+
+def test_a_frame_shows_the_picture_at_its_size_there_and_nothing_that_is_cut_off(
+    make_clip: MakeClip, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # What there is to see lies at the left, where a frame of half the width cuts it off.
+    busy = "geq=lum='if(lt(X,60),mod(X*37+Y*91,256),if(gt(X,200),mod(X*7+Y*3,64),128))':cb=128:cr=128"
+    source = make_clip("in.mkv", filters=busy, frames=2, size=(320, 90))
+    arguments = ["preview", source, "--weights", weights, "-y", "-o", tmp_path / "look.png"]
+
+    def region(*options: str) -> list[int]:
+        assert run(*arguments, *options) == 0
+        found = re.search(r"region (\d+),(\d+),(\d+),(\d+)", capfd.readouterr().err)
+        assert found is not None
+        return [int(number) for number in found.groups()]
+
+    assert region("--pad", "640x360", "--bars", "blur") == [0, 0, 320, 90]
+    left, top, width, height = region("--crop", "640x360")  # of a picture of 1280x360
+    assert (left, top, width, height) == (80, 0, 160, 90)
+    assert run(*arguments, "--crop", "200x60") == 2
+    assert "smaller than the source's 320x90" in capfd.readouterr().err
 
 
 def test_plays_a_moment(make_clip: MakeClip, weights: Path, tmp_path: Path) -> None:

@@ -127,10 +127,14 @@ def measure(plan: Plan, engine: Engine) -> Cost:
         sample = _Sample.of(larger, sizes, engine, MEASURED_SECONDS) if is_worth_it else trial
     whole, piece = ((one.lr_size, one.framing.picture[::-1]) for one in (plan, sample.plan))
     piece_sizes = sizes if sample.plan.piece is None else sizes.of_piece()
-    ratio = work(model, *whole, sizes, plan.instants) / work(model, *piece, piece_sizes, plan.instants)
+    shown = plan.framing.shown_share
+    ratio = work(model, *whole, sizes, plan.instants, shown=shown) / work(
+        model, *piece, piece_sizes, plan.instants
+    )
+    frame_seconds = sample.frame_seconds * ratio
     beyond = needed_bytes(model, *whole, sizes) - needed_bytes(model, *piece, piece_sizes)
     return Cost(
-        Speed(sample.frame_seconds * ratio, start_seconds=sample.start_seconds),
+        Speed(frame_seconds, start_seconds=_start_seconds(trial, sample, frame_seconds)),
         (sample.peak_bytes + max(0, beyond)) * plan.processes,
         sizes,
     )
@@ -173,6 +177,18 @@ class _Sample:
         count = (len(moments) - 1) // each * each or len(moments) - 1
         spent = (moments[count] - moments[0]) / count if count else moments[0]
         return cls(plan, max(spent, 1e-6), max(0.0, moments[0] - spent), memory.bytes)
+
+
+def _start_seconds(trial: _Sample, sample: _Sample, frame_seconds: float) -> float:
+    """Return what comes before the first frame: files are opened, and more frames are encoded for its pair.
+
+    The former takes the same time for any size, the latter grows with a frame's.
+    """
+    grown = sample.frame_seconds - trial.frame_seconds
+    if grown <= 0:
+        return sample.start_seconds
+    slope = max(0.0, sample.start_seconds - trial.start_seconds) / grown
+    return sample.start_seconds + slope * max(0.0, frame_seconds - sample.frame_seconds)
 
 
 def _piece_of(plan: Plan, pixels: float, tile: tuple[int, int], path: Path) -> Plan:

@@ -197,6 +197,10 @@ def _exit_code(error: Exception) -> int:
 
 
 def _say(message: str) -> None:
-    from videoinr_cli.progress import error_line
+    try:
+        from videoinr_cli.progress import error_line
 
-    error_line(message)
+        error_line(message)
+    except MemoryError:  # not even for an import: nor would there be any for Python's own way to end
+        os.write(2, f"error: {message}\n".encode(errors="replace"))
+        os._exit(FAILED)

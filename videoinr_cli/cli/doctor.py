@@ -12,6 +12,7 @@ import click
 
 from videoinr_cli.cli.parameters import model_options
 from videoinr_cli.options import Precision
+from videoinr_cli.quantities import counted
 
 if TYPE_CHECKING:
     from videoinr_cli.doctor.diagnosis import Diagnosis
@@ -64,7 +65,10 @@ def _lines(found: Diagnosis) -> Iterator[tuple[str, str]]:
     for speed in found.speeds:
         kind = "measured on" if speed.share == 1 else "estimated from"
         part = "" if speed.share == 1 else f" of {speed.share:.0%} of the size"
-        yield speed.job, f"{speed.frames_per_second:.3g} frames/s, {kind} {speed.frames} frames{part}"
+        yield (
+            speed.job,
+            f"{speed.frames_per_second:.3g} frames/s, {kind} {counted(speed.frames, 'frame')}{part}",
+        )
 
 
 def _gib(size_bytes: int) -> str:

@@ -204,8 +204,10 @@ def _output_lines(found: Inspection) -> Lines:
 
 
 def _output(planned: Forecast) -> Iterator[str]:
-    width, height = planned.size
-    yield from (f"{width}x{height}", planned.format.encoder.name, planned.format.pix_fmt)
+    yield "{}x{}".format(*planned.size)
+    if planned.picture != planned.size:
+        yield "the picture {}x{}".format(*planned.picture)
+    yield from (planned.format.encoder.name, planned.format.pix_fmt)
     for kept in planned.streams.kept:
         if kept.encoder != "copy":
             yield f"{kept.stream.name} becomes {kept.becomes}"
@@ -299,6 +301,8 @@ def _forecast_record(planned: Forecast | VideoInrError) -> dict[str, Any]:
     return {
         "width": planned.size[0],
         "height": planned.size[1],
+        "picture_width": planned.picture[0],
+        "picture_height": planned.picture[1],
         "encoder": planned.format.encoder.name,
         "pix_fmt": planned.format.pix_fmt,
         "copied": [kept.stream.index for kept in planned.streams.kept if kept.encoder == "copy"],

@@ -95,9 +95,6 @@ size_options: Decorator[Any] = group(
     ),
     picture_option("--width", metavar="PX", help="Output width, instead of --scale; the height follows."),
     picture_option("--height", metavar="PX", help="Output height, instead of --scale; the width follows."),
-)
-
-frame_options: Decorator[Any] = group(
     picture_option(
         "--pad", metavar="WxH", help="A frame of this size, or 1080p, 4k; bars fill what is left."
     ),
@@ -311,7 +308,6 @@ job_options: Decorator[Any] = group(
 
 upscale_options: Decorator[Any] = group(
     size_options,
-    frame_options,
     _weights_option,
     time_options,
     range_options,
@@ -373,9 +369,6 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         tile=parse_tile(given["tile"]),
         max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
         strict=given["strict"],
-        pad=_frame(given["pad"]),
-        crop=_frame(given["crop"]),
-        bars=given["bars"],
         speed=parse_speed(given["speed"]),
         audio=given["audio"],
         encode=EncodeOptions(
@@ -421,6 +414,9 @@ def read_size_options(given: Mapping[str, Any]) -> dict[str, Any]:
         "fit": frame,
         "width": None if width is None else parse_side(width, "width"),
         "height": None if height is None else parse_side(height, "height"),
+        "pad": _frame(given["pad"]),
+        "crop": _frame(given["crop"]),
+        "bars": given["bars"],
     }
 
 

@@ -13,6 +13,7 @@ from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import device_option, precision_option, without_outranked
 from videoinr_cli.cli.sections import SectionedCommand, files_option, in_section
 from videoinr_cli.options import ARCHITECTURES
+from videoinr_cli.quantities import counted, roughly
 from videoinr_cli.training.options import (
     DEFAULT_RECIPE,
     MIN_PATCH_PX,
@@ -138,7 +139,7 @@ def train(
             note=display.note,
         )
     if not quiet:
-        click.echo(f"{made.path}: {made.steps} steps in {made.seconds / 60:.0f} minutes", err=True)
+        click.echo(f"{made.path}: {counted(made.steps, 'step')} in {roughly(made.seconds)}", err=True)
 
 
 def _given(given: Mapping[str, Any]) -> dict[str, Any]:

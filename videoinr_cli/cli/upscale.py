@@ -201,8 +201,7 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list
     if len(sources) > 1 and not is_list and not sources[-1].exists():
         given = shlex.join([*map(str, sources[:-1]), "-o", str(sources[-1])])
         raise click.UsageError(f"there is no file {str(sources[-1])!r}; did you mean {given}?")
-    if not sources:
-        raise click.UsageError("no SOURCE and no --input-list is given")
+    _check_any(sources, is_list=is_list)
     if len(sources) > 1 or is_list or sources[0].is_dir():
         raise click.UsageError("several videos need a folder for their outputs; add -o big/")
     if sources[0] == STANDARD_INPUT or is_pattern(sources[0]):
@@ -216,15 +215,22 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list
     return str(chosen)
 
 
+def _check_any(sources: Sequence[Path], *, is_list: bool) -> None:
+    if not sources:
+        raise click.UsageError(
+            "the --input-list names no SOURCE" if is_list else "no SOURCE and no --input-list is given"
+        )
+
+
 def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> Request:
     from videoinr_cli.batch.request import Request
 
-    if not sources:
-        raise click.UsageError("no SOURCE and no --input-list is given")
+    is_list = given["input_list"] is not None
+    _check_any(sources, is_list=is_list)
     return Request(
         paths=tuple(sources),
         output=output,
-        is_list=given["input_list"] is not None,
+        is_list=is_list,
         name=given["name"],
         recursive=given["recursive"],
         skip_existing=given["skip_existing"],

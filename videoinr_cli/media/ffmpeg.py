@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import errno
 import functools
 import os
 import re
@@ -290,7 +291,11 @@ class FfmpegProcess:
         self.stop()
         causes = [line for line in self._lines if _FAILURE.search(line)] or list(self._lines)
         printed = " | ".join(_FAILURE.sub("", line) for line in causes[-LAST_LINES:])
-        return FfmpegError(f"ffmpeg {how}: {printed or 'it printed nothing'}")
+        is_told = any(how.endswith(why) for why in _KILLERS.values())
+        said = f": {printed}" if printed else "" if is_told else ": it printed nothing"
+        if os.strerror(errno.ENOSPC) in printed:
+            said += "; make room, and run the command again"
+        return FfmpegError(f"ffmpeg {how}{said}")
 
     def kill(self) -> None:
         """Kill ffmpeg; its input stays open, but nothing reads it."""

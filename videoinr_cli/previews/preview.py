@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -21,6 +22,7 @@ from videoinr_cli.media.write.output import OutputClock, OutputSpec
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import compute_threads
+from videoinr_cli.model.network import Window
 from videoinr_cli.options import MODEL_NAMES, EncodeOptions, PreviewOptions, Region
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
@@ -33,6 +35,7 @@ from videoinr_cli.previews.moment import (
 )
 from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, is_sheet, save_png
 from videoinr_cli.quantities import roughly
+from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.pictures import compared, sections_of
 from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, drawing_work, encoding_work
 from videoinr_cli.render.renderer import GivenFrame, Picture
@@ -90,7 +93,9 @@ def preview(
     options = options or PreviewOptions()
     upscale = options.upscale
     info = prepare(source, upscale.read)
-    size = upscale.output_size(info.width, info.height)
+    source_size = info.width, info.height
+    size = upscale.output_size(*source_size)
+    framing = Framing.of(upscale, source_size, size, pixel_aspect=info.sample_aspect_ratio)
     at_seconds = _moment_seconds(options, info)
     if options.region is not None:
         _check_region(options.region, info)
@@ -112,8 +117,8 @@ def preview(
     }
     frames, index, _ = next(iter(reads.values()))
     shown = frames[index]
-    region = options.region or _chosen_region(frames[index:], info, size)
-    view = View.of(region, (info.width, info.height), size)
+    region = options.region or _chosen_region(frames[index:], source_size, framing)
+    view = View.of(region, source_size, framing.picture)
     with compute_threads(upscale.threads):
         moments = {
             name: render_moment(network, view, list(map(view.cropped, reads[name][0])), reads[name][1])
@@ -126,9 +131,9 @@ def preview(
         at_seconds=(shown.pts - info.start_pts) * info.time_base,
         region=region,
         size=size,
-        whole_seconds=_whole_seconds(moment, view, info, options, next(iter(models.values()))),
+        whole_seconds=_whole_seconds(moment, view, info, options, framing, next(iter(models.values()))),
     )
-    caption = _caption(made, info, moment)
+    caption = _caption(made, info, moment, framing)
     save_png(draw_sheet(caption, _eight_bits(shown.rgb), region, moments, strip=options.strip), target)
     if clip is not None:
         following = [
@@ -191,16 +196,27 @@ def _check_region(region: Region, info: VideoInfo) -> None:
         )
 
 
-def _chosen_region(frames: list[GivenFrame], info: VideoInfo, size: tuple[int, int]) -> Region:
-    """Return the region of a panel's size with the most to see."""
-    width = max(1, round(PANEL_PX[0] * Fraction(info.width, size[0])))
-    height = max(1, round(PANEL_PX[1] * Fraction(info.height, size[1])))
-    second = frames[1].rgb if len(frames) > 1 and not frames[1].is_cut else None
-    return busiest_region(frames[0].rgb, second, width, height)
+def _chosen_region(frames: list[GivenFrame], source_size: tuple[int, int], framing: Framing) -> Region:
+    """Return the region of a panel's size with the most to see, of what the output's frame shows."""
+    picture = framing.picture
+    scale = [Fraction(length, own) for length, own in zip(picture, source_size, strict=True)]
+    window = framing.window or Window(0, 0, picture[1], picture[0])
+    left, top = math.floor(window.left / scale[0]), math.floor(window.top / scale[1])
+    visible = Region(left, top, round(window.width / scale[0]), round(window.height / scale[1]))
+    width, height = (max(1, round(px / factor)) for px, factor in zip(PANEL_PX, scale, strict=True))
+    first, *following = (frame.cropped(visible) for frame in frames[:2])
+    second = following[0].rgb if following and not following[0].is_cut else None
+    found = busiest_region(first.rgb, second, width, height)
+    return dataclasses.replace(found, x=left + found.x, y=top + found.y)
 
 
 def _whole_seconds(
-    moment: Moment, view: View, info: VideoInfo, options: PreviewOptions, model: AnyVideoInr
+    moment: Moment,
+    view: View,
+    info: VideoInfo,
+    options: PreviewOptions,
+    framing: Framing,
+    model: AnyVideoInr,
 ) -> float | None:
     """Return how long rendering the whole video would take, from what the region took.
 
@@ -211,13 +227,12 @@ def _whole_seconds(
     rate = _rate(info, options)
     frames, pairs = float(info.duration * rate), float(info.duration * info.frame_rate)
     instants = float(rate / info.frame_rate)
-    lr_size, (width, height) = (info.height, info.width), options.upscale.output_size(info.width, info.height)
-    size = (height, width)
+    lr_size, size = (info.height, info.width), framing.picture[::-1]
     sizes = choose_sizes(model, lr_size, size, instants=instants)
     crop, crop_size = (view.crop.height, view.crop.width), view.rendered_size[::-1]
     shown = view.window.height * view.window.width / (crop_size[0] * crop_size[1])
     encoding = encoding_work(model, lr_size, sizes, instants) / encoding_work(model, crop, DEFAULT_SIZES)
-    drawing = drawing_work(model, lr_size, size, sizes)
+    drawing = drawing_work(model, lr_size, size, sizes, shown=framing.shown_share)
     drawing /= drawing_work(model, crop, crop_size, DEFAULT_SIZES, shown=shown)
     speed = Speed(moment.frame_seconds * drawing, pair_seconds=moment.pair_seconds * encoding)
     return speed.seconds(frames, min(pairs, frames))
@@ -229,7 +244,7 @@ def _rate(info: VideoInfo, options: PreviewOptions) -> Fraction:
     return info.frame_rate if wanted is None else wanted.of(info.frame_rate)
 
 
-def _caption(preview: Preview, info: VideoInfo, moment: Moment) -> Caption:
+def _caption(preview: Preview, info: VideoInfo, moment: Moment, framing: Framing) -> Caption:
     seconds = float(preview.at_seconds)
     minutes, rest = divmod(seconds, 60)
     region = preview.region
@@ -237,7 +252,9 @@ def _caption(preview: Preview, info: VideoInfo, moment: Moment) -> Caption:
     lines = [
         f"{int(minutes // 60):02d}:{int(minutes % 60):02d}:{rest:06.3f}"
         + ("" if moment.between else ", the last frame: nothing is in between"),
-        f"{info.width}x{info.height} to {preview.size[0]}x{preview.size[1]}, "
+        f"{info.width}x{info.height} to {'{}x{}'.format(*framing.picture)}"
+        + ("" if framing.picture == preview.size else " in {}x{}".format(*preview.size))
+        + ", "
         f"shown: {region.width}x{region.height} px at {region.x},{region.y}",
         "" if whole is None else f"the whole video: about {roughly(whole)} of rendering on this machine",
     ]
@@ -262,6 +279,7 @@ def _write_clip(
     rate = _rate(info, options)
     count = max(1, round(options.seconds * rate))
     layout = SideBySide(view.size, tuple(models))
+    upscale = options.upscale
     encoding = EncodeOptions(codec="libx264", crf=CLIP_CRF, pix_fmt="yuv420p")
     output = OutputSpec(
         destination=path,
@@ -269,11 +287,11 @@ def _write_clip(
         format=output_format(path, info, encoding),
         encoding=encoding,
         size=layout.size,
-        pixel_aspect=info.sample_aspect_ratio,
+        pixel_aspect=Fraction(1) if upscale.pad or upscale.crop else info.sample_aspect_ratio,
         clock=OutputClock.of(1 / rate, Fraction(0), steady_rate=rate),
         frame_rate=rate,
         pictures_only=True,
-        overwrite=options.upscale.overwrite,
+        overwrite=upscale.overwrite,
     )
     with VideoWriter(output) as writer:
         given = zip(models.values(), frames, strict=True)

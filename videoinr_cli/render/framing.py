@@ -6,6 +6,7 @@ The network renders the picture; bars are added to what it has rendered.
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -61,6 +62,12 @@ class Framing:
         if (width, height) == self.picture:
             return None
         return Window(top, left, top + height, left + width)
+
+    @property
+    def shown_share(self) -> float:
+        """The share of the picture's pixels that the frame shows."""
+        window = self.window
+        return 1.0 if window is None else window.width * window.height / math.prod(self.picture)
 
     def framed(self, rendering: Rendering) -> Rendering:
         """Return the frame around what was rendered, which is opaque there."""

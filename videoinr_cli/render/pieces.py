@@ -152,6 +152,8 @@ def work(
     size: tuple[int, int],
     sizes: Sizes,
     instants: float = 1.0,
+    *,
+    shown: float = 1.0,
 ) -> float:
     """Return what rendering a pair of frames costs, in the units of `VideoInr.effort`.
 
@@ -161,10 +163,10 @@ def work(
         size: (Ho, Wo) of the output.
         sizes: of the pieces.
         instants: rendered for each pair.
+        shown: share of the output's pixels that are drawn.
     """
-    shown = max(1.0, instants)
-    drawing = drawing_work(model, lr_size, size, sizes)
-    return encoding_work(model, lr_size, sizes, instants) + shown * drawing
+    drawing = drawing_work(model, lr_size, size, sizes, shown=shown)
+    return encoding_work(model, lr_size, sizes, instants) + max(1.0, instants) * drawing
 
 
 def encoding_work(model: AnyVideoInr, lr_size: tuple[int, int], sizes: Sizes, instants: float = 1.0) -> float:

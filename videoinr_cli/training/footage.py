@@ -22,6 +22,7 @@ from numpy.lib.format import write_array_header_1_0
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
 from videoinr_cli.options import DEFAULT_SCENE_THRESHOLD
+from videoinr_cli.quantities import counted
 from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
 
 Frames = npt.NDArray[np.uint8]
@@ -50,7 +51,7 @@ class Shot:
     frames: Frames  # (N, H, W, 3) RGB, mapped from disk
 
     def __str__(self) -> str:
-        return f"{self.source} ({len(self.frames)} frames)"
+        return f"{self.source} ({counted(len(self.frames), 'frame')})"
 
     @property
     def is_still(self) -> bool:

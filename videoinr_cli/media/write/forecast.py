@@ -17,6 +17,7 @@ class Forecast:
 
     format: OutputFormat
     size: tuple[int, int]  # (width, height), pixels
+    picture: tuple[int, int]  # of the picture in it, which is as large unless the options ask for a frame
     streams: OutputStreams
 
 
@@ -34,8 +35,11 @@ def forecast(destination: str | os.PathLike[str], source: VideoInfo, options: Up
         FfmpegError: there is no ffmpeg.
     """
     written = output_format(destination, source, options.encode)
+    source_size = (source.width, source.height)
+    size = options.output_size(*source_size, multiple=written.size_multiple)
     return Forecast(
         format=written,
-        size=options.output_size(source.width, source.height, multiple=written.size_multiple),
+        size=size,
+        picture=options.picture_size(source_size, size, pixel_aspect=source.sample_aspect_ratio),
         streams=decide_streams(source, written.container),
     )
