@@ -31,7 +31,7 @@ PLACES = (2, 3)
 """Of the pairs between whose frames an instant is supervised; as many frames before them as after."""
 AT_FIRST = 150
 """Windows that the first batch is drawn from."""
-STEPS_PER_WINDOW = 2
+STEPS_PER_WINDOW = 5
 """From one window that is added to the next."""
 MOVING_LEVELS = 2
 """Mean difference of neighbouring given frames, in 8-bit levels, from which on a crop is said to move."""

@@ -56,6 +56,10 @@ class TrainOptions:
             raise OptionError(
                 "--pairs have their LR frames and their recipe; leave out --data, --degrade and --recipe"
             )
+        if self.recipe == "between" and self.degrade:
+            raise OptionError(
+                "the recipe between is for clean footage, as its encoder is; leave out --degrade"
+            )
         if self.recipe not in (None, *RECIPE_NAMES):
             raise OptionError(f"recipe {self.recipe!r} is none of {', '.join(RECIPE_NAMES)}")
         if self.config not in (None, *ARCHITECTURES):

@@ -24,8 +24,11 @@ from videoinr_cli.model.large.propagation import ENLARGEMENT, RGB, Branch, Upsam
 from videoinr_cli.model.large.spynet import SpyNet
 from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
 
-SAMPLE_BYTES = 100
-"""Temporary memory of one sample of an instant, as counted: where flows lead, and what is there."""
+PIXEL_BYTES = 200
+"""Temporary memory of one output pixel, as counted at most: of its samples, and of sums of these."""
+
+BETWEEN_BYTES = 3800
+"""Temporary memory of an instant between frames for each LR pixel, as counted, in float32."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -211,11 +214,13 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         picture_bytes = 4 * RGB * ENLARGEMENT**2
         return Footprint(
             kept=(ahead + config.context_frames) * (4 + 1) * RGB  # and on the host in bytes
-            + (ahead + 1) * state_bytes
+            + (ahead + 2) * state_bytes  # and the features of a frame
             + picture_bytes
             + motion.kept,
-            encoding=picture_bytes + max(motion.encoding, 4 * state_bytes + 3 * 4 * config.channels),
-            drawing=picture_bytes + motion.drawing,
+            encoding=picture_bytes
+            + state_bytes
+            + max(motion.encoding, 4 * state_bytes + 3 * 4 * config.channels),
+            drawing=picture_bytes + state_bytes + motion.drawing + BETWEEN_BYTES,
             instant=0,
         )
 
@@ -227,7 +232,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         return Effort(alone=1450, following=190, again=1410, instant=6, point=0.1)
 
     def query_bytes(self, pair: LargePair) -> int:
-        return SAMPLE_BYTES * ENLARGEMENT**2 * pair.pictures[0].shape[0]
+        return PIXEL_BYTES * pair.pictures[0].shape[0]
 
 
 def _taps(pair: LargePair, axis: int, start: int, stop: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
