@@ -12,20 +12,23 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from videoinr_cli.model.config import LargeConfig
-from videoinr_cli.model.coords import interpolate_along, resampling_taps
+from videoinr_cli.model.coords import resampling_taps
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
+from videoinr_cli.model.large.between import Between
 from videoinr_cli.model.large.propagation import ENLARGEMENT, RGB, Branch, Upsampling
 from videoinr_cli.model.large.spynet import SpyNet
 from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
 
-SAMPLE_BYTES = 100
-"""Temporary memory of one sample of an instant, as counted: where flows lead, and what is there."""
+PIXEL_BYTES = 200
+"""Temporary memory of one output pixel, as counted at most: of its samples, and of sums of these."""
+
+BETWEEN_BYTES = 3800
+"""Temporary memory of an instant between frames for each LR pixel, as counted, in float32."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,6 +47,7 @@ class LargeCarry:
     backward: tuple[Tensor, ...]  # states (B, C, H, W) of that frame and those after it
     forward: Tensor  # its state
     picture: Tensor  # of that frame
+    features: Tensor  # its, (B, C, H, W)
     motion_frames: tuple[FastFrame, ...]  # from the one before it on
     motion: FastCarry | None
 
@@ -53,6 +57,7 @@ class LargePair(PairEncoding):
     """Two frames' pictures, and what tells of the motion between them; ``carry`` is a `LargeCarry`."""
 
     pictures: tuple[Tensor, Tensor]  # (B, 3, 4 H, 4 W) float32
+    features: tuple[Tensor, Tensor]  # (B, C, H, W)
     motion: FastPair
 
 
@@ -61,9 +66,7 @@ class LargeInstant:
     """One instant of a pair."""
 
     pair: LargePair
-    picture: Tensor | None  # that of a given frame
-    motion: Tensor | None  # (B, 5, H, W) float32, of any other: see `TemporalField`
-    tau: Tensor  # (B, 1, 1, 1)
+    picture: Tensor  # (B, 3, 4 H, 4 W) float32
     size: tuple[int, int]
 
 
@@ -79,6 +82,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         self.backward_branch = Branch(config.channels, config.blocks)
         self.forward_branch = Branch(config.channels, config.blocks)
         self.upsampling = Upsampling(config.channels)
+        self.between = Between(config.channels, config.between_channels, config.between_blocks)
         self.motion = FastVideoInr(config.motion)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -89,6 +93,10 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
     @compute_dtype.setter
     def compute_dtype(self, dtype: torch.dtype) -> None:
         self.motion.compute_dtype = dtype
+
+    @property
+    def trained(self) -> nn.Module:
+        return self.between
 
     def encode_frame(self, frame: Tensor) -> LargeFrame:
         height, width = frame.shape[-2:]
@@ -116,13 +124,15 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         backward = carry.backward[1:]
         with self.mixed_precision():
             forward = self._forward(run, second, carry.forward)
-            picture = self.upsampling(run[second].rgb, backward[0], forward)
+            features = self.upsampling.features(backward[0], forward)
+            picture = self.upsampling(run[second].rgb, features)
         motion, motion_frames = self._motion(run, place, carry)
         return LargePair(
             run[place].height,
             run[place].width,
-            carry=LargeCarry(run, second, backward, forward, picture, motion_frames, motion.carry),
+            carry=LargeCarry(run, second, backward, forward, picture, features, motion_frames, motion.carry),
             pictures=(carry.picture, picture),
+            features=(carry.features, features),
             motion=motion,
         )
 
@@ -139,8 +149,9 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
             for index in range(place + 1):
                 state = self._forward(run, index, state)
             assert state is not None
-            picture = self.upsampling(run[place].rgb, backward[0], state)
-        return LargeCarry(run, place, tuple(backward), state, picture, (), None)
+            features = self.upsampling.features(backward[0], state)
+            picture = self.upsampling(run[place].rgb, features)
+        return LargeCarry(run, place, tuple(backward), state, picture, features, (), None)
 
     def _forward(self, run: tuple[LargeFrame, ...], index: int, state: Tensor | None) -> Tensor:
         """Return the forward branch's state at a frame, from that at the frame before it."""
@@ -161,13 +172,11 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
     def prepare_instant(
         self, pair: LargePair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> LargeInstant:
+        if not isinstance(tau, Tensor) and tau in (0, 1):
+            return LargeInstant(pair, pair.pictures[int(tau)], size)
         batch, device = pair.pictures[0].shape[0], pair.pictures[0].device
         taus = torch.as_tensor(tau, dtype=torch.float32, device=device).expand(batch).view(-1, 1, 1, 1)
-        if not isinstance(tau, Tensor) and tau in (0, 1):
-            return LargeInstant(pair, pair.pictures[int(tau)], None, taus, size)
-        with self.mixed_precision():
-            motion = self.motion.temporal(pair.motion, taus)
-        return LargeInstant(pair, None, motion, taus, size)
+        return LargeInstant(pair, self._samples(pair, taus), size)
 
     def query(self, instant: LargeInstant, window: Window) -> Tensor:
         pair = instant.pair
@@ -178,28 +187,20 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         region = Window(
             int(rows[0].min()), int(columns[0].min()), int(rows[0].max()) + 1, int(columns[0].max()) + 1
         )
-        samples = self._samples(instant, region)
+        samples = instant.picture[..., region.top : region.bottom, region.left : region.right]
         samples = _reduced(samples, rows[0] - region.top, rows[1], dim=2)
         return _reduced(samples, columns[0] - region.left, columns[1], dim=3)
 
-    def _samples(self, instant: LargeInstant, region: Window) -> Tensor:
-        """Return the instant's picture, (B, 3, h, w) float32, at a part of its samples."""
-        top, left, bottom, right = region
-        if instant.motion is None:
-            assert instant.picture is not None
-            return instant.picture[..., top:bottom, left:right]
-        y, x = (
-            torch.arange(start, stop, dtype=torch.float32, device=instant.motion.device)
-            for start, stop in ((top, bottom), (left, right))
-        )
-        motion = interpolate_along(instant.motion, (y + 0.5) / ENLARGEMENT - 0.5, dim=2)
-        motion = interpolate_along(motion, (x + 0.5) / ENLARGEMENT - 0.5, dim=3)
-        share0 = torch.sigmoid(motion[:, 4:] + torch.logit(1 - instant.tau))
-        warped = []
-        for picture, flow in zip(instant.pair.pictures, (motion[:, :2], motion[:, 2:4]), strict=True):
-            there = ENLARGEMENT * flow
-            warped.append(_sampled(picture, x + there[:, 0], y[:, None] + there[:, 1]))
-        return torch.lerp(warped[1], warped[0], share0)
+    def _samples(self, pair: LargePair, tau: Tensor) -> Tensor:
+        """Return the picture of instants between a pair's frames, (B, 3, 4 H, 4 W) float32.
+
+        Args:
+            tau: (B, 1, 1, 1).
+        """
+        with self.mixed_precision():
+            motion = self.motion.temporal(pair.motion, tau)[..., : pair.height, : pair.width]
+            picture: Tensor = self.between(pair.pictures, pair.features, motion, tau)
+        return picture
 
     def footprint(self) -> Footprint:
         """See `VideoInr.footprint`.
@@ -213,11 +214,13 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         picture_bytes = 4 * RGB * ENLARGEMENT**2
         return Footprint(
             kept=(ahead + config.context_frames) * (4 + 1) * RGB  # and on the host in bytes
-            + (ahead + 1) * state_bytes
+            + (ahead + 2) * state_bytes  # and the features of a frame
             + picture_bytes
             + motion.kept,
-            encoding=picture_bytes + max(motion.encoding, 4 * state_bytes + 3 * 4 * config.channels),
-            drawing=picture_bytes + motion.drawing,
+            encoding=picture_bytes
+            + state_bytes
+            + max(motion.encoding, 4 * state_bytes + 3 * 4 * config.channels),
+            drawing=picture_bytes + state_bytes + motion.drawing + BETWEEN_BYTES,
             instant=0,
         )
 
@@ -229,7 +232,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         return Effort(alone=1450, following=190, again=1410, instant=6, point=0.1)
 
     def query_bytes(self, pair: LargePair) -> int:
-        return SAMPLE_BYTES * ENLARGEMENT**2 * pair.pictures[0].shape[0]
+        return PIXEL_BYTES * pair.pictures[0].shape[0]
 
 
 def _taps(pair: LargePair, axis: int, start: int, stop: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -250,10 +253,3 @@ def _reduced(samples: Tensor, index: Tensor, weight: Tensor, dim: int) -> Tensor
     for taps, share in zip(index.unbind(1), weight.unbind(1), strict=True):
         total = total.to(samples.device) + samples.index_select(dim, taps) * share.view(shape)
     return total
-
-
-def _sampled(picture: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Read a (B, C, H, W) picture bicubically at (B, h, w) positions in pixels, its border held."""
-    height, width = picture.shape[-2:]
-    grid = torch.stack([x * (2 / max(1, width - 1)) - 1, y * (2 / max(1, height - 1)) - 1], dim=-1)
-    return F.grid_sample(picture, grid, "bicubic", "border", align_corners=True)
