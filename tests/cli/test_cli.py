@@ -287,7 +287,10 @@ def test_without_a_name_the_output_stands_beside_its_source(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["upscale", "in.mp4", "new file.mp4"], "did you mean in.mp4 -o 'new file.mp4'?"),
+        (
+            ["upscale", "in.mp4", "new file.mp4"],
+            "did you mean videoinr upscale in.mp4 -o 'new file.mp4'? See",
+        ),
         (["upscale", "in.mp4", "in.mp4"], "add -o big/"),
         (["upscale", "folder"], "add -o big/"),
         (["upscale", "-"], "add -o out.mkv"),
@@ -295,6 +298,13 @@ def test_without_a_name_the_output_stands_beside_its_source(
         (["upscale", "in.mp4", "folder", "-o", "big.mp4"], "try -o big/"),
         (["upscael", "in.mp4"], "did you mean videoinr upscale in.mp4?"),
         (["in.mp4", "--scale", "2"], "did you mean videoinr upscale in.mp4 --scale 2?"),
+        (["upscale", "in.mp4", "--no-audio"], "no such option --no-audio; try --audio drop; see"),
+        (["upscale", "-i", "in.mp4"], "no such option -i; name the file alone"),
+        (
+            ["upscale", "in.mp4", "--pad", "16:9"],
+            "pad '16:9' is not of the form WIDTHxHEIGHT; try --pad 1920",
+        ),
+        (["upscale", "in.mp4", "--height", "8", "--dry-run"], "12x8 is smaller than the source's 32x24"),
         (["frobnicate"], "there is no command 'frobnicate'; there are upscale, info, preview"),
         (["help", "upscael"], "did you mean videoinr upscale --help?"),
     ],

@@ -25,10 +25,10 @@ GIB = 1 << 30
 
 
 def test_sizes() -> None:
-    assert parse_size("1920x1080") == parse_size(" 1920X1080 ") == (1920, 1080)
+    assert parse_size("1920x1080", "size") == parse_size(" 1920X1080 ", "size") == (1920, 1080)
     for text in ("1920", "x", "axb", "1x2x3", "-1x5", "1.5x2"):
-        with pytest.raises(OptionError, match="WIDTHxHEIGHT"):
-            parse_size(text)
+        with pytest.raises(OptionError, match=r"crop .* WIDTHxHEIGHT; try --crop"):
+            parse_size(text, "crop")
 
 
 def test_scales() -> None:

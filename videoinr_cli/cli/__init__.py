@@ -47,6 +47,20 @@ COMMANDS = {
 }
 MOVED = {"convert-weights": "weights convert"}
 """Former commands and their new names."""
+OTHER_NAMES = {
+    "-i": "name the file alone: videoinr upscale in.mp4",
+    "-t": "try --start and --end",
+    "--bitrate": "try -e b:v=8M",
+    "--duration": "try --start and --end",
+    "--format": "the output's name says it: -o out.mkv",
+    "--framerate": "try --fps 60",
+    "--mute": "try --audio drop",
+    "--no-audio": "try --audio drop",
+    "--quality": "try --crf 18; smaller is better",
+    "--resolution": "try --size 1080p, or --height 1080",
+    "--vcodec": "try --codec h265",
+}
+"""Options of other programs, and what serves in their place in ``upscale``."""
 DEBUG_VARIABLE = "VIDEOINR_DEBUG"
 HELP_COLUMNS = 100
 """Widest help: longer lines are hard to read."""
@@ -140,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
         command = context.command_path if context is not None else "videoinr"
-        _say(f"{error.format_message().rstrip('.')}; see {command} --help")
+        _say(_usage(error, command))
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
@@ -156,6 +170,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         code = _exit_code(error)
     sys.exit(code or 0)
+
+
+def _usage(error: click.ClickException, command: str) -> str:
+    """Say on one line what is wrong with what was typed, and what to type instead."""
+    if isinstance(error, click.NoSuchOption) and command == "videoinr upscale":
+        name = error.option_name
+        if name in OTHER_NAMES:
+            return f"no such option {name}; {OTHER_NAMES[name]}; see {command} --help"
+    said = error.format_message().rstrip(".")
+    return f"{said} See {command} --help" if said.endswith("?") else f"{said}; see {command} --help"
 
 
 class _Terminated(BaseException):

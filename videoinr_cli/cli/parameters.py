@@ -410,18 +410,18 @@ def read_size_options(given: Mapping[str, Any]) -> dict[str, Any]:
     frame = None if size is None else parse_frame_name(size)
     return {
         "scale": None if scale is None else parse_scale(scale),
-        "size": None if size is None or frame is not None else parse_size(size),
+        "size": None if size is None or frame is not None else parse_size(size, "size"),
         "fit": frame,
         "width": None if width is None else parse_side(width, "width"),
         "height": None if height is None else parse_side(height, "height"),
-        "pad": _frame(given["pad"]),
-        "crop": _frame(given["crop"]),
+        "pad": _frame(given["pad"], "pad"),
+        "crop": _frame(given["crop"], "crop"),
         "bars": given["bars"],
     }
 
 
-def _frame(text: str | None) -> tuple[int, int] | None:
-    return None if text is None else parse_frame_name(text) or parse_size(text)
+def _frame(text: str | None, option: str) -> tuple[int, int] | None:
+    return None if text is None else parse_frame_name(text) or parse_size(text, option)
 
 
 def read_job_options(given: Mapping[str, Any]) -> JobOptions:

@@ -91,12 +91,13 @@ def upscale(
         raise OptionError("--json and a video cannot both go to standard output; name a file")
     show_messages(quiet=quiet)
     listed = _listed(given["input_list"])
+    is_named = output is not None
     if output is None:
         output = _default_output([*sources, *listed], options, is_list=given["input_list"] is not None)
 
     from videoinr_cli.batch.batch import run_batch  # torch takes a second to import
     from videoinr_cli.batch.events import Start
-    from videoinr_cli.batch.items import Pending
+    from videoinr_cli.batch.items import Pending, Refused
     from videoinr_cli.cli.json_lines import JsonLines
     from videoinr_cli.progress import checking_display, videos_display
 
@@ -106,8 +107,12 @@ def upscale(
         held_back(),
     ):  # notes are printed when they take effect
         items = request.plan(options, checked)
+    if not is_named and not any(isinstance(item, Refused) for item in items):
+        log.info(f"the output is {output!r}; -o names another")
     if dry_run:
-        failures: Sequence[Exception] = _show_plan(items, options, job, as_json=json)
+        failures: Sequence[Exception] = _show_plan(
+            items, options, job, as_json=json, is_batch=request.is_batch
+        )
     else:
         with videos_display(is_batch=request.is_batch, quiet=quiet or json) as display:
             kept = _Kept()
@@ -161,7 +166,7 @@ class _Kept:
 
 
 def _show_plan(
-    items: Sequence[Item], options: UpscaleOptions, job: JobOptions, *, as_json: bool
+    items: Sequence[Item], options: UpscaleOptions, job: JobOptions, *, as_json: bool, is_batch: bool
 ) -> Sequence[Exception]:
     """Print what would be done, and return the errors of sources that cannot be rendered."""
     from videoinr_cli.batch.estimate import estimate_batch
@@ -177,7 +182,8 @@ def _show_plan(
                 tell(event)
         else:
             for line in plan_lines(plans):
-                click.echo(line)
+                if is_batch or not failures:  # the error of a single source is printed by the caller
+                    click.echo(line)
     return failures
 
 
@@ -188,7 +194,7 @@ def _listed(listing: BinaryIO | None) -> list[Path]:
 
 
 def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list: bool) -> str:
-    """Name the output of a single source beside it, and say so.
+    """Name the output of a single source beside it.
 
     Raises:
         click.UsageError: there are several sources, or the last one seems to be meant as the output.
@@ -199,7 +205,7 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list
     from videoinr_cli.media.read.source import STANDARD_INPUT
 
     if len(sources) > 1 and not is_list and not sources[-1].exists():
-        given = shlex.join([*map(str, sources[:-1]), "-o", str(sources[-1])])
+        given = shlex.join(["videoinr", "upscale", *map(str, sources[:-1]), "-o", str(sources[-1])])
         raise click.UsageError(f"there is no file {str(sources[-1])!r}; did you mean {given}?")
     _check_any(sources, is_list=is_list)
     if len(sources) > 1 or is_list or sources[0].is_dir():
@@ -211,7 +217,6 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list
         raise OutputError(
             f"{str(chosen)!r} exists, and is replaced only if it is named; add -o {shlex.quote(str(chosen))}"
         )
-    log.info(f"the output is {str(chosen)!r}; -o names another")
     return str(chosen)
 
 

@@ -64,8 +64,12 @@ def parse_scale(text: str) -> float:
         raise OptionError(f"scale {text!r} is not a number; try --scale 2 or 2x") from None
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, option: str) -> tuple[int, int]:
     """Read ``1920x1080`` as (width, height).
+
+    Args:
+        text: what was typed.
+        option: that it belongs to, without dashes.
 
     Raises:
         OptionError: the text is not of that form.
@@ -73,7 +77,7 @@ def parse_size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)[xX×](\d+)", text.strip())
     if match is None:
         raise OptionError(
-            f"size {text!r} is not of the form WIDTHxHEIGHT; try --size 1920x1080, 720p, 1080p or 4k"
+            f"{option} {text!r} is not of the form WIDTHxHEIGHT; try --{option} 1920x1080, 720p, 1080p or 4k"
         )
     return int(match[1]), int(match[2])
 
