@@ -359,7 +359,7 @@ def test_bad_weights_get_one_line(
         ("nowhere/out.mp4", "there is no folder"),
         ("out.xyz", "no video format"),
         (".", "folder"),
-        (f"{'long' * 70}.mp4", "cannot be used: File name too long"),
+        (f"{'long' * 70}.mp4", "is too long for the name of a file"),
     ],
 )
 def test_unwritable_output_is_found_early(
