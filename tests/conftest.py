@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import imageio_ffmpeg
 import pytest
 import torch
@@ -25,6 +26,12 @@ MakeClip = Callable[..., Path]
 
 BUNDLED_FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 os.environ["FFMPEG_PATH"] = os.environ.get("VIDEOINR_TEST_FFMPEG") or BUNDLED_FFMPEG
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

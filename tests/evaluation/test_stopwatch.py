@@ -1,16 +1,23 @@
-"""The stopwatch, on work of known length."""
+"""The stopwatch, by a clock that the test sets."""
+
+from __future__ import annotations
 
 import time
+
+import pytest
 
 from videoinr_cli.evaluation.stopwatch import Stopwatch
 
 
-def test_the_stopwatch_stands_still_while_paused() -> None:
+def test_the_stopwatch_stands_still_while_paused(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
     stopwatch = Stopwatch()
     for _ in range(2):
         with stopwatch:
-            time.sleep(0.02)
+            now += 1
             with stopwatch.paused():
-                time.sleep(0.2)
-    time.sleep(0.2)
-    assert 0.04 <= stopwatch.seconds < 0.2
+                now += 10
+            now += 2
+        now += 100
+    assert stopwatch.seconds == 6

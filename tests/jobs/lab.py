@@ -22,7 +22,7 @@ from videoinr_cli.errors import VideoInrError
 from videoinr_cli.jobs import job as job_module
 from videoinr_cli.jobs.manifest import job_folder, remove_job
 from videoinr_cli.jobs.upscale import upscale_video
-from videoinr_cli.media.ffmpeg import Needs, find_ffmpeg, knows_option, lacks
+from videoinr_cli.media.ffmpeg import Needs, find_ffmpeg, lacks
 from videoinr_cli.media.write.encoders import find_encoder
 from videoinr_cli.options import EncodeOptions, JobOptions, TargetRate, UpscaleOptions
 
@@ -37,7 +37,6 @@ Fault = Callable[[], dict[str, Any]]
 
 # What is asked of ffmpeg only once is asked by the server, for all processes.
 find_encoder("libx264")
-knows_option(find_ffmpeg(), "mastering_display")
 lacks(find_ffmpeg(), Needs(encoders=("libx264",)))
 
 

@@ -561,7 +561,9 @@ ffmpeg 7 or newer, such as the one that comes along; an older one is said before
 - a download that broke off behind its index, which still states the whole length;
 - several edits in one mp4, chapters beyond the end, a clock that starts below zero;
 - progressive pictures that are flagged as interlaced, and a video that turns interlaced later;
-- recordings of calls that begin small, a pixel shape that changes, captions that begin later.
+- recordings of calls that begin small, a pixel shape that changes, captions that begin later;
+- frames that state the same time, and empty packets of Theora, which repeat a picture;
+- an mp4 that was cut without being encoded, which hides sound before its start.
 """
 
 
@@ -605,6 +607,31 @@ OTHERS = (
         "encrypted mp4, animated WebP",
         "refused by name",
         "`tests/media/read/test_probe.py`",
+    ),
+    (
+        "a broadcast of several programs",
+        "the one with the largest picture; the others are named as left out",
+        "`tests/media/write/test_kept_streams.py`",
+    ),
+    (
+        "sound that begins later, or has pauses, into AVI; PCM with pauses into QuickTime",
+        "silence where there is none; a late picture is held from the start",
+        "`tests/media/write/test_untimed.py`",
+    ),
+    (
+        "a picture that starts off the sound, into MPEG-1, MPEG-2 or MPEG-4",
+        "everything up to a frame later, sound and picture together",
+        "the same",
+    ),
+    (
+        "rates that MPEG-4 cannot state, such as 240000/1001, into AVI or mp4",
+        "the nearest one that it can",
+        "the same",
+    ),
+    (
+        "AMV, whose pictures lie upside down in memory",
+        "upright",
+        "`tests/media/read/test_reader.py`",
     ),
 )
 """Other kinds, what comes out of them, and the tests that make them."""

@@ -86,7 +86,7 @@ def made_of(
     return made, tally
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     kinds=st.text("nnnnrrc", min_size=1, max_size=14),
     gaps=st.lists(st.integers(1, 90), min_size=1, max_size=5),
@@ -97,7 +97,7 @@ def test_parts_make_the_whole(kinds: str, gaps: list[int], cuts: list[int], rate
     check_parts(source_of(kinds, gaps, Sections(500, Fraction(40), 1)), cuts, rate, TINY)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     kinds=st.text("nnnnrrc", min_size=4, max_size=18),
     gaps=st.lists(st.integers(1, 90), min_size=1, max_size=5),

@@ -82,7 +82,7 @@ def test_rounded_timestamps_leave_frames_in_their_sections(rate: Fraction) -> No
         assert sections.of(sections.begin(section) - 1) == section - 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     kinds=st.text("nnnnrrc", min_size=2, max_size=40),
     gaps=st.lists(st.integers(1, 3), min_size=1, max_size=7),

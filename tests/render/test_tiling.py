@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from videoinr_cli.options import MIN_TILE_PX
 from videoinr_cli.render.tiling import ALIGNMENT_PX, BLEND_PX, tile_axis, tiles
-
-unhurried = settings(deadline=None)  # a busy machine is no failure
 
 lengths = st.integers(1, 700)
 scales = st.floats(1, 9)
@@ -17,7 +15,6 @@ tile_sizes = st.integers(1, 900)
 halos = st.integers(0, 80)
 
 
-@unhurried
 @given(lengths, scales, tile_sizes, halos)
 def test_the_shares_of_every_pixel_sum_up_to_one(length: int, scale: float, tile_px: int, halo: int) -> None:
     output = round(length * scale)
@@ -28,7 +25,6 @@ def test_the_shares_of_every_pixel_sum_up_to_one(length: int, scale: float, tile
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
-@unhurried
 @given(lengths, scales, tile_sizes, halos)
 def test_what_is_shown_has_its_surroundings_encoded(
     length: int, scale: float, tile_px: int, halo: int
@@ -42,7 +38,6 @@ def test_what_is_shown_has_its_surroundings_encoded(
         assert span.stop >= min(length, last + context) - 1e-6
 
 
-@unhurried
 @given(lengths, scales, tile_sizes, halos)
 def test_tiles_begin_on_the_grid_and_keep_to_their_size(
     length: int, scale: float, tile_px: int, halo: int
@@ -55,7 +50,6 @@ def test_tiles_begin_on_the_grid_and_keep_to_their_size(
         assert span.stop - span.start <= most + around
 
 
-@unhurried
 @given(lengths, tile_sizes)
 def test_there_are_no_more_tiles_than_needed(length: int, tile_px: int) -> None:
     usable = max(MIN_TILE_PX, tile_px // ALIGNMENT_PX * ALIGNMENT_PX)

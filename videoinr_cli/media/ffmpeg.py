@@ -42,8 +42,8 @@ OLDEST_LIBAVCODEC = (59, 37)
 EXACT = 7
 """The first ffmpeg that writes all times as they are meant, and that takes bitstream filters for inputs.
 
-Of 5.1 was measured: at 30000/1001 frames per second the last picture lasts one frame, however long it should;
-Opus in Matroska comes 7 ms late; in MPEG-TS, sound that begins after the picture may come 0.2 s early."""
+Of 5.1 was measured: sound of MPEG-TS that begins 0.2 s after the picture may come with it. Its other habits
+are made up for: bitstream filters get times in the container's ticks, and Opus comes early in Matroska."""
 
 EXACT_LIBAVCODEC = (61, 0)
 

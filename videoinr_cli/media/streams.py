@@ -32,6 +32,7 @@ class StreamInfo:
     layout: str = ""  # of sound's channels, in ffmpeg's words: "5.1(side)", "9 channels"; "": not known
     sample_rate: int | None = None  # of sound, in samples per second; None: not known
     late_seconds: Fraction = Fraction(0)  # by which it begins after the first sound or picture
+    padding_at_48_khz: int = 0  # of Opus: samples at its start that are not played, as its header states
     is_gapless: bool = False  # of sound: whether the file states no times at which there could be pauses
     padding_seconds: Fraction = Fraction(0)  # of sound: its start, which is not played; known in parts
     cut_out: tuple[tuple[int, int], ...] = ()  # of sound: byte positions of first and last packets not played

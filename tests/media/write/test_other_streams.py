@@ -68,7 +68,7 @@ def upscale(source: Path, destination: Path, **options: object) -> Path:
     return destination
 
 
-@pytest.mark.parametrize("name", ["out.mkv", "out.mp4", pytest.param("out.webm", marks=pytest.mark.recent)])
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4", "out.webm"])
 @pytest.mark.parametrize("fps", ["60", "30000/1001"])
 def test_a_click_and_a_flash_stay_together(clapper: Path, name: str, fps: str) -> None:
     expected = [shown_at(number) for number in FLASHES]

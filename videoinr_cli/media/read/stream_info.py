@@ -59,6 +59,7 @@ def stream_info(stream: Stream, description: str, *, has_packets: bool, origin: 
         layout=(_channel_layout(description) or "") if stream.type == "audio" else "",
         sample_rate=_sample_rate(stream),
         late_seconds=Fraction(0) if start is None else max(Fraction(0), start - origin),
+        padding_at_48_khz=_opus_padding(stream),
         is_gapless=stream.container.format.name in GAPLESS,
         cut_out=cut_out,
         hidden_start=hidden_start,
@@ -98,6 +99,14 @@ def _channel_layout(description: str) -> str | None:
     """
     layout = re.search(r"\bHz, ([^,\n]+)", description.partition("\n")[0])
     return None if layout is None or layout[1].startswith("0 channels") else layout[1]
+
+
+def _opus_padding(stream: Stream) -> int:
+    """Return the pre-skip in Opus' header. Source: RFC 7845, section 5.1."""
+    if not isinstance(stream, AudioStream) or _codec(stream) != "opus":
+        return 0
+    header = stream.codec_context.extradata or b""
+    return int.from_bytes(header[10:12], "little") if header.startswith(b"OpusHead") else 0
 
 
 _Positions = tuple[tuple[int, int], ...]

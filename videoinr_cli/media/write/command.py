@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TypeAlias
 
 import ffmpeg
 
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
-from videoinr_cli.media.ffmpeg import LOG_LEVEL, knows_option
+from videoinr_cli.media.ffmpeg import LOG_LEVEL, describe, knows_option
 from videoinr_cli.media.write.other_streams import other_streams
 from videoinr_cli.media.write.output import MAX_ASPECT, OutputSpec
 
@@ -174,14 +176,29 @@ def _last_duration(output: OutputSpec, end_pts: int) -> str:
     early that both cannot hold: it is then decoded as long before it is shown as the first one is, which
     is after every other and delays nothing.
     """
-    clock, end = output.clock, output.clock.ticks(end_pts)
+    clock, steps = output.clock, output.clock.tick / _filtered_tick(output)
+    end = round(clock.ticks(end_pts) * steps)
     if not output.format.container.exact_ticks:
         frame = 1 / (output.frame_rate * clock.tick)
-        last = end - 3 * frame // 2 if output.last_pts is None else clock.ticks(output.last_pts)
+        last = clock.ticks(end_pts) - 3 * frame // 2
+        if output.last_pts is not None:
+            last = clock.ticks(output.last_pts)
+        last = math.floor(last * steps)
         return f"setts=pts=PTS:dts=DTS:duration='if(gte(PTS,{last}),{end}-PTS,DURATION)'"
     decoded = "if(eq(NEXT_PTS,NOPTS),max(DTS,PTS-STARTPTS+STARTDTS),DTS)"
     duration = f"max(1,min({end}-PTS,{end}-STARTPTS-DTS+STARTDTS))"
     return f"setts=pts=PTS:dts='{decoded}':duration='{duration}'"
+
+
+def _filtered_tick(output: OutputSpec) -> Fraction:
+    """Return the seconds per tick of the encoded pictures that a bitstream filter gets.
+
+    It is the encoder's; before ffmpeg 7 the container's, of which the filter is not told.
+    """
+    tick, container = output.clock.tick, output.format.container
+    if describe(output.format.program).is_exact:
+        return tick
+    return Fraction(1, tick.denominator) if container.exact_ticks else container.tick or tick
 
 
 def _colour_options(colour: Colour) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from fractions import Fraction
 from pathlib import Path
 
 from videoinr_cli.errors import OutputError
@@ -52,6 +53,7 @@ class Container:
     seeks: bool = False  # whether writing it seeks back, which no pipe allows
     shows_first_subtitle: bool = False  # whether ffmpeg makes its first subtitle one that is shown unasked
     hevc_tag: str | None = None  # what HEVC is called there, where players ask for another name than ffmpeg's
+    tick: Fraction | None = None  # seconds, where it always has the same; None: that of the pictures
     exact_ticks: bool = False  # whether -video_track_timescale gives it any time base
     timecode: bool = False  # whether it stores the number of its first frame
     plays_all: bool = False  # whether it cannot say that packets of sound are not played
@@ -172,6 +174,7 @@ MATROSKA = Container(
     attaches_covers=True,
     attachments=True,
     chapters=True,
+    tick=Fraction(1, 1000),
     timecode=True,
     says_padding=True,
 )
@@ -184,6 +187,7 @@ WEBM = Container(
     subtitles=frozenset({"webvtt"}),
     subtitle_encoder="webvtt",
     chapters=True,
+    tick=Fraction(1, 1000),
     says_padding=True,
 )
 # It has numbers for these alone; others are written, and not read again.
@@ -197,6 +201,7 @@ MPEGTS = Container(
     audio_encoder="aac",
     subtitles=frozenset({"dvb_subtitle", "dvb_teletext"}),
     data=True,
+    tick=Fraction(1, 90_000),
     plays_all=True,
 )
 M2TS = Container(
@@ -207,6 +212,7 @@ M2TS = Container(
     audio_encoder="ac3",
     subtitles=frozenset({"hdmv_pgs_subtitle", "hdmv_text_subtitle"}),
     settings=(("mpegts_m2ts_mode", "1"),),
+    tick=Fraction(1, 90_000),
     plays_all=True,
 )
 _AVI_AUDIO = frozenset({"mp3", "mp2", "ac3", "pcm_u8", "pcm_s16le", "pcm_s24le"})

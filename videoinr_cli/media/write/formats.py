@@ -8,7 +8,7 @@ from pathlib import Path
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.media.colour import Colour
-from videoinr_cli.media.ffmpeg import Needs, find_ffmpeg
+from videoinr_cli.media.ffmpeg import Needs, describe, find_ffmpeg
 from videoinr_cli.media.planes import layout_of, size_multiple
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container, container_for
@@ -38,6 +38,11 @@ class OutputFormat:
     def program(self) -> str:
         """The ffmpeg that writes it."""
         return find_ffmpeg(self.needs)
+
+    @property
+    def hastens_opus(self) -> bool:
+        """Whether its Opus comes early by its padding: ffmpeg before 7 subtracts that twice in Matroska."""
+        return self.container.says_padding and not describe(self.program).is_exact
 
     def colour(self, source: VideoInfo, size: tuple[int, int]) -> Colour:
         """Return the output's colour: the source's, as far as the format holds it.

@@ -36,6 +36,9 @@ that slow sound comes early. Measured: 20 ms at half the speed, 50 ms at a quart
 GAP_SECONDS = 0.02
 """Gaps in the sound of this length or more become silence before it is stretched; less is rounding."""
 
+LIBOPUS_PADDING = 312
+"""Samples at 48 kHz that libopus puts before the start of a sound."""
+
 _STALE_TAGS = re.compile(
     r"(?i)^(rotate|alpha_mode|duration|bps|number_of_(frames|bytes)|_statistics_.*)(-\w+)?$"
 )
@@ -66,7 +69,8 @@ def other_streams(output: OutputSpec) -> OtherStreams:
     if output.kept and source.clock_shifts:
         check_filters_input(output.format.program, str(source.path))
     mapped = [keep for keep in output.kept if not keep.is_attached]
-    inputs = [*_input_options(source, mapped, output.clock.delay * output.speed), "-i", f"file:{source.path}"]
+    delay = output.clock.delay * output.speed
+    inputs = [*_input_options(source, mapped, delay), "-i", f"file:{source.path}"]
     chapters = "1"
     if source.chapters and (source.is_cut or output.speed != 1 or _has_late_chapters(source)):
         inputs += ["-f", "ffmetadata", "-i", _chapter_address(source, output.speed)]
@@ -79,7 +83,10 @@ def other_streams(output: OutputSpec) -> OtherStreams:
         options += [f"-map_metadata:s:{place}", f"1:s:{keep.stream.index}"]
         if keep.stream.codec == "hevc" and output.format.container.hevc_tag:
             options += [f"-tag:{place}", output.format.container.hevc_tag]
-        for option, value in _retimed(keep, source, output.speed, output.format.container):
+        retimed = dict(_retimed(keep, source, output.speed, output.format.container))
+        if late := _missing_delay(keep, output):
+            retimed["bsf"] = ",".join([*filter(None, [retimed.get("bsf")]), f"setts=ts=TS+{late}"])
+        for option, value in retimed.items():
             options += [f"-{option}:{place}", value]
     if source.stop_seconds is not None and not source.clock_shifts:
         # ffmpeg stops reading here, by the source's times (which need one clock) and by the output's.
@@ -157,6 +164,15 @@ def _retimed(
             yield "bsf", _subtitle_filters(source, speed, end)
     else:
         yield from _copied(keep, source, speed, container)
+
+
+def _missing_delay(keep: KeptStream, output: OutputSpec) -> int:
+    """Return the container's ticks by which Opus would come early: see `OutputFormat.hastens_opus`."""
+    tick = output.format.container.tick
+    if tick is None or keep.becomes != "opus" or not output.format.hastens_opus:
+        return 0
+    samples = keep.stream.padding_at_48_khz if keep.encoder == "copy" else LIBOPUS_PADDING
+    return round(Fraction(samples, 48_000) / tick)
 
 
 def _copied(
