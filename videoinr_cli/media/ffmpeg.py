@@ -31,7 +31,10 @@ NICENESS = 10
 """Added to the niceness of a process with low priority."""
 
 PATIENCE_SECONDS = 5.0
-"""How long ffmpeg may take to end once its input is closed, or to describe itself."""
+"""How long ffmpeg may take to end once its input is closed."""
+
+ANSWER_SECONDS = 20.0
+"""How long it may take to describe itself, which takes a few hundredths of a second on an idle machine."""
 
 OLDEST = "5.1"
 """The oldest ffmpeg that has every option in use; ``fps_mode`` is new in it."""
@@ -205,7 +208,7 @@ def _printed(program: str, *options: str) -> tuple[str, str]:
             text=True,
             errors="replace",
             check=False,
-            timeout=PATIENCE_SECONDS,
+            timeout=ANSWER_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired):
         return "", ""
