@@ -27,7 +27,10 @@ SMALL = Workload("small", (32, 24), (64, 48), 2)
 
 
 @pytest.fixture(autouse=True)
-def _small_jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _small_jobs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv(
+        "VIDEOINR_WEIGHTS_DIR", str(tmp_path / "weights")
+    )  # not what this machine has downloaded
     monkeypatch.setattr(speed, "WORKLOADS", (SMALL,))
     monkeypatch.setattr(speed, "MEASURED_SECONDS", 0.2)
     find_ffmpeg.cache_clear()
