@@ -6,6 +6,7 @@ The ffmpeg that comes along makes them and is the one under test, whatever the m
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 from collections.abc import Callable
@@ -35,7 +36,11 @@ hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what only newer ffmpegs do right where an older one is under test."""
+    """Skip what only newer ffmpegs do right where an older one is under test, and what needs spandrel."""
+    if importlib.util.find_spec("spandrel") is None:
+        for item in items:
+            if item.get_closest_marker("models"):
+                item.add_marker(pytest.mark.skip(reason="spandrel is not installed: videoinr[models]"))
     if lacks(find_ffmpeg(), Needs(hdr10=True)):
         for item in items:
             if item.get_closest_marker("recent"):

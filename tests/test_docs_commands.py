@@ -21,6 +21,7 @@ ELSEWHERE = {
     ("CONTRIBUTING.md", 0): "runs these tests",
     ("README.md", 0): "installs the package",
     ("README.md", 1): "runs these tests",
+    ("any-model.md", 0): "needs spandrel and its models; test_enlargers.py runs the like",
     ("batches.md", 2): "is for three shells, with lines for their files",
     ("docker.md", 0): "needs Docker",
     ("docker.md", 1): "needs Docker",

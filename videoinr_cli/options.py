@@ -57,6 +57,9 @@ its best, in several times the time."""
 MODEL_NAMES = {**MODELS, "fast": DEFAULT_WEIGHTS}
 """What ``--model`` takes besides names of weights, and files."""
 
+DEFAULT_STEADINESS = 1.0
+"""How much of what a single-image model makes of neighbouring frames is averaged."""
+
 CODECS = {
     **dict.fromkeys(("h264", "h.264", "x264", "avc"), "libx264"),
     **dict.fromkeys(("h265", "h.265", "x265", "hevc"), "libx265"),
@@ -253,6 +256,17 @@ SIZE_OPTIONS = ("scale", "size", "width", "height", "fit", "pad", "crop")
 
 
 @dataclasses.dataclass(frozen=True)
+class NetworkOptions:
+    """Which network renders, and where; see the fields of `UpscaleOptions`."""
+
+    weights: str = DEFAULT_WEIGHTS
+    device: str = "auto"
+    precision: Precision = "auto"
+    spatial: str | None = None
+    steady: float = DEFAULT_STEADINESS
+
+
+@dataclasses.dataclass(frozen=True)
 class UpscaleOptions:
     """What to make of a video. At most one of `SIZE_OPTIONS` may be given.
 
@@ -275,6 +289,9 @@ class UpscaleOptions:
     device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
     precision: Precision = "auto"
     weights: str = DEFAULT_WEIGHTS  # a name, a path, or hf:owner/repository/file
+    spatial: str | None = None  # a single-image model that enlarges the frames, whose motion `weights` tell:
+    # a path, or hf:owner/repository/file
+    steady: float = DEFAULT_STEADINESS  # how much of its neighbouring pictures is averaged, in [0, 1]
     tile: int | None = None  # longest side of a tile, in source pixels; None: as memory allows
     max_memory_bytes: int | None = None  # of the process on a CPU, else of its device; None: by what is free
     threads: int | None = None  # of the network on a CPU, shared by all processes; None: as torch is set
@@ -319,6 +336,13 @@ class UpscaleOptions:
             raise OptionError(f"{self.threads} threads are not between 1 and {MAX_THREADS}; try --threads 2")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
+        if not 0 <= self.steady <= 1:
+            raise OptionError(f"steadiness {self.steady:g} is not between 0 and 1; try --steady 1")
+
+    @property
+    def network(self) -> NetworkOptions:
+        """Which network renders, and where."""
+        return NetworkOptions(self.weights, self.device, self.precision, self.spatial, self.steady)
 
     @property
     def enlargement(self) -> float:

@@ -14,7 +14,8 @@ from videoinr_cli.cli.evaluate import evaluate
 from videoinr_cli.errors import InputError, OptionError, OutputError, WeightsError
 from videoinr_cli.evaluation.clips import find_clips, save_picture
 from videoinr_cli.model import FastConfig, build
-from videoinr_cli.weights import load_model, save_model
+from videoinr_cli.options import NetworkOptions
+from videoinr_cli.weights import load_network, save_model
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +140,13 @@ def test_networks_are_held_one_at_a_time(
     other.write_bytes(Path(weights).read_bytes())
     loaded: list[weakref.ref[object]] = []
 
-    def load_alone(name: str, **options: str) -> object:
+    def load_alone(options: NetworkOptions) -> object:
         assert all(earlier() is None for earlier in loaded)
-        model = load_model(name, **options)
+        model = load_network(options)
         loaded.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr("videoinr_cli.evaluation.evaluate.load_model", load_alone)
+    monkeypatch.setattr("videoinr_cli.evaluation.evaluate.load_network", load_alone)
     arguments = ["evaluate", clip, "--weights", weights, "--weights", other, "--baseline", "none"]
     assert videoinr(*arguments, "--space", "2", "--steadiness") == 0
     assert len(loaded) == 2

@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tests.model.test_other_devices import Held
 from tests.oracle.golden_weights import golden_basicvsr
 from tests.tiny import TINY_LARGE, scattered
 from videoinr_cli.model import LargeConfig, Window, build
@@ -26,6 +25,7 @@ from videoinr_cli.model.config import ModelConfig
 from videoinr_cli.model.large.names import from_basicvsr_names
 from videoinr_cli.model.large.network import LargeFrame, LargePair, LargeVideoInr
 from videoinr_cli.model.network import VideoInr
+from videoinr_cli.model.spatial.enlarger import HeldTensors
 from videoinr_cli.weights import convert_checkpoint, fetch_weights, load_model, parse_source
 from videoinr_cli.weights.files import read_tensors
 from videoinr_cli.weights.manifest import completing_files, embedded_folder, known_by_name
@@ -253,7 +253,7 @@ def test_footprint_counts_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     count = config.run_pairs + 1 + 2 * config.context_frames
     footprint = network.footprint()
     carry = None
-    with Held() as held:
+    with HeldTensors() as held:
         frames = [network.encode_frame(torch.empty(1, 3, 144, 256, device="meta")) for _ in range(count)]
         for place in range(config.context_frames, config.context_frames + 3):
             pair = network.encode_pair_of(frames, place, carry=carry)
@@ -262,7 +262,7 @@ def test_footprint_counts_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
             assert 0.8 * footprint.kept * pixels < held.bytes <= footprint.kept * pixels
     assert held.most <= (footprint.kept + footprint.encoding) * pixels
     assert held.most >= 0.7 * (footprint.kept + footprint.encoding) * pixels
-    with Held() as held:
+    with HeldTensors() as held:
         frames = [network.encode_frame(torch.empty(1, 3, 144, 256, device="meta")) for _ in range(count)]
         pair = network.encode_pair_of(frames, config.context_frames)
         held.most = held.bytes

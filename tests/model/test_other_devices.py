@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from tests.tiny import TINY
 from videoinr_cli.model import AnyVideoInr, FastConfig, ModelConfig, PublishedConfig, Window, build
 from videoinr_cli.model.network import VideoInr
 from videoinr_cli.model.published import from_published_names, network
+from videoinr_cli.model.spatial.enlarger import HeldTensors
 from videoinr_cli.render.memory import is_out_of_memory, release_memory
 from videoinr_cli.training.batches import Batch
 from videoinr_cli.training.loss import batch_loss
@@ -38,31 +38,6 @@ class OneDevice(TorchDispatchMode):
         copies = func in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
         assert copies or len({tensor.device for tensor in tensors}) <= 1, func
         return func(*args, **kwargs or {})
-
-
-class Held(TorchDispatchMode):
-    """Counts the bytes that tensors hold, and their most."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = self.most = 0
-        self._known: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **kwargs or {})
-        for tensor in tree_leaves(result):
-            if not isinstance(tensor, Tensor) or tensor.untyped_storage()._cdata in self._known:
-                continue
-            storage = tensor.untyped_storage()
-            self._known.add(storage._cdata)
-            self.bytes += storage.nbytes()
-            self.most = max(self.most, self.bytes)
-            weakref.finalize(storage, self._let_go, storage._cdata, storage.nbytes())
-        return result
-
-    def _let_go(self, storage: int, size: int) -> None:
-        self._known.remove(storage)
-        self.bytes -= size
 
 
 @pytest.fixture
@@ -109,7 +84,7 @@ def test_footprint_counts_what_encoding_holds(
     config: ModelConfig, on_meta: Callable[[ModelConfig], AnyVideoInr]
 ) -> None:
     model = on_meta(config)
-    with Held() as held:
+    with HeldTensors() as held:
         frames = [model.encode_frame(torch.empty(1, 3, 272, 480, device="meta")) for _ in range(2)]
         kept = held.bytes
         model.encode_pair(*frames)

@@ -23,7 +23,7 @@ from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.pipeline import Engine, Summary
 from videoinr_cli.render.pipeline import Progress as VideoProgress
 from videoinr_cli.version import __version__
-from videoinr_cli.weights import load_model
+from videoinr_cli.weights import load_network
 
 Listener = Callable[[Event], None]
 """Called with every event of a batch."""
@@ -69,7 +69,7 @@ def run_batch(
         run.announce()
         if run.left and not (fail_fast and run.failed):
             if model is None:
-                model = load_model(options.weights, device=devices[0], precision=options.precision)
+                model = load_network(dataclasses.replace(options.network, device=devices[0]))
             engine = Engine(model)
             with Workers(devices) as workers:  # each loads its own
                 while run.left and not (fail_fast and run.failed):

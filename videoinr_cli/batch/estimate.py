@@ -25,7 +25,7 @@ from videoinr_cli.render.pipeline import Engine, Progress
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.render.tiling import ALIGNMENT_PX
-from videoinr_cli.weights import load_model
+from videoinr_cli.weights import load_network
 
 MEASURED_SECONDS = 4.0
 """How long a video is rendered for the estimate, after its first frame."""
@@ -80,7 +80,7 @@ def estimate_batch(
         else:
             if engine is None:
                 device = options.device.split(",")[0]
-                engine = Engine(load_model(options.weights, device=device, precision=options.precision))
+                engine = Engine(load_network(dataclasses.replace(options.network, device=device)))
             devices = devices_of(options, job)
             segments = len(plan_parts(item.plan, job, engine.model.config, workers=len(devices)))
             processes = sharing(devices) if segments > 1 else 1

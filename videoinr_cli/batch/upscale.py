@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ from videoinr_cli.batch.request import Request
 from videoinr_cli.errors import OptionError
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.weights import weights_of
+from videoinr_cli.weights import options_with
 
 
 def upscale_batch(
@@ -57,8 +56,7 @@ def upscale_batch(
         WeightsError: the weights cannot be used.
         KeyboardInterrupt: what is rendered is kept.
     """
-    options = options or UpscaleOptions()
-    options = dataclasses.replace(options, weights=weights_of(model, options.weights))
+    options = options_with(model, options or UpscaleOptions())
     paths = _paths(sources)
     if skip_existing and options.overwrite:
         raise OptionError("skip_existing and overwrite exclude each other; give one of them")

@@ -27,7 +27,7 @@ from videoinr_cli.evaluation.protocols import (
     Downsampler,
     Protocol,
 )
-from videoinr_cli.options import DEFAULT_WEIGHTS, Precision
+from videoinr_cli.options import DEFAULT_STEADINESS, DEFAULT_WEIGHTS, Precision
 
 
 class _WeightsOption(SectionedOption):
@@ -90,6 +90,20 @@ results_option = in_section("Results")
     help="Name, file, or hf:OWNER/REPO/FILE; may be repeated.",
 )
 @methods_option(
+    "--spatial",
+    metavar="FILE",
+    multiple=True,
+    help="Single-image model that enlarges the frames, moved as by the default weights; may be repeated.",
+)
+@methods_option(
+    "--steady",
+    type=float,
+    multiple=True,
+    default=(DEFAULT_STEADINESS,),
+    show_default=True,
+    help="How much its pictures of neighbouring frames are averaged, 0 to 1; may be repeated.",
+)
+@methods_option(
     "--baseline",
     "baselines",
     type=click.Choice([*BASELINES, "none"]),
@@ -122,6 +136,8 @@ def evaluate(
     downsampler: Downsampler,
     crf: float | None,
     weights: Sequence[str],
+    spatial: Sequence[str],
+    steady: Sequence[float],
     baselines: Sequence[str],
     steadiness: bool,
     max_frames: int | None,
@@ -150,6 +166,8 @@ def evaluate(
         dataset=dataset,
         protocol=Protocol(steps, space, downsampler, max_frames, context, crf, stride),
         weights=tuple(weights),
+        spatial=tuple(spatial),
+        steady=tuple(steady),
         baselines=tuple(name for name in BASELINES if name in baselines) if asked_for else None,
         steadiness=steadiness,
         device=device,

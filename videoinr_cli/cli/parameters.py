@@ -34,6 +34,7 @@ from videoinr_cli.options import (
     DEFAULT_CRF,
     DEFAULT_SCALE,
     DEFAULT_SCENE_THRESHOLD,
+    DEFAULT_STEADINESS,
     DEFAULT_WEIGHTS,
     DEINTERLACE,
     PRECISIONS,
@@ -250,6 +251,23 @@ def precision_option(precisions: Sequence[str] = PRECISIONS) -> Decorator[Any]:
     )
 
 
+spatial_options: Decorator[Any] = group(
+    picture_option(
+        "--spatial",
+        metavar="FILE",
+        help="A single-image model (.pth, .safetensors, hf:OWNER/REPO/FILE) that enlarges the frames, whose "
+        "motion --model tells. Needs videoinr[models].",
+    ),
+    picture_option(
+        "--steady",
+        type=float,
+        default=DEFAULT_STEADINESS,
+        show_default=True,
+        help="How much --spatial's pictures of neighbouring frames are averaged, so that they do not "
+        "flicker: 0 to 1.",
+    ),
+)
+
 threads_option: Decorator[Any] = running_option(
     "--threads",
     type=int,
@@ -262,6 +280,7 @@ model_options: Decorator[Any] = group(_weights_option, device_option(), precisio
 
 several_models_options: Decorator[Any] = group(
     _make_weights_option("; may be repeated, to compare", default=(DEFAULT_WEIGHTS,), multiple=True),
+    spatial_options,
     device_option(),
     precision_option(),
 )
@@ -309,6 +328,7 @@ job_options: Decorator[Any] = group(
 upscale_options: Decorator[Any] = group(
     size_options,
     _weights_option,
+    spatial_options,
     time_options,
     range_options,
     read_options,
@@ -394,6 +414,8 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         precision=given["precision"],
         threads=given["threads"],
         weights=given["weights"],
+        spatial=given["spatial"],
+        steady=given["steady"],
         scene_threshold=given["scene_threshold"],
         overwrite=overwrite,
         read=as_read_options(given),

@@ -32,7 +32,7 @@ def list_command(as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def info_command(name: str, as_json: bool) -> None:
-    """Describe the weights NAME: a listed name, a file, or hf:OWNER/REPO/FILE."""
+    """Describe the weights NAME: a listed name, a file, or hf:OWNER/REPO/FILE; or the model of --spatial."""
     from videoinr_cli.cli.weights_text import description, facts
     from videoinr_cli.weights import look_up_weights
 

@@ -6,7 +6,10 @@ import dataclasses
 import shutil
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from videoinr_cli.errors import WeightsError
 
 if TYPE_CHECKING:
     from videoinr_cli.weights import Weights
@@ -52,11 +55,10 @@ def facts(entry: Weights) -> dict[str, Any]:
     Raises:
         WeightsError: the file is not a weights file, or its tensors do not fit its configuration.
     """
-    from videoinr_cli.weights import inspect_weights
     from videoinr_cli.weights.manifest import sha256_of
 
     assert entry.path is not None, "look_up_weights returns weights that are on this machine"
-    info = inspect_weights(entry.path)
+    network = _network(entry.path)
     manifest = {} if entry.known is None else dataclasses.asdict(entry.known)
     stated = {key: manifest[key] for key in ("licence", "training_data", "measured") if manifest.get(key)}
     return {
@@ -67,10 +69,37 @@ def facts(entry: Weights) -> dict[str, Any]:
         "revision": None if entry.record is None else entry.record.revision,
         "sha256": sha256_of(entry.path),
         "expected_sha256": entry.expected_sha256,
+        **network,
+        "metadata": {**stated, **network["metadata"]},
+    }
+
+
+def _network(path: Path) -> dict[str, Any]:
+    """Return what a file's network is: one of ours, or else a single-image model.
+
+    Raises:
+        WeightsError: see `facts`; it is what is said of a file that is neither.
+    """
+    from videoinr_cli.weights import inspect_enlarger, inspect_weights
+
+    try:
+        info = inspect_weights(path)
+    except WeightsError as error:
+        try:
+            model = inspect_enlarger(path)
+        except WeightsError:  # or spandrel is missing
+            raise error from None
+        return {
+            "architecture": model.architecture,
+            "configuration": {"enlargement": model.factor, "channels": model.channels},
+            "parameters": model.parameters,
+            "metadata": {"used with": "--spatial"},
+        }
+    return {
         "architecture": info.config.architecture,
         "configuration": dataclasses.asdict(info.config),
         "parameters": info.parameters,
-        "metadata": {**stated, **info.metadata},
+        "metadata": info.metadata,
     }
 
 

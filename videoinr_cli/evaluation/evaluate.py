@@ -29,7 +29,7 @@ from videoinr_cli.evaluation.protocols import (
 from videoinr_cli.evaluation.report import to_json, to_tables
 from videoinr_cli.evaluation.steadiness import Steadiness, check_picture, measure_steadiness
 from videoinr_cli.model.devices import choose_device, choose_dtype
-from videoinr_cli.weights import inspect_weights, load_model
+from videoinr_cli.weights import find_enlarger, inspect_weights, load_network
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,8 @@ def evaluate(
     choose_dtype(options.precision, choose_device(options.device))
     for name in options.weights:
         inspect_weights(name)
+    for model in options.spatial:
+        find_enlarger(model)
     if options.save_frames is not None:
         make_folder(Path(options.save_frames))
     picture = next(clips[0].frames()) if options.steadiness else None
@@ -120,8 +122,8 @@ def evaluate(
         if baseline in chosen:
             with _left_out_if_unable(baseline, is_asked_for=options.baselines is not None):
                 take_turn(make_baseline(baseline))
-    for name in options.weights:  # each is let go before the next
-        take_turn(ModelMethod(name, load_model(name, device=options.device, precision=options.precision)))
+    for name, network in options.networks:  # each is let go before the next
+        take_turn(ModelMethod(name, load_network(network)))
     for method in methods:
         take_turn(method)
     return found

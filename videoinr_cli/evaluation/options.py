@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError
 from videoinr_cli.evaluation.protocols import BASELINES, DATASETS, PAPER_STEPS, Baseline, Dataset, Protocol
-from videoinr_cli.options import DEFAULT_WEIGHTS, Precision
+from videoinr_cli.options import DEFAULT_STEADINESS, DEFAULT_WEIGHTS, NetworkOptions, Precision
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,8 @@ class EvaluateOptions:
     dataset: Dataset = "video"  # the benchmark; "frames" and "video" are any footage
     protocol: Protocol | None = None  # None: at the rate that the papers report of the benchmark
     weights: tuple[str, ...] = (DEFAULT_WEIGHTS,)
+    spatial: tuple[str, ...] = ()  # single-image models that enlarge, with the default weights' motion
+    steady: tuple[float, ...] = (DEFAULT_STEADINESS,)  # each of them is measured at each of these
     baselines: tuple[Baseline, ...] | None = None  # None: `DEFAULT_BASELINES`, without those that cannot work
     steadiness: bool = False  # measured on the first clip's first picture
     device: str = "auto"  # "auto", or torch's name
@@ -34,9 +37,19 @@ class EvaluateOptions:
         for name in self.baselines or ():
             if name not in BASELINES:
                 raise OptionError(f"baseline {name!r} is none of {', '.join(BASELINES)}")
-        folders = {Path(name).stem for name in self.weights}
-        if self.save_frames is not None and len(folders) < len(self.weights):
+        names = [name for name, _ in self.networks]
+        if self.save_frames is not None and len({Path(name).stem for name in names}) < len(names):
             raise OptionError("--save-frames needs weights of different names: each has a folder of its own")
+
+    @property
+    def networks(self) -> list[tuple[str, NetworkOptions]]:
+        """Which networks are measured, with their names in the tables."""
+        place = {"device": self.device, "precision": self.precision}
+        found = [(name, NetworkOptions(name, **place)) for name in self.weights]  # type: ignore[arg-type]
+        for spatial, steady in itertools.product(self.spatial, self.steady):
+            name = f"{Path(spatial).stem}, steady {steady:.0%}"
+            found.append((name, NetworkOptions(spatial=spatial, steady=steady, **place)))  # type: ignore[arg-type]
+        return found
 
     @property
     def resolved_protocol(self) -> Protocol:

@@ -16,7 +16,7 @@ from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import EncodeOptions, ReadOptions, UpscaleOptions
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.version import __version__
-from videoinr_cli.weights import find_weights, origin_of
+from videoinr_cli.weights import find_enlarger, find_weights, origin_of
 from videoinr_cli.weights.manifest import sha256_of
 
 SAMPLES = 16
@@ -24,13 +24,13 @@ SAMPLE_BYTES = 1 << 16
 """Samples of a source that are hashed, evenly spread: enough to recognise it wherever it was moved."""
 
 INDIFFERENT = frozenset(
-    {"overwrite", "device", "threads", "weights", "strict", "tile", "max_memory_bytes", "audio"}
+    {"overwrite", "device", "threads", "weights", "spatial", "strict", "tile", "max_memory_bytes", "audio"}
 )
 """Options ignored when comparing jobs: they do not change the pictures, or hardly. A job that ran out of
 memory may continue in smaller tiles, and one whose sound does not fit, without sound. Weights are compared by
 their content."""
 
-_DIGESTS = {"source": "another source", "weights": "other weights"}
+_DIGESTS = {"source": "another source", "weights": "other weights", "spatial": "another --spatial model"}
 """How a difference is named where the values are digests."""
 
 Fingerprint = Mapping[str, str]
@@ -53,6 +53,7 @@ def fingerprint(plan: Plan, model: AnyVideoInr | None = None) -> Fingerprint:
         "ffmpeg": describe(plan.format.program).version,
         "source": _digest_of_source(plan.source),
         "weights": _digest_of_weights(options.weights, model),
+        "spatial": "none" if options.spatial is None else sha256_of(find_enlarger(options.spatial)),
         **dict(_flat(options)),
         "crf": "none" if crf is None else f"{crf:g}",
     }

@@ -27,7 +27,7 @@ from videoinr_cli.notes import collected_notes
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.pipeline import Engine, Progress, ProgressCallback, Summary, memory_errors
 from videoinr_cli.render.plan import Plan
-from videoinr_cli.weights import inspect_weights, load_model
+from videoinr_cli.weights import inspect_weights, load_network
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def run_job(
 
 
 def _loaded(options: UpscaleOptions) -> Engine:
-    return Engine(load_model(options.weights, device=options.device, precision=options.precision))
+    return Engine(load_network(options.network))
 
 
 class _Segments:

@@ -10,10 +10,11 @@ import functools
 from pathlib import Path
 
 from videoinr_cli.jobs.manifest import Rendered
+from videoinr_cli.options import NetworkOptions
 from videoinr_cli.render.parts import Part
 from videoinr_cli.render.pipeline import Engine, ProgressCallback
 from videoinr_cli.render.plan import Plan
-from videoinr_cli.weights import load_model
+from videoinr_cli.weights import load_network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ def render_segment(
     """
     options = request.plan.options
     if engine is None:
-        engine = _kept_engine(options.weights, options.device, options.precision)
+        engine = _kept_engine(options.network)
     outcome = engine.render(request.plan.of_part(request.part, request.path), progress or (lambda _: None))
     return Rendered(
         frames_read=outcome.tally.frames,
@@ -58,5 +59,5 @@ def render_segment(
 
 
 @functools.lru_cache(maxsize=1)
-def _kept_engine(weights: str, device: str, precision: str) -> Engine:
-    return Engine(load_model(weights, device=device, precision=precision))
+def _kept_engine(options: NetworkOptions) -> Engine:
+    return Engine(load_network(options))

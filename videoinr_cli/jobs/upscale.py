@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.pipeline import Engine, ProgressCallback, Summary
 from videoinr_cli.render.plan import plan_video
-from videoinr_cli.weights import weights_of
+from videoinr_cli.weights import options_with
 
 
 def upscale_video(
@@ -54,8 +53,7 @@ def upscale_video(
         MemoryLimitError: a frame does not fit in memory.
         KeyboardInterrupt: what is rendered is kept.
     """
-    options = options or UpscaleOptions()
-    options = dataclasses.replace(options, weights=weights_of(model, options.weights))
+    options = options_with(model, options or UpscaleOptions())
     plan = plan_video(source, Path(destination), options)
     engine = None if model is None else Engine(model)
     return run_job(plan, job, engine=engine, progress=progress, on_segment=on_segment)

@@ -146,7 +146,7 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
     compute_dtype: torch.dtype = torch.float32
     """Dtype in which convolutions may run; flows, grids, sines and residuals of a picture stay float32."""
 
-    halo_px: ClassVar[int]
+    halo_px: int
     """LR pixels around a part of a picture that are encoded with it, so that it looks as in the whole: to 0.1
     of an 8-bit level on average. See docs/memory.md for what was measured."""
 

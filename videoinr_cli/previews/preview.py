@@ -23,7 +23,7 @@ from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.model.network import Window
-from videoinr_cli.options import MODEL_NAMES, EncodeOptions, PreviewOptions, Region
+from videoinr_cli.options import MODEL_NAMES, EncodeOptions, PreviewOptions, Region, UpscaleOptions
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
     CONTEXT_FRAMES,
@@ -40,7 +40,7 @@ from videoinr_cli.render.pictures import compared, sections_of
 from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, drawing_work, encoding_work
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
-from videoinr_cli.weights import load_model
+from videoinr_cli.weights import load_network
 
 log = logging.getLogger(__name__)
 
@@ -148,15 +148,17 @@ def preview(
 def _models(options: PreviewOptions, model: AnyVideoInr | None) -> dict[str, AnyVideoInr]:
     """Return the networks by the names under which they are shown, the one of the options first."""
     upscale = options.upscale
-    models = {} if model is None else {_shown_name(upscale.weights): model}
+    models = {} if model is None else {_shown_name(upscale, upscale.weights): model}
     for weights in (upscale.weights, *options.more_weights):
-        name = _shown_name(weights)
+        name = _shown_name(upscale, weights)
         if name not in models:
-            models[name] = load_model(weights, device=upscale.device, precision=upscale.precision)
+            models[name] = load_network(dataclasses.replace(upscale.network, weights=weights))
     return models
 
 
-def _shown_name(weights: str) -> str:
+def _shown_name(upscale: UpscaleOptions, weights: str) -> str:
+    if upscale.spatial is not None and weights == upscale.weights:
+        return Path(upscale.spatial).stem
     return Path(MODEL_NAMES.get(weights, weights)).stem
 
 

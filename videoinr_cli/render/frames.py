@@ -26,7 +26,7 @@ from videoinr_cli.render.pictures import compared, output_frames
 from videoinr_cli.render.pieces import choose_sizes
 from videoinr_cli.render.renderer import Picture, Renderer
 from videoinr_cli.render.timeline import Timeline
-from videoinr_cli.weights import load_model
+from videoinr_cli.weights import load_network
 
 FLICK_SECONDS = Fraction(1, 705_600_000)
 """The tick that times are rounded to unless they have one. Frames at the rates in use, 24000/1001 to 120 per
@@ -107,7 +107,8 @@ def upscale_frames(
         ticks = _ticks(times, tick_seconds)
     rate = _output_rate(options, source_rate)
     if model is None or isinstance(model, (str, os.PathLike)):
-        model = load_model(model or options.weights, device=options.device, precision=options.precision)
+        weights = os.fspath(model or options.weights)
+        model = load_network(dataclasses.replace(options.network, weights=weights))
     timeline = Timeline(tick_seconds, rate, speed=options.speed)
     return _upscaled(iter(frames), ticks, timeline, options, source_rate, model)
 

@@ -3,6 +3,7 @@
     sources ─▶ hub, web, packages ─▶ fetching ─▶ catalogue ─▶ loading     from the user's text to a network
     manifest, records                                           weights known by name, and downloaded ones
     checkpoints ─▶ files                                        PyTorch's format, and ours
+    enlargers                                                   single-image models of others
 
 Names are imported when they are first used (PEP 562), so that listing weights needs no torch.
 """
@@ -24,15 +25,23 @@ if TYPE_CHECKING:
         verify_weights,
     )
     from videoinr_cli.weights.checkpoints import convert_checkpoint
+    from videoinr_cli.weights.enlargers import EnlargerInfo, find_enlarger, inspect_enlarger
     from videoinr_cli.weights.fetching import fetch_weights
     from videoinr_cli.weights.files import CONFIG_KEY, WeightsInfo, save_model
-    from videoinr_cli.weights.loading import inspect_weights, load_model, origin_of, weights_of
+    from videoinr_cli.weights.loading import (
+        inspect_weights,
+        load_model,
+        load_network,
+        options_with,
+        origin_of,
+    )
     from videoinr_cli.weights.manifest import SUFFIX, embedded_file, embedded_folder, known_weights
     from videoinr_cli.weights.sources import parse_source
 
 __all__ = [
     "CONFIG_KEY",
     "SUFFIX",
+    "EnlargerInfo",
     "Weights",
     "WeightsInfo",
     "all_weights",
@@ -42,17 +51,20 @@ __all__ = [
     "embedded_folder",
     "embedded_weights",
     "fetch_weights",
+    "find_enlarger",
     "find_weights",
+    "inspect_enlarger",
     "inspect_weights",
     "known_weights",
     "load_model",
+    "load_network",
     "locate",
     "look_up_weights",
+    "options_with",
     "origin_of",
     "parse_source",
     "save_model",
     "verify_weights",
-    "weights_of",
 ]
 
 _MODULES = {
@@ -67,9 +79,10 @@ _MODULES = {
         "verify_weights",
     ),
     "checkpoints": ("convert_checkpoint",),
+    "enlargers": ("EnlargerInfo", "find_enlarger", "inspect_enlarger"),
     "fetching": ("fetch_weights",),
     "files": ("CONFIG_KEY", "WeightsInfo", "save_model"),
-    "loading": ("inspect_weights", "load_model", "origin_of", "weights_of"),
+    "loading": ("inspect_weights", "load_model", "load_network", "options_with", "origin_of"),
     "manifest": ("SUFFIX", "embedded_file", "embedded_folder", "known_weights"),
     "sources": ("parse_source",),
 }

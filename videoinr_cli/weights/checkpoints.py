@@ -119,7 +119,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"no checkpoint {str(path)!r}: {'it is a folder' if path.is_dir() else 'no such file'}"
         )
-    content = _unpickle(path)
+    content = unpickle(path)
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
@@ -142,7 +142,12 @@ def _is_plain(value: object) -> bool:
     )
 
 
-def _unpickle(path: Path) -> object:
+def unpickle(path: Path) -> object:
+    """Return what a checkpoint holds: tensors, numbers, texts and containers of them.
+
+    Raises:
+        WeightsError: it holds anything else, of which nothing was executed, or is damaged.
+    """
     damaged = f"cannot read checkpoint {str(path)!r}: it is damaged or truncated"
     try:
         if zipfile.is_zipfile(path) and _unpacked_bytes(path) > path.stat().st_size:

@@ -126,6 +126,17 @@ def completed(record: Record) -> Record:
     return record
 
 
+def fetch_unchanged(source: HubFile) -> Path:
+    """Return a file of a hub as it is there: one that is no weights of ours.
+
+    Raises:
+        WeightsError: the transfer failed, or the SHA-256 is wrong.
+    """
+    arrival = _bring(source, Path(), None, None)
+    _check_hash(sha256_of(arrival.path), arrival, source, None)
+    return arrival.path
+
+
 def _checked(name: str) -> str:
     if not PLAIN_NAME.fullmatch(name):
         raise OptionError(f"weights cannot be called {name!r}; use only letters, digits, '-', '_' and '.'")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from videoinr_cli.model.coords import gather_bilinear
 from videoinr_cli.model.fast.fields import MOTION
 from videoinr_cli.model.large.propagation import ENLARGEMENT, RGB, ResidualBlock
+from videoinr_cli.model.samples import along
 
 SAMPLES = ENLARGEMENT**2
 """Of a picture, per LR pixel."""
@@ -66,7 +67,7 @@ class Between(nn.Module):
         motion = motion + steered * torch.cat([tau, tau, 1 - tau, 1 - tau, torch.ones_like(tau)], dim=1)
         fine = F.interpolate(motion, scale_factor=ENLARGEMENT, mode="bilinear", align_corners=False)
         first, second = (
-            _sampled(picture, ENLARGEMENT * flow)
+            along(picture, ENLARGEMENT * flow)
             for picture, flow in zip(pictures, (fine[:, :2], fine[:, 2:4]), strict=True)
         )
         logit = fine[:, 4:] + torch.logit(1 - tau)
@@ -109,18 +110,3 @@ def _moved(tables: Sequence[Tensor], motion: Tensor) -> list[Tensor]:
         read = gather_bilinear(table, rows.flatten(1), columns.flatten(1), "border")
         found.append(read.view(table.shape).permute(0, 3, 1, 2))
     return found
-
-
-def _sampled(picture: Tensor, flow: Tensor) -> Tensor:
-    """Read a (B, C, h, w) picture bicubically where a flow of its size leads, its border held."""
-    height, width = picture.shape[-2:]
-    y = torch.arange(height, device=flow.device, dtype=torch.float32)
-    x = torch.arange(width, device=flow.device, dtype=torch.float32)
-    grid = torch.stack(
-        [
-            (x + flow[:, 0]) * (2 / max(1, width - 1)) - 1,
-            (y[:, None] + flow[:, 1]) * (2 / max(1, height - 1)) - 1,
-        ],
-        dim=-1,
-    )
-    return F.grid_sample(picture, grid, "bicubic", "border", align_corners=True)

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from videoinr_cli.model.config import LargeConfig
-from videoinr_cli.model.coords import resampling_taps
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
@@ -23,6 +22,7 @@ from videoinr_cli.model.large.between import Between
 from videoinr_cli.model.large.propagation import ENLARGEMENT, RGB, Branch, Upsampling
 from videoinr_cli.model.large.spynet import SpyNet
 from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
+from videoinr_cli.model.samples import Resampling
 
 PIXEL_BYTES = 200
 """Temporary memory of one output pixel, as counted at most: of its samples, and of sums of these."""
@@ -179,17 +179,9 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         return LargeInstant(pair, self._samples(pair, taus), size)
 
     def query(self, instant: LargeInstant, window: Window) -> Tensor:
-        pair = instant.pair
-        rows, columns = (
-            _taps(pair, axis, *ends, instant.size)
-            for axis, ends in enumerate(((window.top, window.bottom), (window.left, window.right)))
-        )
-        region = Window(
-            int(rows[0].min()), int(columns[0].min()), int(rows[0].max()) + 1, int(columns[0].max()) + 1
-        )
-        samples = instant.picture[..., region.top : region.bottom, region.left : region.right]
-        samples = _reduced(samples, rows[0] - region.top, rows[1], dim=2)
-        return _reduced(samples, columns[0] - region.left, columns[1], dim=3)
+        resampling = Resampling.of(instant.pair, instant.picture, window, instant.size)
+        region = resampling.region
+        return resampling(instant.picture[..., region.top : region.bottom, region.left : region.right])
 
     def _samples(self, pair: LargePair, tau: Tensor) -> Tensor:
         """Return the picture of instants between a pair's frames, (B, 3, 4 H, 4 W) float32.
@@ -233,23 +225,3 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
 
     def query_bytes(self, pair: LargePair) -> int:
         return PIXEL_BYTES * pair.pictures[0].shape[0]
-
-
-def _taps(pair: LargePair, axis: int, start: int, stop: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return which of the pair's samples along an axis make up output pixels, and their weights."""
-    samples = pair.pictures[0].shape[2 + axis]
-    index, weight = resampling_taps(
-        start, stop, size[axis], ENLARGEMENT * pair.whole[axis], device=pair.pictures[0].device
-    )
-    return (index - ENLARGEMENT * pair.origin[axis]).clamp(0, samples - 1), weight
-
-
-def _reduced(samples: Tensor, index: Tensor, weight: Tensor, dim: int) -> Tensor:
-    """Sum up (B, C, h, w) samples along an axis: (n, T) of them with (n, T) weights for each pixel."""
-    shape = [-1 if axis == dim else 1 for axis in range(4)]
-    if index.shape[1] == 1:
-        return samples.index_select(dim, index[:, 0])
-    total = torch.zeros(())
-    for taps, share in zip(index.unbind(1), weight.unbind(1), strict=True):
-        total = total.to(samples.device) + samples.index_select(dim, taps) * share.view(shape)
-    return total
