@@ -104,6 +104,14 @@ def test_a_frame_is_the_models_own_picture() -> None:
         torch.testing.assert_close(own, frame.picture, rtol=0, atol=ROUNDING)
 
 
+@torch.inference_mode()
+def test_a_frame_without_neighbours_keeps_its_picture() -> None:
+    model = network(2, noise=0.1, steady=1.0, tiny=True)
+    (frame,) = (model.encode_frame(frame) for frame in panned(1))
+    pair = model.encode_pair(frame, frame)  # as a photograph is rendered
+    assert torch.equal(pair.pictures[0], frame.picture)
+
+
 @pytest.mark.parametrize("step", [0, 2])
 @torch.inference_mode()
 def test_what_a_model_invents_anew_is_averaged_along_the_motion(step: int) -> None:

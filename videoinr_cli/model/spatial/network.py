@@ -118,14 +118,12 @@ class SpatialVideoInr(VideoInr[SpatialFrame, SpatialPair, SpatialInstant]):
             carry=None if carry is None else carry.motion,
         )
         kept: FastCarry = motion.carry
-        neighbours = tuple(frame for frame in (before, second) if frame is not None)
+        neighbours = _beside(first, before, second)
         if carry and carry.last.frame is first and carry.last.neighbours == neighbours:
             begin = carry.last
         else:
             begin = self._steady(first, neighbours, kept.motions)
-        end = self._steady(
-            second, tuple(frame for frame in (first, after) if frame is not None), kept.motions
-        )
+        end = self._steady(second, _beside(second, first, after), kept.motions)
         return SpatialPair(
             first.height,
             first.width,
@@ -193,3 +191,8 @@ class SpatialVideoInr(VideoInr[SpatialFrame, SpatialPair, SpatialInstant]):
 
     def query_bytes(self, pair: SpatialPair) -> int:
         return SAMPLE_BYTES * self.enlarger.factor**2 * pair.pictures[0].shape[0]
+
+
+def _beside(frame: SpatialFrame, *others: SpatialFrame | None) -> tuple[SpatialFrame, ...]:
+    """Return what there is beside a frame; one that stands alone is paired with itself."""
+    return tuple(other for other in others if other is not None and other is not frame)
