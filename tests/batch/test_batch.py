@@ -322,7 +322,7 @@ class FakeRenderer:
         self.failing = failing
         self.models: list[object] = []
         monkeypatch.setattr(batch_module, "run_job", self.render)
-        monkeypatch.setattr(batch_module, "load_model", self.load)
+        monkeypatch.setattr(batch_module, "load_network", self.load)
         self.loaded = 0
 
     def load(self, *_: object, **__: object) -> object:

@@ -26,7 +26,7 @@ from videoinr_cli.render.pieces import DEFAULT_SIZES
 from videoinr_cli.render.pipeline import Summary
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.speed import Speed
-from videoinr_cli.weights import load_model
+from videoinr_cli.weights import load_network
 
 SEVERAL = ["--workers", 2, "--segment-seconds", 0.1]
 
@@ -47,7 +47,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[UpscaleOptions]:
         return Summary(plan.destination, (64, 48), (64, 48), 2, 2, 0, 1.0, 100)
 
     monkeypatch.setattr(batch_module, "run_job", render)
-    monkeypatch.setattr(batch_module, "load_model", lambda *_, **__: object())
+    monkeypatch.setattr(batch_module, "load_network", lambda *_, **__: object())
     return seen
 
 
@@ -73,7 +73,7 @@ def test_thirty_files_of_which_five_are_broken(
         (source / f"{name}.mkv").write_bytes(small.read_bytes()[: 40 * number])
     loaded: list[object] = []
     monkeypatch.setattr(
-        batch_module, "load_model", lambda *a, **k: loaded.append(model := load_model(*a, **k)) or model
+        batch_module, "load_network", lambda asked: loaded.append(model := load_network(asked)) or model
     )
 
     options = ["--scale", 1.5, "--weights", weights, "--codec", "ffv1", "--crf", 0, "--json"]

@@ -77,7 +77,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count("planned", plan, "OutputSpec")
     count("streams decided", plan, "decide_streams")
     for module in (job_module, batch_module):
-        monkeypatch.setattr(module, "load_model", lambda *_, **__: BlendVideoInr())
+        monkeypatch.setattr(module, "load_network", lambda *_, **__: BlendVideoInr())
     return counted
 
 

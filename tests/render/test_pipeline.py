@@ -229,7 +229,7 @@ def test_what_cannot_be_done_is_said_before_the_weights_are_loaded(
     def load(*_: object, **__: object) -> None:
         raise AssertionError("too early")
 
-    monkeypatch.setattr(job_module, "load_model", load)
+    monkeypatch.setattr(job_module, "load_network", load)
     source = make_clip("in.mkv", *LOSSLESS, frames=2)
     with pytest.raises(OptionError, match="smaller than the source"):
         upscale_video(source, tmp_path / "out.mkv", UpscaleOptions(height=20))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.model import PublishedConfig, build
 from videoinr_cli.model.spatial import RestoringVideoInr, SpatialVideoInr
 from videoinr_cli.options import ReadOptions, UpscaleOptions
-from videoinr_cli.weights import find_enlarger, find_weights, load_model, save_model
+from videoinr_cli.render.plan import plan_video
+from videoinr_cli.weights import find_enlarger, find_weights, load_model, options_with, save_model
 from videoinr_cli.weights.enlargers import read_enlarger
 
 
@@ -86,18 +87,20 @@ def test_without_spandrel_one_line_says_how_to_get_it(
 
 
 def test_the_model_and_its_steadiness_are_part_of_a_job(tmp_path: Path, make_clip: MakeClip) -> None:
-    source, model = prepare(make_clip("in.mp4", frames=2), ReadOptions()), tmp_path / "model.pth"
+    source, model = make_clip("in.mp4", frames=2), tmp_path / "model.pth"
+
+    def job(**options: Any) -> Mapping[str, str]:
+        return fingerprint(plan_video(source, tmp_path / "out.mp4", UpscaleOptions(**options)))
+
     model.write_bytes(b"one")
-    plain = fingerprint(source, UpscaleOptions())
-    one = fingerprint(source, UpscaleOptions(spatial=str(model)))
+    plain, one = job(), job(spatial=str(model))
     copy = tmp_path / "copy.pth"
     copy.write_bytes(b"one")
-    assert difference(one, fingerprint(source, UpscaleOptions(spatial=str(copy)))) is None
+    assert difference(one, job(spatial=str(copy))) is None
     model.write_bytes(b"other")
-    for was, now in ((one, plain), (one, fingerprint(source, UpscaleOptions(spatial=str(model))))):
+    for was, now in ((one, plain), (one, job(spatial=str(model)))):
         assert difference(was, now) == "another --spatial model"
-    less = fingerprint(source, UpscaleOptions(spatial=str(copy), steady=0.5))
-    assert "steady 1.0, not 0.5" in str(difference(one, less))
+    assert "steady 1.0, not 0.5" in str(difference(one, job(spatial=str(copy), steady=0.5)))
 
 
 def test_a_steadiness_and_a_motion_that_there_are_not_are_refused(
@@ -191,8 +194,10 @@ def test_models_of_any_architecture_make_their_own_picture(
 @pytest.mark.models
 @torch.inference_mode()
 def test_a_model_that_restores_is_rendered_by_the_small_network(tmp_path: Path) -> None:
-    model = load_model(device="cpu", precision="fp32", spatial=dncnn(tmp_path / "model.pth"))
+    path = dncnn(tmp_path / "model.pth")
+    model = load_model(device="cpu", precision="fp32", spatial=path)
     assert isinstance(model, RestoringVideoInr)
+    assert options_with(model, UpscaleOptions()).spatial == str(path)  # as other processes load it
     frames = [model.encode_frame(torch.full((1, 3, 20, 28), level)) for level in (0.4, 0.5)]
     assert model.render(model.encode_pair(*frames), 0.5, (50, 70)).shape == (1, 3, 50, 70)
 
