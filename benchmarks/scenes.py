@@ -146,7 +146,7 @@ def scrolled(props: Props, t: float, speed_px: float = 3) -> Sight:
 
 @functools.lru_cache
 def _page(font: Path) -> Tensor:
-    words = "the lamp above a quiet harbour turns slowly while ships come home with salt and iron".split()
+    words = ["lamp", "above", "a", "quiet", "harbour", "turns", "slowly", "while", "ships", "come", "home"]
     generator = np.random.default_rng(5)
     lines = "\n".join(" ".join(generator.choice(words, 8)) for _ in range(36))
     letters, _ = text((1400, SIZE[1]), font, lines, 24, (0.5, 0.5))

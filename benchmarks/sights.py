@@ -24,7 +24,7 @@ COVERED_PX = (620, 1120)
 
 
 def is_held_out(path: Path) -> bool:
-    """Whether a photograph or font is for measuring only, never for training: by its name's hash, half are."""
+    """Whether a photograph or font is for measuring only, never for training: half are, by their names."""
     return hashlib.sha256(path.stem.encode()).digest()[0] % 2 == 1
 
 
@@ -142,7 +142,7 @@ def written(picture: Tensor, masks: tuple[Tensor, Tensor], opacity: float = 1.0)
 
 
 def ellipse(size: tuple[int, int], middle: tuple[float, float], radii: tuple[float, float]) -> Tensor:
-    """Return the mask of an ellipse, (y, x) pixels from the picture's middle, with a soft border of a pixel."""
+    """Return the mask of an ellipse, (y, x) pixels from the picture's middle, softened by a pixel."""
     y, x = _places(size)
     distance = torch.sqrt(((y - middle[0]) / radii[0]) ** 2 + ((x - middle[1]) / radii[1]) ** 2)
     return ((1 - distance) * min(radii) + 0.5).clamp(0, 1)
@@ -180,7 +180,7 @@ def wheel(size: tuple[int, int], radius_px: float, spokes: int, degrees: float) 
 
 
 def bricks(size: tuple[int, int], seed: int) -> Tensor:
-    """Return a wall of bricks, each a little different: the motion of a repeated texture has many near misses."""
+    """Return a wall of bricks, each a little different, so that motion has many near misses."""
     height, width = 24, 56
     generator = torch.Generator().manual_seed(seed)
     rows, columns = size[0] // height + 2, size[1] // width + 2
