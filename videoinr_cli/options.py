@@ -38,7 +38,7 @@ FACTOR_OPTIONS = frozenset({"crf", "cq"})
 MAX_PREVIEW_SECONDS = 60
 """Longest clip of a preview."""
 
-DEFAULT_SCENE_THRESHOLD = 0.75
+DEFAULT_SCENE_THRESHOLD = 0.65
 """Share of a picture's structure that its neighbour must lack to count as a cut; see `scenes.cut_score`."""
 
 MAX_THREADS = 1024

@@ -36,7 +36,7 @@ from videoinr_cli.previews.moment import (
 from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, is_sheet, save_png
 from videoinr_cli.quantities import roughly
 from videoinr_cli.render.framing import Framing
-from videoinr_cli.render.pictures import compared, sections_of
+from videoinr_cli.render.pictures import compared, lead_frames, sections_of
 from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, drawing_work, encoding_work
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
@@ -169,7 +169,7 @@ def _read(
     sections = sections_of(info, config)
     begin = min(pts, sections.begin(sections.of(pts)))
     context = max(CONTEXT_FRAMES, config.run_pairs + config.context_frames)
-    source_frames = read_frames(info, begin=begin, lead=max(CONTEXT_FRAMES, config.context_frames) + 1)
+    source_frames = read_frames(info, begin=begin, lead=CONTEXT_FRAMES + lead_frames(config))
     until, following = frames_around(compared(source_frames, scene_threshold, sections), pts, context)
     if not until:
         raise InputError(f"{str(info.path)!r} holds no frame that can be decoded; is it complete?")
