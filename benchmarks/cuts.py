@@ -31,12 +31,33 @@ from videoinr_cli.render.scenes import thumbnail, with_cuts
 from videoinr_cli.training.footage import decode
 
 KNOWN: dict[str, tuple[int, ...]] = {
-    # fmt: off
     "tears_of_steel_battle.webm": (
-        52, 122, 158, 221, 309, 715, 788, 872, 901, 987, 1127, 1157, 1203, 1234, 1246, 1284, 1345, 1378,
-        1430, 1472, 1525, 1571, 1618, 1650, 1689,
+        52,
+        122,
+        158,
+        221,
+        309,
+        715,
+        788,
+        872,
+        901,
+        987,
+        1127,
+        1157,
+        1203,
+        1234,
+        1246,
+        1284,
+        1345,
+        1378,
+        1430,
+        1472,
+        1525,
+        1571,
+        1618,
+        1650,
+        1689,
     ),
-    # fmt: on
 }
 """First frames of the scenes of clips that hold several."""
 

@@ -84,7 +84,9 @@ def test_a_cut_to_or_from_black_is_a_cut(seed: int) -> None:
 
 def wide_texture(seed: int) -> NDArray[np.float32]:
     """A picture with detail of several sizes, as photographs have, larger than what a camera sees of it."""
-    parts = [texture(10 * seed + size, 260, 560, sigma=size)[..., 0].astype(np.float32) for size in (3, 8, 24)]
+    parts = [
+        texture(10 * seed + size, 260, 560, sigma=size)[..., 0].astype(np.float32) for size in (3, 8, 24)
+    ]
     return np.mean(parts, axis=0, dtype=np.float32)
 
 

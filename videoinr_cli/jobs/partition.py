@@ -47,7 +47,7 @@ def plan_parts(plan: Plan, options: JobOptions, config: ModelConfig, *, workers:
         begun = {sections.begin(sections.of(border)) for border in even}
         borders = sorted(border for border in begun if border > source.start_pts)
     else:
-        borders = _eased(source, even, step, lead=lead_frames(config))
+        borders = _eased(source, even, step, lead=lead_frames(config, plan.repeats))
     return tuple(Part(begin, end) for begin, end in zip([None, *borders], [*borders, None], strict=True))
 
 

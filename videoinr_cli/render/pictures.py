@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from videoinr_cli.media.read.reader import SourceFrame
+from videoinr_cli.media.read.repeats import LONGEST_FRAMES, Repeats
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.model import ModelConfig
 from videoinr_cli.render.parts import Part, Tally, passages
@@ -35,9 +36,15 @@ def sections_of(source: VideoInfo, config: ModelConfig) -> Sections:
     return Sections(source.start_pts, 1 / (source.frame_rate * source.time_base), config.run_pairs)
 
 
-def lead_frames(config: ModelConfig) -> int:
-    """Return how many frames before a part are to be read: its first run's context, and what tells of cuts."""
-    return config.context_frames + WINDOW + 1
+def lead_frames(config: ModelConfig, repeats: Repeats | None = None) -> int:
+    """Return how many frames before a part are to be read: its first run's context, and what tells of cuts.
+
+    Args:
+        config: of the network.
+        repeats: of drawings, of which the context is made; None: it is made of frames.
+    """
+    context = config.context_frames
+    return WINDOW + 1 + (context if repeats is None else (context + 2) * LONGEST_FRAMES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +126,12 @@ def output_frames(
         part: what is rendered.
         tally: kept up to date.
     """
-    spans = timeline.spans(frames, source_rate=source_rate, is_entered=part.begin is not None)
+    spans = timeline.spans(
+        frames,
+        source_rate=source_rate,
+        is_entered=part.begin is not None,
+        late=lambda frame: frame.late,
+    )
     for passage in passages(spans, part, tally, lookahead=renderer.lookahead):
         span = passage.span
         renderer.advance(span.first, span.second, *passage.following)

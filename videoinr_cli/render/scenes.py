@@ -30,10 +30,10 @@ PAN_PX = (12, 20)
 """How far the whole picture may have moved, for the fastest pans: by more than a third of its sides."""
 
 PAN_CORRELATION = 0.83
-"""Correlation of what both pictures of a pan show: pans have 0.88 and more, other pairs 0.78 at most (95 %)."""
+"""Correlation of what both pictures of a pan show: pans have 0.88 and more, most others 0.78 at most."""
 
 MATCHED = 0.25
-"""Share left unmatched without motion, up to which none is looked for: of most frames, in 1/80 of the time."""
+"""Share left unmatched without motion, up to which none is looked for, as with most frames: it takes time."""
 
 HARDLY_MATCHED = 0.5
 """Share left unmatched by motion of blocks, above which it may be a pan."""
@@ -42,7 +42,7 @@ STILL_LEVELS = 1.0
 """Difference of a pixel, in 8-bit levels, up to which it has not changed; with all of its neighbours."""
 
 CHANGED_SHARE = 0.5
-"""Share of the pixels with something to see that have changed at a cut, at least; of fewer, the rest stays."""
+"""Share of the pixels with something to see that have changed at a cut, at least; with fewer, others stay."""
 
 CHANGED_AREA = 0.04
 """Share of all pixels that have changed at a cut, at least, as between two titles."""
@@ -55,10 +55,10 @@ FAINT_LEVELS = 4.0
 the dark end of a fade."""
 
 WINDOW = 8
-"""Frames before and after a pair that are looked at: a flash or a thing before the lens is gone after these."""
+"""Frames before and after a pair that are looked at: a flash or a thing before the lens is gone by then."""
 
 STEPS = (0, 1, 3, 7)
-"""How many frames before the pair's first one, or after its second one, what was before may be found again."""
+"""How many frames before a pair's first one, or after its second one, the same scene may be found again."""
 
 RESTLESS = 0.75
 """Share of a pair's score that the pair before or after it may have, at most, for it to be a cut. Where every
@@ -114,7 +114,10 @@ def with_cuts(
             del pairs[: max(0, place - WINDOW)]
     while waiting:
         place = len(pairs) - len(waiting)
-        yield waiting.popleft(), _is_cut(pairs[max(0, place - WINDOW - 1) :], min(place, WINDOW + 1), threshold)
+        yield (
+            waiting.popleft(),
+            _is_cut(pairs[max(0, place - WINDOW - 1) :], min(place, WINDOW + 1), threshold),
+        )
 
 
 class _Pair(NamedTuple):
@@ -125,7 +128,7 @@ class _Pair(NamedTuple):
 
 
 def _is_cut(pairs: Sequence[_Pair], place: int, threshold: float) -> bool:
-    """Whether there is a cut in a pair, of which `WINDOW` + 1 ones before and `WINDOW` ones after are known."""
+    """Whether there is a cut in a pair, with up to `WINDOW` + 1 ones before and `WINDOW` ones after it."""
     score = pairs[place].score
     if score <= threshold:
         return False
@@ -174,7 +177,7 @@ def cut_score(first: Thumbnail, second: Thumbnail) -> float:
 
 
 def _score(sides: list[_Side], contrasts: list[float]) -> float:
-    """Return the greater share of the two sides that is unmatched; faint structure that is lost counts less."""
+    """Return the greater share of the two sides that is unmatched; faint structure that goes counts less."""
     found = []
     for side, contrast, other in zip(sides, reversed(contrasts), contrasts, strict=True):
         faint = FAINT_LEVELS * max(0.0, 1 - other / STILL_LEVELS)
