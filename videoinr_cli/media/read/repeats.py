@@ -37,7 +37,7 @@ GAP = 1.6
 """How many times larger the smallest change of a drawing is than the largest change of a repeat, at least."""
 
 MARGIN = 2.5
-"""How many times the largest change of a repeat, where frames were looked at, a repeat elsewhere may change."""
+"""How many times the largest change of a repeat that was looked at others may change."""
 
 FLOOR_LEVELS = 0.3
 """Differences, in 8-bit levels, that say nothing."""
