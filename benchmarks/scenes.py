@@ -387,7 +387,7 @@ class Method:
 
 def by_model(name: str, model: AnyVideoInr) -> Method:
     def render(given: Sequence[Tensor], scene: Scene) -> list[Tensor]:
-        options = UpscaleOptions()
+        options = UpscaleOptions(dedupe="on" if scene.hold > 1 else "auto")
         outputs = upscale_frames(
             map(to_levels, given), options, scale=scene.scale, fps=f"{float(scene.rate)}x", model=model
         )
@@ -568,11 +568,11 @@ def main() -> None:
     rows = []
     for name, scene in SCENES.items():
         if any(part in name for part in arguments.only):
-            print(name, file=sys.stderr)
             pictures = None if arguments.pictures is None else arguments.pictures / name
             all_props = props_of(name, photographs, fonts, arguments.times)
             found = [measure(scene, props, methods, pictures) for props in all_props]
             rows.append((name, [_mean(results) for results in zip(*found, strict=True)]))
+            print(f"{name}:", *map(_decibels, rows[-1][1]), sep="   ", file=sys.stderr)
     table = f"{described}:\n\n{table_of(rows, [method.name for method in methods])}"
     print(table)
     for path in arguments.write:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from videoinr_cli.errors import InputError
-from videoinr_cli.media.read.reader import read_frames
+from videoinr_cli.media.planes import to_rgb
+from videoinr_cli.media.read.interlacing import frames_at
+from videoinr_cli.media.read.source import open_source, video_stream
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import Dedupe
 
@@ -103,15 +104,26 @@ def find_repeats(info: VideoInfo, mode: Dedupe = "auto") -> Repeats | None:
     """
     if mode == "off":
         return None
+    found = _looked_at(info) if info.is_file and not info.images and info.fields is None else None
+    return found or (Repeats(REPEAT_LEVELS) if mode == "on" else None)
+
+
+def _looked_at(info: VideoInfo) -> Repeats | None:
     found = None
-    if info.is_file or info.images:
-        differences: list[list[float]] = []
-        for begin in _places(info):
-            differences.append(_differences(info, begin))
+    differences: list[list[float]] = []
+    is_short = (info.duration or 0) * info.frame_rate < 2 * len(PLACES) * STRETCH_FRAMES
+    places = (Fraction(0),) if is_short and not info.is_cut else PLACES
+    with open_source(info.path) as container:
+        stream = video_stream(container)
+        for place in places:
+            frames = frames_at(container, stream, info, place)
+            count = STRETCH_FRAMES * len(PLACES) // len(places)
+            shown = (to_rgb(frame, info.resolved_colour)[0] for frame in itertools.islice(frames, count))
+            differences.append([difference(a, b) for a, b in itertools.pairwise(map(sample, shown))])
             found = repeats_of(differences)
             if found is None and _is_moving(differences):
                 break  # recorded, most probably
-    return found or (Repeats(REPEAT_LEVELS) if mode == "on" else None)
+    return found
 
 
 def repeats_of(differences: Sequence[Sequence[float]]) -> Repeats | None:
@@ -152,23 +164,6 @@ def difference(first: Sample, second: Sample) -> float:
     """Return by how many 8-bit levels the cells that differ most do."""
     changes = np.abs(first - second).ravel()
     return float(np.partition(changes, -LARGEST_CELLS)[-LARGEST_CELLS:].mean())
-
-
-def _places(info: VideoInfo) -> list[int | None]:
-    """Return the times, in ticks, from which on frames are looked at; None: the start."""
-    if info.duration is None or info.duration * info.frame_rate < 2 * len(PLACES) * STRETCH_FRAMES:
-        return [None]
-    return [info.start_pts + round(place * info.duration / info.time_base) for place in PLACES]
-
-
-def _differences(info: VideoInfo, begin: int | None) -> list[float]:
-    count = STRETCH_FRAMES if begin is not None else len(PLACES) * STRETCH_FRAMES
-    try:
-        frames: Iterable[Any] = itertools.islice(read_frames(info, begin=begin), count)
-        samples = [sample(frame.rgb) for frame in frames]
-    except InputError:  # damage is told when the video is read
-        return []
-    return [difference(first, second) for first, second in itertools.pairwise(samples)]
 
 
 def _is_moving(differences: Sequence[Sequence[float]]) -> bool:
