@@ -195,6 +195,9 @@ def test_without_another_rate_every_frame_is_kept(animation: WriteVideo, tmp_pat
     summary = upscale_video(source, tmp_path / "out.mkv", kept, model=BlendVideoInr())
     assert (summary.frames_read, summary.frames_written) == (60, 60)
     assert not any("drawings" in note for note in summary.notes)
+    repeats = inspect_video(source, ()).repeats
+    assert repeats is not None
+    assert repeats.spacing == 2
 
 
 def test_recorded_motion_has_no_drawings(make_clip: MakeClip) -> None:
