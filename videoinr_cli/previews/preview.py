@@ -24,7 +24,7 @@ from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.model.network import Window
-from videoinr_cli.options import MODEL_NAMES, EncodeOptions, PreviewOptions, Region
+from videoinr_cli.options import MODEL_NAMES, EncodeOptions, PreviewOptions, Region, UpscaleOptions
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
     CONTEXT_FRAMES,
