@@ -189,7 +189,7 @@ def _is_still(first: Thumbnail, second: Thumbnail) -> NDArray[np.bool_]:
     """Return which pixels belong to an area that has not changed; single pixels agree by chance."""
     same = np.pad(np.abs(first - second) <= STILL_LEVELS, 1, mode="edge")
     inner = np.pad(sliding_window_view(same, (3, 3)).all(axis=(2, 3)), 1)
-    still: NDArray[np.bool_] = sliding_window_view(inner, (3, 3)).any(axis=(2, 3))
+    still: NDArray[np.bool_] = np.asarray(sliding_window_view(inner, (3, 3)).any(axis=(2, 3)))
     return still
 
 
@@ -241,7 +241,8 @@ def _blocks(pictures: Thumbnail) -> Thumbnail:
     """Cut (..., H, W) into blocks (..., H/8, W/8, 8, 8)."""
     *lead, height, width = pictures.shape
     shape = (*lead, height // BLOCK_PX, BLOCK_PX, width // BLOCK_PX, BLOCK_PX)
-    return pictures.reshape(shape).swapaxes(-3, -2)
+    blocks: Thumbnail = pictures.reshape(shape).swapaxes(-3, -2)
+    return blocks
 
 
 def _pan(first: Thumbnail, second: Thumbnail) -> tuple[int, int] | None:
