@@ -31,6 +31,7 @@ from videoinr_cli.render.scenes import thumbnail, with_cuts
 from videoinr_cli.training.footage import decode
 
 KNOWN: dict[str, tuple[int, ...]] = {
+    "kivy_city.mpg": (116,),
     "tears_of_steel_battle.webm": (
         52,
         122,
