@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -10,10 +11,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def load(name: str) -> ModuleType:
-    """Return the module of a file such as ``benchmarks/reach.py``."""
-    spec = importlib.util.spec_from_file_location(Path(name).stem, ROOT / name)
+    """Return the module of a file such as ``benchmarks/reach.py``, which may import those beside it."""
+    spec = importlib.util.spec_from_file_location(f"outside_{Path(name).stem}", ROOT / name)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.modules[module.__name__] = module  # where dataclasses look for it
+    sys.path.insert(0, str((ROOT / name).parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
     return module

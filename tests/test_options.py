@@ -130,6 +130,7 @@ def test_sizes_that_do_not_fit_the_source(options: dict[str, Any], words: str) -
         ({"width": 0}, "0 px"),
         ({"fit": (0, 10)}, "0 px"),
         ({"scene_threshold": 0.0}, "scene threshold 0"),
+        ({"dedupe": "maybe"}, "dedupe 'maybe'"),
         ({"precision": "fp8"}, "'fp8'"),
         ({"tile": 16}, "--tile"),
         ({"max_memory_bytes": 0}, "--max-memory"),

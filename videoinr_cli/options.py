@@ -38,7 +38,7 @@ FACTOR_OPTIONS = frozenset({"crf", "cq"})
 MAX_PREVIEW_SECONDS = 60
 """Longest clip of a preview."""
 
-DEFAULT_SCENE_THRESHOLD = 0.75
+DEFAULT_SCENE_THRESHOLD = 0.65
 """Share of a picture's structure that its neighbour must lack to count as a cut; see `scenes.cut_score`."""
 
 MAX_THREADS = 1024
@@ -104,6 +104,9 @@ BARS: tuple[Bars, ...] = get_args(Bars)
 
 Deinterlace = Literal["auto", "on", "off"]
 DEINTERLACE: tuple[Deinterlace, ...] = get_args(Deinterlace)
+
+Dedupe = Literal["auto", "on", "off"]
+DEDUPE: tuple[Dedupe, ...] = get_args(Dedupe)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,6 +298,8 @@ class UpscaleOptions:
     tile: int | None = None  # longest side of a tile, in source pixels; None: as memory allows
     max_memory_bytes: int | None = None  # of the process on a CPU, else of its device; None: by what is free
     threads: int | None = None  # of the network on a CPU, shared by all processes; None: as torch is set
+    dedupe: Dedupe = "auto"  # let motion run evenly through drawings that are shown for several frames, where
+    # the output has a rate of its own; "auto": if the pattern of a file's repeats is clear
     scene_threshold: float = DEFAULT_SCENE_THRESHOLD  # in (0, 1]; 1: interpolate every pair, even across cuts
     overwrite: bool = False  # replace an existing output
     strict: bool = False  # fail at damage, and at streams or timestamps that the output cannot hold
@@ -324,9 +329,11 @@ class UpscaleOptions:
             )
         if self.audio not in AUDIO:
             raise OptionError(f"audio {self.audio!r} is not one of {', '.join(AUDIO)}")
+        if self.dedupe not in DEDUPE:
+            raise OptionError(f"dedupe {self.dedupe!r} is not one of {', '.join(DEDUPE)}")
         if not 0 < self.scene_threshold <= 1:
             raise OptionError(
-                f"scene threshold {self.scene_threshold:g} is not between 0 and 1; try --scene-threshold 0.75"
+                f"scene threshold {self.scene_threshold:g} is not between 0 and 1; try --scene-threshold 0.65"
             )
         if self.tile is not None and self.tile < MIN_TILE_PX:
             raise OptionError(f"a tile of {self.tile} px is smaller than {MIN_TILE_PX} px; try --tile 256")

@@ -31,6 +31,7 @@ from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.options import EncodeOptions, TargetRate, UpscaleOptions
 from videoinr_cli.render import pipeline
 from videoinr_cli.render.pipeline import Progress, Summary
+from videoinr_cli.render.scenes import WINDOW
 from videoinr_cli.threads import Task, run_beside
 
 PATIENCE_SECONDS = 60
@@ -438,8 +439,8 @@ def test_few_frames_are_under_way(
     monkeypatch.setattr(VideoWriter, "write", slow_write)
     upscale(make_clip("in.mkv", *LOSSLESS, frames=40), tmp_path / "out.mkv")
     assert read == written == 40
-    # Two queues, and at most two frames in the hands of each of the three stages.
-    assert furthest <= 2 * pipeline.QUEUED_FRAMES + 6
+    # Two queues, at most two frames in the hands of each of the three stages, and those that tell of cuts.
+    assert furthest <= 2 * pipeline.QUEUED_FRAMES + 6 + WINDOW
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
+from tests.outside import load
 from videoinr_cli.options import DEFAULT_SCENE_THRESHOLD
-from videoinr_cli.render.scenes import THUMBNAIL_PX, cut_score, thumbnail
+from videoinr_cli.render.scenes import THUMBNAIL_PX, WINDOW, cut_score, thumbnail, with_cuts
 
 Picture = NDArray[np.uint8]
 SEEDS = range(8)
+
+benchmark = load("benchmarks/cuts.py")
 
 
 def texture(seed: int, height: int = 180, width: int = 320, sigma: float = 6) -> Picture:
@@ -79,10 +82,51 @@ def test_a_cut_to_or_from_black_is_a_cut(seed: int) -> None:
     assert score(black, texture(seed)) > DEFAULT_SCENE_THRESHOLD
 
 
-def test_noise_on_a_dark_picture_is_no_cut() -> None:
-    rng = np.random.default_rng(0)
-    first, second = (rng.integers(0, 24, (180, 320, 3), dtype=np.uint8) for _ in range(2))
-    assert score(first, second) == 0
+def wide_texture(seed: int) -> NDArray[np.float32]:
+    """A picture with detail of several sizes, as photographs have, larger than what a camera sees of it."""
+    parts = [
+        texture(10 * seed + size, 260, 560, sigma=size)[..., 0].astype(np.float32) for size in (3, 8, 24)
+    ]
+    return np.mean(parts, axis=0, dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", [*benchmark.CUTS, *benchmark.NO_CUTS])
+def test_what_a_scene_holds_is_told_from_what_cuts_it(name: str) -> None:
+    draw = {**benchmark.CUTS, **benchmark.NO_CUTS}[name]
+    wanted = [benchmark.CUT] if name in benchmark.CUTS else []
+    for seed in (1, 2):
+        props = benchmark.Props(wide_texture(seed), wide_texture(seed + 100), seed)
+        assert benchmark.found_in(draw(props, number) for number in range(benchmark.FRAMES)) == wanted
+
+
+def test_footage_is_joined_with_the_cuts_that_are_counted() -> None:
+    shots = [np.stack([texture(seed)[..., 0]] * 12) for seed in range(3)]
+    joined = benchmark.measure_footage(shots, minutes=0.3, seed=1)
+    assert joined.minutes >= 0.3
+    assert (joined.found, joined.false) == (joined.cuts, 0)
+    assert joined.cuts > 0
+
+
+def test_a_decision_depends_on_the_window_alone() -> None:
+    pictures = [texture(number // 7 * 100 + number) for number in range(30)]
+    whole = [is_cut for _, is_cut in with_cuts(pictures, DEFAULT_SCENE_THRESHOLD, thumbnail)]
+    for begin in range(0, 12, 3):
+        part = list(with_cuts(pictures[begin:], DEFAULT_SCENE_THRESHOLD, thumbnail))
+        assert [id(picture) for picture, _ in part] == [id(picture) for picture in pictures[begin:]]
+        assert [is_cut for _, is_cut in part][WINDOW + 1 :] == whole[begin + WINDOW + 1 :]
+
+
+def test_a_frame_waits_for_the_window_only() -> None:
+    asked = iter(range(100))
+    marked = with_cuts((texture(next(asked)) for _ in range(20)), DEFAULT_SCENE_THRESHOLD, thumbnail)
+    next(marked)
+    assert next(asked) == WINDOW + 1
+
+
+def test_with_the_highest_threshold_there_is_no_cut() -> None:
+    pictures = [texture(0)] * 10 + [texture(100)] * 10
+    assert not any(is_cut for _, is_cut in with_cuts(pictures, 1.0, thumbnail))
+    assert sum(is_cut for _, is_cut in with_cuts(pictures, DEFAULT_SCENE_THRESHOLD, thumbnail)) == 1
 
 
 def test_equal_pictures_score_nothing() -> None:

@@ -197,6 +197,8 @@ def _output_lines(found: Inspection) -> Lines:
         "times",
         f"the source's own, {_rate(taken.frame_rate)} frames per second on average; --fps changes it",
     )
+    if found.repeats is not None:
+        yield "drawings", f"{found.repeats.described(taken.frame_rate)} with --fps, unless --dedupe off"
     if not taken.is_file and (taken.streams or taken.chapters):
         yield "input", "only the pictures, since it can be read only once; name a file to keep everything"
     for name, planned in found.outputs.items():
@@ -275,10 +277,18 @@ def _record(inspection: Inspection) -> dict[str, Any]:
             "deinterlaced": taken.fields is not None,
             "pictures_only": not taken.is_file,
             "frame_rate": str(taken.frame_rate),
+            "drawings_per_second": _drawings_per_second(inspection),
             "advice": inspection.advice,
             "outputs": {name: _forecast_record(planned) for name, planned in inspection.outputs.items()},
         },
     }
+
+
+def _drawings_per_second(inspection: Inspection) -> str | None:
+    repeats = inspection.repeats
+    if repeats is None or repeats.spacing is None:
+        return None
+    return str(inspection.as_read.frame_rate / repeats.spacing)
 
 
 def _stream_record(stream: StreamInfo) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from videoinr_cli.cli.values import (
 from videoinr_cli.options import (
     AUDIO,
     BARS,
+    DEDUPE,
     DEFAULT_CRF,
     DEFAULT_SCALE,
     DEFAULT_SCENE_THRESHOLD,
@@ -116,6 +117,13 @@ time_options: Decorator[Any] = group(
         "--fps",
         metavar="RATE",
         help="Frame rate: 60, 60000/1001, 59.94, or 2x.  [default: the source's timestamps]",
+    ),
+    time_option(
+        "--dedupe",
+        type=click.Choice(DEDUPE),
+        default="auto",
+        show_default=True,
+        help="With --fps: let motion run evenly through drawings that are shown for several frames.",
     ),
     time_option(
         "--scene-threshold",
@@ -416,6 +424,7 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         weights=given["weights"],
         spatial=given["spatial"],
         steady=given["steady"],
+        dedupe=given["dedupe"],
         scene_threshold=given["scene_threshold"],
         overwrite=overwrite,
         read=as_read_options(given),

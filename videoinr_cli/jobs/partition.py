@@ -13,7 +13,7 @@ from videoinr_cli.media.write.destination import is_image_pattern, is_standard_o
 from videoinr_cli.model import ModelConfig
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.parts import Part
-from videoinr_cli.render.pictures import sections_of
+from videoinr_cli.render.pictures import lead_frames, sections_of
 from videoinr_cli.render.plan import Plan
 
 SEGMENT_PIXELS = 500_000_000
@@ -47,7 +47,7 @@ def plan_parts(plan: Plan, options: JobOptions, config: ModelConfig, *, workers:
         begun = {sections.begin(sections.of(border)) for border in even}
         borders = sorted(border for border in begun if border > source.start_pts)
     else:
-        borders = _eased(source, even, step, lead=config.context_frames)
+        borders = _eased(source, even, step, lead=lead_frames(config, plan.repeats))
     return tuple(Part(begin, end) for begin, end in zip([None, *borders], [*borders, None], strict=True))
 
 

@@ -10,6 +10,7 @@ from videoinr_cli.errors import VideoInrError
 from videoinr_cli.media.read.prepare import as_read
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.quantiser import model_advice
+from videoinr_cli.media.read.repeats import Repeats, find_repeats
 from videoinr_cli.media.read.timing import Timing, measure_timing
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.forecast import Forecast, forecast
@@ -27,6 +28,7 @@ class Inspection:
     timing: Timing | None  # of its frames; None where two times cannot be had without decoding
     as_read: VideoInfo  # as it is rendered: a frame for each field where it is interlaced, and cut
     outputs: Mapping[str, Forecast | VideoInrError]  # by name; or why it cannot be written
+    repeats: Repeats | None = None  # of drawings; None: there is no clear pattern of them
     advice: str | None = None  # on the model, where another would suit the source better
 
 
@@ -51,7 +53,8 @@ def inspect_video(
     timing = measure_timing(found)
     taken = as_read(found, options.read)
     forecasts = {name: _forecast(name, taken, options) for name in outputs}
-    return Inspection(found, timing, taken, forecasts, model_advice(found, options.weights))
+    advice = model_advice(found, options.weights)
+    return Inspection(found, timing, taken, forecasts, find_repeats(taken), advice)
 
 
 def _forecast(name: str, taken: VideoInfo, options: UpscaleOptions) -> Forecast | VideoInrError:

@@ -15,6 +15,7 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.quantiser import model_advice
 from videoinr_cli.media.read.reader import read_frames
+from videoinr_cli.media.read.repeats import Repeats, find_repeats
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.media.write.formats import output_format
@@ -35,8 +36,9 @@ from videoinr_cli.previews.moment import (
 )
 from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, is_sheet, save_png
 from videoinr_cli.quantities import roughly
+from videoinr_cli.render.drawings import drawings
 from videoinr_cli.render.framing import Framing
-from videoinr_cli.render.pictures import compared, sections_of
+from videoinr_cli.render.pictures import compared, lead_frames, sections_of
 from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, drawing_work, encoding_work
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
@@ -110,9 +112,11 @@ def preview(
         log.info(advice)
     models = _models(options, model)
 
+    has_rate = upscale.rate_of(info.frame_rate) is not None
+    repeats = find_repeats(info, upscale.dedupe) if has_rate else None
     # Each network's runs of frames begin elsewhere.
     reads = {
-        name: _read(info, at_seconds, upscale.scene_threshold, network.config)
+        name: _read(info, at_seconds, upscale, network.config, repeats)
         for name, network in models.items()
     }
     frames, index, _ = next(iter(reads.values()))
@@ -163,7 +167,11 @@ def _shown_name(upscale: UpscaleOptions, weights: str) -> str:
 
 
 def _read(
-    info: VideoInfo, at_seconds: Fraction, scene_threshold: float, config: ModelConfig
+    info: VideoInfo,
+    at_seconds: Fraction,
+    upscale: UpscaleOptions,
+    config: ModelConfig,
+    repeats: Repeats | None,
 ) -> tuple[list[GivenFrame], int, Iterator[GivenFrame]]:
     """Return the frames around an instant, the index of the one shown then, and the frames after them."""
     pts = info.start_pts + round(at_seconds / info.time_base)
@@ -171,8 +179,11 @@ def _read(
     sections = sections_of(info, config)
     begin = min(pts, sections.begin(sections.of(pts)))
     context = max(CONTEXT_FRAMES, config.run_pairs + config.context_frames)
-    source_frames = read_frames(info, begin=begin, lead=max(CONTEXT_FRAMES, config.context_frames) + 1)
-    until, following = frames_around(compared(source_frames, scene_threshold, sections), pts, context)
+    source_frames = read_frames(info, begin=begin, lead=CONTEXT_FRAMES + lead_frames(config, repeats))
+    given = compared(source_frames, upscale.scene_threshold, sections)
+    if repeats is not None:
+        given = drawings(given, repeats, sections.frame_ticks)
+    until, following = frames_around(given, pts, context)
     if not until:
         raise InputError(f"{str(info.path)!r} holds no frame that can be decoded; is it complete?")
     return [*until, *itertools.islice(following, context)], len(until) - 1, following

@@ -16,15 +16,17 @@ from torch import Tensor
 
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.read.reader import SourceFrame
+from videoinr_cli.media.read.repeats import REPEAT_LEVELS, Repeats
 from videoinr_cli.media.read.timing import FALLBACK_RATE
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.devices import on_threads
 from videoinr_cli.options import TargetRate, UpscaleOptions
+from videoinr_cli.render.drawings import drawings
 from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.parts import Part, Tally
 from videoinr_cli.render.pictures import compared, output_frames
 from videoinr_cli.render.pieces import choose_sizes
-from videoinr_cli.render.renderer import Picture, Renderer
+from videoinr_cli.render.renderer import GivenFrame, Picture, Renderer
 from videoinr_cli.render.timeline import Timeline
 from videoinr_cli.weights import load_network
 
@@ -62,14 +64,15 @@ def upscale_frames(
 ) -> Iterator[UpscaledFrame]:
     """Render frames at another size and frame rate, as `upscale_video` renders those of a file.
 
-    A frame is taken from `frames` when it is needed: some five of them and one of the output are held at any
-    time, besides what the network holds. Frames are copied, so a decoder may write into them again.
+    A frame is taken from `frames` when it is needed: some thirteen of them and one of the output are held at
+    any time, besides what the network holds. Frames are copied, so a decoder may write into them again.
 
     Args:
         frames: consecutive, (H, W, 3) arrays or (3, H, W) tensors of uint8, uint16 or floating point in
             [0, 1], all of one kind. Floating point is rounded to 16 bits.
         options: all that the arguments below do not say: speed, model, device, memory, scene cuts. What is
-            said there of files is not looked at.
+            said there of files is not looked at; repeated drawings are left out if `dedupe` is "on", since
+            "auto" would need to look ahead.
         times: seconds at which the frames are shown, as many or more; in steps of 1/`input_fps` when None.
         time_base: above 0; seconds per tick of the clock that `times` were rounded to, such as PyAV's
             ``stream.time_base``; `FLICK_SECONDS` when None.
@@ -184,7 +187,7 @@ def _upscaled(
     outputs = output_frames(
         Renderer(model, framing.picture, window=framing.window, bit_depth=kind.bit_depth, sizes=sizes),
         timeline,
-        compared(itertools.chain([first], source), options.scene_threshold),
+        _given(itertools.chain([first], source), options, timeline, source_rate),
         source_rate=source_rate,
         part=Part(),
         tally=Tally(),
@@ -192,6 +195,16 @@ def _upscaled(
     for output in on_threads(options.threads, outputs):
         picture = framing.framed(output.picture)
         yield UpscaledFrame(kind.of_levels(picture.rgb), output.pts * timeline.time_base)
+
+
+def _given(
+    source: Iterable[SourceFrame], options: UpscaleOptions, timeline: Timeline, source_rate: Fraction | None
+) -> Iterator[GivenFrame]:
+    frames = compared(source, options.scene_threshold)
+    if options.dedupe != "on" or timeline.rate is None:
+        return frames
+    rate = source_rate or timeline.rate / timeline.speed
+    return drawings(frames, Repeats(REPEAT_LEVELS), 1 / (rate * timeline.source_time_base))
 
 
 def _instants(timeline: Timeline, source_rate: Fraction | None) -> float:

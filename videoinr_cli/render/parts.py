@@ -68,7 +68,7 @@ def passages(
                 is_wanted = True
                 tally.opening = _mark(first)
         if is_wanted:
-            tally.frames += 1
+            tally.frames += first.stands_for
             tally.cuts += first.is_cut
         frames = tuple(after.second for after in following if after.second is not None)
         yield Passage(span, frames, is_wanted)

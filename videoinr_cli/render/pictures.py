@@ -10,12 +10,13 @@ from fractions import Fraction
 import numpy as np
 
 from videoinr_cli.media.read.reader import SourceFrame
+from videoinr_cli.media.read.repeats import LONGEST_FRAMES, Repeats
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.model import ModelConfig
 from videoinr_cli.render.parts import Part, Tally, passages
 from videoinr_cli.render.renderer import GivenFrame, Picture, Renderer, Rendering
 from videoinr_cli.render.runs import Sections
-from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
+from videoinr_cli.render.scenes import WINDOW, Thumbnail, thumbnail, with_cuts
 from videoinr_cli.render.timeline import Timeline
 
 GREY_STEP = 16
@@ -35,33 +36,57 @@ def sections_of(source: VideoInfo, config: ModelConfig) -> Sections:
     return Sections(source.start_pts, 1 / (source.frame_rate * source.time_base), config.run_pairs)
 
 
+def lead_frames(config: ModelConfig, repeats: Repeats | None = None) -> int:
+    """Return how many frames before a part are to be read: its first run's context, and what tells of cuts.
+
+    Args:
+        config: of the network.
+        repeats: of drawings, of which the context is made; None: it is made of frames.
+    """
+    context = config.context_frames
+    return WINDOW + 1 + (context if repeats is None else (context + 2) * LONGEST_FRAMES)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """A frame, its thumbnail, and whether it repeats the one before."""
+
+    frame: SourceFrame
+    small: Thumbnail
+    is_repeat: bool
+
+
 def compared(
     frames: Iterable[SourceFrame], threshold: float, sections: Sections | None = None
 ) -> Iterator[GivenFrame]:
     """Mark each frame by its section, and whether it repeats another, begins a scene, or has no colour.
+
+    A frame is yielded when `WINDOW` further ones are known.
 
     Args:
         frames: consecutive.
         threshold: what `cut_score` exceeds at a cut.
         sections: of the source; None for one section, in which each run begins where the last one ends.
     """
-    before: SourceFrame | None = None
-    small_before: Thumbnail | None = None
-    for frame in frames:
-        small = thumbnail(frame.rgb)
-        is_repeat = before is not None and _is_same(before, frame)
-        is_cut = not is_repeat and small_before is not None and cut_score(small_before, small) > threshold
+    for seen, is_cut in with_cuts(_seen(frames), threshold, lambda seen: seen.small):
+        frame = seen.frame
         yield GivenFrame(
             frame.rgb,
             frame.pts,
             frame.duration,
             frame.alpha,
-            is_repeat=is_repeat,
+            is_repeat=seen.is_repeat,
             is_cut=is_cut,
             section=0 if sections is None else sections.of(frame.pts),
             is_grey=is_grey(frame.rgb),
         )
-        before, small_before = frame, small
+
+
+def _seen(frames: Iterable[SourceFrame]) -> Iterator[_Seen]:
+    before: SourceFrame | None = None
+    for frame in frames:
+        yield _Seen(frame, thumbnail(frame.rgb), before is not None and _is_same(before, frame))
+        before = frame
 
 
 def is_grey(rgb: Picture) -> bool:
@@ -101,7 +126,12 @@ def output_frames(
         part: what is rendered.
         tally: kept up to date.
     """
-    spans = timeline.spans(frames, source_rate=source_rate, is_entered=part.begin is not None)
+    spans = timeline.spans(
+        frames,
+        source_rate=source_rate,
+        is_entered=part.begin is not None,
+        late=lambda frame: frame.late,
+    )
     for passage in passages(spans, part, tally, lookahead=renderer.lookahead):
         span = passage.span
         renderer.advance(span.first, span.second, *passage.following)

@@ -12,6 +12,7 @@ from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import DEFAULT_CHUNK_BYTES, DEFAULT_INSTANT_BYTES
 from videoinr_cli.options import MIN_TILE_PX
 from videoinr_cli.render.memory import free_bytes, held_bytes, release_memory
+from videoinr_cli.render.scenes import WINDOW
 from videoinr_cli.render.tiling import ALIGNMENT_PX, BLEND_PX, Tile, axis_spans, tiles
 
 MIN_CHUNK_BYTES = 4 << 20
@@ -37,7 +38,8 @@ PICTURE_BYTES = 4 * 3 + 4
 
 QUEUED_PICTURES = 8
 """Frames of the source, and of the output, that the stages hold on the host: three wait in a queue
-(`render.pipeline.QUEUED_FRAMES`), and the stages at its two ends hold up to two each."""
+(`render.pipeline.QUEUED_FRAMES`), and the stages at its two ends hold up to two each. Of the source, those
+come on top by which cuts are known (`render.scenes.WINDOW`)."""
 
 LIBRARY_BYTES = 24 << 20
 """What the libraries hold besides the tensors on a CPU, at any size of the picture: compiled code, scratch
@@ -142,7 +144,8 @@ def needed_bytes(model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, 
     needed += max(footprint.encoding * layout.largest_px, drawing)
     needed += PICTURE_BYTES * pixels * held_pictures
     if model.device.type == "cpu":
-        needed += LIBRARY_BYTES + QUEUED_PICTURES * 3 * (pixels + lr_size[0] * lr_size[1])
+        given = (QUEUED_PICTURES + WINDOW) * lr_size[0] * lr_size[1]
+        needed += LIBRARY_BYTES + 3 * (QUEUED_PICTURES * pixels + given)
     return needed
 
 

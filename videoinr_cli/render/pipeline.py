@@ -21,9 +21,10 @@ from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import on_threads
 from videoinr_cli.render.channel import WAKE_SECONDS, Channel
+from videoinr_cli.render.drawings import drawings
 from videoinr_cli.render.memory import is_out_of_memory
 from videoinr_cli.render.parts import Part, Tally
-from videoinr_cli.render.pictures import OutputFrame, compared, output_frames, sections_of
+from videoinr_cli.render.pictures import OutputFrame, compared, lead_frames, output_frames, sections_of
 from videoinr_cli.render.pieces import Sizes, choose_sizes, needed_bytes
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.renderer import GivenFrame, Renderer
@@ -225,11 +226,16 @@ def _decode(plan: Plan, config: ModelConfig, frames: Channel[GivenFrame]) -> Non
     """Stage one: the source's frames, compared with one another while they are in the cache."""
     begin = None if plan.part is None else plan.part.begin
     try:
-        source = read_frames(plan.source, strict=plan.options.strict, begin=begin, lead=config.context_frames)
+        source = read_frames(
+            plan.source, strict=plan.options.strict, begin=begin, lead=lead_frames(config, plan.repeats)
+        )
         sections = sections_of(plan.source, config)
         # Closed at once, as an error's traceback would keep the file and its decoder open.
         with contextlib.closing(source):
-            for frame in compared(source, plan.options.scene_threshold, sections):
+            given = compared(source, plan.options.scene_threshold, sections)
+            if plan.repeats is not None:
+                given = drawings(given, plan.repeats, sections.frame_ticks)
+            for frame in given:
                 frames.put(frame if plan.piece is None else frame.cropped(plan.piece))
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames

@@ -16,6 +16,7 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.quantiser import model_advice
+from videoinr_cli.media.read.repeats import Repeats, find_repeats
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.destination import check_destination
@@ -48,6 +49,7 @@ class Plan:
     processes: int = 1  # that share the memory
     part: Part | None = None  # None: the whole video
     piece: Region | None = None  # of the source's picture; None: the whole
+    repeats: Repeats | None = None  # of drawings, which are left out; None: every frame counts
 
     @classmethod
     def make(cls, source: VideoInfo, destination: Path, options: UpscaleOptions) -> Plan:
@@ -212,6 +214,9 @@ def plan_video(source: str | os.PathLike[str], destination: Path, options: Upsca
         info = prepare(source, options.read)
         check_destination(destination, info, overwrite=options.overwrite)
         plan = Plan.make(info, destination, options)
+        if plan.timeline.rate is not None and (repeats := find_repeats(info, options.dedupe)) is not None:
+            plan = dataclasses.replace(plan, repeats=repeats)
+            log.info(f"{repeats.described(info.frame_rate)}; --dedupe off keeps every frame")
     return dataclasses.replace(plan, notes=tuple(notes))
 
 

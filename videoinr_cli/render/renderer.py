@@ -48,6 +48,8 @@ class GivenFrame:
     is_cut: bool = False  # another scene than the frame before
     section: int = 0  # of the source's time, see `runs.Sections`
     is_grey: bool = False  # the whole frame has no colour
+    stands_for: int = 1  # frames of the source: itself, and those after it that repeat it and are left out
+    late: Fraction = Fraction(0)  # how much after its timestamp it is due for motion to be even, in ticks
 
     def cropped(self, piece: Region) -> GivenFrame:
         """Return a piece of the picture; it repeats the one before, and is a cut, where the whole does."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Generic, Protocol, TypeVar
 
@@ -121,7 +121,12 @@ class Timeline:
         return end if count is None else self._pts(count)
 
     def spans(
-        self, frames: Iterable[TimedT], *, source_rate: Fraction | None = None, is_entered: bool = False
+        self,
+        frames: Iterable[TimedT],
+        *,
+        source_rate: Fraction | None = None,
+        is_entered: bool = False,
+        late: Callable[[TimedT], Fraction] = lambda frame: Fraction(0),
     ) -> Iterator[Span[TimedT]]:
         """Walk through the source, one pair of frames at a time.
 
@@ -130,6 +135,8 @@ class Timeline:
                 only when the span before it is used up.
             source_rate: in frames per second; it says how long a single frame without a duration lasts.
             is_entered: whether the source is read from its middle: its first frame lies after `start`.
+            late: how much after its timestamp a frame is due, in ticks, where the output has a rate; that at
+                `start` is due then.
 
         Raises:
             ValueError: the timestamps do not start at `start` or do not increase.
@@ -144,10 +151,15 @@ class Timeline:
                 gap = second.pts - first.pts
                 if gap <= 0:
                     raise ValueError(f"timestamp {second.pts} follows {first.pts}")
-                yield Span(first, second, self._between(first.pts, second.pts))
+                due = [
+                    frame.pts + (late(frame) if frame.pts > self.start else 0) for frame in (first, second)
+                ]
+                yield Span(first, second, self._between(*due))
             first = second
         if first is not None:
-            yield Span(first, None, self._held(first.pts, self._last_duration(first, gap, source_rate)))
+            after = late(first) if first.pts > self.start else Fraction(0)
+            lasts = self._last_duration(first, gap, source_rate) - after * self.tick_seconds
+            yield Span(first, None, self._held(first.pts + after, lasts))
 
     def _last_duration(self, last: Timed, gap: int | None, source_rate: Fraction | None) -> Fraction:
         """Return the seconds that the last frame is shown: its own duration, else the gap before it."""
@@ -156,10 +168,10 @@ class Timeline:
             return ticks * self.tick_seconds
         return 1 / (source_rate * self.speed) if source_rate else self.tick_seconds
 
-    def _between(self, first: int, second: int) -> Iterator[Instant]:
-        """Yield the instants from one source frame on and before the next, at timestamps in source ticks."""
+    def _between(self, first: Fraction | int, second: Fraction | int) -> Iterator[Instant]:
+        """Yield the instants from one source frame on and before the next, at times in source ticks."""
         if self.rate is None:
-            yield Instant(Fraction(0), first)
+            yield Instant(Fraction(0), int(first))
             return
         begin, end = ((pts - self.start) * self.tick_seconds for pts in (first, second))
         still = self._still_seconds(end - begin)
@@ -175,10 +187,10 @@ class Timeline:
         is_held = gap_seconds * self.speed >= max(HOLD_FRAMES * self.usual_seconds, HOLD_SECONDS)
         return gap_seconds - self.usual_seconds / self.speed if is_held else Fraction(0)
 
-    def _held(self, last: int, duration_seconds: Fraction) -> Iterator[Instant]:
+    def _held(self, last: Fraction | int, duration_seconds: Fraction) -> Iterator[Instant]:
         """Yield the instants from the last source frame to the end of the video."""
         if self.rate is None:
-            yield Instant(Fraction(0), last)
+            yield Instant(Fraction(0), int(last))
             return
         begin = (last - self.start) * self.tick_seconds
         for index in range(self._index(begin), max(self._index(begin + duration_seconds), 1)):

@@ -23,7 +23,7 @@ from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
 from videoinr_cli.options import DEFAULT_SCENE_THRESHOLD
 from videoinr_cli.quantities import counted
-from videoinr_cli.render.scenes import Thumbnail, cut_score, thumbnail
+from videoinr_cli.render.scenes import Thumbnail, thumbnail, with_cuts
 
 Frames = npt.NDArray[np.uint8]
 
@@ -36,10 +36,11 @@ STILL_SIDES_PX = (1200, 2000)
 three times as much to show at the second."""
 REPEAT_LEVELS = 0.25
 """Mean absolute difference, in 8-bit levels, below which a frame repeats the one before it."""
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Raise it whenever decoding or cutting changes: frames that an earlier version cached are then not used.
 
-1 converted colours by swscale, unrotated, and cut wherever frames differed by 28 levels.
+1 converted colours by swscale, unrotated, and cut wherever frames differed by 28 levels; 2 compared the two
+frames of a pair alone, bars included.
 """
 
 
@@ -229,12 +230,17 @@ def split_shots(frames: Iterable[Frames], *, keep_repeated: bool = False) -> Ite
 def _numbered(frames: Iterable[Frames], keep_repeated: bool) -> Iterator[tuple[int, Frames]]:
     """Yield each frame with the number of its shot."""
     number = 0
-    before: tuple[npt.NDArray[np.float32], Thumbnail] | None = None
-    for frame in frames:
-        samples, small = frame[::8, ::8].astype(np.float32), thumbnail(frame)
-        if before is not None:
-            if not keep_repeated and np.abs(samples - before[0]).mean() < REPEAT_LEVELS:
-                continue
-            number += cut_score(before[1], small) > DEFAULT_SCENE_THRESHOLD
-        before = samples, small
+    numbered = with_cuts(_seen(frames, keep_repeated), DEFAULT_SCENE_THRESHOLD, lambda seen: seen[1])
+    for (frame, _), is_cut in numbered:
+        number += is_cut
         yield number, frame
+
+
+def _seen(frames: Iterable[Frames], keep_repeated: bool) -> Iterator[tuple[Frames, Thumbnail]]:
+    """Yield each frame that is to be kept with its thumbnail."""
+    before: npt.NDArray[np.float32] | None = None
+    for frame in frames:
+        samples = frame[::8, ::8].astype(np.float32)
+        if keep_repeated or before is None or np.abs(samples - before).mean() >= REPEAT_LEVELS:
+            yield frame, thumbnail(frame)
+            before = samples

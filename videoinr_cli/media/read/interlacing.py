@@ -171,7 +171,7 @@ def _is_whole(info: VideoInfo) -> bool:
     with open_source(info.path) as container:
         stream = video_stream(container)
         for place in PLACES[::2]:
-            frames = itertools.islice(_frames_at(container, stream, info, place), PLACE_FRAMES)
+            frames = itertools.islice(frames_at(container, stream, info, place), PLACE_FRAMES)
             look = _look(frames, info.time_base)
             if look.order is not None or look.whole < MIN_SHARE * look.judged:
                 return False
@@ -185,7 +185,7 @@ def _turns_interlaced(info: VideoInfo) -> bool:
     with open_source(info.path) as container:
         stream = video_stream(container)
         for place in PLACES[1:]:
-            frames = itertools.islice(_frames_at(container, stream, info, place), FLAG_FRAMES)
+            frames = itertools.islice(frames_at(container, stream, info, place), FLAG_FRAMES)
             first = next(frames, None)
             if first is None or first.pts in entered:  # it is entered at keyframes, which may lie far apart
                 continue
@@ -195,7 +195,7 @@ def _turns_interlaced(info: VideoInfo) -> bool:
     return False
 
 
-def _frames_at(
+def frames_at(
     container: InputContainer, stream: VideoStream, info: VideoInfo, place: Fraction
 ) -> Iterator[av.VideoFrame]:
     """Yield frames from about a place in a video on, a share of its length; none where it cannot be found."""
