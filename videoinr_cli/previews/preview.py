@@ -116,8 +116,7 @@ def preview(
     repeats = find_repeats(info, upscale.dedupe) if has_rate else None
     # Each network's runs of frames begin elsewhere.
     reads = {
-        name: _read(info, at_seconds, upscale, network.config, repeats)
-        for name, network in models.items()
+        name: _read(info, at_seconds, upscale, network.config, repeats) for name, network in models.items()
     }
     frames, index, _ = next(iter(reads.values()))
     shown = frames[index]
