@@ -156,12 +156,14 @@ def test_strips_of_a_picture_do_not_show(network: LargeVideoInr, monkeypatch: py
     torch.testing.assert_close(strips, whole, rtol=0, atol=ROUNDING)
 
 
-def pair_of(network: LargeVideoInr, frames: Tensor) -> LargePair:
+def pair_of(network: LargeVideoInr, frames: Tensor, across_px: float) -> LargePair:
     """Return a pair whose pictures are (2, 3, 4 H, 4 W) frames themselves, as is what tells their motion."""
     reduced = F.interpolate(frames, scale_factor=0.25, mode="bicubic", antialias=True)
     pair = network.encode_pair(*(network.encode_frame(frame) for frame in reduced.split(1)))
     first, second = frames.split(1)
-    return dataclasses.replace(pair, pictures=(first, second))
+    onward = torch.zeros(1, 2, pair.height, pair.width)
+    onward[:, 0] = across_px / 4
+    return dataclasses.replace(pair, pictures=(first, second), flows=(onward, -onward))
 
 
 @pytest.mark.parametrize("size", [(38, 54), (50, 33), (76, 108), (100, 120)])
@@ -189,15 +191,17 @@ def test_windows_and_chunks_do_not_show(network: LargeVideoInr, size: tuple[int,
     torch.testing.assert_close(part, whole[:, :, 3:14, 5:21], rtol=0, atol=ROUNDING)
 
 
+@pytest.mark.parametrize("across_px", [-8, 40])
 @torch.inference_mode()
-def test_an_instant_lies_where_motion_has_come() -> None:
+def test_an_instant_lies_where_motion_has_come(across_px: float) -> None:
+    """Whether the encoder's flows are right or wrong: there the small network's alone count."""
     network = build(LargeConfig())
     assert isinstance(network, LargeVideoInr)
     network.motion.load_state_dict(load_model(device="cpu").state_dict())
     generator = torch.Generator().manual_seed(1)
     texture = F.interpolate(torch.rand(1, 3, 40, 60, generator=generator), (320, 480), mode="bicubic")
     moved = [texture[..., 40:232, 40 + step : 296 + step] for step in (0, 4, 8)]
-    pair = pair_of(network, torch.cat([moved[0], moved[2]]))
+    pair = pair_of(network, torch.cat([moved[0], moved[2]]), across_px)
     halfway = network.render(pair, 0.5, (192, 256))[..., 32:-32, 32:-32]
     truth = moved[1][..., 32:-32, 32:-32]
     # 0.0038 measured; the small network is told the motion by pictures of a quarter of the size

@@ -110,8 +110,7 @@ class EncodedSampler:
         for place, tau in zip(PLACES, window.taus, strict=True):
             pair = model.encode_pair_of(run, place, carry=pairs[-1].carry if pairs else None)
             pairs.append(pair)
-            with model.mixed_precision():
-                motions.append(model.motion.temporal(pair.motion, tau.view(1, 1, 1, 1).to(model.device)))
+            motions.append(model.motion_at(pair, tau.view(1, 1, 1, 1).to(model.device)))
         features = [pairs[0].features[0], *(pair.features[1] for pair in pairs)]
         pictures = [pairs[0].pictures[0], *(pair.pictures[1] for pair in pairs)]
         kept = {

@@ -12,12 +12,14 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videoinr_cli.model.config import LargeConfig
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
+from videoinr_cli.model.flow import warp
 from videoinr_cli.model.large.between import Between
 from videoinr_cli.model.large.propagation import ENLARGEMENT, RGB, Branch, Upsampling
 from videoinr_cli.model.large.spynet import SpyNet
@@ -29,6 +31,12 @@ PIXEL_BYTES = 200
 
 BETWEEN_BYTES = 3800
 """Temporary memory of an instant between frames for each LR pixel, as counted, in float32."""
+
+AROUND_PX = 9
+"""Side of the area in which frames are compared, to tell which of two flows is right; LR pixels."""
+
+CERTAIN = (2 / 255) ** 2
+"""Mean squared difference that tells nothing of flows: a noise of two levels."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,6 +53,7 @@ class LargeCarry:
     run: tuple[LargeFrame, ...]
     place: int  # of this pair's second frame, that pair's first, in the run
     backward: tuple[Tensor, ...]  # states (B, C, H, W) of that frame and those after it
+    onward: tuple[Tensor, ...]  # flows (B, 2, H, W) from that frame and those after it to their next ones
     forward: Tensor  # its state
     picture: Tensor  # of that frame
     features: Tensor  # its, (B, C, H, W)
@@ -56,7 +65,9 @@ class LargeCarry:
 class LargePair(PairEncoding):
     """Two frames' pictures, and what tells of the motion between them; ``carry`` is a `LargeCarry`."""
 
+    frames: tuple[Tensor, Tensor]  # (B, 3, H, W) float32
     pictures: tuple[Tensor, Tensor]  # (B, 3, 4 H, 4 W) float32
+    flows: tuple[Tensor, Tensor]  # (B, 2, H, W) float32, from the first to the second, and back
     features: tuple[Tensor, Tensor]  # (B, C, H, W)
     motion: FastPair
 
@@ -123,15 +134,28 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         second = place + 1
         backward = carry.backward[1:]
         with self.mixed_precision():
-            forward = self._forward(run, second, carry.forward)
+            returning = self.flow(run[second].rgb, run[place].rgb)
+            forward = self.forward_branch(run[second].rgb, carry.forward, returning)
             features = self.upsampling.features(backward[0], forward)
             picture = self.upsampling(run[second].rgb, features)
         motion, motion_frames = self._motion(run, place, carry)
         return LargePair(
             run[place].height,
             run[place].width,
-            carry=LargeCarry(run, second, backward, forward, picture, features, motion_frames, motion.carry),
+            carry=LargeCarry(
+                run,
+                second,
+                backward,
+                carry.onward[1:],
+                forward,
+                picture,
+                features,
+                motion_frames,
+                motion.carry,
+            ),
+            frames=(run[place].rgb, run[second].rgb),
             pictures=(carry.picture, picture),
+            flows=(carry.onward[0], returning),
             features=(carry.features, features),
             motion=motion,
         )
@@ -139,25 +163,23 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
     def _begin(self, run: tuple[LargeFrame, ...], place: int) -> LargeCarry:
         """Return what the pair before would have left, had there been one."""
         backward: list[Tensor] = []
+        onward: list[Tensor] = []
         state: Tensor | None = None
         with self.mixed_precision():
             for index in reversed(range(place, len(run))):
                 flow = None if state is None else self.flow(run[index].rgb, run[index + 1].rgb)
                 state = self.backward_branch(run[index].rgb, state, flow)
                 backward.insert(0, state)
+                if flow is not None:
+                    onward.insert(0, flow)
             state = None
             for index in range(place + 1):
-                state = self._forward(run, index, state)
+                flow = None if state is None else self.flow(run[index].rgb, run[index - 1].rgb)
+                state = self.forward_branch(run[index].rgb, state, flow)
             assert state is not None
             features = self.upsampling.features(backward[0], state)
             picture = self.upsampling(run[place].rgb, features)
-        return LargeCarry(run, place, tuple(backward), state, picture, features, (), None)
-
-    def _forward(self, run: tuple[LargeFrame, ...], index: int, state: Tensor | None) -> Tensor:
-        """Return the forward branch's state at a frame, from that at the frame before it."""
-        flow = None if state is None else self.flow(run[index].rgb, run[index - 1].rgb)
-        forward: Tensor = self.forward_branch(run[index].rgb, state, flow)
-        return forward
+        return LargeCarry(run, place, tuple(backward), tuple(onward), state, picture, features, (), None)
 
     def _motion(
         self, run: tuple[LargeFrame, ...], place: int, carry: LargeCarry
@@ -189,10 +211,34 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         Args:
             tau: (B, 1, 1, 1).
         """
+        motion = self.motion_at(pair, tau)
         with self.mixed_precision():
-            motion = self.motion.temporal(pair.motion, tau)[..., : pair.height, : pair.width]
             picture: Tensor = self.between(pair.pictures, pair.features, motion, tau)
         return picture
+
+    def motion_at(self, pair: LargePair, tau: Tensor) -> Tensor:
+        """Return the motion of instants, (B, 5, H, W) float32, as `TemporalField` does.
+
+        Its flows are between two estimates: the small network's, and those along which the encoder hands on
+        its states. They err in different ways, so that their mean is better than either; and where the
+        frames, moved along one of them, disagree far more than along the other, it counts for little. Fast
+        motion, for one, is often beyond the encoder's.
+
+        Args:
+            pair: of B pictures.
+            tau: (B, 1, 1, 1).
+        """
+        with self.mixed_precision():
+            motion = self.motion.temporal(pair.motion, tau)[..., : pair.height, : pair.width]
+        onward, returning = pair.flows
+        course = (1 - tau) * onward - tau * returning  # from the first frame to the second, at the instant
+        handed = torch.cat(
+            [tau * warp(returning, (1 - tau) * course), (1 - tau) * warp(onward, -tau * course)], dim=1
+        )
+        own = motion[:, :4]
+        wrong, handed_wrong = (_disagreement(pair.frames, flows).square() for flows in (own, handed))
+        flows = own + wrong / (wrong + handed_wrong) * (handed - own)
+        return torch.cat([flows, motion[:, 4:]], dim=1)
 
     def footprint(self) -> Footprint:
         """See `VideoInr.footprint`.
@@ -207,6 +253,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         return Footprint(
             kept=(ahead + config.context_frames) * (4 + 1) * RGB  # and on the host in bytes
             + (ahead + 2) * state_bytes  # and the features of a frame
+            + ahead * 2 * 4  # flows
             + picture_bytes
             + motion.kept,
             encoding=picture_bytes
@@ -225,3 +272,10 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
 
     def query_bytes(self, pair: LargePair) -> int:
         return PIXEL_BYTES * pair.pictures[0].shape[0]
+
+
+def _disagreement(frames: tuple[Tensor, Tensor], flows: Tensor) -> Tensor:
+    """Return how two (B, 3, H, W) frames differ where (B, 4, H, W) flows lead: (B, 1, H, W), squared."""
+    first, second = (warp(frame, flow) for frame, flow in zip(frames, flows.chunk(2, dim=1), strict=True))
+    squares = (first - second).square().mean(1, keepdim=True)
+    return F.avg_pool2d(squares, AROUND_PX, 1, AROUND_PX // 2, count_include_pad=False) + CERTAIN
