@@ -34,10 +34,11 @@ log = logging.getLogger(__name__)
 SEGMENTS_EACH = 4
 """Segments for each worker, if they do not become too short: some wait while the last one is rendered."""
 
-START_SECONDS = 60.0
-"""How long nodes may take to start a process; the first ones wait for the others for `GATHER_SECONDS`."""
+START_SECONDS = 300.0
+"""How long nodes may take to load torch, from a network drive say."""
 
 GATHER_SECONDS = 10.0
+"""How long the first nodes that are ready wait for the others."""
 
 LOOK_SECONDS = 3.0
 """How often is looked for nodes that have come or gone."""
