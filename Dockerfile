@@ -10,7 +10,7 @@ FROM python:3.12-slim
 ARG PIP_EXTRA_INDEX_URL
 RUN --mount=type=bind,from=wheel,source=/wheel,target=/wheel \
     --mount=type=bind,source=constraints.txt,target=/constraints.txt \
-    pip install --no-cache-dir --no-compile --constraint /constraints.txt /wheel/*.whl
+    pip install --no-cache-dir --no-compile --constraint /constraints.txt "$(echo /wheel/*.whl)[cluster]"
 
 # Whoever runs it: docker run --user lets outputs belong to the person, whose home is not here.
 ENV XDG_CACHE_HOME=/cache HF_HOME=/cache/huggingface NVIDIA_DRIVER_CAPABILITIES=compute,utility,video

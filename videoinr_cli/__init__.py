@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from videoinr_cli.evaluation.options import EvaluateOptions
     from videoinr_cli.evaluation.protocols import Protocol
     from videoinr_cli.evaluation.steadiness import Steadiness
-    from videoinr_cli.jobs.job import SegmentDone
+    from videoinr_cli.jobs.segments import SegmentDone
     from videoinr_cli.jobs.upscale import upscale_video
     from videoinr_cli.media.inspection import Inspection, inspect_video
     from videoinr_cli.media.read.probe import probe
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from videoinr_cli.previews.preview import Preview, preview
     from videoinr_cli.render.frames import UpscaledFrame, upscale_frames
     from videoinr_cli.render.pipeline import Progress, Summary
+    from videoinr_cli.shares import NodeShare
     from videoinr_cli.training.loop import TrainingProgress
     from videoinr_cli.training.options import TrainOptions
     from videoinr_cli.training.train import Trained, train
@@ -94,6 +95,7 @@ __all__ = [
     "MemoryLimitError",
     "Method",
     "MethodResult",
+    "NodeShare",
     "OptionError",
     "OutputError",
     "Preview",
@@ -169,7 +171,7 @@ _HOMES = {
     "evaluation.options": ("EvaluateOptions",),
     "evaluation.protocols": ("Protocol",),
     "evaluation.steadiness": ("Steadiness",),
-    "jobs.job": ("SegmentDone",),
+    "jobs.segments": ("SegmentDone",),
     "jobs.upscale": ("upscale_video",),
     "media.inspection": ("Inspection", "inspect_video"),
     "media.read.probe": ("probe",),
@@ -190,6 +192,7 @@ _HOMES = {
     "previews.preview": ("Preview", "preview"),
     "render.frames": ("UpscaledFrame", "upscale_frames"),
     "render.pipeline": ("Progress", "Summary"),
+    "shares": ("NodeShare",),
     "training.loop": ("TrainingProgress",),
     "training.options": ("TrainOptions",),
     "training.train": ("Trained", "train"),

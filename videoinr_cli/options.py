@@ -96,6 +96,12 @@ NORMAL_SPEED = Fraction(1)
 MAX_SPEED = 100
 """Greatest change of speed, either way; beyond it, sound is unusable."""
 
+ClusterFiles = Literal["auto", "shared", "send"]
+CLUSTER_FILES: tuple[ClusterFiles, ...] = get_args(ClusterFiles)
+
+ClusterCode = Literal["own", "send"]
+CLUSTER_CODE: tuple[ClusterCode, ...] = get_args(ClusterCode)
+
 Audio = Literal["keep", "drop"]
 AUDIO: tuple[Audio, ...] = get_args(Audio)
 
@@ -448,6 +454,11 @@ class JobOptions:
     workers: int = 1  # processes, at least one for each device
     resume: bool = True  # continue an earlier run instead of discarding it
     keep_temp: bool = False  # keep the segments when the output is complete
+    cluster: str | None = (
+        None  # of Ray: "auto", "local", "HOST:PORT" or "ray://HOST:PORT"; None: this machine
+    )
+    cluster_files: ClusterFiles = "auto"  # how its nodes get at files: by their paths, or sent; auto: either
+    cluster_code: ClusterCode = "own"  # whose videoinr its nodes run: their own, or this one, which is sent
 
     def __post_init__(self) -> None:
         seconds = self.segment_seconds
@@ -457,6 +468,12 @@ class JobOptions:
             )
         if not 1 <= self.workers <= MAX_WORKERS:
             raise OptionError(f"{self.workers} workers are not between 1 and {MAX_WORKERS}; try --workers 2")
+        for name, value, choices in (
+            ("cluster-files", self.cluster_files, CLUSTER_FILES),
+            ("cluster-code", self.cluster_code, CLUSTER_CODE),
+        ):
+            if value not in choices:
+                raise OptionError(f"--{name} {value!r} is not one of {', '.join(choices)}")
 
 
 def _shown(value: Fraction) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -20,7 +20,11 @@ from videoinr_cli.quantities import clock, counted, lasted, pace, size_of
 
 if TYPE_CHECKING:
     from videoinr_cli.evaluation.evaluate import EvaluationProgress
+    from videoinr_cli.shares import NodeShare
     from videoinr_cli.training.loop import TrainingProgress
+
+FEW_NODES = 4
+"""Nodes of a cluster that are told one by one while they work."""
 
 PLAIN_SECONDS = 10.0
 """Interval of plain lines where there is no live display."""
@@ -99,6 +103,8 @@ class _VideosDisplay:
             self._display.error(_reason(event))
         elif isinstance(event, (Done, Skipped)) and not self._quiet:
             self._display.note(_outcome(event))
+            if isinstance(event, Done) and event.nodes:
+                self._display.note(f"nodes: {_shares(event.nodes)}")
         elif isinstance(event, End) and self._is_batch:
             self._sum_up(event)
 
@@ -124,10 +130,33 @@ def _figures(progress: Progress, *, is_batch: bool) -> tuple[float | None, str]:
         f"{speed:.3f}x",
         _left(progress.left_seconds),
     ]
+    if progress.nodes:
+        parts.append(_at_work(progress.nodes))
     if is_batch:
         share = "" if progress.overall_fraction is None else f"{progress.overall_fraction:.0%}, "
         parts.append(f"all: {share}{_left(progress.overall_left_seconds)}")
     return fraction, "  ".join(parts)
+
+
+def _at_work(nodes: Sequence[NodeShare]) -> str:
+    """Say how many nodes are at work, and how fast each is if there are few."""
+    under_way = sum(node.under_way for node in nodes)
+    each = ", ".join(f"{node.node} {_pace(node)}" for node in nodes)
+    few = f" ({each})" if len(nodes) <= FEW_NODES else ""
+    return f"{counted(len(nodes), 'node')}, {counted(under_way, 'segment')} under way{few}"
+
+
+def _pace(node: NodeShare) -> str:
+    return pace(node.frames_per_second)
+
+
+def _shares(nodes: Sequence[NodeShare]) -> str:
+    """Say what each node has rendered."""
+    total = max(1, sum(node.frames for node in nodes))
+    return ", ".join(
+        f"{node.node} {node.frames / total:.0%} ({counted(node.segments, 'segment')}, {_pace(node)})"
+        for node in nodes
+    )
 
 
 def _reason(error: Error) -> str:

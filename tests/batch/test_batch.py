@@ -23,7 +23,7 @@ from videoinr_cli.batch.request import Request
 from videoinr_cli.batch.sources import Source, find_sources, read_list
 from videoinr_cli.errors import FfmpegError, OptionError, OutputError
 from videoinr_cli.evaluation.clips import find_clips
-from videoinr_cli.jobs.job import SegmentDone
+from videoinr_cli.jobs.segments import SegmentDone
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import EncodeOptions, JobOptions, ReadOptions, TargetRate, UpscaleOptions
@@ -335,9 +335,9 @@ class FakeRenderer:
         job: JobOptions,
         *,
         engine: Engine,
-        workers: object,
         progress: Any,
         on_segment: Any,
+        **_: object,
     ) -> Summary:
         on_segment(SegmentDone(number=1, total=2, frames=2, bytes=500, was_done=True))
         self.models.append(engine.model)

@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.oracle.blend import BlendVideoInr
 from videoinr_cli.errors import VideoInrError
-from videoinr_cli.jobs import job as job_module
+from videoinr_cli.jobs import pool as pool_module
 from videoinr_cli.jobs.manifest import job_folder, remove_job
 from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.media.ffmpeg import Needs, find_ffmpeg, lacks
@@ -105,14 +105,14 @@ def _run(lab: Lab, fault: Fault | None, options: dict[str, Any]) -> None:
     """Work on the job; the main function of a process."""
     os.chdir(lab.output.parent)
     logging.basicConfig(filename=lab._warnings, format="%(message)s", level=logging.WARNING)
-    render = job_module.render_segment
+    render = pool_module.render_segment
 
     def noting(request: Any, **arguments: Any) -> Any:
         with lab._starts.open("a") as file:
             file.write(f"{request.number}\n")
         return render(request, **arguments)
 
-    job_module.render_segment = noting
+    pool_module.render_segment = noting
     job = JobOptions(segment_seconds=lab.segment_seconds, keep_temp=options.pop("keep_temp", False))
     settings = {"scale": 1.0, "fps": TargetRate.parse("2x"), "encode": EncodeOptions(preset="ultrafast")}
     try:

@@ -17,11 +17,13 @@ from tests.jobs.conftest import content_of, options_for
 from tests.tiny import TINY
 from videoinr_cli.errors import OptionError, VideoInrError
 from videoinr_cli.jobs import partition
-from videoinr_cli.jobs.job import SegmentDone, run_job
+from videoinr_cli.jobs.job import run_job
+from videoinr_cli.jobs.line import Line
 from videoinr_cli.jobs.partition import plan_parts, segment_seconds
-from videoinr_cli.jobs.pool import Workers
 from videoinr_cli.jobs.segment import SegmentRequest
+from videoinr_cli.jobs.segments import SegmentDone
 from videoinr_cli.jobs.upscale import upscale_video
+from videoinr_cli.jobs.workers import Workers
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.model import FastConfig, build
 from videoinr_cli.options import JobOptions, UpscaleOptions
@@ -62,7 +64,7 @@ def test_processes_share_the_work(source: Path, tmp_path: Path, weights: str) ->
         def render(name: str, on_segment: Callable[[SegmentDone], None] = note) -> Summary:
             done.clear()
             plan = plan_video(source, tmp_path / name, options)
-            return run_job(plan, job, workers=workers, progress=seen.append, on_segment=on_segment)
+            return run_job(plan, job, line=Line(workers), progress=seen.append, on_segment=on_segment)
 
         render("a.mkv")
         with pytest.raises(VideoInrError, match="--workers"):

@@ -16,8 +16,8 @@ from tests.conftest import MakeClip, RunFfmpeg
 from tests.jobs.conftest import GRAIN, RunJob, content_of
 from tests.tiny import SHORT_RUNS, scattered
 from videoinr_cli.errors import FfmpegError, OutputError, VideoInrError
-from videoinr_cli.jobs.job import SegmentDone
 from videoinr_cli.jobs.manifest import open_manifest
+from videoinr_cli.jobs.segments import SegmentDone
 from videoinr_cli.media.read.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import BY_SUFFIX, MP4

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from videoinr_cli.batch.events import SCHEMA_VERSION, Begin, End, Event
@@ -15,15 +15,19 @@ from videoinr_cli.batch.items import Existing, Item, Pending, Refused
 from videoinr_cli.batch.make_events import done_of, error_of, progress_of, segment_of, skipped_of, start_of
 from videoinr_cli.batch.overall import OverallProgress, sum_known
 from videoinr_cli.errors import OutputError
-from videoinr_cli.jobs.job import SegmentDone, run_job
-from videoinr_cli.jobs.partition import devices_of
-from videoinr_cli.jobs.pool import Workers
+from videoinr_cli.jobs.job import OpenJob, open_pool, run_job
+from videoinr_cli.jobs.line import Line
+from videoinr_cli.jobs.pool import Pool
+from videoinr_cli.jobs.segments import SegmentDone, Segments
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.pipeline import Engine, Summary
 from videoinr_cli.render.pipeline import Progress as VideoProgress
 from videoinr_cli.version import __version__
 from videoinr_cli.weights import load_network
+
+MOST_OPEN = 100
+"""Videos whose segments may begin before the current one is done; each keeps a file locked."""
 
 Listener = Callable[[Event], None]
 """Called with every event of a batch."""
@@ -63,17 +67,17 @@ def run_batch(
         WeightsError: the weights cannot be used.
         KeyboardInterrupt: it was interrupted; the listener has received an `End`.
     """
-    run = _Run(items, job, listener)
-    devices = devices_of(options, job or JobOptions())
+    job = job or JobOptions()
+    run = _Run(items, job, listener, fail_fast=fail_fast)
     try:
         run.announce()
         if run.left and not (fail_fast and run.failed):
-            if model is None:
-                model = load_network(dataclasses.replace(options.network, device=devices[0]))
-            engine = Engine(model)
-            with Workers(devices) as workers:  # each loads its own
-                while run.left and not (fail_fast and run.failed):
-                    run.render_next(engine, workers)
+            with open_pool(options, job) as workers:  # each loads its own network
+                engine = None
+                if model is not None or not workers.is_elsewhere:
+                    network = dataclasses.replace(options.network, device=options.device.split(",")[0])
+                    engine = Engine(model or load_network(network))
+                run.render(engine, workers)
     except KeyboardInterrupt:
         run.end(interrupted=True)
         raise
@@ -84,9 +88,13 @@ def run_batch(
 class _Run:
     """A batch, and what has become of its items so far."""
 
-    def __init__(self, items: Sequence[Item], job: JobOptions | None, listener: Listener) -> None:
+    def __init__(
+        self, items: Sequence[Item], job: JobOptions, listener: Listener, *, fail_fast: bool
+    ) -> None:
         self._items = items
         self._job = job
+        self._fail_fast = fail_fast
+        self._ahead: dict[int, OpenJob | Exception] = {}  # what came of opening videos before their turn
         self._listener = listener
         self._started = time.monotonic()
         self.left = [(index, item) for index, item in enumerate(items, start=1) if isinstance(item, Pending)]
@@ -114,8 +122,38 @@ class _Run:
                 self._skipped.append(item)
                 self._listener(skipped_of(index, count, item))
 
-    def render_next(self, engine: Engine, workers: Workers) -> None:
-        """Render the next video; a failure becomes an event, and is not raised."""
+    def render(self, engine: Engine | None, workers: Pool) -> None:
+        """Render the videos that are left; a failure becomes an event, and is not raised."""
+        line = Line(workers, self._following(engine, workers))
+        try:
+            while self.left and not (self._fail_fast and self.failed):
+                self._render_next(engine, line)
+        finally:
+            for opened in self._ahead.values():
+                if isinstance(opened, OpenJob):
+                    opened.close()
+
+    def _following(self, engine: Engine | None, workers: Pool) -> Iterator[Segments | None]:
+        """Open the videos after the current one, up to one that this process renders by itself."""
+        for index, item in tuple(self.left):
+            while len(self._ahead) >= MOST_OPEN:
+                yield None
+            if index <= self.left[0][0]:  # its turn has come
+                continue
+            opened: OpenJob | Exception
+            try:
+                _make_folder(item.destination.parent)
+                opened = OpenJob(item.plan, self._job, workers, engine)
+            except Exception as error:  # any: told when its turn comes
+                opened = error
+            self._ahead[index] = opened
+            if isinstance(opened, OpenJob) and opened.is_pooled:
+                yield opened.segments
+            else:
+                while index >= self.left[0][0] and not workers.is_elsewhere:
+                    yield None
+
+    def _render_next(self, engine: Engine | None, line: Line) -> None:
         index, item = self.left[0]
         count = len(self._items)
         self._listener(start_of(index, count, item))
@@ -131,12 +169,16 @@ class _Run:
 
         with self._overall.on(index):
             try:
+                opened = self._ahead.pop(index, None)
+                if isinstance(opened, Exception):
+                    raise opened
                 _make_folder(item.destination.parent)
                 summary = run_job(
                     item.plan,
                     self._job,
                     engine=engine,
-                    workers=workers,
+                    line=line,
+                    opened=opened,
                     progress=report,
                     on_segment=report_segment,
                 )

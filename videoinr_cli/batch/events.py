@@ -10,6 +10,8 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
+from videoinr_cli.shares import NodeShare
+
 SCHEMA_VERSION = 1
 """Rises when an event or a field is renamed, removed or changes its meaning, not when one is added."""
 
@@ -82,6 +84,7 @@ class Progress(VideoEvent):
     left_seconds: float | None  # until it is done, at the rate so far; None when that is not known
     overall_fraction: float | None  # of all videos, by pixels of output; None when that is not known
     overall_left_seconds: float | None  # until all are done, at the rate so far
+    nodes: tuple[NodeShare, ...] = ()  # of a cluster, that have worked on this video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +97,7 @@ class Segment(VideoEvent):
     frames: int  # in it
     bytes: int
     was_done: bool  # by an earlier run
+    node: str | None = None  # of a cluster, that has rendered it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +116,7 @@ class Done(VideoEvent):
     frames_per_second: float  # rendered by this run
     output_bytes: int | None  # None of standard output
     notes: tuple[str, ...]  # what was converted, guessed or left out
+    nodes: tuple[NodeShare, ...] = ()  # of a cluster, that have worked on it
 
 
 @dataclasses.dataclass(frozen=True)

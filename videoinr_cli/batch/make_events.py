@@ -8,7 +8,7 @@ from videoinr_cli.batch.events import Done, Error, Estimate, Progress, Segment, 
 from videoinr_cli.batch.items import Existing, Pending, Refused
 from videoinr_cli.batch.overall import OverallProgress
 from videoinr_cli.errors import one_line
-from videoinr_cli.jobs.job import SegmentDone
+from videoinr_cli.jobs.segments import SegmentDone
 from videoinr_cli.render.pieces import Sizes
 from videoinr_cli.render.pipeline import Progress as VideoProgress
 from videoinr_cli.render.pipeline import Summary
@@ -85,6 +85,7 @@ def segment_of(index: int, count: int, source: Path, done: SegmentDone) -> Segme
         frames=done.frames,
         bytes=done.bytes,
         was_done=done.was_done,
+        node=done.node,
     )
 
 

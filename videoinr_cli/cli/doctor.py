@@ -22,9 +22,17 @@ LABEL_COLUMNS = 24
 
 @click.command("doctor", short_help="Check this machine: what works, what is missing, how fast.")
 @model_options
+@click.option("--cluster", metavar="ADDRESS", help="Check the nodes of a Ray cluster too, as for upscale.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.pass_context
-def doctor(context: click.Context, weights: str, device: str, precision: Precision, as_json: bool) -> None:
+def doctor(
+    context: click.Context,
+    weights: str,
+    device: str,
+    precision: Precision,
+    cluster: str | None,
+    as_json: bool,
+) -> None:
     """Check that everything needed is installed, and measure how fast common jobs run on this machine.
 
     Exits with 1 if something essential is missing, and prints what to do about it.
@@ -33,7 +41,7 @@ def doctor(context: click.Context, weights: str, device: str, precision: Precisi
 
     if sys.stderr.isatty():
         click.echo("checking this machine for about ten seconds ...", err=True)
-    found = diagnose(weights, device=device, precision=precision)
+    found = diagnose(weights, device=device, precision=precision, cluster=cluster)
     if as_json:
         click.echo(json.dumps({"is_well": found.is_well, **dataclasses.asdict(found)}, indent=2))
     else:
@@ -62,6 +70,11 @@ def _lines(found: Diagnosis) -> Iterator[tuple[str, str]]:
     for weights in found.weights:
         size = f"{weights.parameters / 1e6:.1f} M parameters"
         yield "weights", f"{weights.name} ({weights.architecture}, {size}) {weights.path}"
+    for node in found.cluster or ():
+        versions = f"videoinr {node.videoinr}, torch {node.torch}, ffmpeg {node.ffmpeg}"
+        known = f"{node.device} ({node.device_name}), {versions}"
+        state = "offers no processor" if not node.processes else known if node.videoinr else "no answer"
+        yield f"node {node.name}", f"left out: {node.problem}" if node.problem else state
     for speed in found.speeds:
         kind = "measured on" if speed.share == 1 else "estimated from"
         part = "" if speed.share == 1 else f" of {speed.share:.0%} of the size"

@@ -31,6 +31,8 @@ from videoinr_cli.cli.values import (
 from videoinr_cli.options import (
     AUDIO,
     BARS,
+    CLUSTER_CODE,
+    CLUSTER_FILES,
     DEDUPE,
     DEFAULT_CRF,
     DEFAULT_SCALE,
@@ -330,6 +332,26 @@ job_options: Decorator[Any] = group(
         help="Continue an earlier run from OUTPUT.videoinr, or discard it.",
     ),
     running_option("--keep-temp", is_flag=True, help="Keep OUTPUT.videoinr when the output is complete."),
+    running_option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Render on a Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT; --workers is then for each "
+        "device of each node.",
+    ),
+    running_option(
+        "--cluster-files",
+        type=click.Choice(CLUSTER_FILES),
+        default=_JOB.cluster_files,
+        show_default=True,
+        help="How nodes get at files: by their paths, sent, or auto: sent where the paths lead elsewhere.",
+    ),
+    running_option(
+        "--cluster-code",
+        type=click.Choice(CLUSTER_CODE),
+        default=_JOB.cluster_code,
+        show_default=True,
+        help="Whose videoinr nodes run: their own, or this one, which is sent to them.",
+    ),
 )
 """The options that `read_job_options` reads."""
 
@@ -466,6 +488,9 @@ def read_job_options(given: Mapping[str, Any]) -> JobOptions:
         workers=given["workers"],
         resume=given["resume"],
         keep_temp=given["keep_temp"],
+        cluster=given["cluster"],
+        cluster_files=given["cluster_files"],
+        cluster_code=given["cluster_code"],
     )
 
 

@@ -8,10 +8,12 @@ import shutil
 from pathlib import Path
 
 from videoinr_cli.doctor.findings import (
+    ClusterNode,
     Device,
     Ffmpeg,
     Library,
     WeightsFile,
+    find_cluster_nodes,
     find_devices,
     find_libraries,
     find_memory,
@@ -45,6 +47,7 @@ class Diagnosis:
     weights: tuple[WeightsFile, ...]
     speeds: tuple[WorkloadSpeed, ...]
     problems: tuple[Problem, ...]
+    cluster: tuple[ClusterNode, ...] | None = None  # None: none was named
 
     @property
     def is_well(self) -> bool:
@@ -53,7 +56,11 @@ class Diagnosis:
 
 
 def diagnose(
-    weights: str = DEFAULT_WEIGHTS, *, device: str = "auto", precision: Precision = "auto"
+    weights: str = DEFAULT_WEIGHTS,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    cluster: str | None = None,
 ) -> Diagnosis:
     """Examine this machine.
 
@@ -61,6 +68,7 @@ def diagnose(
         weights: the weights to measure the speed of.
         device: where to measure it.
         precision: of the network.
+        cluster: of Ray, to examine too; as for `JobOptions`.
     """
     problems = Problems()
     libraries = find_libraries(problems)
@@ -80,6 +88,11 @@ def diagnose(
     speeds = problems.attempt(
         lambda: measure_speeds(weights, device, precision), "try other --weights, --device or --precision"
     )
+    nodes = None
+    if cluster is not None:
+        nodes = problems.attempt(
+            lambda: find_cluster_nodes(cluster, weights, device, problems), "start one: ray start --head"
+        )
     return Diagnosis(
         videoinr=__version__,
         python=platform.python_version(),
@@ -94,4 +107,5 @@ def diagnose(
         weights=found,
         speeds=speeds or (),
         problems=problems.all(),
+        cluster=nodes,
     )

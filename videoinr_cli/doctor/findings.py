@@ -18,6 +18,8 @@ from videoinr_cli.options import DEFAULT_WEIGHTS, PRECISIONS
 if TYPE_CHECKING:
     import torch
 
+    from videoinr_cli.jobs.cluster.nodes import Description
+
 LIBRARIES = ("torch", "av", "numpy", "PIL", "safetensors", "huggingface_hub")
 """Modules that some command needs."""
 
@@ -82,6 +84,20 @@ class WeightsFile:
     path: str
     architecture: str
     parameters: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterNode:
+    """A node of a cluster; what is not known of it is empty."""
+
+    name: str
+    processes: int  # that can render there at once
+    device: str  # their kind of device
+    device_name: str
+    videoinr: str  # version
+    torch: str  # version
+    ffmpeg: str  # name and version
+    problem: str | None  # why it cannot be used
 
 
 def find_libraries(problems: Problems) -> tuple[Library, ...]:
@@ -222,6 +238,45 @@ def find_weights_files(problems: Problems) -> tuple[WeightsFile, ...]:
         else:
             found.append(WeightsFile(name, str(entry.path), info.config.architecture, info.parameters))
     return tuple(found)
+
+
+def find_cluster_nodes(
+    cluster: str, weights: str, device: str, problems: Problems
+) -> tuple[ClusterNode, ...]:
+    """Return the nodes of a cluster; each that cannot be used is a problem.
+
+    Raises:
+        VideoInrError: there is no such cluster; Ray is not installed.
+    """
+    from videoinr_cli.jobs.cluster import find_nodes
+    from videoinr_cli.options import JobOptions, UpscaleOptions
+
+    options = UpscaleOptions(weights=weights, device=device)
+    nodes = []
+    for found in find_nodes(options, JobOptions(cluster=cluster)):
+        facts = found.description
+        problem = found.problem or (
+            "it has not answered, perhaps as it is busy" if found.processes and facts is None else None
+        )
+        if problem is not None:
+            what, _, remedy = problem.partition("; ")
+            remedy = remedy or "mend it, or leave it out"
+            problems.add(f"node {found.name} cannot be used: {what}", remedy, is_essential=False)
+        nodes.append(
+            ClusterNode(
+                found.name,
+                found.processes,
+                *(("", "", "", "", "") if facts is None else _facts_of(facts)),
+                problem=problem,
+            )
+        )
+    if not any(node.processes and node.problem is None for node in nodes):
+        problems.add(f"no node of cluster {cluster!r} can be used", "see what is wrong with each")
+    return tuple(nodes)
+
+
+def _facts_of(node: Description) -> tuple[str, str, str, str, str]:
+    return node.device, node.device_name, node.videoinr, node.torch, node.ffmpeg
 
 
 def find_memory() -> tuple[int, int]:

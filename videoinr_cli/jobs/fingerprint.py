@@ -51,7 +51,7 @@ def fingerprint(plan: Plan, model: AnyVideoInr | None = None) -> Fingerprint:
     return {
         "videoinr": __version__,
         "ffmpeg": describe(plan.format.program).version,
-        "source": _digest_of_source(plan.source),
+        "source": digest_of_source(plan.source),
         "weights": _digest_of_weights(options.weights, model),
         "spatial": "none" if options.spatial is None else sha256_of(find_enlarger(options.spatial)),
         **dict(_flat(options)),
@@ -90,7 +90,8 @@ def _digest_of_weights(named: str, model: AnyVideoInr | None) -> str:
     return hashed.hexdigest()
 
 
-def _digest_of_source(source: VideoInfo) -> str:
+def digest_of_source(source: VideoInfo) -> str:
+    """Return a hash of a source's files: their sizes and samples of them; of images, also names and times."""
     files = [path for _, path in source.images] or [source.path]
     hashed = hashlib.sha256()
     for number, path in source.images:  # of which only some are sampled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -43,8 +43,13 @@ def misfits(rendered: Sequence[Rendered]) -> list[int]:
     return found
 
 
-def join(plan: Plan, paths: Sequence[Path]) -> None:
+def join(plan: Plan, paths: Sequence[Path], go_on: Callable[[], None] = lambda: None) -> None:
     """Write the output from the segments' files, in their order, and take everything else from the source.
+
+    Args:
+        plan: of the whole video.
+        paths: the files of the segments that have pictures.
+        go_on: called before each picture; raises where nothing more is to be written.
 
     Raises:
         OutputError: the output cannot be written, or the segments are not of one kind.
@@ -57,6 +62,7 @@ def join(plan: Plan, paths: Sequence[Path]) -> None:
         with PacketWriter(plan.output, template) as writer:
             times = zip(coded, decoding, strict=True)
             for packet, (pts, dts) in zip(_packets(paths, template), times, strict=True):
+                go_on()
                 writer.write(packet, pts, dts)
 
 

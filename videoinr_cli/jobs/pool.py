@@ -1,242 +1,141 @@
-"""Processes on this machine that render segments, each on a device and with its share of the cores.
+"""What renders segments, seen by whoever has some: this process, others on this machine, or a cluster.
 
-`Workers` needs nothing but `render_segment`, and could be replaced by another pool.
+A pool decides where a segment is rendered, and `Line` in which order segments begin.
 """
 
 from __future__ import annotations
 
-import contextlib
+import abc
 import logging
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import ClassVar, Protocol, TypeAlias, TypeVar
 
-import torch
-
-from videoinr_cli.errors import VideoInrError
 from videoinr_cli.jobs.manifest import Rendered
 from videoinr_cli.jobs.segment import SegmentRequest, render_segment
-from videoinr_cli.render.channel import WAKE_SECONDS
+from videoinr_cli.render.pipeline import Engine, Progress
 
-FramesCallback = Callable[[int, int], None]
-"""Called with a segment's number and how many of its pictures are rendered so far."""
-
-Message: TypeAlias = "int | logging.LogRecord | Rendered | Exception"
-"""What a worker sends: the pictures rendered so far, a log record, the finished segment, or its error."""
+Message: TypeAlias = "int | logging.LogRecord | Rendered | Exception | None"
+"""What becomes of a segment: pictures rendered so far, a log record, the finished segment, or its error.
+None: what was rendered there is lost or no longer needed, while the segment is rendered elsewhere."""
 
 
-class _Worker:
-    """A process, and the segment that it renders."""
-
-    def __init__(self, device: str) -> None:
-        context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
-        self.connection, other = context.Pipe()
-        self.device = device
-        self.busy_with: int | None = None
-        self.process: BaseProcess = context.Process(target=_serve, args=(other,), daemon=True)
-        with _interrupts_held_back():
-            self.process.start()
-        other.close()
-
-    def begin(self, request: SegmentRequest, threads: int) -> None:
-        self.busy_with = request.number
-        with contextlib.suppress(ConnectionError):  # it has died, which `_received` reports
-            self.connection.send(request.on(self.device, threads))
-
-    def end(self) -> None:
-        self.process.terminate()
-        self.process.join()
-        self.connection.close()
+PoolT = TypeVar("PoolT", bound="Pool")
 
 
-class Workers:
-    """Processes that render segments. They are started when needed and kept, with their models.
+class Listener(Protocol):
+    """Whoever has begun segments."""
 
-    The context manager ends all of them.
-    """
-
-    def __init__(self, devices: Sequence[str]) -> None:
-        """Start nothing yet.
+    def hear(self, number: int, message: Message, node: str | None = None) -> None:
+        """Take note of what becomes of a segment.
 
         Args:
-            devices: one for each process; one device may be named more than once.
+            number: of the segment.
+            message: a `Rendered` or an error is the last one.
+            node: the machine of a cluster that it comes from.
         """
-        self._devices = devices
-        self._workers: dict[int, _Worker] = {}  # by the place of the device
 
+
+class Pool(abc.ABC):
+    """Renders several segments at once. A context manager: what still runs at its end is ended."""
+
+    is_elsewhere: ClassVar[bool] = False
+    """Whether it costs this machine nothing, so that even a single segment goes there."""
+
+    sharing: int = 1
+    """The most segments that share the memory of one device."""
+
+    @abc.abstractmethod
     def __len__(self) -> int:
-        """Return the number of processes at most."""
-        return len(self._devices)
+        """Return how many segments it renders at once."""
 
-    def __enter__(self) -> Workers:
+    @property
+    def shares(self) -> int:
+        """Into how many segments a video is divided at least, if they do not become too short."""
+        return len(self)
+
+    @property
+    @abc.abstractmethod
+    def room(self) -> int:
+        """How many segments more would begin at once."""
+
+    @property
+    @abc.abstractmethod
+    def is_idle(self) -> bool:
+        """Whether nothing that was begun is under way any more."""
+
+    @abc.abstractmethod
+    def begin(self, request: SegmentRequest, listener: Listener) -> None:
+        """Begin a segment, for which there is `room`."""
+
+    @abc.abstractmethod
+    def wait(self, *, may_begin: bool = True) -> None:
+        """Wait for news, but not for long, and tell the listeners.
+
+        Args:
+            may_begin: whether segments may begin anew that have failed or take long.
+
+        Raises:
+            VideoInrError: nothing can be rendered any more.
+        """
+
+    @abc.abstractmethod
+    def abandon(self, listener: Listener) -> None:
+        """Stop what a listener has begun, of which it hears no more."""
+
+    def forget(self, listener: Listener) -> None:  # noqa: B027 -- most keep nothing
+        """Let go of what is kept for a listener, whose video is complete."""
+
+    def end(self) -> None:  # noqa: B027 -- not all have processes
+        """End all processes, which frees their memory; they are started again when needed."""
+
+    def __enter__(self: PoolT) -> PoolT:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def end(self) -> None:
-        """End all processes, which frees their memory; they are started again when needed."""
-        for worker in self._workers.values():
-            worker.process.terminate()  # all of them, before waiting for any
-        for worker in self._workers.values():
-            worker.end()
-        self._workers.clear()
 
-    def rendered(
-        self,
-        requests: Sequence[SegmentRequest],
-        *,
-        should_stop: Callable[[], bool],
-        progress: FramesCallback,
-    ) -> Iterator[tuple[int, Rendered]]:
-        """Render segments, and yield each with its number once it is done.
+class OwnProcess(Pool):
+    """Renders one segment after another in the calling thread, while it waits."""
+
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        """Load nothing yet.
 
         Args:
-            requests: in the order in which they begin.
-            should_stop: called before each segment; True: no further one begins.
-            progress: called in this thread.
+            engine: returns what renders, when the first segment begins.
+        """
+        self._engine = engine
+        self._begun: tuple[SegmentRequest, Listener] | None = None
+
+    def __len__(self) -> int:
+        return 1
+
+    @property
+    def room(self) -> int:
+        return int(self.is_idle)
+
+    @property
+    def is_idle(self) -> bool:
+        return self._begun is None
+
+    def begin(self, request: SegmentRequest, listener: Listener) -> None:
+        self._begun = request, listener
+
+    def wait(self, *, may_begin: bool = True) -> None:
+        """Render the segment that was begun.
 
         Raises:
-            VideoInrError: a segment could not be rendered; raised when the others that had begun are done.
+            VideoInrError: see `render_segment`.
         """
-        waiting = list(reversed(requests))
-        workers = self._started(len(requests))
-        threads = _threads_of_each(requests, len(workers))
-        failure: Exception | None = None
-        try:
-            while True:
-                for worker in workers:
-                    if worker.busy_with is None and waiting and failure is None and not should_stop():
-                        worker.begin(waiting.pop(), threads)
-                busy = {worker.connection: worker for worker in workers if worker.busy_with is not None}
-                if not busy:
-                    break
-                for ready in wait(list(busy), WAKE_SECONDS):
-                    worker = busy[ready]  # type: ignore[index]
-                    number = worker.busy_with
-                    assert number is not None
-                    message = _received(worker)
-                    if isinstance(message, int):
-                        progress(number, message)
-                    elif isinstance(message, logging.LogRecord):
-                        logging.getLogger(message.name).handle(message)
-                    else:
-                        worker.busy_with = None
-                        if isinstance(message, Rendered):
-                            yield number, message
-                        else:
-                            failure = failure or message
-        finally:
-            self._dismiss_unusable()
-        if failure is not None:
-            raise failure
+        assert self._begun is not None
+        request, listener = self._begun
 
-    def _started(self, count: int) -> list[_Worker]:
-        """Return running workers: one for each segment, but not more than devices."""
-        self._dismiss_unusable()
-        for place, device in enumerate(self._devices[:count]):
-            if place not in self._workers:
-                self._workers[place] = _Worker(device)
-        return [self._workers[place] for place in range(min(count, len(self._devices)))]
+        def report(progress: Progress) -> None:
+            listener.hear(request.number, progress.frames)
 
-    def _dismiss_unusable(self) -> None:
-        """End the workers that died, and those whose segment is no longer wanted."""
-        for place, worker in list(self._workers.items()):
-            if worker.busy_with is not None or not worker.process.is_alive():
-                worker.end()
-                del self._workers[place]
+        rendered = render_segment(request, engine=self._engine(), progress=report)
+        self._begun = None
+        listener.hear(request.number, rendered)
 
-
-def _threads_of_each(requests: Sequence[SegmentRequest], workers: int) -> int:
-    """Return how many threads each worker's network has."""
-    wanted = requests[0].plan.options.threads if requests else None
-    return max(1, (wanted or torch.get_num_threads()) // max(1, workers))
-
-
-@contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Block SIGINT in this thread, and for good in the processes that are started inside the block."""
-    if os.name != "posix":
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    resource_tracker.ensure_running()  # else the first process starts it, which unblocks SIGINT
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _received(worker: _Worker) -> Message:
-    """Return a worker's next message, or an error if it has died."""
-    try:
-        message: Message = worker.connection.recv()
-    except (EOFError, ConnectionError):
-        worker.process.join()
-        return VideoInrError(
-            f"the process that rendered segment {worker.busy_with} was killed ({worker.process.exitcode}), "
-            "perhaps for lack of memory; run the same command again with fewer --workers to continue"
-        )
-    return message
-
-
-def _serve(connection: Connection) -> None:
-    """Render requests until the connection closes; the main function of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the parent handles Ctrl-C
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    send_message = _locked(connection.send)  # the decoding thread logs too
-    _log_to(send_message)
-    while True:
-        try:
-            request = connection.recv()
-        except EOFError:
-            return
-        try:
-            send_message(render_segment(request, progress=lambda done: send_message(done.frames)))
-        except VideoInrError as error:
-            send_message(error)
-        except MemoryError:
-            send_message(MemoryError())
-        except Exception as error:
-            send_message(RuntimeError(f"{type(error).__name__}: {error}"))
-
-
-def _locked(send: Callable[[Message], None]) -> Callable[[Message], None]:
-    lock = threading.Lock()
-
-    def locked(message: Message) -> None:
-        with lock:
-            send(message)
-
-    return locked
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent ends, so that it does not go on writing."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
-
-
-class _ToParent(logging.Handler):
-    def __init__(self, send_message: Callable[[Message], None]) -> None:
-        super().__init__()
-        self._send_message = send_message
-
-    def emit(self, record: logging.LogRecord) -> None:
-        record.msg, record.args, record.exc_info = record.getMessage(), None, None
-        self._send_message(record)
-
-
-def _log_to(send_message: Callable[[Message], None]) -> None:
-    logger = logging.getLogger("videoinr_cli")
-    logger.addHandler(_ToParent(send_message))
-    logger.setLevel(logging.INFO)
+    def abandon(self, listener: Listener) -> None:
+        self._begun = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from videoinr_cli.jobs.job import SegmentCallback, run_job
+from videoinr_cli.jobs.job import run_job
+from videoinr_cli.jobs.segments import SegmentCallback
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.pipeline import Engine, ProgressCallback, Summary

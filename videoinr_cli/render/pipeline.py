@@ -28,6 +28,7 @@ from videoinr_cli.render.pictures import OutputFrame, compared, lead_frames, out
 from videoinr_cli.render.pieces import Sizes, choose_sizes, needed_bytes
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.renderer import GivenFrame, Renderer
+from videoinr_cli.shares import NodeShare
 from videoinr_cli.threads import Task, run_beside
 
 QUEUED_FRAMES = 3
@@ -44,6 +45,7 @@ class Progress:
     total_seconds: float | None
     elapsed_seconds: float  # since the first frame was waited for
     frames_before: int = 0  # of `frames`, those that an earlier run has rendered
+    nodes: tuple[NodeShare, ...] = ()  # of a cluster that have worked on it
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -63,6 +65,7 @@ class Summary:
     output_bytes: int | None  # of the file or the images; None of standard output
     frames_before: int = 0  # of `frames_written`, those that an earlier run had rendered
     notes: tuple[str, ...] = ()  # what was converted, guessed or left out, as the log says it
+    nodes: tuple[NodeShare, ...] = ()  # of a cluster that have worked on it
 
 
 @dataclasses.dataclass(frozen=True)
