@@ -2,9 +2,8 @@
 
     python scripts/update_manifest.py
 
-The hash and the size come from each file, as does the hash of what completes downloaded weights. Quality
-comes from the table that benchmarks/quality.py writes into weights/README.md, if that is of the same file.
-Everything else in the manifest is left as it is.
+The hash and the size come from each file, its quality from the table that benchmarks/quality.py writes into
+weights/README.md, if that is of the same file. Everything else in the manifest is left as it is.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from videoinr_cli.options import MODELS
-from videoinr_cli.weights.manifest import MANIFEST, SUFFIX, completing_files, completion_sha256, sha256_of
+from videoinr_cli.weights.manifest import MANIFEST, SUFFIX, sha256_of
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
@@ -31,8 +29,6 @@ def updated(folder: Path) -> str:
             entry["measured"] = measured
         else:
             entry.pop("measured", None)
-    completion = completion_sha256(completing_files(folder))
-    manifest[MODELS["large"]]["completion_sha256"] = completion
     return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
 
 

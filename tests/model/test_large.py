@@ -28,7 +28,7 @@ from videoinr_cli.model.network import VideoInr
 from videoinr_cli.model.spatial.enlarger import HeldTensors
 from videoinr_cli.weights import convert_checkpoint, fetch_weights, load_model, parse_source
 from videoinr_cli.weights.files import read_tensors
-from videoinr_cli.weights.manifest import completing_files, embedded_folder, known_by_name
+from videoinr_cli.weights.manifest import known_by_name
 
 GOLDENS = np.load(Path(__file__).parent.parent / "goldens" / "basicvsr_36x40.npz")
 SIZE = (36, 40)
@@ -44,7 +44,7 @@ def golden_network() -> LargeVideoInr:
     encoder = from_basicvsr_names(golden_basicvsr())
     missing, unexpected = network.load_state_dict(encoder, strict=False)
     assert not unexpected
-    assert all(name.startswith(("motion.", "between.")) for name in missing)
+    assert all(name.startswith("motion.") for name in missing)
     return network
 
 
@@ -102,7 +102,7 @@ def test_pictures_by_published_weights_are_golden(tmp_path: Path) -> None:
         torch.testing.assert_close(made, torch.from_numpy(GOLDENS[name]), rtol=0, atol=ACROSS_MACHINES)
 
 
-def test_a_checkpoint_becomes_weights_with_what_is_embedded(tmp_path: Path) -> None:
+def test_a_checkpoint_becomes_weights_with_the_embedded_networks_motion(tmp_path: Path) -> None:
     constants = {"spynet.mean": torch.ones(1, 3, 1, 1), "spynet.std": torch.ones(1, 3, 1, 1)}
     state = golden_basicvsr() | constants
     torch.save({"params": state}, tmp_path / "published.pth")
@@ -113,9 +113,6 @@ def test_a_checkpoint_becomes_weights_with_what_is_embedded(tmp_path: Path) -> N
     embedded = load_model(device="cpu").state_dict()
     assert {name for name in tensors if name.startswith("motion.")} == {f"motion.{name}" for name in embedded}
     assert torch.equal(tensors["motion.encoder.stem.weight"], embedded["encoder.stem.weight"])
-    part = read_tensors(completing_files(embedded_folder())[1])
-    assert {name for name in tensors if name.startswith("between.")} == part.keys()
-    assert torch.equal(tensors["between.entry.weight"], part["between.entry.weight"])
 
 
 def test_configuration_comes_back_from_json() -> None:
@@ -210,35 +207,6 @@ def test_an_instant_lies_where_motion_has_come(across_px: float) -> None:
 
 
 @torch.inference_mode()
-def test_untrained_it_only_moves_and_blends() -> None:
-    """What comes after the first layers is zero: whatever these are, pictures are the same."""
-    torch.manual_seed(5)
-    network = build(TINY_LARGE)
-    assert isinstance(network, LargeVideoInr)
-    pair = network.encode_pair_of(random_frames(network, 2), 0)
-    before = network.render(pair, 0.3, (76, 108))
-    network.between.features.weight.normal_()
-    network.between.entry.weight.normal_()
-    assert torch.equal(network.render(pair, 0.3, (76, 108)), before)
-    network.between.exit.bias += 0.1
-    assert (network.render(pair, 0.3, (76, 108)) - before).abs().mean() > 0.05
-
-
-@torch.inference_mode()
-def test_what_is_mended_vanishes_towards_a_given_frame(network: LargeVideoInr) -> None:
-    frames = random_frames(network, 2)
-    pair = network.encode_pair_of(frames, 0)
-    for given in (0, 1):
-        exact = network.render(pair, float(given), (76, 108))
-        assert torch.equal(exact, pair.pictures[given])
-        # these weights displace and mend by tens of pixels and levels, halfway
-        near = network.render(pair, abs(given - 1e-5), (76, 108))
-        assert (near - exact).abs().mean() < 0.01 * (
-            network.render(pair, 0.5, (76, 108)) - exact
-        ).abs().mean()
-
-
-@torch.inference_mode()
 def test_each_pair_of_a_batch_has_its_own_instant(network: LargeVideoInr) -> None:
     frames = [network.encode_frame(frame.rgb.expand(2, -1, -1, -1)) for frame in random_frames(network, 2)]
     pair, window = network.encode_pair_of(frames, 0), Window(0, 0, 38, 54)
@@ -266,10 +234,3 @@ def test_footprint_counts_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
             assert 0.8 * footprint.kept * pixels < held.bytes <= footprint.kept * pixels
     assert held.most <= (footprint.kept + footprint.encoding) * pixels
     assert held.most >= 0.7 * (footprint.kept + footprint.encoding) * pixels
-    with HeldTensors() as held:
-        frames = [network.encode_frame(torch.empty(1, 3, 144, 256, device="meta")) for _ in range(count)]
-        pair = network.encode_pair_of(frames, config.context_frames)
-        held.most = held.bytes
-        network.prepare_instant(pair, torch.tensor([0.5], device="meta"), (288, 512), Window(0, 0, 1, 1), 0)
-    assert held.most <= (footprint.kept + footprint.drawing) * pixels
-    assert held.most >= 0.7 * (footprint.kept + footprint.drawing) * pixels

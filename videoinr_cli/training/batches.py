@@ -52,35 +52,11 @@ class Batch:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class EncodedBatch:
-    """Pairs that a large network has encoded, as its `Between` reads them, and what is to come of it."""
-
-    pictures: tuple[Tensor, Tensor]  # (B, 3, 4 h, 4 w) float32
-    features: tuple[Tensor, Tensor]  # (B, C, h, w)
-    motion: Tensor  # (B, 5, h, w) float32
-    tau: Tensor  # (B, 1, 1, 1)
-    target: Tensor  # (B, 3, 4 h, 4 w)
-
-    def to(self, device: torch.device) -> EncodedBatch:
-        return EncodedBatch(
-            (self.pictures[0].to(device), self.pictures[1].to(device)),
-            (self.features[0].to(device), self.features[1].to(device)),
-            self.motion.to(device),
-            self.tau.to(device),
-            self.target.to(device),
-        )
-
-
 class BatchSource(Protocol):
-    """Draws batches.
-
-    From footage (`samples.Sampler`), from what a network makes of it (`encoded.EncodedSampler`), or from
-    pairs of clips (`pairs.PairSampler`).
-    """
+    """Draws batches: from footage (`samples.Sampler`) or from pairs of clips (`pairs.PairSampler`)."""
 
     @property
     def recipe(self) -> SampleRecipe: ...
 
-    def batch(self, step: int) -> Batch | EncodedBatch:
+    def batch(self, step: int) -> Batch:
         """Return the batch of training step `step`, a pure function of it."""

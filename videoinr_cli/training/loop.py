@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from videoinr_cli.training.batches import Batch, BatchSource, EncodedBatch
+from videoinr_cli.training.batches import Batch, BatchSource
 from videoinr_cli.training.indivisible import indivisible
 from videoinr_cli.training.trainer import Trainer
 from videoinr_cli.training.validation import Clip, validate
@@ -86,9 +86,9 @@ def train(
             trainer.save(checkpoint)
 
 
-def prefetch(sampler: BatchSource, start: int) -> Generator[Batch | EncodedBatch, None, None]:
+def prefetch(sampler: BatchSource, start: int) -> Generator[Batch, None, None]:
     """Yield batches, drawn ahead in a thread: forking is not safe once torch has started threads."""
-    ready: queue.Queue[Batch | EncodedBatch | Exception] = queue.Queue(PREFETCHED_BATCHES)
+    ready: queue.Queue[Batch | Exception] = queue.Queue(PREFETCHED_BATCHES)
     stop = threading.Event()
 
     def draw() -> None:
@@ -96,7 +96,7 @@ def prefetch(sampler: BatchSource, start: int) -> Generator[Batch | EncodedBatch
         step = start
         while not stop.is_set():
             try:
-                item: Batch | EncodedBatch | Exception = sampler.batch(step)
+                item: Batch | Exception = sampler.batch(step)
             except Exception as error:  # handed to the consumer, which raises it
                 item = error
             while not stop.is_set():

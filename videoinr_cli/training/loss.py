@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.model import AnyVideoInr, Window
-from videoinr_cli.training.batches import Batch, EncodedBatch
+from videoinr_cli.training.batches import Batch
 from videoinr_cli.training.recipes import OWN, Schedule
 
 FLOW_EPSILON = 0.05
@@ -30,9 +30,7 @@ class BatchLoss(torch.nn.Module):
         self.model = model
         self.schedule = schedule
 
-    def forward(self, batch: Batch | EncodedBatch) -> Tensor:
-        if isinstance(batch, EncodedBatch):
-            return encoded_loss(self.model, batch, self.schedule)
+    def forward(self, batch: Batch) -> Tensor:
         return batch_loss(self.model, batch, self.schedule)
 
 
@@ -61,14 +59,6 @@ def batch_loss(model: AnyVideoInr, batch: Batch, schedule: Schedule = OWN.schedu
         frames = (model.encode_frame(frame) for frame in (batch.wide.first, batch.wide.second))
         loss = loss + FLOW_SHARE * _flow_errors(model.flows_between(*frames), batch.wide.flow)
     return loss
-
-
-def encoded_loss(model: AnyVideoInr, batch: EncodedBatch, schedule: Schedule) -> Tensor:
-    """Return the mean Charbonnier loss of what a large network makes of a batch that is encoded."""
-    features = [of_frame.to(model.compute_dtype) for of_frame in batch.features]
-    with model.mixed_precision():
-        between = model.trained(batch.pictures, features, batch.motion, batch.tau)
-    return picture_loss(between, batch.target, schedule)
 
 
 def picture_loss(rendered: Tensor, target: Tensor, schedule: Schedule) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from videoinr_cli.errors import OptionError
 from videoinr_cli.options import ARCHITECTURES
 
-RecipeName = Literal["own", "paper", "pairs", "between"]
+RecipeName = Literal["own", "paper", "pairs"]
 RECIPE_NAMES: tuple[RecipeName, ...] = get_args(RecipeName)
 DEFAULT_RECIPE: RecipeName = "own"
 
@@ -37,7 +37,7 @@ class TrainOptions:
 
     data: tuple[str | os.PathLike[str], ...] = ()  # folders of videos and photographs
     pairs: tuple[str | os.PathLike[str], ...] = ()  # instead: folders of lr/NAME and hr/NAME
-    recipe: RecipeName | None = None  # see `recipes`; None: by the data
+    recipe: RecipeName | None = None  # "own" (small budget), "paper" (cluster), "pairs"; None: by the data
     config: str | None = None  # the network, one of `ARCHITECTURES`
     init: str | None = None  # name or file of the weights to start from; None: random ones
     steps: int | None = None  # length of the schedule
@@ -55,10 +55,6 @@ class TrainOptions:
         if self.pairs and (self.data or self.degrade or self.recipe not in (None, "pairs")):
             raise OptionError(
                 "--pairs have their LR frames and their recipe; leave out --data, --degrade and --recipe"
-            )
-        if self.recipe == "between" and self.degrade:
-            raise OptionError(
-                "the recipe between is for clean footage, as its encoder is; leave out --degrade"
             )
         if self.recipe not in (None, *RECIPE_NAMES):
             raise OptionError(f"recipe {self.recipe!r} is none of {', '.join(RECIPE_NAMES)}")

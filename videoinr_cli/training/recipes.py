@@ -129,18 +129,4 @@ PAIRS = Recipe(
 )
 """For pairs of clips, from weights that enlarge already: hundreds of steps tell."""
 
-BETWEEN = Recipe(
-    architecture="videoinr-large",
-    schedule=Schedule(
-        steps=2_000,
-        learning_rate=1e-3,
-        warmup_steps=50,
-        charbonnier_epsilon=1e-2,
-        average=0.995,
-        validate_every=500,
-    ),
-    samples=SampleRecipe(batch_size=6, lr_size=64, still_share=0.5, fixed_scale_share=1.0),
-)
-"""For what the large network does between frames; its encoder stays as published."""
-
-RECIPES = {"own": OWN, "paper": PAPER, "pairs": PAIRS, "between": BETWEEN}
+RECIPES = {"own": OWN, "paper": PAPER, "pairs": PAIRS}

@@ -158,29 +158,17 @@ class Sampler:
         # flow is supervised at the middle of every two by two LR pixels, here in HR pixels
         places = (2 * torch.arange(lr_size // 2) + 1) * (size / lr_size) - 0.5
         nearest = places.round().long()
-        frames, layers = self._scene(rng, size, times)
-        flow = _flow_of_pair(layers[0].motion, places, size)
-        for motion, alpha in layers[1:]:
-            covered = alpha[[1, -2]][..., nearest, :][..., nearest] > 0.5
-            flow = torch.where(covered, _flow_of_pair(motion, places, size), flow)
-        return _Sample(frames, taus, flow)
-
-    def _scene(self, rng: np.random.Generator, size: int, times: Tensor) -> tuple[Tensor, list[_Layer]]:
-        """Draw up to three pictures, each with its own motion, one over the other.
-
-        Returns:
-            (T, 3, size, size) frames at T times, and what they are made of, from behind.
-        """
         motion = AffineMotion.draw(rng, times)
         frames = self._moving_layer(rng, size, motion)
-        layers = [_Layer(motion, torch.ones_like(frames[:, :1]))]
+        flow = _flow_of_pair(motion, places, size)
         for _ in range(int(rng.integers(0, MAX_LAYERS))):
             motion = AffineMotion.draw(rng, times)
             layer = self._moving_layer(rng, size, motion, masked=True)
             alpha = layer[:, 3:]
             frames = torch.cat([alpha * layer[:, :3] + (1 - alpha) * frames[:, :3]], dim=1)
-            layers.append(_Layer(motion, alpha))
-        return frames[:, :3].clamp(0, 1), layers
+            covered = alpha[[1, -2]][..., nearest, :][..., nearest] > 0.5
+            flow = torch.where(covered, _flow_of_pair(motion, places, size), flow)
+        return _Sample(frames[:, :3].clamp(0, 1), taus, flow)
 
     def _moving_layer(
         self, rng: np.random.Generator, size: int, motion: AffineMotion, *, masked: bool = False
@@ -221,13 +209,6 @@ def degraded(window: Tensor, *seed: int) -> Tensor:
     from videoinr_cli.training.degradations import degrade  # needs PyAV, which clean training does not
 
     return degrade(window, np.random.default_rng(seed))
-
-
-class _Layer(NamedTuple):
-    """A picture that moves, and where it covers those behind it."""
-
-    motion: AffineMotion
-    alpha: Tensor  # (T, 1, S, S)
 
 
 class _Sample(NamedTuple):

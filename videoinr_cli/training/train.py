@@ -15,14 +15,12 @@ from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.jobs.fingerprint import difference
 from videoinr_cli.model import AnyVideoInr, build
 from videoinr_cli.model.allocator import keep_memory_mapped
-from videoinr_cli.model.config import CONFIGURATIONS, LargeConfig
+from videoinr_cli.model.config import CONFIGURATIONS
 from videoinr_cli.model.devices import choose_device, choose_training_dtype, without_tf32
-from videoinr_cli.model.large.network import LargeVideoInr
 from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS
 from videoinr_cli.quantities import counted
 from videoinr_cli.training.batches import BatchSource
 from videoinr_cli.training.distributed import Team
-from videoinr_cli.training.encoded import EncodedSampler
 from videoinr_cli.training.footage import CACHE_VERSION, Shot, load_shots
 from videoinr_cli.training.loop import TrainingProgress
 from videoinr_cli.training.loop import train as optimise
@@ -125,9 +123,7 @@ def train(
         )
         if resume:
             trainer.load(checkpoint)
-        sampler = _sampler(
-            training, samples, trainer.model, frames, seed=recipe.schedule.seed, part=team.rank
-        )
+        sampler = _sampler(training, samples, seed=recipe.schedule.seed, part=team.rank)
         with without_tf32():  # in the way back too, which the network does not see
             optimise(trainer, sampler, validation, checkpoint=checkpoint, report=progress)
         if team.leads:
@@ -251,37 +247,24 @@ def _split(clips: Sequence[Clip], hold_out: Sequence[str]) -> tuple[list[Clip], 
 
 def _network(options: TrainOptions, recipe: Recipe, device: torch.device) -> AnyVideoInr:
     """Return the network to begin with, of given weights or of random ones, which the seed decides."""
-    frozen = recipe.architecture == LargeConfig.architecture  # but for a part
-    if options.init is None and not frozen:
+    if options.init is None:
         torch.manual_seed(recipe.schedule.seed)
         return build(CONFIGURATIONS[options.config or recipe.architecture]())
-    init = options.init or recipe.architecture
-    model = load_model(init, device=device)
-    found = model.config.architecture
-    if frozen != (found == LargeConfig.architecture):
+    model = load_model(options.init, device=device).requires_grad_()
+    if model.config.architecture not in ARCHITECTURES:
         raise OptionError(
-            f"--init {init} is a {found}; --recipe between, and no other, is for {LargeConfig.architecture}"
+            f"--init {options.init} is a {model.config.architecture}, which is used as it was published and "
+            f"not trained here; try --init {DEFAULT_WEIGHTS}"
         )
-    if not frozen and found not in ARCHITECTURES:
+    if options.config not in (None, model.config.architecture):
         raise OptionError(
-            f"--init {init} is a {found}, which is used as it was published and not trained here; "
-            f"try --init {DEFAULT_WEIGHTS}"
+            f"--init {options.init} is a {model.config.architecture}, not the {options.config} of --config; "
+            "leave one of them out"
         )
-    if options.config not in (None, found):
-        raise OptionError(
-            f"--init {init} is a {found}, not the {options.config} of --config; leave one of them out"
-        )
-    model.trained.requires_grad_()
     return model
 
 
-def _sampler(
-    clips: Sequence[Clip], samples: SampleRecipe, model: AnyVideoInr, frames: Path, *, seed: int, part: int
-) -> BatchSource:
-    """Return what draws batches; what it must compute only once, it keeps in the folder `frames`."""
-    if isinstance(model, LargeVideoInr):
-        shots = [clip for clip in clips if isinstance(clip, Shot)]
-        return EncodedSampler(shots, samples, model, frames, seed=seed, part=part)
+def _sampler(clips: Sequence[Clip], samples: SampleRecipe, *, seed: int, part: int) -> BatchSource:
     pairs = [clip for clip in clips if isinstance(clip, ClipPair)]
     if pairs:
         return PairSampler(pairs, samples, seed=seed, part=part)

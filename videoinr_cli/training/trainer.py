@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from videoinr_cli.errors import WeightsError
 from videoinr_cli.model import AnyVideoInr
-from videoinr_cli.training.batches import Batch, EncodedBatch
+from videoinr_cli.training.batches import Batch
 from videoinr_cli.training.distributed import ALONE, Team
 from videoinr_cli.training.loss import BatchLoss
 from videoinr_cli.training.recipes import Schedule
@@ -59,7 +59,7 @@ class Trainer:
         loss = BatchLoss(self.model, schedule)
         self.batch_loss = DistributedDataParallel(loss) if team.size > 1 else loss
         self.optimizer = torch.optim.AdamW(
-            self.model.trained.parameters(),
+            self.model.parameters(),
             lr=schedule.learning_rate,
             betas=schedule.betas,
             weight_decay=schedule.weight_decay,
@@ -83,7 +83,7 @@ class Trainer:
         rate = schedule.final_learning_rate + (schedule.learning_rate - schedule.final_learning_rate) * cosine
         return rate * min(1.0, (self.step + 1) / schedule.warmup_steps)
 
-    def train_step(self, batch: Batch | EncodedBatch) -> None:
+    def train_step(self, batch: Batch) -> None:
         """Take one step on one batch."""
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
@@ -91,7 +91,7 @@ class Trainer:
         loss: Tensor = self.batch_loss(batch.to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.trained.parameters(), self.schedule.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.gradient_clip)
         if bool(torch.isfinite(norm)):  # an overflow would spoil the weights for good
             self.optimizer.step()
         self.step += 1

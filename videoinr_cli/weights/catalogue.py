@@ -9,7 +9,7 @@ from pathlib import Path
 
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.options import MODEL_NAMES
-from videoinr_cli.weights.fetching import completed, fetch_weights
+from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import (
     SUFFIX,
     Known,
@@ -100,7 +100,7 @@ def find_weights(text: str | os.PathLike[str]) -> Path:
         return fetch_weights(parse_source(text)).path
     record = find_record(weights_folder(), text)
     if record is not None and record.path.is_file():
-        return completed(record).path
+        return record.path
     path = Path(text)
     if path.is_file():
         return path

@@ -19,20 +19,16 @@ from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.model import LargeConfig, ModelConfig, PublishedConfig
 from videoinr_cli.model.large.names import from_basicvsr_names, is_basicvsr
 from videoinr_cli.model.published import from_published_names
+from videoinr_cli.options import DEFAULT_WEIGHTS
 from videoinr_cli.weights.files import (
     WeightsInfo,
     check_shapes,
     expected_shapes,
     inspect_file,
-    read_header,
     read_tensors,
     save_tensors,
 )
-from videoinr_cli.weights.manifest import SUFFIX, completing_files, embedded_folder
-
-MOTION_PREFIX = "motion."
-PART_PREFIX = "between."
-"""How names of tensors begin that are not the encoder's."""
+from videoinr_cli.weights.manifest import SUFFIX, embedded_file
 
 WRAPPERS = ("state_dict", "params")
 """Keys under which training frameworks put the state_dict itself."""
@@ -68,7 +64,7 @@ def convert_checkpoint(
     state = _read_state(path)
     config: ModelConfig
     if is_basicvsr(state):
-        config, tensors = LargeConfig(), _completed(from_basicvsr_names(state))
+        config, tensors = LargeConfig(), _with_motion(from_basicvsr_names(state))
     else:
         config, tensors = PublishedConfig(rgb_enlargement=rgb_enlargement), from_published_names(state)
     expected = expected_shapes(config, path)
@@ -79,38 +75,12 @@ def convert_checkpoint(
     return inspect_file(output)
 
 
-def complete_again(path: Path) -> None:
-    """Replace what a converted file was completed with by what comes with this version.
-
-    Raises:
-        WeightsError: it is no weights file of a large network.
-        OutputError: it cannot be written.
-    """
-    _, metadata, _ = read_header(path)
-    encoder = {
-        name: tensor
-        for name, tensor in read_tensors(path).items()
-        if not name.startswith((MOTION_PREFIX, PART_PREFIX))
-    }
-    tensors, config = _completed(encoder), LargeConfig()
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    check_shapes(found, expected_shapes(config, path), path)
-    save_tensors(tensors, config, path, metadata)
-
-
-def _completed(encoder: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of an encoder and of what completes it, see `completing_files`.
-
-    Raises:
-        WeightsError: one of these does not come with this installation.
-    """
-    motion, between = completing_files(embedded_folder())
-    tensors = dict(encoder)
-    for path, prefix in ((motion, MOTION_PREFIX), (between, "")):
-        if not path.is_file():
-            raise WeightsError(f"{str(path)!r}, which completes weights, is missing; install videoinr again")
-        tensors |= {prefix + name: tensor for name, tensor in read_tensors(path).items()}
-    return tensors
+def _with_motion(encoder: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return an encoder's tensors and those of the embedded network, which tells the motion."""
+    path = embedded_file(DEFAULT_WEIGHTS)
+    if path is None:
+        raise WeightsError(f"the embedded weights {DEFAULT_WEIGHTS!r} are missing; install videoinr again")
+    return {**encoder, **{f"motion.{name}": tensor for name, tensor in read_tensors(path).items()}}
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

@@ -83,7 +83,7 @@ def fetch_weights(
             "delete that file, or choose another name: videoinr weights download NAME --from SOURCE"
         )
     if present is not None and isinstance(source, (WebFile, PackageFile)):
-        return completed(present)
+        return present
     arrival = _bring(source, into / f"{name}.fetched", known, progress)
     if present is not None and not arrival.fresh and arrival.revision == present.revision:
         return present
@@ -94,8 +94,7 @@ def fetch_weights(
     finally:
         if arrival.temporary:
             arrival.path.unlink(missing_ok=True)
-    completion = None if known is None else known.completion_sha256
-    record = Record(name, str(source), path, sha256_of(path), digest, arrival.revision, completion)
+    record = Record(name, str(source), path, sha256_of(path), digest, arrival.revision)
     write_record(into, record)
     if known is not None and known.licence is None:
         logger.warning(
@@ -103,26 +102,6 @@ def fetch_weights(
             name,
             known.page,
         )
-    return record
-
-
-def completed(record: Record) -> Record:
-    """Complete converted weights anew if what completes them has changed since.
-
-    Raises:
-        WeightsError: the file cannot be used.
-        OutputError: it cannot be written.
-    """
-    known = known_by_name().get(record.name)
-    now = None if known is None else known.completion_sha256
-    if now is None or now == record.completed_with:
-        return record
-    from videoinr_cli.weights.checkpoints import complete_again  # torch takes seconds to import
-
-    logger.info("completing %s, which an earlier version converted", record.name)
-    complete_again(record.path)
-    record = dataclasses.replace(record, sha256=sha256_of(record.path), completed_with=now)
-    write_record(record.path.parent, record)
     return record
 
 

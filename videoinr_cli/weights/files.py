@@ -90,7 +90,7 @@ def inspect_file(path: Path) -> WeightsInfo:
     Raises:
         WeightsError: the file is not a weights file, or its tensors do not fit its configuration.
     """
-    config, metadata, shapes = read_header(path)
+    config, metadata, shapes = _read_header(path)
     expected = expected_shapes(config, path, at_most=len(shapes) + SPARE_TENSORS)
     check_shapes(shapes, expected, path)
     return WeightsInfo(path, config, metadata, sum(math.prod(shape) for shape in expected.values()))
@@ -207,12 +207,8 @@ def _parameters_at_most(count: int | None) -> Iterator[None]:
         handle.remove()
 
 
-def read_header(path: Path) -> tuple[ModelConfig, dict[str, str], dict[str, tuple[int, ...]]]:
-    """Return a file's configuration, its other metadata and the shapes of its tensors.
-
-    Raises:
-        WeightsError: the file is not a weights file.
-    """
+def _read_header(path: Path) -> tuple[ModelConfig, dict[str, str], dict[str, tuple[int, ...]]]:
+    """Return a file's configuration, its other metadata and the shapes of its tensors."""
     try:
         with path.open("rb") as start:
             header_bytes = int.from_bytes(start.read(8), "little")

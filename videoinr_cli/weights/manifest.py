@@ -7,10 +7,7 @@ import functools
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Iterable
 from pathlib import Path
-
-from videoinr_cli.options import DEFAULT_WEIGHTS, MODELS
 
 SUFFIX = ".safetensors"
 MANIFEST = "manifest.json"
@@ -30,7 +27,6 @@ class Known:
     licence: str | None = None  # None: the authors state none
     training_data: str | None = None
     measured: str | None = None  # quality, and on what
-    completion_sha256: str | None = None  # of what completes converted weights, see `completion_sha256`
 
 
 def embedded_folder() -> Path:
@@ -44,23 +40,6 @@ def embedded_file(name: str) -> Path | None:
     """Return the file of embedded weights, or None if no embedded weights have that name."""
     files = {path.stem: path for path in embedded_folder().glob(f"*{SUFFIX}")}
     return files.get(name)
-
-
-def completing_files(folder: Path) -> tuple[Path, Path]:
-    """Return what of the embedded weights completes a large network's encoder.
-
-    That is the network that tells the motion, and the part between frames, which was trained here.
-    """
-    return folder / f"{DEFAULT_WEIGHTS}{SUFFIX}", folder / "parts" / f"{MODELS['large']}{SUFFIX}"
-
-
-def completion_sha256(files: Iterable[Path]) -> str:
-    """Return one SHA-256 for all files that complete converted weights.
-
-    Raises:
-        OSError: one of them cannot be read.
-    """
-    return hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest()
 
 
 @functools.cache

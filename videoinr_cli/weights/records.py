@@ -30,7 +30,6 @@ class Record:
     sha256: str  # of the file at `path`
     fetched_sha256: str  # of the source's file; differs from `sha256` if that was converted
     revision: str | None = None  # the hub's commit
-    completed_with: str | None = None  # `Known.completion_sha256` when the file was written
 
 
 def weights_folder() -> Path | None:
@@ -96,14 +95,7 @@ def _read(path: Path) -> Record:
         record = Record(**{**fields, "path": path.parent / fields["path"]})
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise damaged from error
-    texts = (
-        record.name,
-        record.source,
-        record.sha256,
-        record.fetched_sha256,
-        record.revision or "",
-        record.completed_with or "",
-    )
+    texts = (record.name, record.source, record.sha256, record.fetched_sha256, record.revision or "")
     if not all(isinstance(text, str) for text in texts):
         raise damaged
     return record

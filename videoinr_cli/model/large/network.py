@@ -13,24 +13,17 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from videoinr_cli.model.config import LargeConfig
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
 from videoinr_cli.model.flow import warp
-from videoinr_cli.model.large.between import Between
 from videoinr_cli.model.large.propagation import ENLARGEMENT, RGB, Branch, Upsampling
 from videoinr_cli.model.large.spynet import SpyNet
 from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
-from videoinr_cli.model.samples import Resampling
-
-PIXEL_BYTES = 200
-"""Temporary memory of one output pixel, as counted at most: of its samples, and of sums of these."""
-
-BETWEEN_BYTES = 3800
-"""Temporary memory of an instant between frames for each LR pixel, as counted, in float32."""
+from videoinr_cli.model.samples import SAMPLE_BYTES, Resampling, moved
 
 AROUND_PX = 9
 """Side of the area in which frames are compared, to tell which of two flows is right; LR pixels."""
@@ -56,7 +49,6 @@ class LargeCarry:
     onward: tuple[Tensor, ...]  # flows (B, 2, H, W) from that frame and those after it to their next ones
     forward: Tensor  # its state
     picture: Tensor  # of that frame
-    features: Tensor  # its, (B, C, H, W)
     motion_frames: tuple[FastFrame, ...]  # from the one before it on
     motion: FastCarry | None
 
@@ -68,7 +60,6 @@ class LargePair(PairEncoding):
     frames: tuple[Tensor, Tensor]  # (B, 3, H, W) float32
     pictures: tuple[Tensor, Tensor]  # (B, 3, 4 H, 4 W) float32
     flows: tuple[Tensor, Tensor]  # (B, 2, H, W) float32, from the first to the second, and back
-    features: tuple[Tensor, Tensor]  # (B, C, H, W)
     motion: FastPair
 
 
@@ -77,7 +68,9 @@ class LargeInstant:
     """One instant of a pair."""
 
     pair: LargePair
-    picture: Tensor  # (B, 3, 4 H, 4 W) float32
+    picture: Tensor | None  # that of a given frame
+    motion: Tensor | None  # (B, 5, H, W) float32, of any other: see `LargeVideoInr.motion_at`
+    tau: Tensor  # (B, 1, 1, 1)
     size: tuple[int, int]
 
 
@@ -93,7 +86,6 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         self.backward_branch = Branch(config.channels, config.blocks)
         self.forward_branch = Branch(config.channels, config.blocks)
         self.upsampling = Upsampling(config.channels)
-        self.between = Between(config.channels, config.between_channels, config.between_blocks)
         self.motion = FastVideoInr(config.motion)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -104,10 +96,6 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
     @compute_dtype.setter
     def compute_dtype(self, dtype: torch.dtype) -> None:
         self.motion.compute_dtype = dtype
-
-    @property
-    def trained(self) -> nn.Module:
-        return self.between
 
     def encode_frame(self, frame: Tensor) -> LargeFrame:
         height, width = frame.shape[-2:]
@@ -136,8 +124,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         with self.mixed_precision():
             returning = self.flow(run[second].rgb, run[place].rgb)
             forward = self.forward_branch(run[second].rgb, carry.forward, returning)
-            features = self.upsampling.features(backward[0], forward)
-            picture = self.upsampling(run[second].rgb, features)
+            picture = self.upsampling(run[second].rgb, backward[0], forward)
         motion, motion_frames = self._motion(run, place, carry)
         return LargePair(
             run[place].height,
@@ -149,14 +136,12 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
                 carry.onward[1:],
                 forward,
                 picture,
-                features,
                 motion_frames,
                 motion.carry,
             ),
             frames=(run[place].rgb, run[second].rgb),
             pictures=(carry.picture, picture),
             flows=(carry.onward[0], returning),
-            features=(carry.features, features),
             motion=motion,
         )
 
@@ -177,9 +162,8 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
                 flow = None if state is None else self.flow(run[index].rgb, run[index - 1].rgb)
                 state = self.forward_branch(run[index].rgb, state, flow)
             assert state is not None
-            features = self.upsampling.features(backward[0], state)
-            picture = self.upsampling(run[place].rgb, features)
-        return LargeCarry(run, place, tuple(backward), tuple(onward), state, picture, features, (), None)
+            picture = self.upsampling(run[place].rgb, backward[0], state)
+        return LargeCarry(run, place, tuple(backward), tuple(onward), state, picture, (), None)
 
     def _motion(
         self, run: tuple[LargeFrame, ...], place: int, carry: LargeCarry
@@ -194,27 +178,20 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
     def prepare_instant(
         self, pair: LargePair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> LargeInstant:
-        if not isinstance(tau, Tensor) and tau in (0, 1):
-            return LargeInstant(pair, pair.pictures[int(tau)], size)
         batch, device = pair.pictures[0].shape[0], pair.pictures[0].device
         taus = torch.as_tensor(tau, dtype=torch.float32, device=device).expand(batch).view(-1, 1, 1, 1)
-        return LargeInstant(pair, self._samples(pair, taus), size)
+        if not isinstance(tau, Tensor) and tau in (0, 1):
+            return LargeInstant(pair, pair.pictures[int(tau)], None, taus, size)
+        return LargeInstant(pair, None, self.motion_at(pair, taus), taus, size)
 
     def query(self, instant: LargeInstant, window: Window) -> Tensor:
-        resampling = Resampling.of(instant.pair, instant.picture, window, instant.size)
+        pictures = instant.pair.pictures
+        resampling = Resampling.of(instant.pair, pictures[0], window, instant.size)
         region = resampling.region
-        return resampling(instant.picture[..., region.top : region.bottom, region.left : region.right])
-
-    def _samples(self, pair: LargePair, tau: Tensor) -> Tensor:
-        """Return the picture of instants between a pair's frames, (B, 3, 4 H, 4 W) float32.
-
-        Args:
-            tau: (B, 1, 1, 1).
-        """
-        motion = self.motion_at(pair, tau)
-        with self.mixed_precision():
-            picture: Tensor = self.between(pair.pictures, pair.features, motion, tau)
-        return picture
+        if instant.motion is None:
+            assert instant.picture is not None
+            return resampling(instant.picture[..., region.top : region.bottom, region.left : region.right])
+        return resampling(moved(pictures, instant.motion, instant.tau, region, ENLARGEMENT))
 
     def motion_at(self, pair: LargePair, tau: Tensor) -> Tensor:
         """Return the motion of instants, (B, 5, H, W) float32, as `TemporalField` does.
@@ -252,14 +229,12 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         picture_bytes = 4 * RGB * ENLARGEMENT**2
         return Footprint(
             kept=(ahead + config.context_frames) * (4 + 1) * RGB  # and on the host in bytes
-            + (ahead + 2) * state_bytes  # and the features of a frame
+            + (ahead + 1) * state_bytes
             + ahead * 2 * 4  # flows
             + picture_bytes
             + motion.kept,
-            encoding=picture_bytes
-            + state_bytes
-            + max(motion.encoding, 4 * state_bytes + 3 * 4 * config.channels),
-            drawing=picture_bytes + state_bytes + motion.drawing + BETWEEN_BYTES,
+            encoding=picture_bytes + max(motion.encoding, 4 * state_bytes + 3 * 4 * config.channels),
+            drawing=picture_bytes + motion.drawing,
             instant=0,
         )
 
@@ -271,7 +246,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
         return Effort(alone=1450, following=190, again=1410, instant=6, point=0.1)
 
     def query_bytes(self, pair: LargePair) -> int:
-        return PIXEL_BYTES * pair.pictures[0].shape[0]
+        return SAMPLE_BYTES * ENLARGEMENT**2 * pair.pictures[0].shape[0]
 
 
 def _disagreement(frames: tuple[Tensor, Tensor], flows: Tensor) -> Tensor:

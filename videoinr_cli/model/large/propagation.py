@@ -80,25 +80,21 @@ class Upsampling(nn.Module):
         self.fine = nn.Conv2d(channels, channels, 3, padding=1)
         self.rgb = nn.Conv2d(channels, RGB, 3, padding=1)
 
-    def features(self, backward: Tensor, forward: Tensor) -> Tensor:
-        """Return a frame's features, (B, C, H, W), of both branches' states."""
-        return F.leaky_relu_(self.fusion(torch.cat([backward, forward], dim=1)), SLOPE)
-
-    def forward(self, rgb: Tensor, features: Tensor) -> Tensor:
-        """Return (B, 3, 4 H, 4 W) float32, not clamped, for a frame's (B, 3, H, W) RGB and features."""
+    def forward(self, rgb: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
+        """Return (B, 3, 4 H, 4 W) float32, not clamped, for a frame's (B, 3, H, W) RGB and states."""
         batch, _, height, width = rgb.shape
         rows = max(1, STRIP_PX // (batch * width))
         picture = rgb.new_empty(batch, RGB, ENLARGEMENT * height, ENLARGEMENT * width)
         for top in range(0, height, rows):
             bottom = min(top + rows, height)
             begin, end = max(0, top - STRIP_REACH_PX), min(height, bottom + STRIP_REACH_PX)
-            strip = self._strip(rgb[:, :, begin:end], features[:, :, begin:end])
+            strip = self._strip(*(part[:, :, begin:end] for part in (rgb, backward, forward)))
             inner = strip[:, :, ENLARGEMENT * (top - begin) : ENLARGEMENT * (bottom - begin)]
             picture[:, :, ENLARGEMENT * top : ENLARGEMENT * bottom] = inner
         return picture
 
-    def _strip(self, rgb: Tensor, features: Tensor) -> Tensor:
-        x = features
+    def _strip(self, rgb: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
+        x = F.leaky_relu_(self.fusion(torch.cat([backward, forward], dim=1)), SLOPE)
         for layer in (self.layer1, self.layer2):
             x = F.leaky_relu_(F.pixel_shuffle(layer(x), 2), SLOPE)
             x = x.contiguous(memory_format=torch.channels_last)
