@@ -48,7 +48,12 @@ COMMANDS = {
 MOVED = {"convert-weights": "weights convert"}
 """Former commands and their new names."""
 OTHER_NAMES = {
+    "-a": "try --audio drop in place of -an",
+    "-b": "try -e b:v=8M",
+    "-c": "try --codec h265",
     "-i": "name the file alone: videoinr upscale in.mp4",
+    "-r": "try --fps 60",
+    "-s": "try --size 1080p, or --start",
     "-t": "try --start and --end",
     "--bitrate": "try -e b:v=8M",
     "--duration": "try --start and --end",

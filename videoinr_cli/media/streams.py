@@ -147,7 +147,8 @@ class VideoInfo:
     @property
     def is_photo(self) -> bool:
         """Whether this is a file with one picture."""
-        return self.is_file and (self.container.endswith("_pipe") or self.frame_count == 1)
+        is_picture = self.container == "image2" or self.container.endswith("_pipe")
+        return self.is_file and (is_picture or self.frame_count == 1)
 
     @property
     def coded_size(self) -> tuple[int, int]:
