@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
-from videoinr_cli.model import LargeConfig, ModelConfig, PublishedConfig
+from videoinr_cli.model import FastConfig, LargeConfig, ModelConfig, PublishedConfig
 from videoinr_cli.model.large.names import from_basicvsr_names, is_basicvsr
 from videoinr_cli.model.published import from_published_names
 from videoinr_cli.weights.files import (
@@ -68,7 +68,7 @@ def convert_checkpoint(
     state = _read_state(path)
     config: ModelConfig
     if is_basicvsr(state):
-        config, tensors = LargeConfig(), _completed(from_basicvsr_names(state))
+        config, tensors = _large_config(), _completed(from_basicvsr_names(state))
     else:
         config, tensors = PublishedConfig(rgb_enlargement=rgb_enlargement), from_published_names(state)
     expected = expected_shapes(config, path)
@@ -92,10 +92,17 @@ def complete_again(path: Path) -> None:
         for name, tensor in read_tensors(path).items()
         if not name.startswith((MOTION_PREFIX, PART_PREFIX))
     }
-    tensors, config = _completed(encoder), LargeConfig()
+    tensors, config = _completed(encoder), _large_config()
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     check_shapes(found, expected_shapes(config, path), path)
     save_tensors(tensors, config, path, metadata)
+
+
+def _large_config() -> LargeConfig:
+    """Return the configuration of a large network that is completed with what comes with this version."""
+    motion, _ = completing_files(embedded_folder())
+    config = inspect_file(motion).config if motion.is_file() else FastConfig()
+    return LargeConfig(motion=config) if isinstance(config, FastConfig) else LargeConfig()
 
 
 def _completed(encoder: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -56,9 +56,10 @@ class Between(nn.Module):
         Args:
             pictures: of both frames, (B, 3, 4 H, 4 W) float32.
             features: likewise, (B, C, H, W), in the type that layers compute in.
-            motion: (B, 5, H, W) float32, see `TemporalField`.
+            motion: (B, 5 or 6, H, W) float32, see `TemporalField`.
             tau: (B, 1, 1, 1), above 0 and below 1.
         """
+        motion, stands = motion[:, :MOTION], motion[:, MOTION:]
         # float32: half precision would place what is read hundredths of a pixel off
         tables = [self.features(of_frame).permute(0, 2, 3, 1).float().contiguous() for of_frame in features]
         moved, dtype = _moved(tables, motion), features[0].dtype
@@ -66,6 +67,9 @@ class Between(nn.Module):
         # what is corrected is velocity: at either frame nothing is displaced
         motion = motion + steered * torch.cat([tau, tau, 1 - tau, 1 - tau, torch.ones_like(tau)], dim=1)
         fine = F.interpolate(motion, scale_factor=ENLARGEMENT, mode="bilinear", align_corners=False)
+        if stands.shape[1]:
+            motion = _held(motion, stands)
+            fine = _held(fine, F.interpolate(stands, scale_factor=ENLARGEMENT, mode="bilinear"))
         first, second = (
             along(picture, ENLARGEMENT * flow)
             for picture, flow in zip(pictures, (fine[:, :2], fine[:, 2:4]), strict=True)
@@ -85,6 +89,11 @@ def nothing_yet(layer: nn.Conv2d) -> nn.Conv2d:
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
+
+
+def _held(motion: Tensor, stands: Tensor) -> Tensor:
+    """Return a motion that does not displace what stands still, see `still.choose`."""
+    return torch.cat([motion[:, :4] * (stands <= 0.5), motion[:, 4:]], dim=1)
 
 
 def _told(motion: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
