@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tests.oracle.golden_weights import golden_basicvsr
 from tests.tiny import TINY_LARGE, scattered
-from videoinr_cli.model import LargeConfig, Window, build
+from videoinr_cli.model import FastConfig, LargeConfig, Window, build
 from videoinr_cli.model.config import ModelConfig
 from videoinr_cli.model.large.names import from_basicvsr_names
 from videoinr_cli.model.large.network import LargeFrame, LargePair, LargeVideoInr
@@ -107,7 +107,7 @@ def test_a_checkpoint_becomes_weights_with_the_embedded_networks_motion(tmp_path
     state = golden_basicvsr() | constants
     torch.save({"params": state}, tmp_path / "published.pth")
     info = convert_checkpoint(tmp_path / "published.pth", tmp_path / "ours.safetensors")
-    assert info.config == LargeConfig()
+    assert info.config == LargeConfig(motion=load_model(device="cpu").config)
     tensors = read_tensors(info.path)
     torch.testing.assert_close(tensors["upsampling.rgb.weight"], state["conv_last.weight"])
     embedded = load_model(device="cpu").state_dict()
@@ -192,9 +192,11 @@ def test_windows_and_chunks_do_not_show(network: LargeVideoInr, size: tuple[int,
 @torch.inference_mode()
 def test_an_instant_lies_where_motion_has_come(across_px: float) -> None:
     """Whether the encoder's flows are right or wrong: there the small network's alone count."""
-    network = build(LargeConfig())
+    motion = load_model(device="cpu")
+    assert isinstance(motion.config, FastConfig)
+    network = build(LargeConfig(motion=motion.config))
     assert isinstance(network, LargeVideoInr)
-    network.motion.load_state_dict(load_model(device="cpu").state_dict())
+    network.motion.load_state_dict(motion.state_dict())
     generator = torch.Generator().manual_seed(1)
     texture = F.interpolate(torch.rand(1, 3, 40, 60, generator=generator), (320, 480), mode="bicubic")
     moved = [texture[..., 40:232, 40 + step : 296 + step] for step in (0, 4, 8)]

@@ -59,7 +59,8 @@ def random_batch(lr_size: tuple[int, int]) -> Batch:
     before, first, second, after = torch.rand(4, 2, 3, height, width, generator=generator)
     targets = tuple(torch.rand(1, 2, 3, 2 * height, 2 * width, generator=generator))
     taus = tuple(torch.rand(1, 2, generator=generator))
-    return Batch(before, first, second, after, targets, taus, torch.zeros(2, 2, 2, height // 2, width // 2))
+    flow, still = torch.zeros(2, 2, 2, height // 2, width // 2), torch.zeros(2, 2, 1, height, width)
+    return Batch(before, first, second, after, targets, taus, flow, still)
 
 
 @pytest.mark.parametrize("config", [TINY, TINY_PUBLISHED], ids=lambda config: config.architecture)

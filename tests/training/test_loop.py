@@ -118,7 +118,7 @@ def test_a_large_pair_teaches_motion_alone(sampler: Sampler) -> None:
     flow = torch.tensor([-4.0, 0.0]).view(1, 1, 2, 1, 1).expand(2, 1, 2, 32, 32)
     moved = frame.roll(-8, dims=3)
     batch = sampler.batch(1)
-    wide = WidePair(frame, moved, torch.cat([flow[:1], -flow[:1]]))
+    wide = WidePair(frame, moved, torch.cat([flow[:1], -flow[:1]]), torch.zeros(2, 1, 1, 64, 64))
     without, both = (
         torch.autograd.grad(batch_loss(model, some), list(model.parameters()), allow_unused=True)
         for some in (batch, dataclasses.replace(batch, wide=wide))
@@ -128,7 +128,7 @@ def test_a_large_pair_teaches_motion_alone(sampler: Sampler) -> None:
         for (name, _), before, after in zip(model.named_parameters(), without, both, strict=True)
         if before is not None and after is not None and not torch.allclose(before, after, atol=1e-9)
     }
-    assert {"encoder.flow_estimators", "encoder.pyramid"} <= changed
+    assert {"encoder.flow_estimators", "encoder.pyramid", "encoder.still"} <= changed
     assert not any(name.startswith(("spatial", "temporal", "decoder")) for name in changed)
 
 

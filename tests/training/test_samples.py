@@ -18,6 +18,11 @@ from videoinr_cli.training.recipes import PAPER, SampleRecipe
 from videoinr_cli.training.samples import Sampler
 
 RECIPE = SampleRecipe(batch_size=6, lr_size=16)
+MOVING = dataclasses.replace(
+    RECIPE, drawn_share=0.0, sparse_share=0.0, tiled_share=0.0, tripod_share=0.0, overlay_share=0.0
+)
+"""Photographs that all move and are seen as they are."""
+TIMES = torch.tensor([-1.0, 0.0, 0.4, 1.0, 2.0])
 
 
 def sliding_clip(count: int = 9, side: int = 160) -> Shot:
@@ -91,7 +96,7 @@ def test_clip_instants_are_where_tau_says() -> None:
     sampler = Sampler([sliding_clip()], recipe, seed=1)
     rng = np.random.default_rng(4)
     for _ in range(20):
-        frames, (tau,), _ = sampler._from_clip(rng, 64)
+        frames, (tau,), _, _ = sampler._from_clip(rng, 64)
         red = frames[:, 0].mean(dim=(1, 2)) * 255
         assert float((red[2] - red[1]) / (red[3] - red[1])) == pytest.approx(float(tau), abs=1e-3)
 
@@ -101,7 +106,7 @@ def test_frames_beside_the_pair_are_as_far_from_it_as_its_own_are_apart() -> Non
     rng = np.random.default_rng(5)
     complete = 0
     for _ in range(20):
-        frames, _, _ = sampler._from_clip(rng, 64)
+        frames, _, _, _ = sampler._from_clip(rng, 64)
         before, first, _, second, after = (frames[:, 0].mean(dim=(1, 2)) * 255).tolist()
         assert before in (pytest.approx(2 * first - second, abs=1e-3), first)
         assert after in (pytest.approx(2 * second - first, abs=1e-3), second)
@@ -117,10 +122,10 @@ def test_frames_beside_the_pair_are_left_out_now_and_then(sampler: Sampler) -> N
 
 def test_still_moves_and_its_path_is_shared() -> None:
     """With the same draw, the instant at tau = 1 would be the second frame: motion is continuous in time."""
-    sampler = Sampler([still(1), still(2)], RECIPE, seed=1)
-    frames, (tau,), _ = sampler._from_still(np.random.default_rng(3), 64, 16)
+    sampler = Sampler([still(1), still(2)], MOVING, seed=1)
+    frames, taus, _, _ = sampler._from_still(np.random.default_rng(3), 64, 16, TIMES)
     assert frames.shape == (5, 3, 64, 64)
-    assert 0 < tau < 1
+    assert taus == TIMES[2]
     ends = (frames[1] - frames[3]).abs().mean()
     halves = (frames[1] - frames[2]).abs().mean(), (frames[2] - frames[3]).abs().mean()
     assert ends > 0
@@ -138,7 +143,7 @@ def test_flow_leads_from_each_frame_of_a_pair_to_the_other(monkeypatch: pytest.M
     """However the sample was flipped, transposed and turned around in time; the border may lead outside."""
     monkeypatch.setattr("videoinr_cli.training.samples.MAX_LAYERS", 1)
     monkeypatch.setattr("videoinr_cli.training.synthetic.REACH_PX", 10)
-    recipe = dataclasses.replace(RECIPE, lr_size=32, batch_size=8, drawn_share=0.0, sparse_share=0.0)
+    recipe = dataclasses.replace(MOVING, lr_size=32, batch_size=8)
     sampler = Sampler([smooth_still()], recipe, seed=0)
     for step in range(4):
         batch = sampler.batch(step)
@@ -152,10 +157,11 @@ def test_flow_leads_from_each_frame_of_a_pair_to_the_other(monkeypatch: pytest.M
 def test_flow_is_that_of_the_layer_in_front() -> None:
     """Layers of one colour each: where a colour is seen, the flow is one affine motion."""
     photographs = [Shot(f"{v}.jpg", np.full((1, 200, 200, 3), v, np.uint8)) for v in range(0, 250, 8)]
-    sampler = Sampler(photographs, dataclasses.replace(RECIPE, lr_size=64, drawn_share=0.0), seed=0)
+    recipe = dataclasses.replace(MOVING, lr_size=64, sparse_share=RECIPE.sparse_share)
+    sampler = Sampler(photographs, recipe, seed=0)
     checked = 0
     for seed in range(6):
-        frames, _, flow = sampler._from_still(np.random.default_rng(seed), 128, 64)
+        frames, _, flow, _ = sampler._from_still(np.random.default_rng(seed), 128, 64, TIMES)
         # the flow's points lie between four pixels
         grey = F.avg_pool2d(frames[1, :1], 4)[0] * 255
         points = torch.stack(torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij"), -1)
@@ -173,9 +179,7 @@ def test_flow_is_that_of_the_layer_in_front() -> None:
 def test_some_batches_have_a_large_pair_whose_flow_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("videoinr_cli.training.samples.MAX_LAYERS", 1)
     monkeypatch.setattr("videoinr_cli.training.synthetic.REACH_PX", 10)
-    recipe = dataclasses.replace(
-        RECIPE, batch_size=1, wide_every=2, wide_size=96, drawn_share=0.0, sparse_share=0.0
-    )
+    recipe = dataclasses.replace(MOVING, batch_size=1, wide_every=2, wide_size=96)
     batches = [Sampler([smooth_still(400)], recipe, seed=0).batch(step) for step in range(8)]
     assert [batch.wide is not None for batch in batches] == [True, False] * 4
     for wide in (batch.wide for batch in batches[::2]):
@@ -206,6 +210,32 @@ def test_drawings_and_sparse_pictures_are_among_what_moves() -> None:
     assert alike[0.0, 1.0] > 0.5
 
 
+def test_what_is_said_to_stand_still_is_the_same_in_both_frames_and_stays_so_between() -> None:
+    recipe = dataclasses.replace(MOVING, overlay_share=1.0, batch_size=16, lr_size=32, fixed_scale_share=1.0)
+    batch = Sampler([still(1), still(2)], recipe, seed=0).batch(0)
+    _, between = batch.targets
+    assert batch.still.shape == (2, 16, 1, 32, 32)
+    covered = (batch.still[0] == 1).expand(-1, 3, -1, -1)
+    assert 0.02 < float(covered.float().mean()) < 0.6
+    apart = (batch.first - batch.second).abs()
+    assert apart[covered].mean() < apart[~covered].mean() / 4  # some are half transparent
+    away = (reduce(between, (32, 32)) - batch.first).abs()
+    assert away[covered].mean() < away[~covered].mean() / 4
+
+
+def test_what_appears_does_so_halfway_and_is_not_said_to_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("videoinr_cli.training.overlays.SHARED_SHARE", 0.0)
+    recipe = dataclasses.replace(MOVING, overlay_share=1.0, tripod_share=1.0, batch_size=16, lr_size=32)
+    monkeypatch.setattr("videoinr_cli.training.samples.MAX_LAYERS", 1)
+    batch = Sampler([still(1), still(2)], recipe, seed=0).batch(0)
+    assert not batch.still.any()
+    between = reduce(batch.targets[1], (32, 32))
+    tau = batch.taus[1]
+    nearer = torch.where((tau > 0.5).view(-1, 1, 1, 1), batch.second, batch.first)
+    assert (between - nearer).abs().max() < 1e-4
+    assert (batch.first - batch.second).abs().max() > 0.5
+
+
 def test_flow_of_a_clip_is_unknown() -> None:
     batch = Sampler([sliding_clip()], RECIPE, seed=0).batch(0)
     assert batch.flow.shape == (2, 6, 2, 8, 8)
@@ -229,7 +259,7 @@ def test_short_clips_are_not_read_beyond_their_end(frames: int) -> None:
     sampler = Sampler([clip], dataclasses.replace(RECIPE, still_share=0.0), seed=1)
     rng = np.random.default_rng(7)
     for _ in range(20):
-        crops, (tau,), _ = sampler._from_clip(rng, 64)
+        crops, (tau,), _, _ = sampler._from_clip(rng, 64)
         assert crops.shape[0] == 5
         assert 0 < tau < 1
 
@@ -259,7 +289,7 @@ def test_the_papers_instants_lie_where_tau_says() -> None:
     sampler = Sampler([sliding_clip(count=24)], PAPERS, seed=2)
     rng = np.random.default_rng(4)
     for _ in range(10):
-        frames, taus, _ = sampler._from_clip(rng, 64)
+        frames, taus, _, _ = sampler._from_clip(rng, 64)
         red = frames[:, 0].mean(dim=(1, 2)) * 255
         torch.testing.assert_close((red[2:-2] - red[1]) / (red[-2] - red[1]), taus, atol=1e-3, rtol=0)
 

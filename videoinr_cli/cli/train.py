@@ -37,7 +37,8 @@ schedule_option = in_section("Schedule")
     "--data",
     type=click.Path(),
     multiple=True,
-    help="Folder of videos and photographs; may be repeated.  [this or --pairs required without --resume]",
+    help="Folder of videos and photographs, and of fonts (.ttf) for text laid over them; may be repeated.  "
+    "[this or --pairs required without --resume]",
 )
 @data_option(
     "--pairs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from videoinr_cli.errors import WeightsError
@@ -21,6 +22,9 @@ class ModelConfig:
 
     context_frames: ClassVar[int] = 1
     """Frames before and after a run that are looked at."""
+
+    formerly: ClassVar[Mapping[str, Any]] = {}
+    """What it means that a file does not name a setting, where that is not the default: it is older."""
 
     def to_json(self) -> str:
         """Serialise to the JSON text stored under ``config`` in a weights file's metadata."""
@@ -60,6 +64,7 @@ class FastConfig(ModelConfig):
     """The small network for CPUs and quick previews; the embedded weights are of this kind."""
 
     architecture: ClassVar[str] = "videoinr-fast"
+    formerly: ClassVar[Mapping[str, Any]] = {"still_channels": 0}
 
     channels: int = 48  # features of one frame at full LR resolution
     frame_blocks: int = 5  # residual blocks per frame
@@ -70,6 +75,7 @@ class FastConfig(ModelConfig):
     field_upsample: int = 2  # samples of the spatial field per LR pixel and axis
     motion_channels: int = 32  # features of the temporal network at LR
     decoder_channels: int = 32  # hidden width of the RGB decoder
+    still_channels: int = 16  # features by which what stands still is told; 0: it is not
     scale_limit: float = 5.0  # largest scale trained on; the decoder is told this one for any larger
 
 
@@ -104,7 +110,7 @@ def _from_fields(config_class: type[ModelConfig], fields: dict[str, Any]) -> Mod
             fields[name] = _from_fields(type(default), value)
         elif type(value) is not type(default):
             raise WeightsError(f"setting {name!r} of the model configuration cannot be {value!r}")
-    return config_class(**fields)
+    return config_class(**{**config_class.formerly, **fields})
 
 
 CONFIGURATIONS: dict[str, type[ModelConfig]] = {

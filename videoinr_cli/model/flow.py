@@ -63,7 +63,7 @@ def smooth_luma(rgb: Tensor) -> Tensor:
     return F.avg_pool2d(luma, 3, stride=1, padding=1, count_include_pad=False)
 
 
-def refine_flow(here: Tensor, there: Tensor, flow: Tensor) -> Tensor:
+def refine_flow(here: Tensor, there: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     """Refine a flow by one step of least squares on the frames' luma (Lucas and Kanade, 1981).
 
     Around each point the flow is taken to be constant in a window of about ten by ten pixels, and the luma to
@@ -74,7 +74,8 @@ def refine_flow(here: Tensor, there: Tensor, flow: Tensor) -> Tensor:
         flow: (B, 2, H / 2, W / 2) float32 from here to there, (dx, dy) in pixels of that grid.
 
     Returns:
-        (B, 2, H / 2, W / 2), moved by `FARTHEST` at the most.
+        The flow, (B, 2, H / 2, W / 2), moved by `FARTHEST` at the most; and (B, 1, H, W): by how much the
+        luma differed along it before.
     """
     fine = upsample_flow(flow)
     warped = warp(there, fine)
@@ -82,7 +83,8 @@ def refine_flow(here: Tensor, there: Tensor, flow: Tensor) -> Tensor:
     along_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
     along_y = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
     u, v = fine.split(1, dim=1)
-    wanted = along_x * u + along_y * v - (warped - here)
+    difference = warped - here
+    wanted = along_x * u + along_y * v - difference
     sums = torch.cat(
         [
             along_x.square() + STIFFNESS,
@@ -98,4 +100,4 @@ def refine_flow(here: Tensor, there: Tensor, flow: Tensor) -> Tensor:
         sums = F.avg_pool2d(sums, 3, stride=1, padding=1, count_include_pad=False)
     xx, xy, yy, x, y = sums.split(1, dim=1)
     solved: Tensor = torch.cat([yy * x - xy * y, xx * y - xy * x], dim=1) / (xx * yy - xy.square())
-    return flow + (solved / 2 - flow).clamp(-FARTHEST, FARTHEST)
+    return flow + (solved / 2 - flow).clamp(-FARTHEST, FARTHEST), difference

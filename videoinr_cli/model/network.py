@@ -101,6 +101,17 @@ class Effort(NamedTuple):
     point: float  # each point of the output
 
 
+class Motion(NamedTuple):
+    """What a network says of the motion between two frames."""
+
+    flows: Sequence[Tensor]
+    """From the first frame to the second and back: (2B, 2, h / 2, w / 2), (dx, dy) in pixels there. Then
+    the coarser ones it was refined from, at 1/4 and so on; padding may make each a little larger."""
+
+    still: Tensor | None
+    """(2B, 1, h, w), padding included: logit of a layer in front that stands still, in each of the frames."""
+
+
 class Place(NamedTuple):
     """Where an encoding lies in a larger picture of which it is a part, in LR pixels."""
 
@@ -209,18 +220,13 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
         after = run[place + 2] if place + 2 < len(run) else None
         return self.encode_pair(run[place], run[place + 1], before=before, after=after, carry=carry)
 
-    def flows_of(self, pair: PairT) -> Sequence[Tensor]:
-        """Return the flow from a pair's first frame to its second and back, if the network estimates it.
+    def motion_of(self, pair: PairT) -> Motion:
+        """Return the motion between a pair's frames, if the network estimates it."""
+        return Motion((), None)
 
-        Returns:
-            The final flow, (2B, 2, h / 2, w / 2), then the coarser ones it was refined from, at 1/4 and so
-            on; padding may make each a little larger. (dx, dy) in pixels of each grid.
-        """
-        return ()
-
-    def flows_between(self, first: FrameT, second: FrameT) -> Sequence[Tensor]:
-        """Return what `flows_of` would for the pair of two frames, without encoding the pair."""
-        return ()
+    def motion_between(self, first: FrameT, second: FrameT) -> Motion:
+        """Return what `motion_of` would for the pair of two frames, without encoding the pair."""
+        return Motion((), None)
 
     @abc.abstractmethod
     def prepare_instant(

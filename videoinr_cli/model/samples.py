@@ -74,8 +74,8 @@ def moved(
 
     Args:
         pictures: of the frames, (B, 3, s H, s W).
-        motion: (B, 5, H, W) float32, or padded below and to the right: flows to both frames in LR pixels,
-            logit of the blend.
+        motion: (B, 5 or 6, H, W) float32, or padded below and to the right: flows to both frames in LR
+            pixels, logit of the blend, and how much a point stands still, see `TemporalField`.
         tau: (B, 1, 1, 1), the instant's place between the frames.
         region: of the picture, in samples.
         enlargement: s, samples per LR pixel and axis.
@@ -89,9 +89,12 @@ def moved(
     )
     motion = interpolate_along(motion, (y + 0.5) / enlargement - 0.5, dim=2)
     motion = interpolate_along(motion, (x + 0.5) / enlargement - 0.5, dim=3)
-    share0 = torch.sigmoid(motion[:, 4:] + torch.logit(1 - tau))
+    flows, logit, stands = motion[:, :4], motion[:, 4:5], motion[:, 5:]
+    if stands.shape[1]:
+        flows = flows * (stands <= 0.5)
+    share0 = torch.sigmoid(logit + torch.logit(1 - tau))
     there = []
-    for picture, flow in zip(pictures, (motion[:, :2], motion[:, 2:4]), strict=True):
+    for picture, flow in zip(pictures, (flows[:, :2], flows[:, 2:]), strict=True):
         flow = enlargement * flow
         there.append(sampled(picture, x + flow[:, 0], y[:, None] + flow[:, 1]))
     return torch.lerp(there[1], there[0], share0)

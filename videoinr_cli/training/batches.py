@@ -21,9 +21,12 @@ class WidePair:
     first: Tensor  # (1, 3, h, w) float32 in [0, 1]
     second: Tensor  # (1, 3, h, w)
     flow: Tensor  # (2, 1, 2, h / 2, w / 2), see `Batch`
+    still: Tensor  # (2, 1, 1, h, w), see `Batch`
 
     def to(self, device: torch.device) -> WidePair:
-        return WidePair(self.first.to(device), self.second.to(device), self.flow.to(device))
+        return WidePair(
+            self.first.to(device), self.second.to(device), self.flow.to(device), self.still.to(device)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Batch:
     targets: tuple[Tensor, ...]  # per instant, (B, 3, Ho, Wo)
     taus: tuple[Tensor, ...]  # per instant, (B,)
     flow: Tensor  # (2, B, 2, h / 2, w / 2), pixels of that grid: to the second frame and to the first, or NaN
+    still: Tensor  # (2, B, 1, h, w) in [0, 1]: where a layer in front stands still in both frames, or NaN
     wide: WidePair | None = None
 
     def to(self, device: torch.device) -> Batch:
@@ -48,6 +52,7 @@ class Batch:
             tuple(target.to(device) for target in self.targets),
             tuple(tau.to(device) for tau in self.taus),
             self.flow.to(device),
+            self.still.to(device),
             None if self.wide is None else self.wide.to(device),
         )
 

@@ -1,4 +1,4 @@
-"""What training minimises: the error of rendered pictures, and of the flow where the true one is known."""
+"""What training minimises: the error of rendered pictures, and of the motion where the true one is known."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.model import AnyVideoInr, Window
+from videoinr_cli.model.network import Motion
 from videoinr_cli.training.batches import Batch
 from videoinr_cli.training.recipes import OWN, Schedule
 
@@ -20,6 +21,8 @@ CONTRAST_EPSILON = 1 / 255
 """Contrast below which areas are flat alike."""
 FLOW_SHARE = 0.02
 """Weight of the flow's mean error, in its pixels, in the loss."""
+STILL_SHARE = 0.02
+"""Weight of the cross entropy of what stands still."""
 
 
 class BatchLoss(torch.nn.Module):
@@ -35,7 +38,7 @@ class BatchLoss(torch.nn.Module):
 
 
 def batch_loss(model: AnyVideoInr, batch: Batch, schedule: Schedule = OWN.schedule) -> Tensor:
-    """Return the mean Charbonnier loss over a batch's supervised instants, and the flow's where it is known.
+    """Return the mean Charbonnier loss of a batch's supervised instants, and the motion's where it is known.
 
     Pictures alone hardly teach the flow between given frames: it stayed a third of a pixel off, which is too
     much to learn fusion from. Coarse levels without supervision died (all units inactive), and large
@@ -54,11 +57,29 @@ def batch_loss(model: AnyVideoInr, batch: Batch, schedule: Schedule = OWN.schedu
         instant = model.prepare_instant(pair, tau, (height, width), window, 0)
         losses.append(picture_loss(model.query(instant, window), target, schedule))
     loss = torch.stack(losses).mean()
-    loss = loss + FLOW_SHARE * _flow_errors(model.flows_of(pair), batch.flow)
+    loss = loss + motion_loss(model.motion_of(pair), batch.flow, batch.still)
     if batch.wide is not None:
         frames = (model.encode_frame(frame) for frame in (batch.wide.first, batch.wide.second))
-        loss = loss + FLOW_SHARE * _flow_errors(model.flows_between(*frames), batch.wide.flow)
+        loss = loss + motion_loss(model.motion_between(*frames), batch.wide.flow, batch.wide.still)
     return loss
+
+
+def motion_loss(motion: Motion, flow: Tensor, still: Tensor) -> Tensor:
+    """Return the error of what a network says of the motion between two frames, where that is known.
+
+    Args:
+        motion: what it says.
+        flow, still: what is true, see `Batch`.
+    """
+    loss = FLOW_SHARE * _flow_errors(motion.flows, flow)
+    if motion.still is None:
+        return loss
+    told, true = motion.still, still.flatten(0, 1)
+    known = true.isfinite()
+    errors = F.binary_cross_entropy_with_logits(
+        told[..., : true.shape[2], : true.shape[3]], true.nan_to_num(), reduction="none"
+    )
+    return loss + STILL_SHARE * torch.where(known, errors, 0).mean()
 
 
 def picture_loss(rendered: Tensor, target: Tensor, schedule: Schedule) -> Tensor:
@@ -94,7 +115,7 @@ def _flow_errors(flows: Sequence[Tensor], target: Tensor) -> Tensor:
     """Return the sum of all levels' mean errors, each in pixels of its own grid.
 
     Args:
-        flows: as `VideoInr.flows_of` returns them.
+        flows: see `Motion`.
         target: see `Batch.flow`.
     """
     known = target.flatten(0, 1)

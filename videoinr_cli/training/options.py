@@ -35,7 +35,7 @@ class TrainOptions:
         OptionError: a value makes no sense, or two of them exclude each other.
     """
 
-    data: tuple[str | os.PathLike[str], ...] = ()  # folders of videos and photographs
+    data: tuple[str | os.PathLike[str], ...] = ()  # folders of videos, photographs and fonts
     pairs: tuple[str | os.PathLike[str], ...] = ()  # instead: folders of lr/NAME and hr/NAME
     recipe: RecipeName | None = None  # "own" (small budget), "paper" (cluster), "pairs"; None: by the data
     config: str | None = None  # the network, one of `ARCHITECTURES`

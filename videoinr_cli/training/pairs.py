@@ -182,6 +182,7 @@ class PairSampler:
             torch.stack([sample.hr for sample in samples], dim=1).unbind(),
             torch.stack([sample.taus for sample in samples], dim=1).unbind(),
             torch.full((2, recipe.batch_size, 2, side // 2, side // 2), math.nan),
+            torch.full((2, recipe.batch_size, 1, side, side), math.nan),
         )
 
     def _sample(self, rng: np.random.Generator, pair: ClipPair, side: int, size: int) -> _Sample:

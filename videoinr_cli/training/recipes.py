@@ -43,6 +43,9 @@ class SampleRecipe:
     drawn_share: float = 0.1  # of the moving layers: made-up drawings instead of photographs
     sparse_share: float = 0.2  # of the moving photographs: smoothed except for spots
     soft_share: float = 0.4  # of the moving photographs: blurred, as video is
+    tiled_share: float = 0.08  # of the moving layers: repeated textures
+    tripod_share: float = 0.1  # of the samples of photographs: the undermost does not move
+    overlay_share: float = 0.5  # of the samples: a layer that stands still in front
     wide_every: int = 3  # every so many batches, one has a `WidePair`; 0: none
     wide_size: int = 448  # of such a pair, LR pixels a side
     min_gap: int = 2  # frames from one given frame to the next, in a clip
@@ -99,6 +102,7 @@ PAPER = Recipe(
         scale_range=(1.0, 4.0),
         scale_by_logarithm=False,
         still_share=0.0,
+        overlay_share=0.0,
         wide_every=0,
         min_gap=8,  # windows of nine frames, whose first and last are given
         max_gap=8,

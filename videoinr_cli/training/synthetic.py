@@ -26,6 +26,11 @@ class AffineMotion(NamedTuple):
     shift: Tensor  # (T, 2), HR px (x, y)
 
     @staticmethod
+    def none(times: Tensor) -> AffineMotion:
+        """Return the motion of what stands still."""
+        return AffineMotion(torch.eye(2).expand(len(times), 2, 2), torch.zeros(len(times), 2))
+
+    @staticmethod
     def draw(rng: np.random.Generator, times: Tensor) -> AffineMotion:
         """Draw a shift, a rotation and a zoom, slightly accelerated."""
         reach = REACH_PX * rng.beta(0.6, 3.0)  # slow motion is more common than fast
@@ -115,6 +120,28 @@ def drawing(rng: np.random.Generator, extent: int) -> Tensor:
             line = torch.sigmoid(2 * width_px - steepness * hills.abs())
             picture = torch.lerp(picture, colours[1] * float(rng.uniform(0, 0.4)), line)
     return picture
+
+
+def tiled(rng: np.random.Generator, picture: Tensor) -> Tensor:
+    """Repeat a small part of a (1, 3, S, S) picture all over it, each a little different: bricks, windows.
+
+    The motion of such a texture has many near misses.
+    """
+    extent = picture.shape[-1]
+    height, width = (int(rng.integers(6, 64)) for _ in range(2))
+    y, x = torch.meshgrid(torch.arange(extent), torch.arange(extent), indexing="ij")
+    row = y // height
+    x = x + (row % 2) * (width // 2 if rng.random() < 0.5 else 0)
+    repeated = picture[..., y % height, x % width]
+    if rng.random() < 0.5:  # joints
+        joint = ((y % height < 1 + height // 10) | (x % width < 1 + width // 14)).float()
+        repeated = torch.lerp(repeated, torch.full_like(repeated, float(rng.random())), joint)
+    cells = (int(row.max()) + 1, int((x // width).max()) + 1)
+    shades = torch.from_numpy(rng.standard_normal(cells).astype(np.float32)) * float(rng.uniform(0, 0.06))
+    light = _hills(rng, extent, 4) * float(rng.uniform(0, 0.06))
+    grain = torch.from_numpy(rng.standard_normal((1, 1, extent, extent), dtype=np.float32))
+    grain = grain * float(rng.uniform(0, 0.03))
+    return (repeated + shades[row, x // width] + light + grain).clamp(0, 1)
 
 
 def _hills(rng: np.random.Generator, extent: int, cells: int) -> Tensor:

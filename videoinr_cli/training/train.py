@@ -17,6 +17,7 @@ from videoinr_cli.model import AnyVideoInr, build
 from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.config import CONFIGURATIONS
 from videoinr_cli.model.devices import choose_device, choose_training_dtype, without_tf32
+from videoinr_cli.model.fast import FastVideoInr, telling_still
 from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS
 from videoinr_cli.quantities import counted
 from videoinr_cli.training.batches import BatchSource
@@ -25,6 +26,7 @@ from videoinr_cli.training.footage import CACHE_VERSION, Shot, load_shots
 from videoinr_cli.training.loop import TrainingProgress
 from videoinr_cli.training.loop import train as optimise
 from videoinr_cli.training.options import DEFAULT_RECIPE, TrainingPrecision, TrainOptions
+from videoinr_cli.training.overlays import find_fonts
 from videoinr_cli.training.pairs import ClipPair, PairSampler, load_pairs
 from videoinr_cli.training.recipes import RECIPES, Recipe, SampleRecipe
 from videoinr_cli.training.samples import Sampler
@@ -109,7 +111,8 @@ def train(
         frames = output.with_name(output.name + ".frames") if cache is None else Path(cache)
         with team.in_turn():  # the first process decodes, and the others find what it has cached
             clips = _load(options, recipe, frames, note)
-        conditions = _conditions(recipe, team, clips)
+        fonts = find_fonts(map(Path, options.data))
+        conditions = _conditions(recipe, team, clips, fonts)
         if was is not None:
             _check_unchanged(checkpoint, was, conditions)
         training, validation = _split(clips, options.hold_out)
@@ -123,7 +126,7 @@ def train(
         )
         if resume:
             trainer.load(checkpoint)
-        sampler = _sampler(training, samples, seed=recipe.schedule.seed, part=team.rank)
+        sampler = _sampler(training, samples, fonts, seed=recipe.schedule.seed, part=team.rank)
         with without_tf32():  # in the way back too, which the network does not see
             optimise(trainer, sampler, validation, checkpoint=checkpoint, report=progress)
         if team.leads:
@@ -206,7 +209,7 @@ def _shared(samples: SampleRecipe, team: Team) -> SampleRecipe:
     return dataclasses.replace(samples, batch_size=samples.batch_size // team.size)
 
 
-def _conditions(recipe: Recipe, team: Team, clips: Sequence[Clip]) -> dict[str, str]:
+def _conditions(recipe: Recipe, team: Team, clips: Sequence[Clip], fonts: Sequence[Path]) -> dict[str, str]:
     """Return what a run's batches and steps depend on beside its options, by name."""
     settings = {**dataclasses.asdict(recipe.schedule), **dataclasses.asdict(recipe.samples)}
     return {
@@ -214,6 +217,7 @@ def _conditions(recipe: Recipe, team: Team, clips: Sequence[Clip]) -> dict[str, 
         CACHE: str(CACHE_VERSION),
         **{name: str(value) for name, value in settings.items() if name not in LENGTHS},
         **{f"shot {number}": str(clip) for number, clip in enumerate(clips, 1)},
+        **{f"font {number}": font.name for number, font in enumerate(fonts, 1)},
     }
 
 
@@ -261,14 +265,20 @@ def _network(options: TrainOptions, recipe: Recipe, device: torch.device) -> Any
             f"--init {options.init} is a {model.config.architecture}, not the {options.config} of --config; "
             "leave one of them out"
         )
+    if isinstance(model, FastVideoInr):
+        torch.manual_seed(recipe.schedule.seed)
+        model = telling_still(model).requires_grad_()
     return model
 
 
-def _sampler(clips: Sequence[Clip], samples: SampleRecipe, *, seed: int, part: int) -> BatchSource:
+def _sampler(
+    clips: Sequence[Clip], samples: SampleRecipe, fonts: Sequence[Path], *, seed: int, part: int
+) -> BatchSource:
     pairs = [clip for clip in clips if isinstance(clip, ClipPair)]
     if pairs:
         return PairSampler(pairs, samples, seed=seed, part=part)
-    return Sampler([clip for clip in clips if isinstance(clip, Shot)], samples, seed=seed, part=part)
+    shots = [clip for clip in clips if isinstance(clip, Shot)]
+    return Sampler(shots, samples, seed=seed, part=part, fonts=fonts)
 
 
 def _describe(trainer: Trainer, options: TrainOptions, clips: Sequence[Clip]) -> dict[str, str]:

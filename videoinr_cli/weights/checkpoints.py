@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
-from videoinr_cli.model import LargeConfig, ModelConfig, PublishedConfig
+from videoinr_cli.model import FastConfig, LargeConfig, ModelConfig, PublishedConfig
 from videoinr_cli.model.large.names import from_basicvsr_names, is_basicvsr
 from videoinr_cli.model.published import from_published_names
 from videoinr_cli.options import DEFAULT_WEIGHTS
@@ -64,7 +64,7 @@ def convert_checkpoint(
     state = _read_state(path)
     config: ModelConfig
     if is_basicvsr(state):
-        config, tensors = LargeConfig(), _with_motion(from_basicvsr_names(state))
+        config, tensors = _with_motion(from_basicvsr_names(state))
     else:
         config, tensors = PublishedConfig(rgb_enlargement=rgb_enlargement), from_published_names(state)
     expected = expected_shapes(config, path)
@@ -75,12 +75,15 @@ def convert_checkpoint(
     return inspect_file(output)
 
 
-def _with_motion(encoder: dict[str, Tensor]) -> dict[str, Tensor]:
+def _with_motion(encoder: dict[str, Tensor]) -> tuple[LargeConfig, dict[str, Tensor]]:
     """Return an encoder's tensors and those of the embedded network, which tells the motion."""
     path = embedded_file(DEFAULT_WEIGHTS)
     if path is None:
         raise WeightsError(f"the embedded weights {DEFAULT_WEIGHTS!r} are missing; install videoinr again")
-    return {**encoder, **{f"motion.{name}": tensor for name, tensor in read_tensors(path).items()}}
+    motion = inspect_file(path).config
+    assert isinstance(motion, FastConfig)
+    tensors = {f"motion.{name}": tensor for name, tensor in read_tensors(path).items()}
+    return LargeConfig(motion=motion), {**encoder, **tensors}
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

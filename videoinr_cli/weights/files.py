@@ -242,7 +242,7 @@ def _read_config(text: str, path: Path) -> ModelConfig:
     for name, value in dataclasses.asdict(config).items():
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
-        may_be_zero = getattr(defaults, name) == 0
+        may_be_zero = 0 in (getattr(defaults, name), config.formerly.get(name))
         if not (0 < value <= MAX_SETTING or (value == 0 and may_be_zero)):  # also refuses NaN
             raise WeightsError(f"{str(path)!r} cannot be used: its setting {name!r} is {_shown(value)}")
     return config

@@ -50,7 +50,14 @@ class FastDecoder(nn.Module):
             hidden[number * batch : (number + 1) * batch] = F.conv2d(side, weight).permute(0, 2, 3, 1)
         return hidden
 
-    def forward(self, sampled: Tensor, targets: Tensor, share0: Tensor, conditions: Tensor) -> Tensor:
+    def forward(
+        self,
+        sampled: Tensor,
+        targets: Tensor,
+        share0: Tensor,
+        conditions: Tensor,
+        still: Tensor | None = None,
+    ) -> Tensor:
         """Return the (B, h, w, 3) residual, float32.
 
         Args:
@@ -59,14 +66,22 @@ class FastDecoder(nn.Module):
                 in the second frame's, then y likewise; h times w is Q.
             share0: (B, 1, h, w) float32, the first frame's share of the blend.
             conditions: (B, 3) float32: tau, log2 of the scale along y and x.
+            still: (B, 1, h, w) bool, where the point is decoded as halfway between the frames, whatever tau
+                is: what stands still looks the same all the time.
         """
         dtype = sampled.dtype
         phases = targets * (2 * math.pi)
         places = [torch.sin(phases), torch.cos(phases), share0, torch.ones_like(share0)]
+        if still is not None:
+            places.append(still.float())
         planes = [plane for place in places for plane in place.to(dtype).flatten(2).unbind(1)]
         weight = self.layer1.weight[:, -self.PLACES :, 0, 0].t().expand(len(sampled), -1, -1)
         constant = F.linear(conditions, self.conditions.weight, self.layer1.bias)  # (B, D)
-        weights = torch.cat([weight.to(dtype), constant[:, None].to(dtype)], dim=1)
+        rows = [weight.to(dtype), constant[:, None].to(dtype)]
+        if still is not None:
+            halfway = (0.5 - conditions[:, :1]) * self.conditions.weight[:, 0]
+            rows.append(halfway[:, None].to(dtype))
+        weights = torch.cat(rows, dim=1)
         # in place, except with gradients: there it would act on a view, whose gradient is copied twice
         add_product = sampled.baddbmm if torch.is_grad_enabled() else sampled.baddbmm_
         hidden = F.relu(add_product(interleaved(planes), weights), inplace=True)
@@ -85,8 +100,8 @@ def sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[T
         share0: (B, 1, h, w), the first frame's share of the blend.
 
     Returns:
-        The blend of both frames' RGB, (B, h, w, 4) with one channel of zeros, and the sum of their projected
-        fields, (B, h, w, D).
+        The blend of both frames' RGB and spans, (B, h, w, 4), see `SpatialField`, and the sum of their
+        projected fields, (B, h, w, D).
     """
     batch, rows, columns = len(y), *pair.rgb.shape[1:3]
     # sampled values' gradients are summed in float32

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.fast.layers import RGB, ResidualBlock, concatenate, start_small
+from videoinr_cli.model.fast.still import StillEstimator, compare_still, unchanged
 from videoinr_cli.model.flow import compare, refine_flow, upsample_flow, warp
 from videoinr_cli.model.network import Encoding
 
@@ -48,11 +49,22 @@ class FastMotion:
     flow: Tensor  # (2B, 2, H / 2, W / 2), float32, (dx, dy) in pixels of that grid: to the other frame
     coarse_flows: tuple[Tensor, ...]  # from 1/4 to 1/64, in pixels of each grid: what it was refined from
     hidden: Tensor  # (2B, P, H / 2, W / 2): the features it was read from
+    still: Tensor | None  # (2B, 1, H, W) float32, logit: see `StillEstimator`
+    frozen: Tensor  # (B, 1, H, W) float32: 1 where nothing changed
 
     def seen_from(self, frame: FastFrame) -> tuple[FastFrame, Tensor]:
         """Return the other frame, and the flow to it."""
         to_second, to_first = self.flow.chunk(2)
         return (self.second, to_second) if frame is self.first else (self.first, to_first)
+
+    def moving(self, frame: FastFrame, flow: Tensor) -> Tensor:
+        """Return a frame's (B, 2, H, W) flow, zero where a layer in front stands still or nothing changed."""
+        still, moves = self.still_in(frame), self.frozen == 0
+        return flow * (moves if still is None else moves & (still <= 0))
+
+    def still_in(self, frame: FastFrame) -> Tensor | None:
+        """Return a frame's part of `still`."""
+        return None if self.still is None else self.still.chunk(2)[0 if frame is self.first else 1]
 
 
 class FlowEstimator(nn.Module):
@@ -106,6 +118,7 @@ class FastEncoder(nn.Module):
         )
         reaches = (0, COARSE_REACH, COARSE_REACH)  # at 1/2, at 1/4, and from 1/8 on
         self.flow_estimators = nn.ModuleList(FlowEstimator(levels, reach) for reach in reaches)
+        self.still = StillEstimator(config) if config.still_channels else None
         self.fusion = nn.Conv2d(2 * channels, channels, 3, padding=1)
         self.phase = nn.Conv2d(4, channels, 3, padding=1, bias=False)
         nn.init.zeros_(self.phase.weight)
@@ -137,10 +150,17 @@ class FastEncoder(nn.Module):
             flow, hidden = estimator(here, there, flow)
             flows.insert(0, flow)
         with torch.no_grad():
-            refined = refine_flow(*_both_sides(first.luma, second.luma), flow)
+            refined, difference = refine_flow(*_both_sides(first.luma, second.luma), flow)
         # the refinement passes gradients straight through: its solution hardly depends on its starting point
         flow = flow + (refined - flow).detach() if flow.requires_grad else refined
-        return FastMotion(first, second, flow, tuple(flows[1:]), hidden)
+        frozen = unchanged(first.rgb, second.rgb)
+        still = None
+        if self.still is not None:
+            with torch.no_grad():
+                evidence = compare_still(first.rgb, second.rgb, difference, flow)
+            features = torch.cat([first.features, second.features])
+            still = self.still(features, hidden, evidence)
+        return FastMotion(first, second, flow, tuple(flows[1:]), hidden, still, frozen)
 
     def fuse(self, frame: FastFrame, motions: Sequence[FastMotion]) -> Tensor:
         """Return a frame's features, (B, C, H, W), fused with those of the frames that `motions` lead to.
@@ -153,8 +173,9 @@ class FastEncoder(nn.Module):
         bias = self.fusion.bias
         here = F.conv2d(frame.features, self.fusion.weight[:, :channels], bias, padding=1)
         fused = []
-        for other, flow in (motion.seen_from(frame) for motion in motions):
-            flow = upsample_flow(flow)
+        for motion in motions:
+            other, flow = motion.seen_from(frame)
+            flow = motion.moving(frame, upsample_flow(flow))
             there = F.conv2d(warp(other.features, flow), self.fusion.weight[:, channels:], padding=1)
             angle = flow * (2 * math.pi)
             place = torch.cat([torch.sin(angle), torch.cos(angle)], dim=1)

@@ -14,8 +14,13 @@ from torch import Tensor, nn
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.layers import RGB, concatenate, start_small
+from videoinr_cli.model.fast.still import choose
 from videoinr_cli.model.flow import warp
 from videoinr_cli.model.network import PairEncoding
+
+SPAN_PX = 5
+"""Side of the squares, at 1/2, whose values limit what is added to the enlarged frame: larger than the flat
+blocks of an encoder, whose borders are to be smoothed."""
 
 MOTION = 5
 """Two flows of (dx, dy) and the logit of the blend."""
@@ -28,8 +33,9 @@ class FastView:
     frame: FastFrame
     neighbours: tuple[FastFrame, ...]  # one or two
     field: Tensor  # (B, F, u H, u W), RGB first
-    rgb: Tensor  # (B, u H, u W, 4), float32: the field's RGB, exactly, and a channel of zeros
+    rgb: Tensor  # (B, u H, u W, 4), float32: the field's RGB, exactly, and a span: see `SpatialField`
     features: Tensor  # (B, C, H, W)
+    still: Tensor | None  # (B, 1, H, W) float32 in [0, 1]: whether a layer in front stands still
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,11 +46,12 @@ class FastPair(PairEncoding):
     """
 
     field: Tensor  # (2B, u H, u W, D): the spatial field after `FastDecoder.project`
-    rgb: Tensor  # (2B, u H, u W, 4), float32: RGB and a channel of zeros
+    rgb: Tensor  # (2B, u H, u W, 4), float32: see `FastView`
     flow: Tensor  # (2B, 2, H / 2, W / 2), float32: see `FastMotion`
     coarse_flows: tuple[Tensor, ...]  # likewise
     coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant
     fine_motion: Tensor  # (2B, M / 2, H, W): the same at full LR resolution
+    still: Tensor | None  # (2B, 2, H, W) float32: `FastView.still`, and 1 where the pair does not differ
 
 
 class SpatialField(nn.Module):
@@ -65,15 +72,25 @@ class SpatialField(nn.Module):
         """Return the field's table for (B, C, H, W) features and (B, 3, H, W) RGB.
 
         Returns:
-            The (B, F, u H, u W) table in the convolutions' dtype, and its RGB in float32, (B, u H, u W, 4)
-            with a channel of zeros: four floats are read as fast as three.
+            The (B, F, u H, u W) table in the convolutions' dtype, and its RGB in float32, (B, u H, u W, 4),
+            with the span of the frame's values around. No more than that is added, and nothing where it is
+            0: what is flat stays flat, up to the picture's border, where convolutions see grey. Four floats
+            are read as fast as three.
         """
         table = F.pixel_shuffle(self.layer(features), self.upsample)
+        span = F.interpolate(_span(rgb), scale_factor=2 * self.upsample, mode="nearest")
         # antialias only selects the kernel with a = -0.5 (a = -0.75 without): enlarging is not filtered
         enlarged = F.interpolate(rgb, scale_factor=self.upsample, mode="bicubic", antialias=True)
-        exact = table[:, :RGB].float() + enlarged
+        residual = table[:, :RGB].to(torch.float32, copy=True)  # its gradient needs what is overwritten below
+        exact = residual.clamp(-span, span) + enlarged
         table[:, :RGB] = exact
-        return table, F.pad(exact.permute(0, 2, 3, 1), (0, 1))
+        return table, torch.cat([exact, span], dim=1).permute(0, 2, 3, 1).contiguous()
+
+
+def _span(rgb: Tensor) -> Tensor:
+    """Return (B, 1, H / 2, W / 2): by how much (B, 3, H, W) RGB differs around, in the channel of most."""
+    both = F.max_pool2d(F.max_pool2d(torch.cat([rgb, -rgb], dim=1), 2), SPAN_PX, 1, SPAN_PX // 2)
+    return (both[:, :RGB] + both[:, RGB:]).amax(1, keepdim=True)
 
 
 class TemporalField(nn.Module):
@@ -107,7 +124,10 @@ class TemporalField(nn.Module):
         )
 
     def forward(self, pair: FastPair, tau: Tensor) -> Tensor:
-        """Return (B, 5, H, W) float32: flows to both frames in LR pixels and the blend's logit."""
+        """Return (B, 5, H, W) float32: flows to both frames in LR pixels and the blend's logit.
+
+        Where anything stands still, there is a sixth channel, see `still.choose`.
+        """
         forward_flow, backward_flow = pair.flow.chunk(2)
         velocity0 = tau * backward_flow - (1 - tau) * forward_flow
         velocity1 = (1 - tau) * forward_flow - tau * backward_flow
@@ -116,7 +136,8 @@ class TemporalField(nn.Module):
         motion = F.interpolate(motion, scale_factor=2, mode="bilinear", align_corners=False)
         motion = motion * motion.new_tensor([2, 2, 2, 2, 1]).view(1, MOTION, 1, 1)  # velocities in LR pixels
         motion = self._refine(self.fine, pair.fine_motion, motion, tau)
-        return _along(motion, tau)
+        motion = _along(motion, tau)
+        return motion if pair.still is None else choose(motion, pair.still, tau)
 
     @staticmethod
     def _refine(layers: nn.Module, features: Tensor, motion: Tensor, tau: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ motion between two consecutive frames, and a frame's view, which fuses it with t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
@@ -20,8 +21,9 @@ from videoinr_cli.model.fast.decoder import FastDecoder, sample_both
 from videoinr_cli.model.fast.encoder import PYRAMID_STRIDE, FastEncoder, FastFrame, FastMotion
 from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, TemporalField
 from videoinr_cli.model.fast.layers import RGB
+from videoinr_cli.model.fast.still import anywhere
 from videoinr_cli.model.flow import smooth_luma
-from videoinr_cli.model.network import Effort, Footprint, VideoInr, Window
+from videoinr_cli.model.network import Effort, Footprint, Motion, VideoInr, Window
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class FastInstant:
     """One instant of a pair: the temporal field's output, at the window's columns and all LR rows."""
 
     pair: FastPair
-    motion: Tensor  # (B, 5, H, w), float32: flows to both frames in LR pixels, logit of the blend
+    motion: Tensor  # (B, 5 or 6, H, w), float32: see `TemporalField`
     columns: Tensor  # (w,) float32: positions of the window's columns, in samples of the field
     tau: Tensor  # (B, 1, 1, 1)
     conditions: Tensor  # (B, 3) float32: see `FastDecoder`
@@ -85,6 +87,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             levels = torch.cat([first.pyramid[0], second.pyramid[0]])
             coarse_motion = self.temporal.coarse_features(torch.cat([levels, motion.hidden], dim=1))
             fine_motion = self.temporal.fine_features(torch.cat([view.features for view in views]))
+            still = self._still(motion, views)
         return FastPair(
             first.height,
             first.width,
@@ -95,6 +98,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             coarse_flows=motion.coarse_flows,
             coarse_motion=coarse_motion,
             fine_motion=fine_motion,
+            still=still,
         )
 
     def _motion(self, first: FastFrame, second: FastFrame, carry: FastCarry | None) -> FastMotion:
@@ -109,15 +113,26 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             return carry.view
         features = self.encoder.fuse(frame, motions)
         field, rgb = self.spatial(features, frame.rgb)
-        return FastView(frame, neighbours, field, rgb, features)
+        still = [part for part in (motion.still_in(frame) for motion in motions) if part is not None]
+        # what comes or goes stands still beside one neighbour only
+        layer = torch.sigmoid(functools.reduce(torch.maximum, still)) if still else None
+        return FastView(frame, neighbours, field, rgb, features, layer)
 
-    def flows_of(self, pair: FastPair) -> Sequence[Tensor]:
-        return pair.flow, *pair.coarse_flows
+    @staticmethod
+    def _still(motion: FastMotion, views: tuple[FastView, FastView]) -> Tensor | None:
+        """Return `FastPair.still`; None where nothing stands still, so that no instant looks for it."""
+        layers = [torch.zeros_like(motion.frozen) if view.still is None else view.still for view in views]
+        still = torch.cat([torch.cat([layer, motion.frozen], dim=1) for layer in layers])
+        return still if torch.is_grad_enabled() or anywhere(still > 0.5) else None
 
-    def flows_between(self, first: FastFrame, second: FastFrame) -> Sequence[Tensor]:
+    def motion_of(self, pair: FastPair) -> Motion:
+        motion: FastMotion = pair.carry.motions[0]
+        return Motion((motion.flow, *motion.coarse_flows), motion.still)
+
+    def motion_between(self, first: FastFrame, second: FastFrame) -> Motion:
         with self.mixed_precision():
             motion = self.encoder.motion(first, second)
-        return motion.flow, *motion.coarse_flows
+        return Motion((motion.flow, *motion.coarse_flows), motion.still)
 
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
@@ -140,16 +155,25 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         y = _positions(pair, window.top, window.bottom, instant.size, 0)
         motion = interpolate_along(instant.motion, y, dim=2)
         # sampled positions, (B, 2, h, w), in samples of the first and of the second frame's field
+        still = None
+        flows = motion[:, :4]
+        if pair.still is not None and anywhere(stands := motion[:, 5:] > 0.5):
+            still = stands
+            flows = flows * ~still
         u = self.config.field_upsample
-        target_x = torch.add(instant.columns, motion[:, 0:4:2], alpha=u)
-        target_y = torch.add(self._in_field(y)[:, None], motion[:, 1:4:2], alpha=u)
+        target_x = torch.add(instant.columns, flows[:, 0::2], alpha=u)
+        target_y = torch.add(self._in_field(y)[:, None], flows[:, 1::2], alpha=u)
         # by time and by the network; exactly 1 at tau = 0 and 0 at tau = 1
-        share0 = torch.sigmoid(motion[:, 4:] + torch.logit(1 - instant.tau))
+        share0 = torch.sigmoid(motion[:, 4:5] + torch.logit(1 - instant.tau))
         blend, sampled = sample_both(pair, target_y, target_x, share0)
         targets = torch.cat([target_x, target_y], dim=1)
+        if still is not None:
+            share0 = torch.where(still, torch.sigmoid(motion[:, 4:5]), share0)  # whatever tau is
         with self.mixed_precision():
-            residual = self.decoder(sampled.flatten(1, 2), targets, share0, instant.conditions)
+            residual = self.decoder(sampled.flatten(1, 2), targets, share0, instant.conditions, still)
         rgb: Tensor = blend[..., :RGB] + residual
+        if anywhere(flat := blend[..., RGB:] == 0):
+            rgb = torch.where(flat, blend[..., :RGB], rgb)
         return rgb.permute(0, 3, 1, 2)
 
     def _in_field(self, position: Tensor) -> Tensor:
@@ -165,9 +189,9 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         """
         config, fine = self.config, self.config.field_upsample**2
         frame = RGB + 1 + config.channels + config.pyramid_channels / 3  # 1/4 and 1/16 and so on
-        motion = 2 * 2 / 3 + 2 * config.pyramid_channels / 4
-        view = (config.field_channels + 4) * fine + config.channels
-        pair = 2 * (config.decoder_channels + 4) * fine + 1.5 * config.motion_channels
+        motion = 2 * 2 / 3 + 2 * config.pyramid_channels / 4 + 3
+        view = (config.field_channels + 4) * fine + config.channels + 1
+        pair = 2 * (config.decoder_channels + 4) * fine + 1.5 * config.motion_channels + 4
         # half precision halves about half of it: flows, colours and sums stay float32
         float_bytes = 4 if self.compute_dtype is torch.float32 else 3
         return Footprint(
@@ -184,6 +208,20 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
     def query_bytes(self, pair: FastPair) -> int:
         hidden = 2 * self.config.decoder_channels  # layer 1, in place in the sampled sum; layer 2
         return pair.rgb.shape[0] // 2 * (hidden * pair.field.element_size() + 128 * 4)  # and taps, places
+
+
+def telling_still(network: FastVideoInr) -> FastVideoInr:
+    """Return a network, with an untrained part that tells what stands still if it has none.
+
+    Untrained, it says that nothing does, see `UNLIKELY`.
+    """
+    if network.config.still_channels:
+        return network
+    config = dataclasses.replace(network.config, still_channels=FastConfig.still_channels)
+    more = FastVideoInr(config)
+    more.load_state_dict(network.state_dict(), strict=False)
+    more.compute_dtype = network.compute_dtype
+    return more.to(network.device)
 
 
 def _positions(pair: FastPair, start: int, stop: int, size: tuple[int, int], axis: int) -> Tensor:

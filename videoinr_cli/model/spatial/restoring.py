@@ -6,8 +6,6 @@ neighbouring frames steadies what the model made of each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -15,7 +13,7 @@ from videoinr_cli.model.fast import FastVideoInr
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastInstant
-from videoinr_cli.model.network import Effort, Footprint, VideoInr, Window
+from videoinr_cli.model.network import Effort, Footprint, Motion, VideoInr, Window
 from videoinr_cli.model.spatial.enlarger import Enlarger
 
 
@@ -55,8 +53,8 @@ class RestoringVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
     ) -> FastPair:
         return self.network.encode_pair(first, second, before=before, after=after, carry=carry)
 
-    def flows_of(self, pair: FastPair) -> Sequence[Tensor]:
-        return self.network.flows_of(pair)
+    def motion_of(self, pair: FastPair) -> Motion:
+        return self.network.motion_of(pair)
 
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int

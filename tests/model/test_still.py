@@ -1,0 +1,121 @@
+"""What stands still: what holds for any weights, by construction."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.tiny import TINY, scattered
+from videoinr_cli.model import ModelConfig
+from videoinr_cli.model.fast import FastVideoInr, telling_still
+from videoinr_cli.model.fast.still import FROZEN_PX, PREFERENCE, choose
+
+ROUNDING = 2e-5
+"""Another order of float32 operations moves an output by up to 1e-5."""
+
+
+def noise(seed: int, height: int = 32, width: int = 48) -> Tensor:
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def network() -> FastVideoInr:
+    """A network that sees no layer in front, and no motion but what least squares find."""
+    network = scattered(TINY)
+    assert isinstance(network, FastVideoInr)
+    assert network.encoder.still is not None
+    estimators = [estimator.flow for estimator in network.encoder.flow_estimators]
+    for layer in (*estimators, network.temporal.coarse[-1], network.temporal.fine[-1]):
+        for parameter in layer.parameters():
+            parameter.zero_()
+    network.encoder.still.logit.weight.zero_()
+    network.encoder.still.logit.bias.fill_(-20)
+    return network
+
+
+def test_what_did_not_change_is_the_mean_of_both_frames_by_time(network: FastVideoInr) -> None:
+    first, second = noise(0), noise(0)
+    changed = 30
+    second[..., changed:] = noise(1)[..., changed:]
+    pair = network.encode_pair(network.encode_frame(first), network.encode_frame(second))
+    size, still = (64, 96), 2 * (changed - FROZEN_PX // 2 - 1)  # a pixel more: sampled between pixels
+    given = [network.render(pair, tau, size)[..., :still] for tau in (0.0, 1.0)]
+    assert (given[0] - given[1]).abs().max() > 1e-3, "the frames' surroundings differ"
+    for tau in (0.25, 0.5, 0.9):
+        shown = network.render(pair, tau, size)[..., :still]
+        assert (shown - torch.lerp(*given, tau)).abs().max() < ROUNDING
+
+
+@pytest.mark.parametrize("colour", [0.0, 1.0, 0.2])
+@pytest.mark.parametrize("size", [(32, 48), (75, 99)])
+def test_a_flat_picture_is_flat_to_its_border(size: tuple[int, int], colour: float) -> None:
+    network = scattered(TINY)
+    frame = network.encode_frame(torch.full((1, 3, 29, 43), colour))
+    shown = network.render(network.encode_pair(frame, frame), 0.5, size)
+    assert (shown - colour).abs().max() < 1e-6
+
+
+def at(point: float, *, elsewhere: float = 0.0) -> Tensor:
+    """Return a row of eleven points, the middle one with a value of its own."""
+    row = torch.full((1, 1, 1, 11), elsewhere)
+    row[..., 5] = point
+    return row
+
+
+def chosen(tau: float, layers: tuple[Tensor, Tensor], frozen: Tensor, reach_px: float = 0.0) -> Tensor:
+    """Return what is chosen, (6, 11), for a motion of twice `reach_px` along the row."""
+    motion = torch.zeros(1, 5, 1, 11)
+    motion[:, 0], motion[:, 2] = reach_px, -reach_px
+    still = torch.cat([torch.cat([layer, frozen], dim=1) for layer in layers])
+    return choose(motion, still, torch.full((1, 1, 1, 1), tau))[0, :, 0]
+
+
+@pytest.mark.parametrize("tau", [0.2, 0.8])
+def test_a_layer_stands_still_and_hides_what_is_behind_it(tau: float) -> None:
+    layer, nothing = at(1), at(0)
+    logit, stands = chosen(tau, (layer, layer), nothing, 2)[4:]
+    assert stands.tolist() == [0] * 5 + [1] + [0] * 5
+    assert logit[5] == 0, "both frames show it"
+    # from point 3 the first frame is read at 5, from point 7 the second one is: there the other shows more
+    assert logit[[3, 7]].tolist() == [-PREFERENCE, PREFERENCE]
+    assert logit[[0, 1, 2, 4, 6, 8, 9, 10]].tolist() == [0] * 8
+
+
+def test_what_is_behind_the_layer_in_both_frames_stays() -> None:
+    layer = at(0, elsewhere=1)  # a gap of one point
+    assert chosen(0.5, (layer, layer), at(0), 2)[5].tolist() == [1] * 11
+
+
+def test_a_layer_that_appears_does_so_halfway() -> None:
+    before, after = (chosen(tau, (at(0), at(1)), at(0)) for tau in (0.4, 0.6))
+    assert before[5, 5] == 0
+    assert after[5, 5] == 1
+    assert after[4, 5] == -PREFERENCE, "the second frame alone shows it"
+
+
+def test_what_did_not_change_stands_still_unless_something_passes() -> None:
+    """Something passes where the motion leads to what did change, in both frames."""
+    unchanged = torch.ones(1, 1, 1, 11)
+    assert chosen(0.5, (at(0), at(0)), unchanged, 2)[5].tolist() == [1] * 11
+    unchanged[..., [3, 7]] = 0
+    stands = chosen(0.5, (at(0), at(0)), unchanged, 2)[5]
+    assert stands.tolist() == [1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1]
+
+
+@torch.no_grad()
+def test_files_from_before_are_networks_without_it() -> None:
+    fields = json.loads(TINY.to_json())
+    del fields["still_channels"]
+    config = ModelConfig.from_json(json.dumps(fields))
+    torch.manual_seed(0)
+    network = FastVideoInr(config).eval().requires_grad_(False)
+    assert not [name for name, _ in network.named_parameters() if "still" in name]
+    frames = [noise(seed) for seed in (0, 1)]
+    before, after = (
+        some.render(some.encode_pair(*map(some.encode_frame, frames)), 0.5, (64, 96))
+        for some in (network, telling_still(network).requires_grad_(False))
+    )
+    torch.testing.assert_close(after, before, rtol=0, atol=ROUNDING)

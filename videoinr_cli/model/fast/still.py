@@ -1,0 +1,129 @@
+"""What stands still before whatever moves behind it: subtitles, logos, displays, bars, fences.
+
+Motion is found from 1/64 on, one flow a point, so where two motions share a place that of the larger is kept.
+Standing still is the one other motion that is common enough to be looked for by itself, and at full LR size.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from videoinr_cli.model.config import FastConfig
+from videoinr_cli.model.fast.layers import start_small
+from videoinr_cli.model.flow import warp
+
+EVIDENCE = 7
+"""Planes of evidence at full LR size; the flow's length is one more, at 1/2."""
+UNLIKELY = -5.0
+"""Logit of standing still before training: nowhere."""
+FROZEN_LEVELS = 1.0
+"""Largest difference between two frames of what did not change, 8-bit levels."""
+FROZEN_PX = 5
+"""Side of the squares in which nothing may change."""
+PREFERENCE = 12.0
+"""By how much the blend's logit turns to the frame in which the place is not covered by what stands still."""
+
+
+class StillEstimator(nn.Module):
+    """Tell at each point of a frame whether a layer is in front that is there in the other frame, too.
+
+    Computed at 1/2, four points at once: a quarter of the time, and twice the view.
+    """
+
+    def __init__(self, config: FastConfig) -> None:
+        super().__init__()
+        channels = config.still_channels
+        self.features = nn.Conv2d(config.channels, channels, 2, stride=2)
+        self.hidden = nn.Conv2d(config.pyramid_channels, channels, 1)
+        self.evidence = nn.Conv2d(4 * EVIDENCE + 1, channels, 3, padding=1)
+        self.layers = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=2, dilation=2),
+            nn.ReLU(),
+        )
+        self.logit = start_small(nn.Conv2d(channels, 4, 3, padding=1))
+        nn.init.constant_(self.logit.bias, UNLIKELY)  # type: ignore[arg-type]
+
+    def forward(self, features: Tensor, hidden: Tensor, evidence: Tensor) -> Tensor:
+        """Return the logit, (2B, 1, H, W) float32.
+
+        Args:
+            features: (2B, C, H, W) of each frame alone, the first B the first frames'.
+            hidden: (2B, P, H / 2, W / 2), what the flow was read from.
+            evidence: see `compare_still`.
+        """
+        evidence = evidence.to(features.dtype, memory_format=torch.channels_last)
+        mixed = self.features(features) + self.hidden(hidden) + self.evidence(evidence)
+        logit: Tensor = self.logit(self.layers(mixed))
+        return F.pixel_shuffle(logit.float(), 2)
+
+
+def unchanged(first: Tensor, second: Tensor) -> Tensor:
+    """Return (B, 1, H, W) float32: 1 where nothing changed around a point of (B, 3, H, W) RGB."""
+    change = (first - second).abs().amax(1, keepdim=True)
+    largest = F.max_pool2d(change, FROZEN_PX, 1, FROZEN_PX // 2)
+    return (largest * 255 <= FROZEN_LEVELS).float()
+
+
+def compare_still(first: Tensor, second: Tensor, moved: Tensor, flow: Tensor) -> Tensor:
+    """Measure how well standing still, and how well the flow, explain two frames.
+
+    Args:
+        first, second: (B, 3, H, W) RGB.
+        moved: (2B, 1, H, W): how much the luma differs along the flow from each of them, see `refine_flow`.
+        flow: (2B, 2, H / 2, W / 2) to the other frame, in pixels of that grid.
+
+    Returns:
+        (2B, 4 `EVIDENCE` + 1, H / 2, W / 2): differences at the same place and along the flow, and the flow's
+        length, all squashed to [0, 1).
+    """
+    change = 255 * (first - second).abs().mean(1, keepdim=True)
+    near, around = (F.avg_pool2d(change, side, 1, side // 2, count_include_pad=False) for side in (3, 5))
+    still = [_squashed(change, 2), _squashed(change, 10)]  # letters are a pixel or two wide
+    still += [_squashed(near, 2), _squashed(near, 10), _squashed(around, 4)]
+    moved = 255 * moved.abs()
+    both = torch.cat(still, dim=1).repeat(2, 1, 1, 1)
+    planes = torch.cat([both, _squashed(moved, 2), _squashed(moved, 10)], dim=1)
+    length = flow.square().sum(1, keepdim=True).sqrt()
+    return torch.cat([F.pixel_unshuffle(planes, 2), _squashed(length, 0.5)], dim=1)
+
+
+def anywhere(mask: Tensor) -> bool:
+    """Whether a mask is true anywhere; it may be, where a tensor has a shape alone."""
+    return mask.is_meta or bool(mask.any())
+
+
+def _squashed(amount: Tensor, middle: float) -> Tensor:
+    return amount / (amount + middle)
+
+
+def choose(motion: Tensor, still: Tensor, tau: Tensor) -> Tensor:
+    """Tell at an instant where to stand still, and which frame shows what is behind.
+
+    A layer is taken from the nearer frame, so that one that comes or goes between the frames does so halfway.
+    Where the motion reads one frame beneath the layer, the other frame shows what is there; where it does in
+    both, their mean at the same place is the best there is. What did not change stands still, unless the
+    motion says that something passes, by leading to what did change in both frames.
+
+    Args:
+        motion: (B, 5, H, W), see `TemporalField`.
+        still: (2B, 2, H, W), see `FastPair`.
+        tau: (B, 1, 1, 1).
+
+    Returns:
+        (B, 6, H, W): the same, its blend adapted, and how much the point stands still, in [0, 1].
+    """
+    first, second = still.chunk(2)
+    (layer0, frozen), (layer1, _) = (side.split(1, dim=1) for side in (first, second))
+    covered0, unchanged0 = warp(first, motion[:, 0:2]).split(1, dim=1)
+    covered1, unchanged1 = warp(second, motion[:, 2:4]).split(1, dim=1)
+    layer = torch.where(tau <= 0.5, layer0, layer1)
+    unchanged = frozen * torch.maximum(unchanged0, unchanged1)
+    stands = torch.maximum(torch.maximum(layer, covered0 * covered1), unchanged)
+    moving = motion[:, 4:] + PREFERENCE * (covered1 - covered0)
+    logit = torch.where(stands > 0.5, PREFERENCE * (layer0 - layer1), moving)
+    return torch.cat([motion[:, :4], logit, stands], dim=1)
