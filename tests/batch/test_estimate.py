@@ -67,7 +67,7 @@ class Clocked(Engine):
 
 
 @pytest.mark.parametrize("fps", [None, "2x"])
-@pytest.mark.parametrize("limit_gib", [None, 8, 3])
+@pytest.mark.parametrize("limit_gib", [None, 12, 3])
 @pytest.mark.parametrize("size", [(64, 48), (1280, 720), (3840, 2160)])
 def test_the_time_is_bounded_and_the_whole_is_counted(
     size: tuple[int, int],

@@ -173,7 +173,8 @@ def test_fields(info: Info, make_clip: MakeClip) -> None:
     assert "fields    interlaced, according to its frames" in said
     assert "each becomes a frame, as flagged" in said
     assert record(info, clip)["upscale"] | {"outputs": None} == {
-        "deinterlaced": True, "pictures_only": False, "frame_rate": "50", "advice": None, "outputs": None
+        "deinterlaced": True, "pictures_only": False, "frame_rate": "50", "advice": None, "outputs": None,
+            "drawings_per_second": None,
     }  # fmt: skip
     assert record(info, clip, "--deinterlace", "off")["upscale"]["deinterlaced"] is False
 

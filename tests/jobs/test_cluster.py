@@ -32,6 +32,7 @@ from videoinr_cli.jobs.segments import SegmentDone
 from videoinr_cli.jobs.upscale import upscale_video
 
 pytestmark = [
+    pytest.mark.slow,  # minutes, and many processes
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed"),
     pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc"),
     pytest.mark.filterwarnings("default"),  # Ray's own
@@ -373,7 +374,6 @@ def test_an_interrupt_lets_segments_be_finished(video: Video, nodes: Nodes, tmp_
     assert content_of(output) == video.content
 
 
-@pytest.mark.slow
 def test_nodes_run_the_code_that_is_sent_to_them(
     video: Video, nodes: Nodes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -403,6 +403,5 @@ def test_nodes_run_the_code_that_is_sent_to_them(
         server.wait()
 
 
-@pytest.mark.slow
 def test_nodes_and_drivers_may_die_at_any_moment(video: Video, nodes: Nodes, tmp_path: Path) -> None:
     lose_nodes_and_drivers(video, nodes, tmp_path / "out.mkv", raylets=10, drivers=5)
