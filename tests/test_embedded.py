@@ -7,9 +7,11 @@ import math
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from tests.outside import load
@@ -170,10 +172,7 @@ def test_steadier_than_blending(network: AnyVideoInr) -> None:
 
 @pytest.mark.parametrize(("speed_px", "gain"), [(1, 2), (8, 10), (16, 10), (20, 8)])
 def test_fast_motion_is_followed(network: AnyVideoInr, speed_px: int, gain: float) -> None:
-    generator = torch.Generator().manual_seed(2)
-    cells = [torch.rand(1, 3, 200 // px, 800 // px, generator=generator) for px in (4, 10, 25, 50)]
-    octaves = [F.interpolate(octave, (200, 800), mode="bicubic") for octave in cells]
-    picture = torch.stack(octaves).mean(dim=0)[0].clamp(0, 1)
+    picture = octaves(200, 800)[0]
     measure_reach = load("benchmarks/reach.py").measure_reach
     (ours,) = measure_reach(ModelMethod("ours", network), picture, [speed_px])
     (blend,) = measure_reach(PerFrame("bicubic", "blend"), picture, [speed_px])
@@ -220,3 +219,48 @@ def texture(shift_px: float, scale: float) -> Tensor:
     stripes = 0.5 + 0.5 * torch.sin((x[None] + 0.6 * y[:, None]) * 1.4)
     picture = torch.stack([0.25 + 0.4 * brick, 0.2 + 0.3 * brick + 0.1 * stripes, 0.3 + 0.2 * stripes])
     return F.avg_pool2d(picture[None], 4)
+
+
+@pytest.mark.parametrize(("model", "speed_px"), [("clean", 4), ("clean", 12), ("real", 4)])
+@torch.no_grad()
+def test_a_subtitle_stands_before_a_pan(model: str, speed_px: int) -> None:
+    """Halfway between two frames, letters and outlines are by 1 dB better than blended ones at least."""
+    scenery = octaves(100, 400)
+    letters, outlined = (subtitle(100, 200, width) for width in (0, 3))
+
+    def seen(time: float) -> Tensor:
+        left = round(2 * speed_px * time) + 100
+        return scenery[..., left : left + 200] * (1 - outlined) + letters
+
+    given = [F.avg_pool2d(seen(time), 2) for time in (-1.5, -0.5, 0.5, 1.5)]
+    network = embedded(model)
+    frames = [network.encode_frame(frame) for frame in given]
+    pair = network.encode_pair(frames[1], frames[2], before=frames[0], after=frames[3])
+    between = network.render(pair, 0.5, (100, 200))
+    blend = F.interpolate((given[1] + given[2]) / 2, scale_factor=2, mode="bicubic", antialias=True)
+    errors = [((shown - seen(0)) * outlined).square().mean() for shown in (between, blend)]
+    assert errors[0] < 0.79 * errors[1]
+
+
+def octaves(height: int, width: int) -> Tensor:
+    """Return (1, 3, height, width): noise of several sizes, as strong at each."""
+    generator = torch.Generator().manual_seed(2)
+    sides = [(height // px, width // px) for px in (4, 10, 25, 50)]
+    cells = [torch.rand(1, 3, *side, generator=generator) for side in sides]
+    octaves = [F.interpolate(octave, (height, width), mode="bicubic") for octave in cells]
+    return torch.stack(octaves).mean(dim=0).clamp(0, 1)
+
+
+def subtitle(height: int, width: int, outline_px: int) -> Tensor:
+    """Return the mask of a line of text, with an outline."""
+    image = Image.new("L", (width, height))
+    ImageDraw.Draw(image).text(
+        (width // 2, height // 2),
+        "I shall wait.",
+        fill=255,
+        font=ImageFont.load_default(28),
+        anchor="mm",
+        stroke_width=outline_px,
+        stroke_fill=255,
+    )
+    return torch.from_numpy(np.array(image)).float().div(255).expand(1, 3, -1, -1)
