@@ -100,10 +100,13 @@ def test_options_of_an_earlier_version_are_known_by_their_former_names(begun: Pa
     state = torch.load(checkpoint, weights_only=True)
     options = state["run_settings"]["options"]
     options |= {"directories": options.pop("data"), "recipe_name": options.pop("recipe")}
-    del state["run_settings"]["conditions"]["version of decoded frames"]
     state["begun_with"] = state.pop("run_settings")
     torch.save(state, checkpoint)
     assert train(begun, TrainOptions(steps=2), resume=True).steps == 2
+    del state["begun_with"]["conditions"]["version of decoded frames"]
+    torch.save(state, checkpoint)
+    with pytest.raises(OptionError, match="version of decoded frames 2, not"):
+        train(begun, resume=True)
     state["begun_with"]["options"]["unknown"] = 1
     torch.save(state, checkpoint)
     with pytest.raises(WeightsError, match="another version of videoinr"):

@@ -227,7 +227,8 @@ def test_an_ffmpeg_that_cannot_is_told_with_one_that_can(
     source = joined(record("a.ts", 10), record("b.ts", 3))
     old = tmp_path / "ffmpeg"
     old.write_text(
-        '#!/bin/sh\ncase "$*" in *-version) echo "libavcodec     59. 37.100"; exit;; esac\n'
+        f'#!/bin/sh\ncase "$*" in *-encoders) "{find_ffmpeg()}" "$@" 2>/dev/null; '
+        'echo "libavcodec     59. 37.100" >&2; exit;; esac\n'
         f'exec "{find_ffmpeg()}" "$@"\n'
     )
     old.chmod(0o755)
