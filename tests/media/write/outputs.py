@@ -66,7 +66,7 @@ def flashes(path: Path) -> list[Fraction]:
             (f.pts * f.time_base, f.to_ndarray(format="gray").mean()) for f in container.decode(video=0)
         ]
     rows = itertools.groupby(levels, key=lambda level: level[1] > 200)
-    return [next(row)[0] for is_white, row in rows if is_white]
+    return [max(row, key=lambda level: round(level[1]))[0] for is_white, row in rows if is_white]
 
 
 def beeps(path: Path) -> list[tuple[Fraction, Fraction]]:
