@@ -72,7 +72,7 @@ def test_list_names_what_is_here_and_what_could_be(
     assert run("weights", "list") == 0
     said = capsys.readouterr().out
     assert "videoinr-fast" in said
-    assert f"mine                0.1 MB, {mine}" in said
+    assert f"mine                0.2 MB, {mine}" in said
     assert "videoinr-published  not here; videoinr weights download videoinr-published" in said
     assert run("weights", "list", "--json") == 0
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
