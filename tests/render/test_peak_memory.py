@@ -14,11 +14,10 @@ from videoinr_cli.render.peak_memory import PeakMemory
 def test_peak_memory_sees_what_was_freed_again() -> None:
     with PeakMemory(torch.device("cpu")) as idle:
         pass
-    with PeakMemory(torch.device("cpu")) as busy:
-        with mmap.mmap(-1, 128 << 20) as block:  # not of what was freed before
-            for place in range(0, len(block), mmap.PAGESIZE):
-                block[place] = 1
-            time.sleep(0.2)
+    with PeakMemory(torch.device("cpu")) as busy, mmap.mmap(-1, 128 << 20) as block:
+        for place in range(0, len(block), mmap.PAGESIZE):  # fresh memory, not what was freed before
+            block[place] = 1
+        time.sleep(0.2)
     assert busy.bytes - idle.bytes > 96 << 20
 
 
