@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 FEW_NODES = 4
 """Nodes of a cluster that are told one by one while they work."""
 
+WIDEST_BAR = 40
+"""Columns of a bar at most; a third of a narrow window."""
+
 PLAIN_SECONDS = 10.0
 """Interval of plain lines where there is no live display."""
 
@@ -41,7 +44,8 @@ class _Display:
         self.task: TaskID | None = None
         self.next_line = time.monotonic() + PLAIN_SECONDS
         if self.console.is_terminal and not quiet:
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
+            bar = BarColumn(min(WIDEST_BAR, self.console.width // 3))
+            columns = (TextColumn("{task.description}"), bar, TextColumn("{task.fields[figures]}"))
             self.live = Bar(*columns, console=self.console, transient=True)
             self.task = self.live.add_task(self.title, total=None, figures="")
 
