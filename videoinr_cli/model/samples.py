@@ -44,6 +44,27 @@ class Resampling:
         return _summed(_summed(samples, *self.rows, dim=2), *self.columns, dim=3)
 
 
+@dataclasses.dataclass(frozen=True)
+class SampledInstant:
+    """One instant of a pair of frames that have pictures."""
+
+    pair: PairEncoding
+    pictures: tuple[Tensor, Tensor]  # of the frames, (B, 3, s H, s W) float32
+    picture: Tensor | None  # that of a given frame
+    motion: Tensor | None  # (B, 5 or 6, H, W) float32, of any other: see `TemporalField`
+    tau: Tensor  # (B, 1, 1, 1)
+    size: tuple[int, int]
+
+    def query(self, window: Window, enlargement: int) -> Tensor:
+        """Return a window of the output, (B, 3, h, w); `enlargement` is s."""
+        resampling = Resampling.of(self.pair, self.pictures[0], window, self.size)
+        region = resampling.region
+        if self.motion is None:
+            assert self.picture is not None
+            return resampling(self.picture[..., region.top : region.bottom, region.left : region.right])
+        return resampling(moved(self.pictures, self.motion, self.tau, region, enlargement))
+
+
 def _taps(
     pair: PairEncoding, picture: Tensor, axis: int, start: int, stop: int, length: int
 ) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from videoinr_cli.model.flow import warp
 from videoinr_cli.model.large.propagation import ENLARGEMENT, RGB, Branch, Upsampling
 from videoinr_cli.model.large.spynet import SpyNet
 from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
-from videoinr_cli.model.samples import SAMPLE_BYTES, Resampling, moved
+from videoinr_cli.model.samples import SAMPLE_BYTES, SampledInstant
 
 AROUND_PX = 9
 """Side of the area in which frames are compared, to tell which of two flows is right; LR pixels."""
@@ -63,18 +63,7 @@ class LargePair(PairEncoding):
     motion: FastPair
 
 
-@dataclasses.dataclass(frozen=True)
-class LargeInstant:
-    """One instant of a pair."""
-
-    pair: LargePair
-    picture: Tensor | None  # that of a given frame
-    motion: Tensor | None  # (B, 5, H, W) float32, of any other: see `LargeVideoInr.motion_at`
-    tau: Tensor  # (B, 1, 1, 1)
-    size: tuple[int, int]
-
-
-class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
+class LargeVideoInr(VideoInr[LargeFrame, LargePair, SampledInstant]):
     """The `videoinr-large` configuration."""
 
     halo_px = 32
@@ -177,24 +166,18 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, LargeInstant]):
 
     def prepare_instant(
         self, pair: LargePair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
-    ) -> LargeInstant:
+    ) -> SampledInstant:
         batch, device = pair.pictures[0].shape[0], pair.pictures[0].device
         taus = torch.as_tensor(tau, dtype=torch.float32, device=device).expand(batch).view(-1, 1, 1, 1)
         if not isinstance(tau, Tensor) and tau in (0, 1):
-            return LargeInstant(pair, pair.pictures[int(tau)], None, taus, size)
-        return LargeInstant(pair, None, self.motion_at(pair, taus), taus, size)
+            return SampledInstant(pair, pair.pictures, pair.pictures[int(tau)], None, taus, size)
+        return SampledInstant(pair, pair.pictures, None, self.motion_at(pair, taus), taus, size)
 
-    def query(self, instant: LargeInstant, window: Window) -> Tensor:
-        pictures = instant.pair.pictures
-        resampling = Resampling.of(instant.pair, pictures[0], window, instant.size)
-        region = resampling.region
-        if instant.motion is None:
-            assert instant.picture is not None
-            return resampling(instant.picture[..., region.top : region.bottom, region.left : region.right])
-        return resampling(moved(pictures, instant.motion, instant.tau, region, ENLARGEMENT))
+    def query(self, instant: SampledInstant, window: Window) -> Tensor:
+        return instant.query(window, ENLARGEMENT)
 
     def motion_at(self, pair: LargePair, tau: Tensor) -> Tensor:
-        """Return the motion of instants, (B, 5, H, W) float32, as `TemporalField` does.
+        """Return the motion of instants, (B, 5 or 6, H, W) float32, as `TemporalField` does.
 
         Its flows are between two estimates: the small network's, and those along which the encoder hands on
         its states. They err in different ways, so that their mean is better than either; and where the

@@ -18,7 +18,7 @@ from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
 from videoinr_cli.model.flow import upsample_flow
 from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
-from videoinr_cli.model.samples import SAMPLE_BYTES, Resampling, moved
+from videoinr_cli.model.samples import SAMPLE_BYTES, SampledInstant
 from videoinr_cli.model.spatial.enlarger import Enlarger
 from videoinr_cli.model.spatial.restoring import with_model
 from videoinr_cli.model.spatial.steadying import STEADYING_BYTES, steadied
@@ -58,18 +58,7 @@ class SpatialPair(PairEncoding):
     motion: FastPair
 
 
-@dataclasses.dataclass(frozen=True)
-class SpatialInstant:
-    """One instant of a pair."""
-
-    pair: SpatialPair
-    picture: Tensor | None  # that of a given frame
-    motion: Tensor | None  # (B, 5, H, W) float32, of any other: see `TemporalField`
-    tau: Tensor  # (B, 1, 1, 1)
-    size: tuple[int, int]
-
-
-class SpatialVideoInr(VideoInr[SpatialFrame, SpatialPair, SpatialInstant]):
+class SpatialVideoInr(VideoInr[SpatialFrame, SpatialPair, SampledInstant]):
     """Any single-image model as the spatial field."""
 
     def __init__(self, enlarger: Enlarger, motion: FastVideoInr, steadiness: float) -> None:
@@ -153,23 +142,17 @@ class SpatialVideoInr(VideoInr[SpatialFrame, SpatialPair, SpatialInstant]):
 
     def prepare_instant(
         self, pair: SpatialPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
-    ) -> SpatialInstant:
+    ) -> SampledInstant:
         batch, device = pair.pictures[0].shape[0], pair.pictures[0].device
         taus = torch.as_tensor(tau, dtype=torch.float32, device=device).expand(batch).view(-1, 1, 1, 1)
         if not isinstance(tau, Tensor) and tau in (0, 1):
-            return SpatialInstant(pair, pair.pictures[int(tau)], None, taus, size)
+            return SampledInstant(pair, pair.pictures, pair.pictures[int(tau)], None, taus, size)
         with self.mixed_precision():
             motion = self.motion.temporal(pair.motion, taus)
-        return SpatialInstant(pair, None, motion, taus, size)
+        return SampledInstant(pair, pair.pictures, None, motion, taus, size)
 
-    def query(self, instant: SpatialInstant, window: Window) -> Tensor:
-        pictures = instant.pair.pictures
-        resampling = Resampling.of(instant.pair, pictures[0], window, instant.size)
-        region = resampling.region
-        if instant.motion is None:
-            assert instant.picture is not None
-            return resampling(instant.picture[..., region.top : region.bottom, region.left : region.right])
-        return resampling(moved(pictures, instant.motion, instant.tau, region, self.enlarger.factor))
+    def query(self, instant: SampledInstant, window: Window) -> Tensor:
+        return instant.query(window, self.enlarger.factor)
 
     def footprint(self) -> Footprint:
         """See `VideoInr.footprint`: the model's is measured by a trial, the rest is counted."""
