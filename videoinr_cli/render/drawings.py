@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from fractions import Fraction
 
 import numpy as np
@@ -17,7 +17,9 @@ from videoinr_cli.media.read.repeats import LONGEST_FRAMES, Repeats, Sample, dif
 from videoinr_cli.render.renderer import GivenFrame
 
 
-def drawings(frames: Iterable[GivenFrame], repeats: Repeats, frame_ticks: Fraction) -> Iterator[GivenFrame]:
+def drawings(
+    frames: Iterable[GivenFrame], repeats: Repeats, frame_ticks: Fraction
+) -> Generator[GivenFrame, None, None]:
     """Yield the frames that show something new, each when the next one is known.
 
     Args:

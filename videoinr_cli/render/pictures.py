@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -58,7 +58,7 @@ class _Seen:
 
 def compared(
     frames: Iterable[SourceFrame], threshold: float, sections: Sections | None = None
-) -> Iterator[GivenFrame]:
+) -> Generator[GivenFrame, None, None]:
     """Mark each frame by its section, and whether it repeats another, begins a scene, or has no colour.
 
     A frame is yielded when `WINDOW` further ones are known.

@@ -238,8 +238,9 @@ def _decode(plan: Plan, config: ModelConfig, frames: Channel[GivenFrame]) -> Non
             given = compared(source, plan.options.scene_threshold, sections)
             if plan.repeats is not None:
                 given = drawings(given, plan.repeats, sections.frame_ticks)
-            for frame in given:
-                frames.put(frame if plan.piece is None else frame.cropped(plan.piece))
+            with contextlib.closing(given):  # as it would keep the frames that wait in it
+                for frame in given:
+                    frames.put(frame if plan.piece is None else frame.cropped(plan.piece))
         frames.finish()
     except BaseException as error:  # handed to the thread that waits for frames
         frames.fail(error)
