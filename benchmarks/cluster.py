@@ -110,11 +110,10 @@ class SimulatedCluster:
         return self._clock
 
     def nodes(self) -> list[Node]:
-        noticed = self._clock - HEARTBEAT_SECONDS
         there = [
             machine
             for machine in self._machines
-            if machine.born_at <= self._clock and machine.dies_at > noticed
+            if machine.born_at <= self._clock < machine.dies_at + HEARTBEAT_SECONDS
         ]
         return [Node(machine.name, machine.name, gpus=0, cpus=1, store_bytes=1 << 30) for machine in there]
 

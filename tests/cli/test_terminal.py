@@ -45,7 +45,7 @@ def at_terminal(
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        env={**os.environ, "TERM": "xterm-256color", "OMP_NUM_THREADS": "1"},
+        env={**_elsewhere(), "TERM": "xterm-256color", "OMP_NUM_THREADS": "1"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also in the background
     )
     os.close(theirs)
@@ -61,6 +61,11 @@ def at_terminal(
         watch(process.pid, written.decode(errors="replace"))
     os.close(ours)
     return process.wait(timeout=60), STYLE.sub("", written.decode())
+
+
+def _elsewhere() -> dict[str, str]:
+    """Return the environment without the size of the terminal that the tests run at."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
 
 def lines_on(shown: str) -> list[str]:

@@ -8,11 +8,12 @@ import random
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.cluster import HEARTBEAT_SECONDS, Machine, SimulatedCluster
 from tests.conftest import MakeClip
+from tests.outside import load
 from videoinr_cli.errors import FfmpegError, InputError, MemoryLimitError, VideoInrError
 from videoinr_cli.jobs.cluster import pool as pool_module
 from videoinr_cli.jobs.cluster.calls import Lost
@@ -25,10 +26,13 @@ from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.parts import Part
 from videoinr_cli.render.plan import Plan, plan_video
 
+benchmark = load("benchmarks/cluster.py")
+Machine, SimulatedCluster = benchmark.Machine, benchmark.SimulatedCluster
+
 SEGMENTS, TICKS = 24, 240  # of a video; of each segment, at 24 a second
 
 MakeSegments = Callable[[str], Segments]
-Rendering = Callable[[SimulatedCluster, list[Segments]], list[SegmentDone]]
+Rendering = Callable[[Any, list[Segments]], list[SegmentDone]]
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def make_segments(make_clip: MakeClip, tmp_path: Path, weights: Path) -> MakeSeg
     return make
 
 
-def render(cluster: SimulatedCluster, *videos: Segments) -> tuple[list[list[SegmentDone]], float]:
+def render(cluster: Any, *videos: Segments) -> tuple[list[list[SegmentDone]], float]:
     """Render videos one after the other; return the segments of each, and how long all took."""
     with ClusterPool(cluster, UpscaleOptions(device="cpu"), JobOptions(), now=cluster.now) as pool:
         pool.open()
@@ -97,12 +101,13 @@ def test_a_slow_node_does_not_keep_the_others_waiting(make_segments: MakeSegment
 
 
 def test_a_node_that_dies_costs_what_it_was_rendering(make_segments: MakeSegments) -> None:
-    for dies_at in (random.Random(1).uniform(5, 50) for _ in range(4)):
+    moments = random.Random(1)
+    for dies_at in (moments.uniform(5, 50) for _ in range(4)):
         cluster = SimulatedCluster([*MACHINES, Machine("mortal", dies_at=dies_at)], lambda _: 10.0)
         render(cluster, make_segments(f"{dies_at:.3f}"))
         begun = [number for _, number in cluster.rendered]
         assert len(begun) - len(set(begun)) <= 1
-        assert HEARTBEAT_SECONDS > 10
+        assert benchmark.HEARTBEAT_SECONDS > 10
 
 
 def test_a_segment_that_hangs_is_rendered_elsewhere(make_segments: MakeSegments) -> None:

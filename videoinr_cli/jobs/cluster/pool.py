@@ -221,6 +221,9 @@ class ClusterPool(Pool):
                 if isinstance(task.failures.get(node.facts.name), Lost):
                     del task.failures[node.facts.name]
                     task.tries -= 1
+        for worker in tuple(self._workers()):
+            if worker.is_lost:  # and yet its node is there
+                self._start(worker)
         for key, facts in there.items():
             if key not in self._nodes:
                 self._nodes[key] = self._joined(facts)
@@ -244,11 +247,16 @@ class ClusterPool(Pool):
         return node
 
     def _start(self, worker: Worker) -> None:
-        worker.is_ready, worker.attempt = False, None
+        worker.is_ready, worker.is_lost, worker.attempt = False, False, None
         worker.process = self._cluster.start(
             worker.node.facts, worker.device, gpus=worker.gpus, cpus=worker.cpus
         )
         self._go(self._starting(worker, worker.process))
+
+    def _note_loss(self, worker: Worker, process: Any) -> None:
+        """Begin nothing more at a worker until the next look for its node."""
+        if worker.process is process:
+            worker.is_ready, worker.is_lost = False, True
 
     def _restart(self, worker: Worker) -> None:
         self._cluster.kill(worker.process)
@@ -261,7 +269,7 @@ class ClusterPool(Pool):
             if problem := self._unfit(description):
                 raise Unfit(problem)
         except NodeLost:
-            return
+            self._note_loss(worker, process)
         except Exception as error:  # any: whatever its videoinr is, it is not this one
             if worker.process is process:
                 self._refuse(worker.node, str(error))
@@ -441,6 +449,8 @@ class ClusterPool(Pool):
         self._drop(attempt)
         if isinstance(error, Unfit):
             self._refuse(node, str(error))
+        if isinstance(error, NodeLost):
+            self._note_loss(attempt.worker, attempt.process)
         is_gone = isinstance(error, (NodeLost, Unfit))
         if not is_gone:
             self._blame(attempt, error)

@@ -69,6 +69,7 @@ class Worker:
     threads: int
     process: Any = None
     is_ready: bool = False
+    is_lost: bool = False  # as its node seems to be
     attempt: Attempt | None = None
 
 

@@ -68,6 +68,9 @@ def _decoded(
     decoder = _decoder(stream)
     stated = stream.sample_aspect_ratio or Fraction(1)
     for packet in packets:
+        if packet.has_sidedata("encryption_info"):  # some decode, to noise
+            on_damage("a packet is lost: it is encrypted")
+            continue
         try:
             with _reporting_log(on_damage, "a frame is damaged") if conceals else contextlib.nullcontext():
                 frames = decoder.decode(packet)
