@@ -10,6 +10,7 @@ import decimal
 import math
 import re
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal, get_args
 
 from videoinr_cli.errors import OptionError
@@ -56,6 +57,14 @@ its best, in several times the time."""
 
 MODEL_NAMES = {**MODELS, "fast": DEFAULT_WEIGHTS}
 """What ``--model`` takes besides names of weights, and files."""
+
+
+def model_name(weights: str) -> str:
+    """Return what people call a model: its name in `MODELS`, or else that of its file."""
+    names = {file: name for name, file in MODELS.items()}
+    file = MODEL_NAMES.get(weights, weights)
+    return names.get(file) or Path(file).stem
+
 
 DEFAULT_STEADINESS = 1.0
 """How much of what a single-image model makes of neighbouring frames is averaged."""

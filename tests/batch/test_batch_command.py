@@ -273,8 +273,8 @@ def test_an_interrupted_batch_says_what_is_done_and_what_is_not(
     assert said[1] == f"error: not done: '{sources[1]}', '{sources[2]}'"
     assert said[2].startswith("1 done, 2 not done: 2 frames")
     assert said[-1] == (
-        f"error: interrupted: kept nothing of '{tmp_path / 'out' / 'interrupted.mkv'}'; run the same command "
-        "again, with --skip-existing, to go on"
+        f"error: interrupted: nothing of '{tmp_path / 'out' / 'interrupted.mkv'}' was finished yet; run the "
+        "same command again, with --skip-existing, to go on"
     )
 
 

@@ -368,7 +368,7 @@ def test_failed_encoder_leaves_nothing(
 @pytest.mark.parametrize(
     ("sent", "code", "words"),
     [
-        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGINT, -signal.SIGINT, "out.mp4' was finished yet; the same command begins anew"),
         (signal.SIGTERM, 143, "terminated"),
         *([] if sys.platform == "win32" else [(signal.SIGHUP, 129, "terminal was closed")]),
     ],

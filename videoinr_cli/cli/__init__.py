@@ -3,7 +3,7 @@
     0    done
     1    failed: one line on stderr says what failed, the value, and what to do
     2    wrong usage
-    130  interrupted
+    130  interrupted; as a process' own command on POSIX, the process dies of SIGINT, which shells show as 130
     129  the terminal was closed (SIGHUP)
     143  terminated (SIGTERM)
 
@@ -12,7 +12,9 @@ A command's module is imported when the command is called, so that ``--help`` is
 
 from __future__ import annotations
 
+import atexit
 import codecs
+import contextlib
 import difflib
 import importlib
 import io
@@ -136,7 +138,12 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit with its exit code."""
+    """Run a command and exit with its exit code.
+
+    Args:
+        arguments: the command's words; None for the process' own, whose interruption ends the process by
+            SIGINT: a shell that runs a loop or a script stops only then.
+    """
     if "torch" not in sys.modules:  # which reads them when it is loaded, here and in workers
         os.environ.update(openmp_settings(os.environ))
     show_messages()
@@ -146,6 +153,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         for number in ENDINGS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
                 signal.signal(number, _terminate)
+        if arguments is None and os.name == "posix":
+            atexit.register(_die_interrupted)  # before all others, so that it runs after them
+    code = FAILED
     try:
         code = cli.main(
             list(arguments) if arguments is not None else None,
@@ -174,7 +184,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         code = _exit_code(error)
+    finally:
+        if code != INTERRUPTED:
+            atexit.unregister(_die_interrupted)
     sys.exit(code or 0)
+
+
+def _die_interrupted() -> None:
+    """End the process by SIGINT; the first process of a container lives on, and exits with its code."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # there is none, or its reader has ended
+        sys.stdout.flush()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _usage(error: click.ClickException, command: str) -> str:

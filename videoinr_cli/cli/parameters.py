@@ -46,6 +46,7 @@ from videoinr_cli.options import (
     ReadOptions,
     TargetRate,
     UpscaleOptions,
+    model_name,
     sets_quality,
 )
 
@@ -100,10 +101,15 @@ size_options: Decorator[Any] = group(
     picture_option("--width", metavar="PX", help="Output width, instead of --scale; the height follows."),
     picture_option("--height", metavar="PX", help="Output height, instead of --scale; the width follows."),
     picture_option(
-        "--pad", metavar="WxH", help="A frame of this size, or 1080p, 4k; bars fill what is left."
+        "--pad",
+        metavar="WxH",
+        help="Instead of --scale: enlarge as far as fits into a frame of this size, or 1080p, 4k, and fill "
+        "what is left of it with bars.",
     ),
     picture_option(
-        "--crop", metavar="WxH", help="A frame of this size, filled; what is left over is cut off."
+        "--crop",
+        metavar="WxH",
+        help="Instead of --scale: enlarge until a frame of this size is filled, and cut off what is outside.",
     ),
     picture_option(
         "--bars",
@@ -169,7 +175,8 @@ stream_options: Decorator[Any] = group(
         type=click.Choice(AUDIO),
         default="keep",
         show_default=True,
-        help="keep: copy the sound, or stretch it to --speed; drop: leave it out.",
+        help="keep: copy the sound, stretch it to --speed, or convert what OUTPUT's format cannot hold; drop: "
+        "leave it out.",
     ),
     stream_option(
         "--pix-fmt",
@@ -196,7 +203,8 @@ encoder_options: Decorator[Any] = group(
     encoding_option(
         "--crf",
         type=float,
-        help=f"Quality; smaller is better.  [default: {DEFAULT_CRF}, unless -e sets a rate or a quality]",
+        help=f"Quality; smaller is better.  [default: {DEFAULT_CRF} with every codec, unless -e sets a rate or a "
+        "quality]",
     ),
     encoding_option(
         "--preset",
@@ -239,10 +247,10 @@ def _make_weights_option(more: str = "", **attributes: Any) -> Decorator[Any]:
         "weights",
         metavar="NAME",
         type=_WeightsName(),
-        show_default=True,
         envvar=WEIGHTS_VARIABLE,
         help="The model: clean (also called fast), real for compressed and noisy footage, or large for the "
-        f"best picture; a name from videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.",
+        f"best picture; a name from videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.  "
+        f"[default: {model_name(DEFAULT_WEIGHTS)}]",
         **attributes,
     )
 

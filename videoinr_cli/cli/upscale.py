@@ -158,11 +158,18 @@ class _Kept:
         if self._destination is None:
             return "nothing was rendered"
         name = repr(str(self._destination))
-        kept = f"{self._segments} of {counted(self._of, 'segment')}" if self._segments else "nothing"
-        again = "run the same command again" if job.resume else "run the command again without --no-resume"
+        if self._segments:
+            kept = f"kept {self._segments} of {counted(self._of, 'segment')} of {name}"
+        else:
+            kept = f"nothing of {name} was finished yet"
+            if not request.is_batch:
+                return f"{kept}; the same command begins anew"
+        again = "run the same command again"
+        if self._segments and not job.resume:
+            again = "run the command again without --no-resume"
         if request.is_batch and not request.skip_existing:
             again += ", with --skip-existing,"
-        return f"kept {kept} of {name}; {again} to go on"
+        return f"{kept}; {again} to go on"
 
 
 def _show_plan(

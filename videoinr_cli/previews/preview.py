@@ -24,7 +24,7 @@ from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.model.network import Window
-from videoinr_cli.options import MODEL_NAMES, EncodeOptions, PreviewOptions, Region, UpscaleOptions
+from videoinr_cli.options import EncodeOptions, PreviewOptions, Region, UpscaleOptions, model_name
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
     CONTEXT_FRAMES,
@@ -162,7 +162,7 @@ def _models(options: PreviewOptions, model: AnyVideoInr | None) -> dict[str, Any
 def _shown_name(upscale: UpscaleOptions, weights: str) -> str:
     if upscale.spatial is not None and weights == upscale.weights:
         return Path(upscale.spatial).stem
-    return Path(MODEL_NAMES.get(weights, weights)).stem
+    return model_name(weights)
 
 
 def _read(

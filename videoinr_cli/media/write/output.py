@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from videoinr_cli.media.colour import Colour
-from videoinr_cli.media.ffmpeg import found_on_path, lacks
+from videoinr_cli.media.ffmpeg import lacks
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import container_for
@@ -179,11 +179,8 @@ def pixel_aspect(source: VideoInfo, size: tuple[int, int]) -> Fraction:
 
 def log_guesses(source: VideoInfo, written: OutputFormat) -> None:
     """Log a broken clock, lost transparency, guessed colours, and what ffmpeg lacks."""
-    program = written.program
-    first = found_on_path() or program
-    if missing := ", ".join(lacks(first, written.needs)):
-        better = "set FFMPEG_PATH to one that has it" if first == program else f"{program} is used"
-        log.info(f"ffmpeg at {first} lacks {missing}: {better}")
+    if missing := ", ".join(lacks(written.program, written.needs)):
+        log.info(f"ffmpeg at {written.program} lacks {missing}: set FFMPEG_PATH to one that has it")
     if source.clock_shifts:
         log.info(
             f"the clock of {str(source.path)!r} breaks (places: {len(source.clock_shifts)}), as in joined "
