@@ -81,6 +81,8 @@ def test_letters_that_standard_output_lacks_are_printed_as_numbers() -> None:
         (OSError(errno.ENOSPC, "No space left on device"), "make room"),
         (OSError(errno.EFBIG, "File too large"), "ulimit -f"),
         (MemoryError(), "--max-memory"),
+        (RuntimeError("could not create a primitive"), "ulimit -v"),
+        (RuntimeError("unable to mmap 570 bytes from file <a>: Cannot allocate memory (12)"), "ulimit -v"),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "ulimit -v"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "a.mp4"), "'a.mp4' is too long for the name"),
         (PermissionError(errno.EACCES, "Permission denied", "a.mp4"), "'a.mp4' cannot be used"),

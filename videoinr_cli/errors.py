@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 
 
 class VideoInrError(Exception):
@@ -47,7 +48,7 @@ class MemoryLimitError(VideoInrError):
 
 
 _SHORTAGES = {
-    errno.EAGAIN: "no process can be started; end other programs, or raise the limits (ulimit -u, -v)",
+    errno.EAGAIN: "no process or thread can begin; end other programs, or raise the limits (ulimit -u, -v)",
     errno.ENOMEM: "memory ran out; end other programs, lower --max-memory, or raise the limit (ulimit -v)",
     errno.EMFILE: "too many files are open; raise their limit (ulimit -n)",
     errno.ENFILE: "too many files are open in the system; end other programs",
@@ -59,22 +60,49 @@ _SHORTAGES = {
 """What the system refuses, by its number of the error, and what to do about it."""
 
 
-_NO_ROOM = re.compile("failed to map segment|cannot allocate memory", re.IGNORECASE)
-"""Matches what the system's loader says where a library does not fit in memory."""
+SHORTAGE = re.compile(
+    r"out of memory|(not enough|can.t allocate|cannot allocate) memory|bad_alloc|ALLOC(ATION)?_FAILED"
+    r"|could not create a (primitive|memory)"  # oneDNN, where there is no room for its code or its scratch
+    r"|can't start new thread"  # Python, where there is no room for its stack
+    r"|failed to map segment",  # the system's loader, where a library does not fit
+    re.IGNORECASE,
+)
+"""Matches out-of-memory messages of allocators, CUDA's libraries, oneDNN, Python and the system's loader."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out: libraries have many for it.
+
+    A library that raises nothing where it should, which Python calls a SystemError, has had no memory for
+    that where the address space is limited.
+    """
+    if isinstance(error, SystemError):
+        return _is_limited()
+    by_text = isinstance(error, (RuntimeError, ImportError)) and SHORTAGE.search(str(error)) is not None
+    return by_text or isinstance(error, MemoryError)
+
+
+def _is_limited() -> bool:
+    """Whether there is a limit on the address space (``ulimit -v``)."""
+    if sys.platform == "win32":
+        return False
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def is_expected(error: Exception) -> bool:
     """Whether an error is not a bug: one of the above, or one of the system about a file or a shortage."""
-    if isinstance(error, ImportError):
-        return _NO_ROOM.search(str(error)) is not None
+    if is_out_of_memory(error):
+        return True
     if isinstance(error, OSError):
         return error.filename is not None or error.errno in _SHORTAGES
-    return isinstance(error, (VideoInrError, MemoryError))
+    return isinstance(error, VideoInrError)
 
 
 def one_line(error: Exception) -> str:
     """Return any error as one line, whether or not it was raised on purpose."""
-    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and is_expected(error)):
+    if is_out_of_memory(error):
         return _SHORTAGES[errno.ENOMEM]
     if isinstance(error, OSError) and error.filename is None and error.errno in _SHORTAGES:
         return _SHORTAGES[error.errno]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -217,6 +218,13 @@ def checking_display(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Show how many of the sources have been checked."""
     with _Display("checking", quiet=quiet) as display:
         yield lambda done, total: display.show(done / total, f"{done}/{total} sources")
+
+
+@contextlib.contextmanager
+def measuring_display(source: Path, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show that a video is being measured, and how many frames have been rendered for that."""
+    with _Display(f"measuring {source.name}", quiet=quiet) as display:
+        yield lambda frames: display.show(None, counted(frames, "frame"))
 
 
 @contextlib.contextmanager

@@ -17,13 +17,14 @@ import torch
 
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
+from videoinr_cli import progress
 from videoinr_cli.batch import batch as batch_module
 from videoinr_cli.batch import estimate, events
 from videoinr_cli.cli import json_lines
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
 from videoinr_cli.render.memory import held_bytes, release_memory
 from videoinr_cli.render.pieces import DEFAULT_SIZES
-from videoinr_cli.render.pipeline import Summary
+from videoinr_cli.render.pipeline import Engine, Summary
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_network
@@ -177,6 +178,7 @@ class TestDryRun:
     @pytest.fixture(autouse=True)
     def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(estimate, "MEASURED_SECONDS", 0.0)
+        monkeypatch.setattr(progress, "PLAIN_SECONDS", 1e9)  # also on a busy machine
 
     def test_a_plan_for_people(
         self, make_clip: MakeClip, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -210,6 +212,30 @@ class TestDryRun:
         assert plan["segments"] == 1
         assert plan["estimated_seconds"] > 0
         assert not (tmp_path / "out.mkv").exists()
+
+    @pytest.mark.parametrize(
+        ("options", "shown"), [([], ["measuring in.mkv  3 frames"]), (["-q"], []), (["--json"], [])]
+    )
+    def test_it_shows_that_it_is_measuring(
+        self,
+        options: list[str],
+        shown: list[str],
+        make_clip: MakeClip,
+        weights: Path,
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def measure(plan: Plan, engine: Engine, tell: Callable[[int], None]) -> estimate.Cost:
+            tell(3)
+            return estimate.Cost(Speed(0.5), peak_bytes=1 << 30, sizes=DEFAULT_SIZES)
+
+        monkeypatch.setattr(estimate, "measure", measure)
+        monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+        arguments = ["-o", tmp_path / "out.mkv", "--weights", weights, "--dry-run", *options]
+        assert run("upscale", make_clip("in.mkv", frames=2), *arguments) == 0
+        said = capfd.readouterr().err.splitlines()
+        assert [line for line in said if not line.startswith("checking")] == shown
 
     def test_the_memory_given_is_kept_to(
         self, weights: Path, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -276,6 +302,19 @@ def test_an_interrupted_batch_says_what_is_done_and_what_is_not(
         f"error: interrupted: nothing of '{tmp_path / 'out' / 'interrupted.mkv'}' was finished yet; run the "
         "same command again, with --skip-existing, to go on"
     )
+
+
+def test_a_folder_done_in_part_says_how_to_go_on(
+    make_clip: MakeClip, given: list[UpscaleOptions], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sources = [make_clip(f"in/{name}.mkv", frames=2) for name in ("a", "b")]
+    done = tmp_path / "out" / "a.mkv"
+    done.parent.mkdir()
+    done.touch()
+    assert run("upscale", sources[0].parent, "-o", done.parent) == 1
+    words = f"{str(done)!r} exists; go on with --skip-existing, or replace it with -y"
+    assert words in capfd.readouterr().err
+    assert len(given) == 1, "the other"
 
 
 def test_a_list_of_inputs(

@@ -15,11 +15,12 @@ from torch.utils._pytree import tree_leaves
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
 from tests.tiny import TINY
+from videoinr_cli.errors import is_out_of_memory
 from videoinr_cli.model import AnyVideoInr, FastConfig, ModelConfig, PublishedConfig, Window, build
 from videoinr_cli.model.network import VideoInr
 from videoinr_cli.model.published import from_published_names, network
 from videoinr_cli.model.spatial.enlarger import HeldTensors
-from videoinr_cli.render.memory import is_out_of_memory, release_memory
+from videoinr_cli.render.memory import release_memory
 from videoinr_cli.training.batches import Batch
 from videoinr_cli.training.loss import batch_loss
 from videoinr_cli.training.recipes import Schedule

@@ -24,11 +24,10 @@ from tests.oracle.blend import BlendFrame, BlendPair, BlendVideoInr
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
 from tests.tiny import SHORT_RUNS, scattered
-from videoinr_cli.errors import MemoryLimitError
+from videoinr_cli.errors import MemoryLimitError, is_out_of_memory
 from videoinr_cli.model import AnyVideoInr, FastConfig, PublishedConfig, Window, build
 from videoinr_cli.model.published import from_published_names
 from videoinr_cli.render import memory, pieces
-from videoinr_cli.render.memory import is_out_of_memory
 from videoinr_cli.render.pieces import (
     DEFAULT_SIZES,
     MIN_CHUNK_BYTES,
@@ -194,6 +193,18 @@ def test_shortages_are_known(error: Exception) -> None:
     assert is_out_of_memory(error)
     assert not is_out_of_memory(ValueError(str(error) or "out of memory"))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_a_library_that_raises_nothing_lacks_memory_where_it_is_limited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import resource
+
+    error = SystemError("<method 'x'> returned NULL without setting an exception")
+    for limit, is_known in ((resource.RLIM_INFINITY, False), (1 << 30, True)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
+        assert is_out_of_memory(error) == is_known
 
 
 class Hungry(BlendVideoInr):

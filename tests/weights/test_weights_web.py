@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,27 @@ def test_server_that_is_not_there_is_named(server: Hub, tmp_path: Path) -> None:
         WeightsError, match=r"http://127\.0\.0\.1:9/f: the server cannot be reached.*try again later"
     ):
         download(WebFile("http://127.0.0.1:9/f"), tmp_path / "f")
+
+
+@contextlib.contextmanager
+def full_after(size: int) -> Iterator[None]:
+    """Let no file grow beyond some bytes, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+def test_full_disk_is_left_as_it_was(server: Hub, weights: Path, tmp_path: Path) -> None:
+    server.files[NAME] = CONTENT
+    with full_after(50_500), pytest.raises(OutputError, match="cannot write"):
+        download(WebFile(f"{server.url}/{NAME}"), tmp_path / "f")
+    with full_after(weights.stat().st_size // 2), pytest.raises(OutputError, match="cannot write"):
+        fetch_weights(weights, "mine")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["model.safetensors", "weights"]
 
 
 def test_folder_that_cannot_be_written_is_named(server: Hub, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import dataclasses
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from videoinr_cli.batch.events import Error, Estimate, Skipped
@@ -37,6 +38,10 @@ PAIRS_WANTED = 3
 """Pairs of the source's frames to render in that time."""
 
 
+Watch = Callable[[Path], AbstractContextManager[Callable[[int], None]]]
+"""Opens what is told how many frames of a source were rendered to measure it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Cost:
     """What rendering takes."""
@@ -51,7 +56,11 @@ class _Enough(Exception):
 
 
 def estimate_batch(
-    items: Sequence[Item], options: UpscaleOptions, job: JobOptions, failures: list[Exception]
+    items: Sequence[Item],
+    options: UpscaleOptions,
+    job: JobOptions,
+    failures: list[Exception],
+    watch: Watch = lambda source: contextlib.nullcontext(lambda frames: None),
 ) -> Iterator[Estimate | Error | Skipped]:
     """Yield what would become of each source, without writing any output.
 
@@ -63,6 +72,7 @@ def estimate_batch(
         options: for all of them.
         job: how each video would be divided and shared out.
         failures: the errors of sources that cannot be rendered are appended to it.
+        watch: opened while a source is measured.
 
     Raises:
         OptionError: there is no such device.
@@ -89,7 +99,8 @@ def estimate_batch(
             kind = (plan.source.width, plan.source.height, plan.size, written, processes)
             try:
                 if kind not in costs:
-                    costs[kind] = measure(plan, engine)
+                    with watch(item.source) as tell:
+                        costs[kind] = measure(plan, engine, tell)
             except Exception as error:  # any: the other videos may have nothing to do with it
                 failures.append(error)
                 yield error_of(index, count, Refused(item.source, item.destination, error))
@@ -107,11 +118,16 @@ def estimate_batch(
                 )
 
 
-def measure(plan: Plan, engine: Engine) -> Cost:
+def measure(plan: Plan, engine: Engine, tell: Callable[[int], None] = lambda frames: None) -> Cost:
     """Render a video for a few seconds, from its file to another one, and throw the result away.
 
     Where pictures take long, a piece of each is rendered; the time for the whole follows from the work that
     both are: see `render.pieces.work`.
+
+    Args:
+        plan: of the video.
+        engine: which renders it.
+        tell: called with the number of frames after each.
 
     Raises:
         VideoInrError: it cannot be rendered; see `jobs.upscale.upscale_video`.
@@ -120,11 +136,11 @@ def measure(plan: Plan, engine: Engine) -> Cost:
     tile = sizes.largest_tile(model, plan.lr_size)
     with tempfile.TemporaryDirectory(prefix="videoinr-") as folder:
         path = _stand_in(plan.destination, folder)
-        trial = _Sample.of(_piece_of(plan, SMALLEST_PX, tile, path), sizes, engine, 0.0)
+        trial = _Sample.of(_piece_of(plan, SMALLEST_PX, tile, path), sizes, engine, 0.0, tell)
         affordable_px = trial.pixels * MEASURED_SECONDS / (PAIRS_WANTED * trial.pair_seconds)
         larger = _piece_of(plan, affordable_px, tile, path)
         is_worth_it = larger.piece is None or math.prod(larger.lr_size) > trial.pixels
-        sample = _Sample.of(larger, sizes, engine, MEASURED_SECONDS) if is_worth_it else trial
+        sample = _Sample.of(larger, sizes, engine, MEASURED_SECONDS, tell) if is_worth_it else trial
     whole, piece = ((one.lr_size, one.framing.picture[::-1]) for one in (plan, sample.plan))
     piece_sizes = sizes if sample.plan.piece is None else sizes.of_piece()
     shown = plan.framing.shown_share
@@ -160,7 +176,9 @@ class _Sample:
         return self.frame_seconds * max(1.0, self.plan.instants)
 
     @classmethod
-    def of(cls, plan: Plan, sizes: Sizes, engine: Engine, seconds: float) -> _Sample:
+    def of(
+        cls, plan: Plan, sizes: Sizes, engine: Engine, seconds: float, tell: Callable[[int], None]
+    ) -> _Sample:
         """Render two pairs at least, and more within some seconds after the first frame."""
         started = time.monotonic()
         moments: list[float] = []
@@ -168,6 +186,7 @@ class _Sample:
 
         def report(_: Progress) -> None:
             moments.append(time.monotonic() - started)
+            tell(len(moments))
             if len(moments) > 2 * each and moments[-1] - moments[0] >= seconds:
                 raise _Enough
 

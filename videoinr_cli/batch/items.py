@@ -126,6 +126,10 @@ def _plan(source: Source, index: int, folder: Folder, options: UpscaleOptions, s
                 )
             if skip_existing and _exists(destination):
                 return Existing(source.path, destination)
+            if destination.exists() and not options.overwrite:
+                raise OutputError(
+                    f"{str(destination)!r} exists; go on with --skip-existing, or replace it with -y"
+                )
             _check_place(destination, info, options)
             plan = Plan.make(info, destination, options)
         return Pending(source.path, dataclasses.replace(plan, notes=tuple(notes)))

@@ -175,8 +175,8 @@ stream_options: Decorator[Any] = group(
         type=click.Choice(AUDIO),
         default="keep",
         show_default=True,
-        help="keep: copy the sound, stretch it to --speed, or convert what OUTPUT's format cannot hold; drop: "
-        "leave it out.",
+        help="keep: copy the sound, stretch it to --speed, or convert what OUTPUT's format cannot hold; "
+        "drop: leave it out.",
     ),
     stream_option(
         "--pix-fmt",
@@ -203,8 +203,8 @@ encoder_options: Decorator[Any] = group(
     encoding_option(
         "--crf",
         type=float,
-        help=f"Quality; smaller is better.  [default: {DEFAULT_CRF} with every codec, unless -e sets a rate or a "
-        "quality]",
+        help=f"Quality; smaller is better.  [default: {DEFAULT_CRF} with every codec, unless -e sets a rate "
+        "or a quality]",
     ),
     encoding_option(
         "--preset",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -111,7 +112,7 @@ def upscale(
         log.info(f"the output is {output!r}; -o names another")
     if dry_run:
         failures: Sequence[Exception] = _show_plan(
-            items, options, job, as_json=json, is_batch=request.is_batch
+            items, options, job, as_json=json, is_batch=request.is_batch, quiet=quiet
         )
     else:
         with videos_display(is_batch=request.is_batch, quiet=quiet or json) as display:
@@ -173,15 +174,23 @@ class _Kept:
 
 
 def _show_plan(
-    items: Sequence[Item], options: UpscaleOptions, job: JobOptions, *, as_json: bool, is_batch: bool
+    items: Sequence[Item],
+    options: UpscaleOptions,
+    job: JobOptions,
+    *,
+    as_json: bool,
+    is_batch: bool,
+    quiet: bool,
 ) -> Sequence[Exception]:
     """Print what would be done, and return the errors of sources that cannot be rendered."""
     from videoinr_cli.batch.estimate import estimate_batch
     from videoinr_cli.cli.dry_run import plan_lines
     from videoinr_cli.cli.json_lines import JsonLines
+    from videoinr_cli.progress import measuring_display
 
     failures: list[Exception] = []
-    plans = estimate_batch(items, options, job, failures)
+    watch = functools.partial(measuring_display, quiet=quiet or as_json)
+    plans = estimate_batch(items, options, job, failures, watch)
     with held_back():  # the notes are in the plan
         if as_json:
             tell = JsonLines()

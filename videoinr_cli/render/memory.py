@@ -16,13 +16,6 @@ FREE_SHARE = 0.8
 """Share of the free memory that is used when no limit is given. The rest is for ffmpeg's encoder, for
 fragmentation, and for programs that start later."""
 
-SHORTAGE = re.compile(
-    r"out of memory|(not enough|can't allocate) memory|bad_alloc|ALLOC(ATION)?_FAILED"
-    r"|could not create a (primitive|memory)"  # oneDNN, where there is no room for its code or its scratch
-    r"|can't start new thread"  # Python, where there is no room for its stack
-)
-"""Matches out-of-memory messages of allocators, CUDA's libraries, oneDNN and Python."""
-
 
 def held_bytes(device: torch.device) -> int:
     """Return what is used already: by the whole process on a CPU, else by torch on the device."""
@@ -78,13 +71,6 @@ def _free_addresses() -> int | None:
     process = psutil.Process()
     limit = process.rlimit(psutil.RLIMIT_AS)[0]
     return None if limit == psutil.RLIM_INFINITY else max(0, limit - process.memory_info().vms)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory ran out: torch and its libraries have many for it."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and SHORTAGE.search(str(error)) is not None
 
 
 def release_memory(device: torch.device) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from videoinr_cli.errors import MemoryLimitError
+from videoinr_cli.errors import MemoryLimitError, is_out_of_memory
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.write.destination import written_bytes
@@ -22,7 +22,6 @@ from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import on_threads
 from videoinr_cli.render.channel import WAKE_SECONDS, Channel
 from videoinr_cli.render.drawings import drawings
-from videoinr_cli.render.memory import is_out_of_memory
 from videoinr_cli.render.parts import Part, Tally
 from videoinr_cli.render.pictures import OutputFrame, compared, lead_frames, output_frames, sections_of
 from videoinr_cli.render.pieces import Sizes, choose_sizes, needed_bytes
@@ -300,7 +299,7 @@ def memory_errors(plan: Plan) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, SystemError) as error:
         if not is_out_of_memory(error):
             raise
         width, height = plan.size

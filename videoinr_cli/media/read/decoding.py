@@ -77,6 +77,8 @@ def _decoded(
         except MemoryError:  # not the file's fault
             raise
         except av.FFmpegError as error:
+            if isinstance(error, av.BlockingIOError) and not decoder.is_open:  # no room for its threads
+                raise
             on_damage(f"a packet is lost: {error.strerror}")
         else:
             yield from _with_aspect(frames, decoder, stated)
