@@ -78,6 +78,7 @@ def test_letters_that_standard_output_lacks_are_printed_as_numbers() -> None:
     ("error", "words"),
     [
         (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u, -v"),
+        (BlockingIOError(errno.EAGAIN, "unavailable", 'avcodec_open2("h264", {})'), "ulimit -u, -v"),
         (OSError(errno.ENOSPC, "No space left on device"), "make room"),
         (OSError(errno.EFBIG, "File too large"), "ulimit -f"),
         (MemoryError(), "--max-memory"),

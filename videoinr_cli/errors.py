@@ -104,10 +104,15 @@ def one_line(error: Exception) -> str:
     """Return any error as one line, whether or not it was raised on purpose."""
     if is_out_of_memory(error):
         return _SHORTAGES[errno.ENOMEM]
-    if isinstance(error, OSError) and error.filename is None and error.errno in _SHORTAGES:
+    if isinstance(error, OSError) and error.errno in _SHORTAGES and _is_about_no_file(error):
         return _SHORTAGES[error.errno]
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
         return f"{str(error.filename)!r} is too long for the name of a file; choose a shorter one with -o"
     if isinstance(error, OSError) and is_expected(error):
         return f"{str(error.filename)!r} cannot be used: {error.strerror}"
     return str(error) if is_expected(error) else f"unexpected {type(error).__name__}: {error}"
+
+
+def _is_about_no_file(error: OSError) -> bool:
+    """Whether it names no file; PyAV names its functions, where threads or memory are missing."""
+    return error.filename is None or error.errno in (errno.EAGAIN, errno.ENOMEM)

@@ -342,6 +342,7 @@ def test_bad_weights_get_one_line(
     [
         ("nowhere/out.mp4", "there is no folder"),
         ("out.xyz", "no video format"),
+        ("out.mp3", "-vn -c copy"),
         (".", "folder"),
         (f"{'long' * 70}.mp4", "is too long for the name of a file"),
     ],
@@ -369,7 +370,7 @@ def test_failed_encoder_leaves_nothing(
     ("sent", "code", "words"),
     [
         (signal.SIGINT, -signal.SIGINT, "out.mp4' was finished yet; the same command begins anew"),
-        (signal.SIGTERM, 143, "terminated"),
+        (signal.SIGTERM, 143, "terminated: nothing of "),
         *([] if sys.platform == "win32" else [(signal.SIGHUP, 129, "terminal was closed")]),
     ],
 )

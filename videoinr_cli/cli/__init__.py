@@ -31,7 +31,7 @@ from typing import NoReturn
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from videoinr_cli.cli.messages import Interrupted, show_messages
+from videoinr_cli.cli.messages import Interrupted, Terminated, show_messages
 from videoinr_cli.errors import OptionError, is_expected, one_line
 from videoinr_cli.processors import openmp_settings
 from videoinr_cli.version import __version__
@@ -63,6 +63,7 @@ OTHER_NAMES = {
     "--framerate": "try --fps 60",
     "--mute": "try --audio drop",
     "--no-audio": "try --audio drop",
+    "--no-video": "the sound alone is ffmpeg's to copy: ffmpeg -i in.mp4 -vn -c copy sound.mka",
     "--quality": "try --crf 18; smaller is better",
     "--resolution": "try --size 1080p, or --height 1080",
     "--vcodec": "try --codec h265",
@@ -177,8 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Interrupted as interrupted:
         _say(str(interrupted))
         code = INTERRUPTED
-    except _Terminated as error:
-        _say(ENDINGS[error.number])
+    except Terminated as error:
+        _say(error.said)
         code = SIGNALLED + error.number
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
@@ -208,17 +209,9 @@ def _usage(error: click.ClickException, command: str) -> str:
     return f"{said} See {command} --help" if said.endswith("?") else f"{said}; see {command} --help"
 
 
-class _Terminated(BaseException):
-    """A signal that ends the program: unwinds the stack, so that unfinished files are removed."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def _terminate(number: int, frame: FrameType | None) -> None:
     """Handle a signal, which the first process of a container would ignore by default."""
-    raise _Terminated(number)
+    raise Terminated(number, ENDINGS[number])
 
 
 def _as_printable(error: UnicodeError) -> tuple[bytes | str, int]:

@@ -14,6 +14,15 @@ class Interrupted(BaseException):
     """A command was interrupted; the message says what is kept, and how to go on."""
 
 
+class Terminated(BaseException):
+    """A signal that ends the program: unwinds the stack, so that unfinished files are removed."""
+
+    def __init__(self, number: int, said: str) -> None:
+        super().__init__(number, said)
+        self.number = number
+        self.said = said
+
+
 class _Printer(logging.Handler):
     """Prints each message on the current stderr, which a progress display may have replaced."""
 

@@ -91,7 +91,7 @@ size_options: Decorator[Any] = group(
     picture_option(
         "--scale",
         metavar="FACTOR",
-        help=f"Enlargement, any number >= 1: 2, 3.5, 4x.  [default: {DEFAULT_SCALE:g}]",
+        help=f"Enlargement, any number >= 1: 2, 3.5, 4x; 1 keeps the size.  [default: {DEFAULT_SCALE:g}]",
     ),
     picture_option(
         "--size",

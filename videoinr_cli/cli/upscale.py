@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from videoinr_cli.cli.messages import Interrupted, held_back, show_messages, show_notes
+from videoinr_cli.cli.messages import Interrupted, Terminated, held_back, show_messages, show_notes
 from videoinr_cli.cli.parameters import (
     group,
     job_options,
@@ -131,6 +131,8 @@ def upscale(
                 result = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
             except KeyboardInterrupt:
                 raise Interrupted(f"interrupted: {kept.words(job, request)}") from None
+            except Terminated as ending:
+                raise Terminated(ending.number, f"{ending.said}: {kept.words(job, request)}") from None
             failures = [refused.error for refused in result.failed]
     if failures and not request.is_batch:
         raise failures[0]

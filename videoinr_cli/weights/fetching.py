@@ -236,7 +236,8 @@ def _settle(
         shutil.copyfile(arrival.path, partial)
         partial.replace(destination)
     except OSError as error:
-        raise OutputError(f"cannot write {str(destination)!r}: {error.strerror or error}") from error
+        said = f"cannot write {str(destination)!r}: {error.strerror or error}"
+        raise OutputError(f"{said}; {FOLDER_VARIABLE} sets another folder") from error
     except WeightsError as error:
         raise WeightsError(f"the file from {source} cannot be used: {error}") from error
     finally:

@@ -273,6 +273,9 @@ BY_SUFFIX = {
     ".y4m": Y4M,
 }
 
+SOUND_SUFFIXES = (".aac", ".ac3", ".flac", ".m4a", ".mka", ".mp3", ".ogg", ".opus", ".wav")
+"""Extensions of what holds sound alone."""
+
 IMAGE_ENCODERS = {
     ".png": "png",
     ".jpg": "mjpeg",
@@ -318,6 +321,11 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
             is_photo=True,
         )
     container = BY_SUFFIX.get(suffix)
+    if suffix in SOUND_SUFFIXES:
+        raise OutputError(
+            f"{str(path)!r} is the name of a sound file; name a video, or copy the sound alone with ffmpeg: "
+            "ffmpeg -i SOURCE -vn -c copy sound.mka"
+        )
     if container is None:
         raise OutputError(
             f"{str(path)!r} names no video format this tool writes; "

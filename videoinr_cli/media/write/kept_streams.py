@@ -192,7 +192,7 @@ def _conversions(
             yield f"{container.muxer} cannot hold {name}: it becomes {keep.becomes}{mixed}"
     if lost := lost_tags(info, container):
         yield (
-            f"{container.muxer} has no place for tags of {str(info.path)!r}: {', '.join(lost)} are left out; "
+            f"{container.muxer} has no place for these tags of {str(info.path)!r}: {', '.join(lost)}; "
             "an output in .mkv holds any"
         )
 
