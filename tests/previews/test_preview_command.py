@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,9 @@ from tests.tiny import TINY
 from videoinr_cli.errors import FfmpegError, OptionError
 from videoinr_cli.media.write import writer
 from videoinr_cli.model import build
-from videoinr_cli.options import Region
+from videoinr_cli.options import PreviewOptions, Region, UpscaleOptions
+from videoinr_cli.previews import preview as preview_module
+from videoinr_cli.previews.moment import Moment
 from videoinr_cli.previews.sheet import GAP_PX, LABEL_PX
 from videoinr_cli.weights import save_model
 
@@ -53,6 +56,23 @@ def test_shows_a_moment(
 
     assert run("preview", *arguments, "-o", picture) == 1
     assert "exists" in capfd.readouterr().err
+
+
+def test_the_time_of_the_whole_counts_its_first_pair(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render = preview_module.render_moment
+
+    def timed(*given: Any) -> Moment:
+        return dataclasses.replace(render(*given), pair_seconds=2.0, frame_seconds=0.5)
+
+    monkeypatch.setattr(preview_module, "render_moment", timed)
+    source, options = make_clip("in.mkv", frames=20, rate="25"), UpscaleOptions(scale=2, device="cpu")
+    shown = PreviewOptions(region=Region(0, 0, 64, 48), upscale=options)  # all, so that all costs as much
+    model = build(TINY)
+    made = preview_module.preview(source, tmp_path / "look.png", shown, model=model)
+    extra = 2.0 * (model.effort().alone / model.effort().following - 1)
+    assert made.whole_seconds == pytest.approx(20 * 2.5 + extra)
 
 
 def test_a_preview_under_its_own_name_is_replaced_and_nothing_else(

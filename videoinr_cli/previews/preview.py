@@ -246,7 +246,9 @@ def _whole_seconds(
     encoding = encoding_work(model, lr_size, sizes, instants) / encoding_work(model, crop, DEFAULT_SIZES)
     drawing = drawing_work(model, lr_size, size, sizes, shown=framing.shown_share)
     drawing /= drawing_work(model, crop, crop_size, DEFAULT_SIZES, shown=shown)
-    speed = Speed(moment.frame_seconds * drawing, pair_seconds=moment.pair_seconds * encoding)
+    pair_seconds, effort = moment.pair_seconds * encoding, model.effort()
+    start_seconds = pair_seconds * (effort.alone / effort.following - 1) if sizes.keeps else 0.0
+    speed = Speed(moment.frame_seconds * drawing, pair_seconds, start_seconds)
     return speed.seconds(frames, min(pairs, frames))
 
 
