@@ -47,6 +47,7 @@ def start_of(name: str) -> Start:
         fps=None,
         frames=60,
         seconds=2.0,
+        model="clean",
     )
 
 

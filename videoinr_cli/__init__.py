@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from videoinr_cli.jobs.upscale import upscale_video
     from videoinr_cli.media.inspection import Inspection, inspect_video
     from videoinr_cli.media.read.probe import probe
+    from videoinr_cli.media.read.suitability import Suited, suited_model
     from videoinr_cli.media.read.timing import Timing
     from videoinr_cli.media.streams import Chapter, StreamInfo, VideoInfo
     from videoinr_cli.media.write.forecast import Forecast
@@ -53,7 +54,8 @@ if TYPE_CHECKING:
         TargetRate,
         UpscaleOptions,
     )
-    from videoinr_cli.previews.preview import Preview, preview
+    from videoinr_cli.previews.preview import Candidate, Preview, preview
+    from videoinr_cli.previews.suggest import Suggestion, suggest
     from videoinr_cli.render.frames import UpscaledFrame, upscale_frames
     from videoinr_cli.render.pipeline import Progress, Summary
     from videoinr_cli.shares import NodeShare
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchResult",
+    "Candidate",
     "Chapter",
     "CompareOptions",
     "ComparisonPage",
@@ -109,6 +112,8 @@ __all__ = [
     "SegmentDone",
     "Steadiness",
     "StreamInfo",
+    "Suggestion",
+    "Suited",
     "Summary",
     "TargetRate",
     "Timing",
@@ -141,6 +146,8 @@ __all__ = [
     "preview",
     "probe",
     "save_model",
+    "suggest",
+    "suited_model",
     "train",
     "upscale_batch",
     "upscale_frames",
@@ -175,6 +182,7 @@ _HOMES = {
     "jobs.upscale": ("upscale_video",),
     "media.inspection": ("Inspection", "inspect_video"),
     "media.read.probe": ("probe",),
+    "media.read.suitability": ("Suited", "suited_model"),
     "media.read.timing": ("Timing",),
     "media.streams": ("Chapter", "StreamInfo", "VideoInfo"),
     "media.write.forecast": ("Forecast",),
@@ -189,7 +197,8 @@ _HOMES = {
         "TargetRate",
         "UpscaleOptions",
     ),
-    "previews.preview": ("Preview", "preview"),
+    "previews.preview": ("Candidate", "Preview", "preview"),
+    "previews.suggest": ("Suggestion", "suggest"),
     "render.frames": ("UpscaledFrame", "upscale_frames"),
     "render.pipeline": ("Progress", "Summary"),
     "shares": ("NodeShare",),

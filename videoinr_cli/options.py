@@ -58,6 +58,9 @@ its best, in several times the time."""
 MODEL_NAMES = {**MODELS, "fast": DEFAULT_WEIGHTS}
 """What ``--model`` takes besides names of weights, and files."""
 
+AUTO_MODEL = "auto"
+"""What ``--model`` takes for the embedded model that suits a source."""
+
 
 def model_name(weights: str) -> str:
     """Return what people call a model: its name in `MODELS`, or else that of its file."""
@@ -306,7 +309,9 @@ class UpscaleOptions:
     fps: TargetRate | None = None  # None: keep the source's timestamps
     device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
     precision: Precision = "auto"
-    weights: str = DEFAULT_WEIGHTS  # a name, a path, or hf:owner/repository/file
+    weights: str = (
+        DEFAULT_WEIGHTS  # a name, a path, or hf:owner/repository/file; "auto": what suits the source
+    )
     spatial: str | None = None  # a single-image model that enlarges the frames, whose motion `weights` tell:
     # a path, or hf:owner/repository/file
     steady: float = DEFAULT_STEADINESS  # how much of its neighbouring pictures is averaged, in [0, 1]

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import MakeClip
 from videoinr_cli.batch import batch as batch_module
+from videoinr_cli.batch import engines
 from videoinr_cli.batch import items as items_module
 from videoinr_cli.batch.batch import run_batch
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Segment, Skipped, Start
@@ -322,7 +323,7 @@ class FakeRenderer:
         self.failing = failing
         self.models: list[object] = []
         monkeypatch.setattr(batch_module, "run_job", self.render)
-        monkeypatch.setattr(batch_module, "load_network", self.load)
+        monkeypatch.setattr(engines, "load_network", self.load)
         self.loaded = 0
 
     def load(self, *_: object, **__: object) -> object:

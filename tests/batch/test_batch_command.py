@@ -19,7 +19,7 @@ from tests.command import check_one_line, run
 from tests.conftest import MakeClip
 from videoinr_cli import progress
 from videoinr_cli.batch import batch as batch_module
-from videoinr_cli.batch import estimate, events
+from videoinr_cli.batch import engines, estimate, events
 from videoinr_cli.cli import json_lines
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
 from videoinr_cli.render.memory import held_bytes, release_memory
@@ -48,7 +48,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[UpscaleOptions]:
         return Summary(plan.destination, (64, 48), (64, 48), 2, 2, 0, 1.0, 100)
 
     monkeypatch.setattr(batch_module, "run_job", render)
-    monkeypatch.setattr(batch_module, "load_network", lambda *_, **__: object())
+    monkeypatch.setattr(engines, "load_network", lambda *_, **__: object())
     return seen
 
 
@@ -74,7 +74,7 @@ def test_thirty_files_of_which_five_are_broken(
         (source / f"{name}.mkv").write_bytes(small.read_bytes()[: 40 * number])
     loaded: list[object] = []
     monkeypatch.setattr(
-        batch_module, "load_network", lambda asked: loaded.append(model := load_network(asked)) or model
+        engines, "load_network", lambda asked: loaded.append(model := load_network(asked)) or model
     )
 
     options = ["--scale", 1.5, "--weights", weights, "--codec", "ffv1", "--crf", 0, "--json"]

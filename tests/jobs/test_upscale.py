@@ -15,7 +15,7 @@ import pytest
 from tests.command import run
 from tests.conftest import MakeClip
 from tests.oracle.blend import BlendVideoInr
-from videoinr_cli.batch import batch as batch_module
+from videoinr_cli.batch import engines
 from videoinr_cli.batch.upscale import upscale_batch
 from videoinr_cli.errors import InputError
 from videoinr_cli.jobs import job as job_module
@@ -76,7 +76,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count("searched for fields", interlacing, "_shown_order")
     count("planned", plan, "OutputSpec")
     count("streams decided", plan, "decide_streams")
-    for module in (job_module, batch_module):
+    for module in (job_module, engines):
         monkeypatch.setattr(module, "load_network", lambda *_, **__: BlendVideoInr())
     return counted
 

@@ -1,4 +1,4 @@
-"""Render several videos one after the other with one network, and report what becomes of each.
+"""Render several videos one after the other, and report what becomes of each.
 
 One that fails does not stop the others.
 """
@@ -10,21 +10,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from videoinr_cli.batch.engines import Engines
 from videoinr_cli.batch.events import SCHEMA_VERSION, Begin, End, Event
 from videoinr_cli.batch.items import Existing, Item, Pending, Refused
 from videoinr_cli.batch.make_events import done_of, error_of, progress_of, segment_of, skipped_of, start_of
 from videoinr_cli.batch.overall import OverallProgress, sum_known
-from videoinr_cli.errors import OutputError
+from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.jobs.job import OpenJob, open_pool, run_job
 from videoinr_cli.jobs.line import Line
 from videoinr_cli.jobs.pool import Pool
 from videoinr_cli.jobs.segments import SegmentDone, Segments
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.options import JobOptions, UpscaleOptions
-from videoinr_cli.render.pipeline import Engine, Summary
 from videoinr_cli.render.pipeline import Progress as VideoProgress
+from videoinr_cli.render.pipeline import Summary
+from videoinr_cli.render.plan import Plan
 from videoinr_cli.version import __version__
-from videoinr_cli.weights import load_network
 
 MOST_OPEN = 100
 """Videos whose segments may begin before the current one is done; each keeps a file locked."""
@@ -72,17 +73,34 @@ def run_batch(
     try:
         run.announce()
         if run.left and not (fail_fast and run.failed):
-            with open_pool(options, job) as workers:  # each loads its own network
-                engine = None
+            plans = [item.plan for _, item in run.left]
+            with open_pool(
+                _options_of_all(plans, options, job), job
+            ) as workers:  # each loads its own network
+                engines = Engines(model)
                 if model is not None or not workers.is_elsewhere:
-                    network = dataclasses.replace(options.network, device=options.device.split(",")[0])
-                    engine = Engine(model or load_network(network))
-                run.render(engine, workers)
+                    engines.load(plans)
+                run.render(engines, workers)
     except KeyboardInterrupt:
         run.end(interrupted=True)
         raise
     run.end()
     return run.result()
+
+
+def _options_of_all(plans: Sequence[Plan], options: UpscaleOptions, job: JobOptions) -> UpscaleOptions:
+    """Return the options for a pool: with the model that the plans have, of which a cluster takes one only.
+
+    Raises:
+        OptionError: they have several.
+    """
+    models = sorted({plan.options.weights for plan in plans})
+    if job.cluster is not None and len(models) > 1:
+        raise OptionError(
+            f"--model {options.weights} takes several models for these videos ({', '.join(models)}), and a "
+            f"cluster renders with one; try --model {models[-1]}"
+        )
+    return dataclasses.replace(options, weights=models[0])
 
 
 class _Run:
@@ -122,18 +140,18 @@ class _Run:
                 self._skipped.append(item)
                 self._listener(skipped_of(index, count, item))
 
-    def render(self, engine: Engine | None, workers: Pool) -> None:
+    def render(self, engines: Engines, workers: Pool) -> None:
         """Render the videos that are left; a failure becomes an event, and is not raised."""
-        line = Line(workers, self._following(engine, workers))
+        line = Line(workers, self._following(engines, workers))
         try:
             while self.left and not (self._fail_fast and self.failed):
-                self._render_next(engine, line)
+                self._render_next(engines, line)
         finally:
             for opened in self._ahead.values():
                 if isinstance(opened, OpenJob):
                     opened.close()
 
-    def _following(self, engine: Engine | None, workers: Pool) -> Iterator[Segments | None]:
+    def _following(self, engines: Engines, workers: Pool) -> Iterator[Segments | None]:
         """Open the videos after the current one, up to one that this process renders by itself."""
         for index, item in tuple(self.left):
             while len(self._ahead) >= MOST_OPEN:
@@ -143,7 +161,7 @@ class _Run:
             opened: OpenJob | Exception
             try:
                 _make_folder(item.destination.parent)
-                opened = OpenJob(item.plan, self._job, workers, engine)
+                opened = OpenJob(item.plan, self._job, workers, engines.of(item.plan))
             except Exception as error:  # any: told when its turn comes
                 opened = error
             self._ahead[index] = opened
@@ -153,7 +171,7 @@ class _Run:
                 while index >= self.left[0][0] and not workers.is_elsewhere:
                     yield None
 
-    def _render_next(self, engine: Engine | None, line: Line) -> None:
+    def _render_next(self, engines: Engines, line: Line) -> None:
         index, item = self.left[0]
         count = len(self._items)
         self._listener(start_of(index, count, item))
@@ -176,7 +194,7 @@ class _Run:
                 summary = run_job(
                     item.plan,
                     self._job,
-                    engine=engine,
+                    engine=engines.of(item.plan),
                     line=line,
                     opened=opened,
                     progress=report,

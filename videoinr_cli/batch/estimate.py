@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from videoinr_cli.batch.engines import Engines
 from videoinr_cli.batch.events import Error, Estimate, Skipped
 from videoinr_cli.batch.items import Existing, Item, Refused
 from videoinr_cli.batch.make_events import error_of, estimate_of, skipped_of
@@ -26,7 +27,6 @@ from videoinr_cli.render.pipeline import Engine, Progress
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.render.tiling import ALIGNMENT_PX
-from videoinr_cli.weights import load_network
 
 MEASURED_SECONDS = 4.0
 """How long a video is rendered for the estimate, after its first frame."""
@@ -78,7 +78,7 @@ def estimate_batch(
         OptionError: there is no such device.
         WeightsError: the weights cannot be used.
     """
-    engine: Engine | None = None
+    engines = Engines()
     costs: dict[object, Cost] = {}
     for index, item in enumerate(items, start=1):
         count = len(items)
@@ -88,15 +88,22 @@ def estimate_batch(
         elif isinstance(item, Existing):
             yield skipped_of(index, count, item)
         else:
-            if engine is None:
-                device = options.device.split(",")[0]
-                engine = Engine(load_network(dataclasses.replace(options.network, device=device)))
+            engines.load([item.plan])
+            engine = engines.of(item.plan)
+            assert engine is not None
             devices = devices_of(options, job)
             segments = len(plan_parts(item.plan, job, engine.model.config, workers=len(devices)))
             processes = sharing(devices) if segments > 1 else 1
             plan = dataclasses.replace(item.plan, processes=processes)
             written = (plan.format.container.muxer, plan.format.encoder.name, plan.format.pix_fmt)
-            kind = (plan.source.width, plan.source.height, plan.size, written, processes)
+            kind = (
+                plan.source.width,
+                plan.source.height,
+                plan.size,
+                written,
+                processes,
+                plan.options.network,
+            )
             try:
                 if kind not in costs:
                     with watch(item.source) as tell:

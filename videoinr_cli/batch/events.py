@@ -48,6 +48,7 @@ class Planned(VideoEvent):
     fps: float | None  # None: every frame keeps its own time
     frames: int | None  # of the output; None when the source does not say how long it is
     seconds: float | None  # duration of the output; None likewise
+    model: str  # as `options.model_name` has it
 
 
 @dataclasses.dataclass(frozen=True)

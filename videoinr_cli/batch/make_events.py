@@ -9,6 +9,7 @@ from videoinr_cli.batch.items import Existing, Pending, Refused
 from videoinr_cli.batch.overall import OverallProgress
 from videoinr_cli.errors import one_line
 from videoinr_cli.jobs.segments import SegmentDone
+from videoinr_cli.options import model_name
 from videoinr_cli.render.pieces import Sizes
 from videoinr_cli.render.pipeline import Progress as VideoProgress
 from videoinr_cli.render.pipeline import Summary
@@ -29,6 +30,7 @@ def start_of(index: int, count: int, item: Pending) -> Start:
         fps=None if rate is None else float(rate),
         frames=item.plan.total_frames,
         seconds=item.plan.total_seconds,
+        model=model_name(item.plan.options.weights),
     )
 
 

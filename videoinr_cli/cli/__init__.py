@@ -40,6 +40,7 @@ COMMANDS = {
     "upscale": "upscale:upscale",
     "info": "info:info",
     "preview": "preview:preview",
+    "suggest": "suggest:suggest",
     "compare": "compare:compare",
     "evaluate": "evaluate:evaluate",
     "train": "train:train",

@@ -241,6 +241,7 @@ class _WeightsName(click.types.StringParamType):
 
 
 def _make_weights_option(more: str = "", **attributes: Any) -> Decorator[Any]:
+    default = f"  [default: {model_name(DEFAULT_WEIGHTS)}]" if attributes["default"] else ""
     return picture_option(
         "--model",
         "--weights",
@@ -248,9 +249,9 @@ def _make_weights_option(more: str = "", **attributes: Any) -> Decorator[Any]:
         metavar="NAME",
         type=_WeightsName(),
         envvar=WEIGHTS_VARIABLE,
-        help="The model: clean (also called fast), real for compressed and noisy footage, or large for the "
-        f"best picture; a name from videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.  "
-        f"[default: {model_name(DEFAULT_WEIGHTS)}]",
+        help="The model: clean (also called fast), real for compressed and noisy footage, large for the best "
+        "picture, or auto for what suits the source; a name from videoinr weights list, a file, or "
+        f"hf:OWNER/REPO/FILE{more}.{default}",
         **attributes,
     )
 
@@ -303,6 +304,13 @@ several_models_options: Decorator[Any] = group(
     precision_option(),
 )
 """Likewise, with several models."""
+
+candidates_options: Decorator[Any] = group(
+    _make_weights_option("; may be repeated, beside the embedded ones", default=(), multiple=True),
+    device_option(),
+    precision_option(),
+)
+"""Likewise, with the embedded models and several more."""
 
 memory_options: Decorator[Any] = group(
     running_option(

@@ -10,6 +10,8 @@ import click
 
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import (
+    Decorator,
+    group,
     read_options,
     read_picture_options,
     several_models_options,
@@ -23,22 +25,29 @@ from videoinr_cli.cli.values import parse_region, parse_time
 from videoinr_cli.options import PreviewOptions
 from videoinr_cli.quantities import roughly
 
+moment_options: Decorator[Any] = group(
+    files_option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        help="Picture file, .png.  [default: SOURCE's name with -preview.png, in this folder, where an "
+        "earlier preview is replaced]",
+    ),
+    files_option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists."),
+    picture_option(
+        "--region",
+        metavar="X,Y,W,H",
+        help="Part to show, in source pixels.  [default: the most detailed part]",
+    ),
+    time_option("--at", metavar="TIME", help="Moment: 70, 1:10 or 00:01:10.5.  [default: the middle]"),
+)
+"""Which moment is shown, and in which file."""
+
 
 @click.command("preview", cls=SectionedCommand, short_help="Show one moment of a video, enlarged three ways.")
 @click.argument("source", type=click.Path(path_type=Path))
-@files_option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Picture file, .png.  [default: SOURCE's name with -preview.png, in this folder, where an earlier "
-    "preview is replaced]",
-)
-@files_option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
-@picture_option(
-    "--region", metavar="X,Y,W,H", help="Part to show, in source pixels.  [default: the most detailed part]"
-)
+@moment_options
 @size_options
-@time_option("--at", metavar="TIME", help="Moment: 70, 1:10 or 00:01:10.5.  [default: the middle]")
 @time_option("--seconds", metavar="TIME", help="Also write a clip of this length next to the picture.")
 @time_option("--strip", is_flag=True, help="Also show instants between two frames.")
 @time_options

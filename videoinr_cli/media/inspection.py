@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.media.read.prepare import as_read
 from videoinr_cli.media.read.probe import probe
-from videoinr_cli.media.read.quantiser import model_advice
 from videoinr_cli.media.read.repeats import Repeats, find_repeats
+from videoinr_cli.media.read.suitability import model_advice
 from videoinr_cli.media.read.timing import Timing, measure_timing
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.forecast import Forecast, forecast

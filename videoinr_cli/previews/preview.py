@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,9 +12,9 @@ from pathlib import Path
 
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.read.prepare import prepare
-from videoinr_cli.media.read.quantiser import model_advice
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.read.repeats import Repeats, find_repeats
+from videoinr_cli.media.read.suitability import with_suited_model
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.media.write.formats import output_format
@@ -24,7 +23,14 @@ from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.model.network import Window
-from videoinr_cli.options import EncodeOptions, PreviewOptions, Region, UpscaleOptions, model_name
+from videoinr_cli.options import (
+    EncodeOptions,
+    NetworkOptions,
+    PreviewOptions,
+    Region,
+    UpscaleOptions,
+    model_name,
+)
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
     CONTEXT_FRAMES,
@@ -44,8 +50,6 @@ from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.weights import load_network
 
-log = logging.getLogger(__name__)
-
 PANEL_PX = (640, 360)
 """(width, height) of a panel when no region is named: three side by side fit on a screen."""
 
@@ -53,6 +57,15 @@ PICTURE_SUFFIX, CLIP_SUFFIX = ".png", ".mp4"
 
 CLIP_CRF = 14
 """Rate factor of a clip: what it shows is compared closely."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A network that is shown, and how long it would take."""
+
+    name: str  # under which it is shown
+    network: NetworkOptions
+    whole_seconds: float | None  # for rendering the whole video; None: its length is not known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +77,12 @@ class Preview:
     at_seconds: Fraction  # where the frame that is shown lies, from the start of the video
     region: Region
     size: tuple[int, int]  # (width, height) of the whole output, in pixels
-    whole_seconds: float | None  # for rendering the whole video; None: its length is not known
+    candidates: tuple[Candidate, ...]  # the networks that are shown, the one of the options first
+
+    @property
+    def whole_seconds(self) -> float | None:
+        """How long the first network would take for the whole video; None: its length is not known."""
+        return self.candidates[0].whole_seconds
 
 
 def preview(
@@ -108,9 +126,10 @@ def preview(
     clip = target.with_suffix(CLIP_SUFFIX) if options.seconds else None
     for path in (target, *([] if clip is None else [clip])):
         check_destination(path, info, overwrite=overwrite)
-    if advice := model_advice(info, upscale.weights):
-        log.info(advice)
-    models = _models(options, model)
+    options = _with_suited_model(info, options)
+    upscale = options.upscale
+    networks = _networks(options)
+    models = _models(networks, model)
 
     has_rate = upscale.rate_of(info.frame_rate) is not None
     repeats = find_repeats(info, upscale.dedupe) if has_rate else None
@@ -127,17 +146,26 @@ def preview(
             name: render_moment(network, view, list(map(view.cropped, reads[name][0])), reads[name][1])
             for name, network in models.items()
         }
-    moment = next(iter(moments.values()))
+    seconds = {
+        name: _whole_seconds(moment, view, info, options, framing, models[name])
+        for name, moment in moments.items()
+    }
+    kinds = {name: (type(network), network.config) for name, network in models.items()}
+    for name, kind in kinds.items():  # networks of one kind cost the same: what differs is measured badly
+        alike = (seconds[other] for other in models if kinds[other] == kind)
+        seconds[name] = min((one for one in alike if one is not None), default=None)
+    candidates = [Candidate(name, networks[name], seconds[name]) for name in models]
     made = Preview(
         picture=target,
         clip=clip,
         at_seconds=(shown.pts - info.start_pts) * info.time_base,
         region=region,
         size=size,
-        whole_seconds=_whole_seconds(moment, view, info, options, framing, next(iter(models.values()))),
+        candidates=tuple(candidates),
     )
-    caption = _caption(made, info, moment, framing)
-    save_png(draw_sheet(caption, _eight_bits(shown.rgb), region, moments, strip=options.strip), target)
+    caption = _caption(made, info, next(iter(moments.values())), framing)
+    labelled = {_label(made, candidate): moments[candidate.name] for candidate in candidates}
+    save_png(draw_sheet(caption, _eight_bits(shown.rgb), region, labelled, strip=options.strip), target)
     if clip is not None:
         following = [
             map(view.cropped, itertools.chain(frames[index:], rest)) for frames, index, rest in reads.values()
@@ -148,15 +176,29 @@ def preview(
     return made
 
 
-def _models(options: PreviewOptions, model: AnyVideoInr | None) -> dict[str, AnyVideoInr]:
+def _with_suited_model(info: VideoInfo, options: PreviewOptions) -> PreviewOptions:
+    """Return options with the model that suits the source in the place of ``auto``, once."""
+    upscale = with_suited_model(info, options.upscale)
+    others = tuple(weights for weights in options.more_weights if weights != upscale.weights)
+    return dataclasses.replace(options, upscale=upscale, more_weights=others)
+
+
+def _networks(options: PreviewOptions) -> dict[str, NetworkOptions]:
     """Return the networks by the names under which they are shown, the one of the options first."""
     upscale = options.upscale
-    models = {} if model is None else {_shown_name(upscale, upscale.weights): model}
+    networks: dict[str, NetworkOptions] = {}
     for weights in (upscale.weights, *options.more_weights):
-        name = _shown_name(upscale, weights)
-        if name not in models:
-            models[name] = load_network(dataclasses.replace(upscale.network, weights=weights))
-    return models
+        network = dataclasses.replace(upscale.network, weights=weights)
+        networks.setdefault(_shown_name(upscale, weights), network)
+    return networks
+
+
+def _models(networks: Mapping[str, NetworkOptions], first: AnyVideoInr | None) -> dict[str, AnyVideoInr]:
+    """Return the networks, of which the first one may be loaded already."""
+    return {
+        name: load_network(network) if place or first is None else first
+        for place, (name, network) in enumerate(networks.items())
+    }
 
 
 def _shown_name(upscale: UpscaleOptions, weights: str) -> str:
@@ -262,7 +304,7 @@ def _caption(preview: Preview, info: VideoInfo, moment: Moment, framing: Framing
     seconds = float(preview.at_seconds)
     minutes, rest = divmod(seconds, 60)
     region = preview.region
-    whole = preview.whole_seconds
+    whole = preview.whole_seconds if len(preview.candidates) == 1 else None
     lines = [
         f"{int(minutes // 60):02d}:{int(minutes % 60):02d}:{rest:06.3f}"
         + ("" if moment.between else ", the last frame: nothing is in between"),
@@ -273,6 +315,13 @@ def _caption(preview: Preview, info: VideoInfo, moment: Moment, framing: Framing
         "" if whole is None else f"the whole video: about {roughly(whole)} of rendering on this machine",
     ]
     return Caption(info.path.name, tuple(line for line in lines if line))
+
+
+def _label(preview: Preview, candidate: Candidate) -> str:
+    """Return what stands above a network's picture: of several, the time of each too."""
+    if candidate.whole_seconds is None or len(preview.candidates) == 1:
+        return candidate.name
+    return f"{candidate.name}: about {roughly(candidate.whole_seconds)}"
 
 
 def _eight_bits(rgb: Picture) -> Picture:

@@ -28,6 +28,9 @@ MIN_WIDTH_PX = 840
 CLOSER = 4
 """Magnification of the row under the panels."""
 
+MOST_COLUMNS, COLUMNS = 4, 3
+"""Most panels side by side, and how many are of more than those."""
+
 STRIP_CLOSER = 2
 """Magnification of the strip against the panels."""
 
@@ -68,11 +71,12 @@ def draw_sheet(
         "bicubic": still.bicubic,
         **{name: moment.still.ours for name, moment in moments.items()},
     }
-    rows: list[_Row] = [
-        [(name, _marked(panel, spot)) for name, panel in methods.items()],
-        [("", _closer(panel, spot, CLOSER)) for panel in methods.values()],
-    ]
-    count = len(methods)
+    count = len(methods) if len(methods) <= MOST_COLUMNS else COLUMNS
+    rows: list[_Row] = []
+    for start in range(0, len(methods), count):
+        shown = list(methods.items())[start : start + count]
+        rows.append([(name, _marked(panel, spot)) for name, panel in shown])
+        rows.append([("", _closer(panel, spot, CLOSER)) for _, panel in shown])
     sheet_width = max(count * width + (count - 1) * GAP_PX, MIN_WIDTH_PX) + 2 * GAP_PX
     between = {name: moment.between for name, moment in moments.items()}
     if strip and all(between.values()):

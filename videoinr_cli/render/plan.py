@@ -15,8 +15,8 @@ from pathlib import Path
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.prepare import prepare
-from videoinr_cli.media.read.quantiser import model_advice
 from videoinr_cli.media.read.repeats import Repeats, find_repeats
+from videoinr_cli.media.read.suitability import with_suited_model
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.destination import check_destination
@@ -77,8 +77,7 @@ class Plan:
         if options.strict:
             refuse_dropped(streams)
         log_changes(streams)
-        if advice := model_advice(source, options.weights):
-            log.info(advice)
+        options = with_suited_model(source, options)
         timeline = Timeline(
             source.time_base, rate, source.start_pts, options.speed, usual_seconds=source.usual_seconds
         )

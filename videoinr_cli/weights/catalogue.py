@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError, WeightsError
-from videoinr_cli.options import MODEL_NAMES
+from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES
 from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import (
     SUFFIX,
@@ -91,8 +91,11 @@ def find_weights(text: str | os.PathLike[str]) -> Path:
 
     Raises:
         WeightsError: the text is none of these, or the download failed; the message lists the known names.
+        OptionError: it is ``auto``, and there is no source to choose a model for.
     """
     text = os.fspath(text)
+    if text == AUTO_MODEL:
+        raise OptionError("--model auto looks at a video file; here, name a model, such as clean or real")
     text = MODEL_NAMES.get(text, text)
     if (embedded := embedded_file(text)) is not None:
         return embedded

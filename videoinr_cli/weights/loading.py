@@ -12,7 +12,13 @@ import torch
 
 from videoinr_cli.errors import OptionError
 from videoinr_cli.model import AnyVideoInr
-from videoinr_cli.options import DEFAULT_STEADINESS, DEFAULT_WEIGHTS, NetworkOptions, UpscaleOptions
+from videoinr_cli.options import (
+    AUTO_MODEL,
+    DEFAULT_STEADINESS,
+    DEFAULT_WEIGHTS,
+    NetworkOptions,
+    UpscaleOptions,
+)
 from videoinr_cli.weights.catalogue import find_weights
 from videoinr_cli.weights.files import WeightsInfo, inspect_file, read_model
 
@@ -74,7 +80,7 @@ def options_with(model: AnyVideoInr | None, options: UpscaleOptions) -> UpscaleO
     origin = None if model is None else _ORIGINS.get(model)
     if origin is None:
         return options
-    is_named = origin.path == find_weights(options.weights)
+    is_named = options.weights != AUTO_MODEL and origin.path == find_weights(options.weights)
     weights = options.weights if is_named else str(origin.path)
     return dataclasses.replace(options, weights=weights, spatial=origin.spatial, steady=origin.steady)
 

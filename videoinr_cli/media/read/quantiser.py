@@ -1,4 +1,4 @@
-"""How coarsely a source was quantised, and which of the embedded models suits it.
+"""How coarsely a source was quantised.
 
 Decoders of H.264 and of MPEG-1, 2 and 4 tell it; for other codecs nothing is known.
 """
@@ -16,7 +16,6 @@ from av.sidedata.sidedata import SideData
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.read.source import open_source, video_stream
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.options import MODEL_NAMES, MODELS
 
 CODECS = frozenset({"h263", "h264", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4v3", "wmv1"})
 
@@ -34,26 +33,10 @@ FINE_STEP = 5.0
 """Mean step up to which it looks hardly compressed; H.264's quantiser is 18."""
 
 
-def model_advice(source: VideoInfo, weights: str) -> str | None:
-    """Return a sentence about the embedded model that would suit a source better; None where none would.
-
-    Args:
-        source: the video; it is opened.
-        weights: what was asked for; nothing is said of weights other than the embedded ones.
-    """
-    name = MODEL_NAMES.get(weights, weights)
-    if name not in MODELS.values() or not source.is_file or source.codec not in CODECS:
-        return None
-    step = quantiser_step(source)
-    if step is not None and step >= COARSE_STEP and name == MODELS["clean"]:
-        return f"{str(source.path)!r} looks strongly compressed: try --model real"
-    if step is not None and step <= FINE_STEP and name == MODELS["real"]:
-        return f"{str(source.path)!r} looks hardly compressed: --model clean keeps more of its detail"
-    return None
-
-
 def quantiser_step(source: VideoInfo) -> float | None:
     """Return the mean step of the quantiser over the first keyframes; None where it is not told."""
+    if not source.is_file or source.codec not in CODECS:
+        return None
     try:
         with open_source(source.path) as container:
             stream = video_stream(container)

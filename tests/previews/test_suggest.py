@@ -1,0 +1,70 @@
+"""``videoinr suggest``: the embedded models side by side, and commands that can be copied."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.command import run
+from tests.conftest import MakeClip
+from videoinr_cli.options import MODELS, PreviewOptions, Region, UpscaleOptions
+from videoinr_cli.previews.sheet import GAP_PX, MIN_WIDTH_PX
+from videoinr_cli.previews.suggest import suggest
+from videoinr_cli.weights import embedded_file, load_model
+
+NAMES = [name for name, weights in MODELS.items() if embedded_file(weights) is not None]
+
+
+@pytest.fixture(autouse=True)
+def _tiny_networks(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tiny network take the place of every other."""
+    tiny = load_model(weights)
+    monkeypatch.setattr("videoinr_cli.previews.preview.load_network", lambda network: tiny)
+
+
+def test_every_candidate_has_its_command(
+    make_clip: MakeClip, weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = make_clip("my clip.mp4", "-crf", 45, filters="noise=alls=20:allf=t", frames=4, size=(320, 180))
+    picture = tmp_path / "look.png"
+    arguments = ["--region", "0,0,64,48", "--height", "200p", "--fps", "2x", "--at", "0.04", "-o", picture]
+    assert run("suggest", source, *arguments, "--model", weights) == 0
+    told = capfd.readouterr()
+    assert "look.png: region 0,0,64,48" in told.err
+    lines = told.out.splitlines()
+    commands = [shlex.split(line, comments=True) for line in lines]
+    wanted = ["videoinr", "upscale", str(source), "--height", "200p", "--fps", "2x", "--model"]
+    assert [command[:8] for command in commands] == [wanted] * (len(NAMES) + 1)
+    assert [command[8] for command in commands] == [*NAMES, str(weights)]
+    assert all("  # about" in line for line in lines)
+    suggested = [line for line in lines if "suggested" in line]
+    assert len(suggested) == 1
+    assert "--model real" in suggested[0]
+    assert suggested[0].endswith("suggested: it looks strongly compressed")
+    assert run(*commands[-1][1:], "-o", tmp_path / "out.mp4") == 0
+
+
+def test_many_candidates_are_shown_in_rows(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mkv", "-c:v", "ffv1", frames=2, size=(320, 180))
+    region = Region(0, 0, 160, 90)
+    heights = []
+    for others in ((), tuple("abc")):
+        options = PreviewOptions(region=region, more_weights=others, upscale=UpscaleOptions(scale=1))
+        found = suggest(source, tmp_path / f"{len(others)}.png", options)
+        assert [one.network.weights for one in found.preview.candidates] == [*NAMES, *others]
+        assert found.suggested is not None
+        assert found.suggested.network.weights == "clean"
+        with Image.open(found.preview.picture) as sheet:
+            assert sheet.width == MIN_WIDTH_PX + 2 * GAP_PX
+            heights.append(sheet.height)
+    assert heights[1] - heights[0] >= 2 * 90  # another row of panels, and of what is shown closer
+
+
+def test_a_model_is_not_shown_twice(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mp4", frames=2)
+    options = PreviewOptions(more_weights=("real", "clean"), upscale=UpscaleOptions(scale=1))
+    found = suggest(source, tmp_path / "look.png", options)
+    assert [one.network.weights for one in found.preview.candidates] == NAMES

@@ -1,0 +1,90 @@
+"""``videoinr suggest``: which model suits a video, shown at one moment of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from videoinr_cli.cli.messages import show_messages
+from videoinr_cli.cli.parameters import (
+    candidates_options,
+    read_options,
+    read_picture_options,
+    size_options,
+    threads_option,
+    time_options,
+    without_outranked,
+)
+from videoinr_cli.cli.preview import moment_options
+from videoinr_cli.cli.sections import SectionedCommand
+from videoinr_cli.cli.values import parse_region, parse_time
+from videoinr_cli.options import DEFAULT_WEIGHTS, NetworkOptions, PreviewOptions
+from videoinr_cli.quantities import roughly
+
+OWN = {"source", "output", "overwrite", "region", "at", "weights"}
+"""Parameters that say what is shown, not how a video is upscaled."""
+
+
+@click.command("suggest", cls=SectionedCommand, short_help="Show which model suits a video, and its time.")
+@click.argument("source", type=click.Path(path_type=Path))
+@moment_options
+@size_options
+@time_options
+@read_options
+@candidates_options
+@threads_option
+def suggest(
+    source: Path, output: Path | None, at: str | None, region: str | None, overwrite: bool, **given: Any
+) -> None:
+    """Show a part of SOURCE enlarged by each embedded model, its time for the whole, and its command.
+
+    \b
+    videoinr suggest in.mp4
+    videoinr suggest in.mp4 --scale 4 --at 1:10 --model mine.safetensors
+    """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    typed = list(_typed(click.get_current_context()))
+    upscale = read_picture_options(
+        without_outranked(given) | {"weights": DEFAULT_WEIGHTS, "spatial": None, "steady": 1.0},
+        overwrite=overwrite,
+    )
+    options = PreviewOptions(
+        at_seconds=None if at is None else parse_time(at),
+        region=None if region is None else parse_region(region),
+        more_weights=tuple(dict.fromkeys(given["weights"])),
+        upscale=upscale,
+    )
+    show_messages(quiet=True)  # what suits the source is told below
+
+    from videoinr_cli.previews.suggest import suggest as show  # torch takes a second to import
+
+    found = show(source, output, options)
+    click.echo(f"{found.preview.picture}: region {found.preview.region}", err=True)
+    commands = [
+        shlex.join(["videoinr", "upscale", str(source), *typed, *_naming(candidate.network)])
+        for candidate in found.preview.candidates
+    ]
+    width = max(map(len, commands))
+    for command, candidate in zip(commands, found.preview.candidates, strict=True):
+        seconds = candidate.whole_seconds
+        remark = "" if seconds is None else f"about {roughly(seconds)}"
+        if candidate is found.suggested:
+            remark += f"{', ' if remark else ''}suggested: it {found.suited.why}"
+        click.echo(f"{command:{width}}  # {remark}" if remark else command)
+
+
+def _naming(network: NetworkOptions) -> list[str]:
+    """Return the options of ``upscale`` that name a network."""
+    return ["--model", network.weights]
+
+
+def _typed(context: click.Context) -> Iterator[str]:
+    """Yield what was typed that ``upscale`` needs as well: all but the moment, the picture and the models."""
+    for parameter in context.command.params:
+        is_typed = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if is_typed and parameter.name not in OWN:
+            yield from (max(parameter.opts, key=len), str(context.params[parameter.name or ""]))
