@@ -48,6 +48,7 @@ def start_of(name: str) -> Start:
         frames=60,
         seconds=2.0,
         model="clean",
+        strength=None,
     )
 
 

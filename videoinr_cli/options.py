@@ -51,12 +51,24 @@ MAX_WORKERS = 256
 DEFAULT_WEIGHTS = "videoinr-fast"
 """The embedded model."""
 
-MODELS = {"clean": "videoinr-fast", "real": "videoinr-real", "large": "videoinr-large"}
-"""Models by purpose: clean footage, footage degraded by compression, noise or resizing, and clean footage at
-its best, in several times the time."""
+MODELS = {
+    "clean": "videoinr-fast",
+    "real": "videoinr-real",
+    "vivid": "videoinr-vivid",
+    "large": "videoinr-large",
+}
+"""Models by purpose: clean footage; footage degraded by compression, noise or resizing, kept as it is or made
+crisp; and clean footage at its best, in several times the time."""
 
 MODEL_NAMES = {**MODELS, "fast": DEFAULT_WEIGHTS}
 """What ``--model`` takes besides names of weights, and files."""
+
+FAITHFUL = {"videoinr-vivid": "videoinr-real"}
+"""Weights that are mixed with more faithful ones, and those. The former are trained on from the latter, so
+what lies between their weights is a network too."""
+
+DEFAULT_STRENGTH = 0.5
+"""Share of the former in such a mixture."""
 
 AUTO_MODEL = "auto"
 """What ``--model`` takes for the embedded model that suits a source."""
@@ -285,6 +297,32 @@ class NetworkOptions:
     precision: Precision = "auto"
     spatial: str | None = None
     steady: float = DEFAULT_STEADINESS
+    strength: float | None = None
+
+
+def faithful_of(weights: str) -> str | None:
+    """Return the name of the weights that others are mixed with; None: they are used as they are."""
+    return FAITHFUL.get(MODEL_NAMES.get(weights, weights))
+
+
+def strength_of(weights: str, strength: float | None = None) -> float | None:
+    """Return the strength of a model; None: it has none.
+
+    Args:
+        weights: a name or a path; "auto" may have one.
+        strength: that was asked for; None: `DEFAULT_STRENGTH` where the model has one.
+
+    Raises:
+        OptionError: the strength is not in [0, 1], or the model has none.
+    """
+    has_one = faithful_of(weights) is not None
+    if strength is None:
+        return DEFAULT_STRENGTH if has_one else None
+    if not 0 <= strength <= 1:
+        raise OptionError(f"strength {strength:g} is not between 0 and 1; try --strength {DEFAULT_STRENGTH}")
+    if not has_one and weights != AUTO_MODEL:
+        raise OptionError(f"--strength {strength:g} is for --model vivid, not for {weights!r}; leave one out")
+    return strength
 
 
 @dataclasses.dataclass(frozen=True)
@@ -315,6 +353,9 @@ class UpscaleOptions:
     spatial: str | None = None  # a single-image model that enlarges the frames, whose motion `weights` tell:
     # a path, or hf:owner/repository/file
     steady: float = DEFAULT_STEADINESS  # how much of its neighbouring pictures is averaged, in [0, 1]
+    strength: float | None = (
+        None  # of `FAITHFUL` weights' crisp relatives, in [0, 1]; None: `DEFAULT_STRENGTH`
+    )
     tile: int | None = None  # longest side of a tile, in source pixels; None: as memory allows
     max_memory_bytes: int | None = None  # of the process on a CPU, else of its device; None: by what is free
     threads: int | None = None  # of the network on a CPU, shared by all processes; None: as torch is set
@@ -365,11 +406,14 @@ class UpscaleOptions:
             raise OptionError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if not 0 <= self.steady <= 1:
             raise OptionError(f"steadiness {self.steady:g} is not between 0 and 1; try --steady 1")
+        strength_of(self.weights, self.strength)
 
     @property
     def network(self) -> NetworkOptions:
         """Which network renders, and where."""
-        return NetworkOptions(self.weights, self.device, self.precision, self.spatial, self.steady)
+        return NetworkOptions(
+            self.weights, self.device, self.precision, self.spatial, self.steady, self.strength
+        )
 
     @property
     def enlargement(self) -> float:
@@ -529,11 +573,18 @@ class PreviewOptions:
     region: Region | None = None  # of the source; None: the most detailed part
     strip: bool = False  # also show the instants between two frames
     more_weights: tuple[str, ...] = ()  # further networks, which are shown beside that of `upscale`
+    strengths: tuple[
+        float, ...
+    ] = ()  # at which those of them that can be mixed are shown; (): that of `upscale`
     upscale: UpscaleOptions = UpscaleOptions()
 
     def __post_init__(self) -> None:
         if len({self.upscale.weights, *self.more_weights}) <= len(self.more_weights):
             raise OptionError("a model is named twice; name others beside it")
+        shown = (self.upscale.weights, *self.more_weights)
+        chosen = [name for name in shown if name == AUTO_MODEL or faithful_of(name) is not None]
+        for strength in self.strengths:
+            strength_of((*chosen, *shown)[0], strength)
         if self.seconds > MAX_PREVIEW_SECONDS:
             raise OptionError(
                 f"a preview of {float(self.seconds):g} s is longer than {MAX_PREVIEW_SECONDS} s; "

@@ -13,16 +13,18 @@ from tests.conftest import MakeClip
 from videoinr_cli.options import MODELS, PreviewOptions, Region, UpscaleOptions
 from videoinr_cli.previews.sheet import GAP_PX, MIN_WIDTH_PX
 from videoinr_cli.previews.suggest import suggest
-from videoinr_cli.weights import embedded_file, load_model
+from videoinr_cli.weights import load_model
 
-NAMES = [name for name, weights in MODELS.items() if embedded_file(weights) is not None]
+CANDIDATES = [("clean", None), ("real", None), ("vivid", 0.5), ("vivid", 1.0)]
 
 
 @pytest.fixture(autouse=True)
 def _tiny_networks(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the tiny network take the place of every other."""
+    """Let the tiny network take the place of every embedded one, of which there are three."""
     tiny = load_model(weights)
     monkeypatch.setattr("videoinr_cli.previews.preview.load_network", lambda network: tiny)
+    embedded = {MODELS[name]: weights for name, _ in CANDIDATES}
+    monkeypatch.setattr("videoinr_cli.previews.suggest.embedded_file", embedded.get)
 
 
 def test_every_candidate_has_its_command(
@@ -37,8 +39,15 @@ def test_every_candidate_has_its_command(
     lines = told.out.splitlines()
     commands = [shlex.split(line, comments=True) for line in lines]
     wanted = ["videoinr", "upscale", str(source), "--height", "200p", "--fps", "2x", "--model"]
-    assert [command[:8] for command in commands] == [wanted] * (len(NAMES) + 1)
-    assert [command[8] for command in commands] == [*NAMES, str(weights)]
+    assert [command[:8] for command in commands] == [wanted] * 5
+    named = [
+        ["clean"],
+        ["real"],
+        ["vivid", "--strength", "0.5"],
+        ["vivid", "--strength", "1"],
+        [str(weights)],
+    ]
+    assert [command[8:] for command in commands] == named
     assert all("  # about" in line for line in lines)
     suggested = [line for line in lines if "suggested" in line]
     assert len(suggested) == 1
@@ -54,7 +63,8 @@ def test_many_candidates_are_shown_in_rows(make_clip: MakeClip, tmp_path: Path) 
     for others in ((), tuple("abc")):
         options = PreviewOptions(region=region, more_weights=others, upscale=UpscaleOptions(scale=1))
         found = suggest(source, tmp_path / f"{len(others)}.png", options)
-        assert [one.network.weights for one in found.preview.candidates] == [*NAMES, *others]
+        named = [(one.network.weights, one.network.strength) for one in found.preview.candidates]
+        assert named == [*CANDIDATES, *((name, None) for name in others)]
         assert found.suggested is not None
         assert found.suggested.network.weights == "clean"
         with Image.open(found.preview.picture) as sheet:
@@ -67,4 +77,4 @@ def test_a_model_is_not_shown_twice(make_clip: MakeClip, tmp_path: Path) -> None
     source = make_clip("in.mp4", frames=2)
     options = PreviewOptions(more_weights=("real", "clean"), upscale=UpscaleOptions(scale=1))
     found = suggest(source, tmp_path / "look.png", options)
-    assert [one.network.weights for one in found.preview.candidates] == NAMES
+    assert [one.network.weights for one in found.preview.candidates] == [name for name, _ in CANDIDATES]

@@ -94,13 +94,14 @@ def _options_of_all(plans: Sequence[Plan], options: UpscaleOptions, job: JobOpti
     Raises:
         OptionError: they have several.
     """
-    models = sorted({plan.options.weights for plan in plans})
-    if job.cluster is not None and len(models) > 1:
+    chosen = {plan.options.weights: plan.options.strength for plan in plans}
+    if job.cluster is not None and len(chosen) > 1:
         raise OptionError(
-            f"--model {options.weights} takes several models for these videos ({', '.join(models)}), and a "
-            f"cluster renders with one; try --model {models[-1]}"
+            f"--model {options.weights} takes several models for these videos ({', '.join(sorted(chosen))}), "
+            f"and a cluster renders with one; try --model {max(chosen)}"
         )
-    return dataclasses.replace(options, weights=models[0])
+    weights, strength = next(iter(chosen.items()))
+    return dataclasses.replace(options, weights=weights, strength=strength)
 
 
 class _Run:

@@ -49,6 +49,7 @@ class Planned(VideoEvent):
     frames: int | None  # of the output; None when the source does not say how long it is
     seconds: float | None  # duration of the output; None likewise
     model: str  # as `options.model_name` has it
+    strength: float | None  # of that model; None: it has none
 
 
 @dataclasses.dataclass(frozen=True)

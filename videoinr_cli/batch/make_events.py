@@ -9,7 +9,7 @@ from videoinr_cli.batch.items import Existing, Pending, Refused
 from videoinr_cli.batch.overall import OverallProgress
 from videoinr_cli.errors import one_line
 from videoinr_cli.jobs.segments import SegmentDone
-from videoinr_cli.options import model_name
+from videoinr_cli.options import model_name, strength_of
 from videoinr_cli.render.pieces import Sizes
 from videoinr_cli.render.pipeline import Progress as VideoProgress
 from videoinr_cli.render.pipeline import Summary
@@ -18,7 +18,7 @@ from videoinr_cli.render.speed import remaining_seconds
 
 def start_of(index: int, count: int, item: Pending) -> Start:
     """Return the event of a video that begins."""
-    source, rate = item.plan.source, item.plan.timeline.rate
+    source, rate, options = item.plan.source, item.plan.timeline.rate, item.plan.options
     return Start(
         index=index,
         count=count,
@@ -30,7 +30,8 @@ def start_of(index: int, count: int, item: Pending) -> Start:
         fps=None if rate is None else float(rate),
         frames=item.plan.total_frames,
         seconds=item.plan.total_seconds,
-        model=model_name(item.plan.options.weights),
+        model=model_name(options.weights),
+        strength=strength_of(options.weights, options.strength),
     )
 
 

@@ -27,7 +27,7 @@ from videoinr_cli.evaluation.protocols import (
     Downsampler,
     Protocol,
 )
-from videoinr_cli.options import DEFAULT_STEADINESS, DEFAULT_WEIGHTS, Precision
+from videoinr_cli.options import DEFAULT_STEADINESS, DEFAULT_STRENGTH, DEFAULT_WEIGHTS, Precision
 
 
 class _WeightsOption(SectionedOption):
@@ -90,6 +90,12 @@ results_option = in_section("Results")
     help="Name, file, or hf:OWNER/REPO/FILE; may be repeated.",
 )
 @methods_option(
+    "--strength",
+    type=float,
+    multiple=True,
+    help=f"Of the weights vivid, 0 to 1; may be repeated.  [default: {DEFAULT_STRENGTH:g}]",
+)
+@methods_option(
     "--spatial",
     metavar="FILE",
     multiple=True,
@@ -138,6 +144,7 @@ def evaluate(
     weights: Sequence[str],
     spatial: Sequence[str],
     steady: Sequence[float],
+    strength: Sequence[float],
     baselines: Sequence[str],
     steadiness: bool,
     max_frames: int | None,
@@ -168,6 +175,7 @@ def evaluate(
         weights=tuple(weights),
         spatial=tuple(spatial),
         steady=tuple(steady),
+        strengths=tuple(strength),
         baselines=tuple(name for name in BASELINES if name in baselines) if asked_for else None,
         steadiness=steadiness,
         device=device,

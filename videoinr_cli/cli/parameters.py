@@ -38,6 +38,7 @@ from videoinr_cli.options import (
     DEFAULT_SCALE,
     DEFAULT_SCENE_THRESHOLD,
     DEFAULT_STEADINESS,
+    DEFAULT_STRENGTH,
     DEFAULT_WEIGHTS,
     DEINTERLACE,
     PRECISIONS,
@@ -249,14 +250,24 @@ def _make_weights_option(more: str = "", **attributes: Any) -> Decorator[Any]:
         metavar="NAME",
         type=_WeightsName(),
         envvar=WEIGHTS_VARIABLE,
-        help="The model: clean (also called fast), real for compressed and noisy footage, large for the best "
-        "picture, or auto for what suits the source; a name from videoinr weights list, a file, or "
-        f"hf:OWNER/REPO/FILE{more}.{default}",
+        help="The model: clean (also called fast), real for compressed and noisy footage, vivid to make such "
+        "footage crisp, large for the best picture, or auto for what suits the source; a name from "
+        f"videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.{default}",
         **attributes,
     )
 
 
 _weights_option: Decorator[Any] = _make_weights_option(default=DEFAULT_WEIGHTS)
+
+
+def _make_strength_option(more: str = "", **attributes: Any) -> Decorator[Any]:
+    return picture_option(
+        "--strength",
+        type=float,
+        help=f"Of vivid: from 0, as faithful as real, to 1, its crispest{more}.  "
+        f"[default: {DEFAULT_STRENGTH:g} with vivid]",
+        **attributes,
+    )
 
 
 def precision_option(precisions: Sequence[str] = PRECISIONS) -> Decorator[Any]:
@@ -299,6 +310,7 @@ model_options: Decorator[Any] = group(_weights_option, device_option(), precisio
 
 several_models_options: Decorator[Any] = group(
     _make_weights_option("; may be repeated, to compare", default=(DEFAULT_WEIGHTS,), multiple=True),
+    _make_strength_option("; may be repeated", multiple=True),
     spatial_options,
     device_option(),
     precision_option(),
@@ -374,6 +386,7 @@ job_options: Decorator[Any] = group(
 upscale_options: Decorator[Any] = group(
     size_options,
     _weights_option,
+    _make_strength_option(),
     spatial_options,
     time_options,
     range_options,
@@ -462,6 +475,7 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         weights=given["weights"],
         spatial=given["spatial"],
         steady=given["steady"],
+        strength=given["strength"],
         dedupe=given["dedupe"],
         scene_threshold=given["scene_threshold"],
         overwrite=overwrite,

@@ -80,7 +80,10 @@ def preview(
         region=None if region is None else parse_region(region),
         strip=strip,
         more_weights=tuple(more_weights),
-        upscale=read_picture_options(without_outranked(given) | {"weights": weights}, overwrite=overwrite),
+        strengths=given["strength"],
+        upscale=read_picture_options(
+            without_outranked(given) | {"weights": weights, "strength": None}, overwrite=overwrite
+        ),
     )
     show_messages(quiet=quiet)
 

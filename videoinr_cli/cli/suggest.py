@@ -49,7 +49,8 @@ def suggest(
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     typed = list(_typed(click.get_current_context()))
     upscale = read_picture_options(
-        without_outranked(given) | {"weights": DEFAULT_WEIGHTS, "spatial": None, "steady": 1.0},
+        without_outranked(given)
+        | {"weights": DEFAULT_WEIGHTS, "spatial": None, "steady": 1.0, "strength": None},
         overwrite=overwrite,
     )
     options = PreviewOptions(
@@ -79,7 +80,8 @@ def suggest(
 
 def _naming(network: NetworkOptions) -> list[str]:
     """Return the options of ``upscale`` that name a network."""
-    return ["--model", network.weights]
+    strength = [] if network.strength is None else ["--strength", f"{network.strength:g}"]
+    return ["--model", network.weights, *strength]
 
 
 def _typed(context: click.Context) -> Iterator[str]:

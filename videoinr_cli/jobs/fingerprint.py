@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from videoinr_cli.media.ffmpeg import describe
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.model import AnyVideoInr
-from videoinr_cli.options import EncodeOptions, ReadOptions, UpscaleOptions
+from videoinr_cli.options import EncodeOptions, ReadOptions, UpscaleOptions, strength_of
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.version import __version__
-from videoinr_cli.weights import find_enlarger, find_weights, origin_of
+from videoinr_cli.weights import digest_of, find_enlarger, weights_digest
 from videoinr_cli.weights.manifest import sha256_of
 
 SAMPLES = 16
@@ -24,11 +24,12 @@ SAMPLE_BYTES = 1 << 16
 """Samples of a source that are hashed, evenly spread: enough to recognise it wherever it was moved."""
 
 INDIFFERENT = frozenset(
-    {"overwrite", "device", "threads", "weights", "spatial", "strict", "tile", "max_memory_bytes", "audio"}
+    {"overwrite", "device", "threads", "weights", "strength", "spatial"}
+    | {"strict", "tile", "max_memory_bytes", "audio"}
 )
 """Options ignored when comparing jobs: they do not change the pictures, or hardly. A job that ran out of
 memory may continue in smaller tiles, and one whose sound does not fit, without sound. Weights are compared by
-their content."""
+their content, strengths by what they are."""
 
 _DIGESTS = {"source": "another source", "weights": "other weights", "spatial": "another --spatial model"}
 """How a difference is named where the values are digests."""
@@ -47,6 +48,7 @@ def fingerprint(plan: Plan, model: AnyVideoInr | None = None) -> Fingerprint:
         WeightsError: there are no such weights.
     """
     options = plan.options
+    strength = strength_of(options.weights, options.strength)
     crf = options.encode.rate_factor  # the value that is used, "auto" or not
     return {
         "videoinr": __version__,
@@ -55,6 +57,7 @@ def fingerprint(plan: Plan, model: AnyVideoInr | None = None) -> Fingerprint:
         "weights": _digest_of_weights(options.weights, model),
         "spatial": "none" if options.spatial is None else sha256_of(find_enlarger(options.spatial)),
         **dict(_flat(options)),
+        **({} if strength is None else {"strength": f"{strength:g}"}),
         "crf": "none" if crf is None else f"{crf:g}",
     }
 
@@ -81,9 +84,9 @@ def _flat(options: UpscaleOptions | EncodeOptions | ReadOptions) -> Iterator[tup
 
 def _digest_of_weights(named: str, model: AnyVideoInr | None) -> str:
     if model is None:
-        return sha256_of(find_weights(named))
-    if (path := origin_of(model)) is not None:
-        return sha256_of(path)
+        return weights_digest(named)
+    if (digest := digest_of(model)) is not None:
+        return digest
     hashed = hashlib.sha256(repr(model.config).encode())
     for name, tensor in sorted(model.state_dict().items()):
         hashed.update(name.encode() + tensor.cpu().float().numpy().tobytes())

@@ -29,7 +29,9 @@ from videoinr_cli.options import (
     PreviewOptions,
     Region,
     UpscaleOptions,
+    faithful_of,
     model_name,
+    strength_of,
 )
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
@@ -188,8 +190,13 @@ def _networks(options: PreviewOptions) -> dict[str, NetworkOptions]:
     upscale = options.upscale
     networks: dict[str, NetworkOptions] = {}
     for weights in (upscale.weights, *options.more_weights):
-        network = dataclasses.replace(upscale.network, weights=weights)
-        networks.setdefault(_shown_name(upscale, weights), network)
+        name = _shown_name(upscale, weights)
+        has_strength = faithful_of(weights) is not None
+        for strength in (options.strengths or (upscale.strength,)) if has_strength else (None,):
+            shown = f"{name}, strength {strength_of(weights, strength):g}" if has_strength else name
+            networks.setdefault(
+                shown, dataclasses.replace(upscale.network, weights=weights, strength=strength)
+            )
     return networks
 
 

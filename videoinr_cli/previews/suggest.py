@@ -7,9 +7,12 @@ import os
 
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.suitability import Suited, suited_model
-from videoinr_cli.options import MODELS, PreviewOptions, model_name
+from videoinr_cli.options import DEFAULT_STRENGTH, MODELS, PreviewOptions, model_name
 from videoinr_cli.previews.preview import Candidate, Preview, preview
 from videoinr_cli.weights import embedded_file
+
+STRENGTHS = (DEFAULT_STRENGTH, 1.0)
+"""At which models that have a strength are shown."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,7 @@ def suggest(
         options,
         upscale=dataclasses.replace(options.upscale, weights=first),
         more_weights=(*others, *more),
+        strengths=options.strengths or STRENGTHS,
     )
     suited = suited_model(prepare(source, options.upscale.read))
     return Suggestion(preview(source, picture, options), suited)

@@ -23,17 +23,18 @@ if TYPE_CHECKING:
         locate,
         look_up_weights,
         verify_weights,
+        weights_digest,
     )
     from videoinr_cli.weights.checkpoints import convert_checkpoint
     from videoinr_cli.weights.enlargers import EnlargerInfo, find_enlarger, inspect_enlarger
     from videoinr_cli.weights.fetching import fetch_weights
     from videoinr_cli.weights.files import CONFIG_KEY, WeightsInfo, save_model
     from videoinr_cli.weights.loading import (
+        digest_of,
         inspect_weights,
         load_model,
         load_network,
         options_with,
-        origin_of,
     )
     from videoinr_cli.weights.manifest import SUFFIX, embedded_file, embedded_folder, known_weights
     from videoinr_cli.weights.sources import parse_source
@@ -46,6 +47,7 @@ __all__ = [
     "WeightsInfo",
     "all_weights",
     "convert_checkpoint",
+    "digest_of",
     "download_weights",
     "embedded_file",
     "embedded_folder",
@@ -61,10 +63,10 @@ __all__ = [
     "locate",
     "look_up_weights",
     "options_with",
-    "origin_of",
     "parse_source",
     "save_model",
     "verify_weights",
+    "weights_digest",
 ]
 
 _MODULES = {
@@ -77,12 +79,13 @@ _MODULES = {
         "locate",
         "look_up_weights",
         "verify_weights",
+        "weights_digest",
     ),
     "checkpoints": ("convert_checkpoint",),
     "enlargers": ("EnlargerInfo", "find_enlarger", "inspect_enlarger"),
     "fetching": ("fetch_weights",),
     "files": ("CONFIG_KEY", "WeightsInfo", "save_model"),
-    "loading": ("inspect_weights", "load_model", "load_network", "options_with", "origin_of"),
+    "loading": ("inspect_weights", "load_model", "load_network", "options_with", "digest_of"),
     "manifest": ("SUFFIX", "embedded_file", "embedded_folder", "known_weights"),
     "sources": ("parse_source",),
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import shlex
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError, WeightsError
-from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES
+from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES, faithful_of
 from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import (
     SUFFIX,
@@ -116,6 +117,19 @@ def find_weights(text: str | os.PathLike[str]) -> Path:
         raise WeightsError(f"weights {text!r} are not downloaded yet; run: videoinr weights download {text}")
     names = ", ".join((*MODEL_NAMES, *(weights.name for weights in all_weights())))
     raise WeightsError(f"no weights {text!r}: there is no such file, and the known names are: {names}")
+
+
+def weights_digest(text: str) -> str:
+    """Return what tells weights from others: their SHA-256; of mixtures, one of both files' hashes.
+
+    Raises:
+        WeightsError: see `find_weights`.
+        OSError: a file cannot be read.
+    """
+    digest, faithful = sha256_of(find_weights(text)), faithful_of(text)
+    if faithful is None:
+        return digest
+    return hashlib.sha256(f"{digest} {sha256_of(find_weights(faithful))}".encode()).hexdigest()
 
 
 def locate(text: str, revision: str | None = None) -> tuple[Source, str | None]:

@@ -113,21 +113,36 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def read_model(path: Path, *, device: str | torch.device, precision: str) -> AnyVideoInr:
+def read_model(
+    path: Path,
+    *,
+    device: str | torch.device,
+    precision: str,
+    mixed_with: tuple[Path, float] | None = None,
+) -> AnyVideoInr:
     """Load a weights file and return its network, ready for inference.
 
     Args:
         device: ``auto`` or torch's name of a device.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``: the type convolutions run in.
+        mixed_with: another file, and the share of this one, in [0, 1]: each weight is their weighted mean.
 
     Raises:
-        WeightsError: see `inspect_file` and `read_tensors`.
+        WeightsError: see `inspect_file` and `read_tensors`; or the other file is of another network.
         OptionError: there is no such device or precision.
     """
     chosen = choose_device(device)
     dtype = choose_dtype(precision, chosen)
     info = inspect_file(path)
     tensors = read_tensors(path)
+    if mixed_with is not None:
+        other, share = mixed_with
+        if inspect_file(other).config != info.config:
+            raise WeightsError(f"{str(path)!r} cannot be mixed with {str(other)!r}: their networks differ")
+        # exact at 0 and at 1
+        tensors = {
+            name: torch.lerp(tensor, tensors[name], share) for name, tensor in read_tensors(other).items()
+        }
     keep_memory_mapped()
     model = build(info.config)
     model.load_state_dict(tensors)

@@ -18,8 +18,10 @@ from videoinr_cli.options import (
     DEFAULT_WEIGHTS,
     NetworkOptions,
     UpscaleOptions,
+    faithful_of,
+    strength_of,
 )
-from videoinr_cli.weights.catalogue import find_weights
+from videoinr_cli.weights.catalogue import find_weights, weights_digest
 from videoinr_cli.weights.files import WeightsInfo, inspect_file, read_model
 
 
@@ -27,6 +29,8 @@ class _Origin(NamedTuple):
     """What a network was loaded from; see `load_model`."""
 
     path: Path
+    weights: str  # a name or a path, by which options can name it
+    strength: float | None  # None: the weights are those of one file
     spatial: str | None
     steady: float
 
@@ -41,6 +45,7 @@ def load_model(
     precision: str = "auto",
     spatial: str | os.PathLike[str] | None = None,
     steady: float = DEFAULT_STEADINESS,
+    strength: float | None = None,
 ) -> AnyVideoInr:
     """Load weights and return their network, ready for inference.
 
@@ -51,24 +56,30 @@ def load_model(
         spatial: file of a single-image model, or ``hf:owner/repository/file[@revision]``, which enlarges the
             frames instead; the network then tells their motion.
         steady: how much of what such a model makes of neighbouring frames is averaged, 0 to 1.
+        strength: of ``videoinr-vivid``, 0 to 1: the share of its weights in a mixture with those of
+            ``videoinr-real``; `DEFAULT_STRENGTH` when None.
 
     Raises:
         WeightsError: no such weights; not a weights file; or its tensors do not fit its configuration.
-        OptionError: there is no such device or precision, or the network cannot tell the motion alone.
+        OptionError: there is no such device or precision, the network cannot tell the motion alone, or a
+            strength is given for weights that are not mixed.
     """
-    path = find_weights(name_or_path)
-    model = read_model(path, device=device, precision=precision)
+    path, named = find_weights(name_or_path), os.fspath(name_or_path)
+    strength, faithful = strength_of(named, strength), faithful_of(named)
+    mixed_with = None if faithful is None or strength is None else (find_weights(faithful), strength)
+    model = read_model(path, device=device, precision=precision, mixed_with=mixed_with)
     if spatial is not None:
         spatial = os.fspath(spatial)
         model = _with_enlarger(model, name_or_path, spatial, steady)
-    _ORIGINS[model] = _Origin(path, spatial, steady)
+    weights = str(path) if faithful is None else named
+    _ORIGINS[model] = _Origin(path, weights, strength, spatial, steady)
     return model
 
 
-def origin_of(model: AnyVideoInr) -> Path | None:
-    """Return the file that a network was loaded from; None: it was not loaded by `load_model`."""
+def digest_of(model: AnyVideoInr) -> str | None:
+    """Return the digest of the weights of a network; None: it was not loaded by `load_model`."""
     origin = _ORIGINS.get(model)
-    return None if origin is None else origin.path
+    return None if origin is None else weights_digest(origin.weights)
 
 
 def options_with(model: AnyVideoInr | None, options: UpscaleOptions) -> UpscaleOptions:
@@ -81,8 +92,13 @@ def options_with(model: AnyVideoInr | None, options: UpscaleOptions) -> UpscaleO
     if origin is None:
         return options
     is_named = options.weights != AUTO_MODEL and origin.path == find_weights(options.weights)
-    weights = options.weights if is_named else str(origin.path)
-    return dataclasses.replace(options, weights=weights, spatial=origin.spatial, steady=origin.steady)
+    return dataclasses.replace(
+        options,
+        weights=options.weights if is_named else origin.weights,
+        strength=origin.strength,
+        spatial=origin.spatial,
+        steady=origin.steady,
+    )
 
 
 def load_network(options: NetworkOptions) -> AnyVideoInr:
@@ -93,6 +109,7 @@ def load_network(options: NetworkOptions) -> AnyVideoInr:
         precision=options.precision,
         spatial=options.spatial,
         steady=options.steady,
+        strength=options.strength,
     )
 
 

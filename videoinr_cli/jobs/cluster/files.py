@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import secrets
+import tempfile
 from pathlib import Path
 
 from videoinr_cli.jobs.cluster.nodes import Files
 from videoinr_cli.jobs.fingerprint import digest_of_source
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.weights import find_weights
-from videoinr_cli.weights.manifest import sha256_of
+from videoinr_cli.options import faithful_of, strength_of
+from videoinr_cli.weights import find_weights, load_model, save_model, weights_digest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +21,12 @@ class WeightsFile:
     """The weights that segments are rendered with."""
 
     name: str  # under which a node looks for them: a known name, or a path
-    path: Path  # on this machine
-    sha256: str
+    sha256: str  # of what has that name; see `weights_digest`
     is_path: bool  # whether the name is one
+    strength: float | None = None  # of a mixture
 
     @classmethod
-    def of(cls, name: str) -> WeightsFile:
+    def of(cls, name: str, strength: float | None = None) -> WeightsFile:
         """Find weights.
 
         Raises:
@@ -32,14 +34,29 @@ class WeightsFile:
         """
         path = find_weights(name).absolute()
         is_path = Path(name).absolute() == path
-        return cls(str(path) if is_path else name, path, sha256_of(path), is_path)
+        return cls(str(path) if is_path else name, weights_digest(name), is_path, strength)
+
+    @property
+    def key(self) -> str:
+        """What tells the file that is sent from others."""
+        strength = strength_of(self.name, self.strength)
+        return self.sha256 if strength is None else f"{self.sha256}-{strength}"
+
+    @functools.cached_property
+    def path(self) -> Path:
+        """The file that is sent to nodes that have none: of a mixture, a new one with its weights."""
+        if faithful_of(self.name) is None:
+            return find_weights(self.name).absolute()
+        path = Path(tempfile.mkdtemp(prefix="videoinr-")) / "mixture.safetensors"
+        save_model(load_model(self.name, device="cpu", precision="fp32", strength=self.strength), path, {})
+        return path
 
 
 TOKEN = "cluster"
 """Name of a file in a job's folder by which a node knows that it sees the same folder."""
 
 
-def files_of(request: SegmentRequest, weights_sha256: str) -> Files:
+def files_of(request: SegmentRequest, weights_key: str) -> Files:
     """Return what a segment, and all others of its video, are rendered from; leave a token beside them."""
     plan = request.plan
     token = request.path.parent.absolute() / TOKEN
@@ -49,7 +66,7 @@ def files_of(request: SegmentRequest, weights_sha256: str) -> Files:
         source=_moved_source(plan.source, None),
         stamps=plan.stamps,
         digest=digest_of_source(plan.source),
-        weights_sha256=weights_sha256,
+        weights_key=weights_key,
         token=token,
         token_text=text,
     )
@@ -75,7 +92,10 @@ def moved(
     """
     plan = request.plan.on(device, threads or None)
     output = dataclasses.replace(plan.output, source=_moved_source(plan.source, source_folder))
-    options = dataclasses.replace(plan.options, weights=weights)
+    strength = (
+        plan.options.strength if weights == plan.options.weights else None
+    )  # else they are mixed already
+    options = dataclasses.replace(plan.options, weights=weights, strength=strength)
     plan = dataclasses.replace(plan, output=output, options=options)
     return dataclasses.replace(request, plan=plan, path=path)
 

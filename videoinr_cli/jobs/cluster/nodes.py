@@ -47,7 +47,7 @@ class Description:
     ffmpeg: str  # name and version; "" where there is none
     device: str  # the kind that this process has been given, such as "cuda"; "" where that does not work
     device_name: str
-    weights_sha256: str | None  # of its weights of that name; None: it has none
+    weights_sha256: str | None  # digest of its weights of that name; None: it has none
     problem: str | None = None  # why nothing can be rendered
 
 
@@ -58,7 +58,7 @@ class Files:
     source: VideoInfo
     stamps: tuple[tuple[int, int], ...]  # of its files: size, and time of the last change in nanoseconds
     digest: str  # of the source, see `fingerprint.digest_of_source`
-    weights_sha256: str
+    weights_key: str  # of the file that is sent
     token: Path  # a file in the folder where segments go
     token_text: str  # what is in it
 
@@ -108,7 +108,7 @@ class NodeWorker:
             _source_here(files),
             is_shared,
             (cache / files.digest).is_dir(),
-            (cache / files.weights_sha256).is_dir(),
+            (cache / files.weights_key).is_dir(),
             shutil.disk_usage(cache).free,
         )
 
@@ -208,8 +208,7 @@ def described(device: str, weights: str) -> Description:
     from videoinr_cli.errors import VideoInrError
     from videoinr_cli.media.ffmpeg import describe, find_ffmpeg
     from videoinr_cli.model.devices import choose_device
-    from videoinr_cli.weights import find_weights
-    from videoinr_cli.weights.manifest import sha256_of
+    from videoinr_cli.weights import weights_digest
 
     ffmpeg = kind = problem = ""
     try:
@@ -218,7 +217,7 @@ def described(device: str, weights: str) -> Description:
     except VideoInrError as error:
         problem = str(error)
     try:
-        weights_sha256 = sha256_of(find_weights(weights))
+        weights_sha256 = weights_digest(weights)
     except (VideoInrError, OSError):
         weights_sha256 = None
     return Description(

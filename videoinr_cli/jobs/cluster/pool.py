@@ -90,7 +90,7 @@ class ClusterPool(Pool):
             )
         self._cluster, self._options, self._job, self._now = cluster, options, job, now
         self.sharing = job.workers
-        self._weights = WeightsFile.of(options.weights)
+        self._weights = WeightsFile.of(options.weights, options.strength)
         self._own = described("cpu", self._weights.name)
         self._transfers = Transfers(cluster, job.cluster_files, self._weights, now)
         self._nodes: dict[str, NodeState] = {}

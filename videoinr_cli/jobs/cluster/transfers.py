@@ -75,7 +75,7 @@ class Transfers:
             node.places[folder] = None
             try:
                 if folder not in self._files:
-                    self._files[folder] = files_of(request, self._weights.sha256)
+                    self._files[folder] = files_of(request, self._weights.key)
                 place = yield from self._prepared(attempt, self._files[folder])
                 node.places[folder] = place
             finally:
@@ -138,7 +138,7 @@ class Transfers:
             )
         if (self._way == "send" and weights.is_path) or not node.has_weights:
             folder = yield from self._sent(
-                attempt, weights.sha256, [weights.path], sight.cached_weights, sight.free_bytes
+                attempt, weights.key, [weights.path], sight.cached_weights, sight.free_bytes
             )
             place.weights = f"{folder}/{weights.path.name}"
         return place

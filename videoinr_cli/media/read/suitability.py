@@ -24,7 +24,7 @@ from videoinr_cli.errors import InputError
 from videoinr_cli.media.read.quantiser import COARSE_STEP, FINE_STEP, quantiser_step
 from videoinr_cli.media.read.source import open_source, video_stream
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES, MODELS, UpscaleOptions
+from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES, MODELS, UpscaleOptions, faithful_of
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,9 @@ NOISY_LEVELS = 2.5
 SOFT_PX = 2.5
 """Width of the sharpest edges, in pixels, from which a picture looks soft. The same clips came to 1.4 to 1.8,
 to 2.2 to 2.5 once enlarged by two, and to 2.7 to 3.1 by three."""
+
+DEGRADED = "real"
+"""The model for what is strongly compressed, noisy or soft."""
 
 STRONGLY, HARDLY = "looks strongly compressed", "looks hardly compressed"
 
@@ -90,7 +93,8 @@ def with_suited_model(source: VideoInfo, options: UpscaleOptions) -> UpscaleOpti
         return options
     suited = suited_model(source)
     log.info(f"--model auto takes {suited.model}: {str(source.path)!r} {suited.why}")
-    return dataclasses.replace(options, weights=suited.model)
+    strength = None if faithful_of(suited.model) is None else options.strength
+    return dataclasses.replace(options, weights=suited.model, strength=strength)
 
 
 def model_advice(source: VideoInfo, weights: str) -> str | None:
@@ -117,13 +121,13 @@ def suited_model(source: VideoInfo) -> Suited:
 def _suited(step: float | None, looks: list[Look]) -> Suited:
     spent = [look.spent for look in looks if look.spent is not None]
     if step is not None and step >= COARSE_STEP:
-        return Suited("real", STRONGLY)
+        return Suited(DEGRADED, STRONGLY)
     if step is None and spent and median(spent) <= FEW_BYTES:
-        return Suited("real", STRONGLY)
+        return Suited(DEGRADED, STRONGLY)
     if looks and median(look.noise_levels for look in looks) >= NOISY_LEVELS:
-        return Suited("real", "looks noisy")
+        return Suited(DEGRADED, "looks noisy")
     if looks and median(look.edge_px for look in looks) >= SOFT_PX:
-        return Suited("real", "looks soft")
+        return Suited(DEGRADED, "looks soft")
     if step is None and not looks:
         return Suited("clean", "shows too little to judge by")
     return Suited("clean", "looks neither strongly compressed nor noisy or soft")
