@@ -368,7 +368,7 @@ PHONE = {
         (
             "out.mp4",
             {},
-            "com.apple.quicktime.make, com.apple.quicktime.model, com.apple.quicktime.software are",
+            "com.apple.quicktime.make, com.apple.quicktime.model, com.apple.quicktime.software; an",
         ),
         ("out.mkv", {"COM.APPLE.QUICKTIME.SOFTWARE": "17.4", "COM.APPLE.QUICKTIME.MAKE": "Apple"}, None),
     ],
