@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -66,8 +67,10 @@ SIZE = (180, 320)
 FRAMES = 14
 CUT = 7  # the frame with which the other scene begins
 FRAME_RATE = 25
-SHOT_FRAMES = (200, 2800)
+SHOT_FRAMES = (60, 460)
 FLASH_SHARE = 1 / 400
+JOINTS = ("cut", "cut", "cut", "fade", "dissolve")
+JOINT_FRAMES = 12  # of a fade to black, one from black, and a dissolve
 
 Levels = NDArray[np.float32]  # (H, W), 0 to 255
 
@@ -147,6 +150,16 @@ def cut_on_twos(props: Props, number: int) -> Levels:
 
 def cut_with_grain(props: Props, number: int) -> Levels:
     return props.cut(number) + props.chance(number).normal(0, 14, SIZE)
+
+
+def noisy(picture: Levels, chance: np.random.Generator, levels: float) -> Levels:
+    return np.floor((picture + chance.normal(0, levels, SIZE)).clip(0, 255)).astype(np.float32)
+
+
+def cut_to_noisy_dark(props: Props, number: int, change: Change = lambda picture: picture) -> Levels:
+    """To what is filmed at night."""
+    picture = props.cut(number)
+    return change(noisy(picture / 8, props.chance(number), 8) if number >= CUT else picture)
 
 
 def cut_to_black(props: Props, number: int) -> Levels:
@@ -238,6 +251,15 @@ def zoomed(props: Props, number: int) -> Levels:
     return _resized(props.first[top : top + height, left : left + width])
 
 
+def enters(props: Props, number: int) -> Levels:
+    """Something comes quickly into an empty picture, filmed with noise."""
+    picture = np.full(SIZE, 100, np.float32)
+    rows = max(0, min(60, 20 * (number - CUT + 1)))
+    if rows:
+        picture[:rows, 200:260] = props.second[100 - rows : 100, 100:160] * 0.6 + 100
+    return noisy(picture, props.chance(number), 6)
+
+
 def static_camera(props: Props, number: int) -> Levels:
     """Somebody moves before a background that stands still."""
     picture = props.pan(0)
@@ -267,6 +289,8 @@ CUTS: dict[str, Draw] = {
     "at a twelfth": cut_with(functools.partial(darker, factor=12)),
     "at a fifth, with a letterbox": cut_with(functools.partial(darker, factor=5), with_letterbox),
     "with grain": cut_with_grain,
+    "to the dark, with noise": cut_to_noisy_dark,
+    "to the dark, with noise and a letterbox": functools.partial(cut_to_noisy_dark, change=with_letterbox),
     "of animation on twos": cut_on_twos,
     "to black": cut_to_black,
     "from black": cut_from_black,
@@ -290,6 +314,7 @@ NO_CUTS: dict[str, Draw] = {
     "passes in 4 frames": functools.partial(passing, frames=4),
     "passes in 8 frames": functools.partial(passing, frames=8),
     "covers the lens": covered,
+    "enters an empty picture": enters,
     "static camera": static_camera,
     "lower third appears": subtitle,
 }
@@ -406,34 +431,45 @@ class Joined:
 
 
 def measure_footage(shots: Sequence[NDArray[np.uint8]], minutes: float, seed: int) -> Joined:
-    """Join clips until they last so long, about a cut for each minute."""
-    chance = np.random.default_rng(seed)
+    """Join clips until they last so long."""
     cuts: list[int] = []
-    length = 0
+    frames = round(minutes * 60 * FRAME_RATE)
 
     def pictures() -> Iterator[Levels]:
-        nonlocal length
-        before: int | None = None
-        while length < minutes * 60 * FRAME_RATE:
-            number = int(chance.choice([n for n in range(len(shots)) if n != before]))
-            before = number
-            frames = int(chance.integers(*SHOT_FRAMES))
-            joint = str(chance.choice(["cut", "cut", "cut", "fade"])) if length else "cut"
-            if length and joint == "cut":
-                cuts.append(length)
-            for place, picture in enumerate(Shot(shots[number], frames, chance.spawn(1)[0]).pictures()):
-                fading = min(1.0, (place + 1) / 12 if joint == "fade" else 1, (frames - place) / 12)
-                yield np.floor(picture * fading) if fading < 1 and _fades(place, frames, joint) else picture
-                length += 1
+        for number, (picture, is_cut) in enumerate(itertools.islice(joined(shots, seed), frames)):
+            cuts.extend([number] if is_cut else [])
+            yield picture
 
     found = found_in(pictures())
     hits = set(found) & set(cuts)
     wrong = [f"missed {cut}" for cut in set(cuts) - hits] + [f"false {cut}" for cut in set(found) - hits]
-    return Joined(length / FRAME_RATE / 60, len(cuts), len(hits), len(found) - len(hits), tuple(wrong))
+    return Joined(minutes, len(cuts), len(hits), len(found) - len(hits), tuple(wrong))
 
 
-def _fades(place: int, frames: int, joint: str) -> bool:
-    return joint == "fade" and place < 12
+def joined(shots: Sequence[NDArray[np.uint8]], seed: int) -> Iterator[tuple[Levels, bool]]:
+    """Yield pictures without end, and whether a shot begins with them by a cut.
+
+    Fades pass through black, so that nothing is cut there.
+    """
+    chance = np.random.default_rng(seed)
+    number, joint = -1, "start"
+    ending: Iterator[Levels] = iter(())  # what dissolves
+    while True:
+        number = int(chance.choice([other for other in range(len(shots)) if other != number]))
+        frames = int(chance.integers(*SHOT_FRAMES))
+        before, joint = joint, str(chance.choice(JOINTS))
+        beginning = Shot(shots[number], frames, chance.spawn(1)[0]).pictures()
+        for place in range(frames if joint != "dissolve" else frames - JOINT_FRAMES):
+            picture = next(beginning)
+            if before == "fade":
+                picture = picture * min(1, place / JOINT_FRAMES)
+            if joint == "fade":
+                picture = picture * min(1, (frames - 1 - place) / JOINT_FRAMES)
+            if before == "dissolve" and place < JOINT_FRAMES:
+                share = (place + 1) / (JOINT_FRAMES + 1)
+                picture = share * picture + (1 - share) * next(ending)
+            yield np.floor(picture).astype(np.float32), before == "cut" and place == 0
+        ending = beginning
 
 
 # --- tables ------------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ either side alone, and so not on where in a video decoding began.
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -54,6 +55,13 @@ FAINT_LEVELS = 4.0
 """Structure of what has changed, in 8-bit levels, that counts by half where the other picture has hardly any:
 the dark end of a fade."""
 
+KEPT_CONTRAST = 0.1
+"""Change of level, as a share of the contrast of what has changed, up to which it is kept, noise aside."""
+
+KEPT_SHARE = 0.6
+"""Share of what has changed that has kept its level at a cut, at most: cuts have 47 % and less, most of them
+13 %. Where only noise changes, and something that comes before a plain background, it is 76 % and more."""
+
 WINDOW = 8
 """Frames before and after a pair that are looked at: a flash or a thing before the lens is gone by then."""
 
@@ -61,8 +69,9 @@ STEPS = (0, 1, 3, 7)
 """How many frames before a pair's first one, or after its second one, the same scene may be found again."""
 
 RESTLESS = 0.75
-"""Share of a pair's score that the pair before or after it may have, at most, for it to be a cut. Where every
-frame is unlike the last one, as in noise, in confetti, or in a pan too fast to follow, none is."""
+"""Share of a pair's score that the pair before or after it may have, at most, for it to be a cut, noise
+smoothed away: cuts of dark and noisy footage have 0.67 and less. Where every frame is unlike the last one, as
+in confetti or in a pan too fast to follow, none is a cut."""
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # BT.709; any weights would do here
 
@@ -105,9 +114,8 @@ def with_cuts(
     pairs: list[_Pair] = []  # that the waiting frames end, after those of up to `WINDOW` + 1 earlier ones
     for frame in frames:
         picture = small(frame)
-        score = cut_score(pairs[-1].second, picture) if pairs else 0.0
         waiting.append(frame)
-        pairs.append(_Pair(picture, score))
+        pairs.append(_Pair(pairs[-1].second if pairs else picture, picture))
         if len(waiting) > WINDOW:
             place = len(pairs) - len(waiting)
             yield waiting.popleft(), _is_cut(pairs, place, threshold)
@@ -120,35 +128,55 @@ def with_cuts(
         )
 
 
-class _Pair(NamedTuple):
-    """A pair of frames."""
+class _Pair:
+    """A pair of frames, and how unlike they are."""
 
-    second: Thumbnail
-    score: float
+    def __init__(self, first: Thumbnail, second: Thumbnail) -> None:
+        self.second = second
+        self.score = cut_score(first, second)
+        self._first = first
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether most of what has changed is noise."""
+        changed = ~_is_still(self._first, self.second)
+        mask = changed.astype(np.float32)
+        first, second = (_smoothed(picture, mask)[changed] for picture in (self._first, self.second))
+        reach = KEPT_CONTRAST * max(first.std(), second.std())
+        return float((np.abs(first - second) <= reach).mean()) > KEPT_SHARE
+
+    @functools.cached_property
+    def smooth_score(self) -> float:
+        """The score without noise, which few pairs need."""
+        return cut_score(self._first, self.second, smooth=True)
 
 
 def _is_cut(pairs: Sequence[_Pair], place: int, threshold: float) -> bool:
     """Whether there is a cut in a pair, with up to `WINDOW` + 1 ones before and `WINDOW` ones after it."""
-    score = pairs[place].score
-    if score <= threshold:
+    if pairs[place].score <= threshold or pairs[place].is_kept:
         return False
     # Pairs that score 0 show the same twice, as in animation; then the next one tells.
     for side in (reversed(pairs[:place]), pairs[place + 1 :]):
-        nearest = next((pair.score for pair in side if pair.score > 0), 0.0)
-        if nearest > RESTLESS * score:
+        nearest = next((pair for pair in side if pair.score > 0), None)
+        if nearest is not None and nearest.smooth_score > RESTLESS * pairs[place].smooth_score:
             return False
     earlier = [pairs[place - 1 - step].second for step in STEPS if step < place]
     later = [pairs[place + step].second for step in STEPS if place + step < len(pairs)]
     return all(cut_score(a, b) > threshold for a in earlier for b in later)
 
 
-def cut_score(first: Thumbnail, second: Thumbnail) -> float:
+def cut_score(first: Thumbnail, second: Thumbnail, *, smooth: bool = False) -> float:
     """Return how much of either picture's structure cannot be found in the other, from 0 to 1.
 
     Each block of what has changed in one picture looks for its best match in the other, both taken at equal
     brightness and contrast: pans, moving things, flashes and fades find most of their structure, another
     scene does not. The test is x264's (cost of inter against intra prediction), on thumbnails, in both
     directions, so that a cut to a plain picture counts as well.
+
+    Args:
+        first: earlier frame.
+        second: later frame.
+        smooth: smooth the pictures, so that noise counts less; fine detail does, too.
     """
     changed = ~_is_still(first, second)
     area = float(changed.mean())
@@ -157,6 +185,8 @@ def cut_score(first: Thumbnail, second: Thumbnail) -> float:
     if certainty < MATCHED:
         return 0.0
     mask = changed.astype(np.float32)
+    if smooth:
+        first, second = _smoothed(first, mask), _smoothed(second, mask)
     contrasts = [float(picture[changed].std()) for picture in (first, second)]
     a, b = (
         picture / np.float32(max(contrast, FLAT_LEVELS))
@@ -198,6 +228,15 @@ def _has_texture(picture: Thumbnail) -> NDArray[np.bool_]:
     around = sliding_window_view(np.pad(picture, 1, mode="edge"), (3, 3))
     textured: NDArray[np.bool_] = np.ptp(around, axis=(2, 3)) > 2 * STILL_LEVELS
     return textured
+
+
+def _smoothed(picture: Thumbnail, mask: Thumbnail) -> Thumbnail:
+    """Return the mean of what is masked of the 3x3 pixels around each one: bars stay out."""
+    sums, counts = (
+        sliding_window_view(np.pad(part, 1), (3, 3)).sum(axis=(2, 3)) for part in (picture * mask, mask)
+    )
+    smooth: Thumbnail = sums / np.maximum(counts, 1)
+    return smooth
 
 
 class _Side:
