@@ -36,10 +36,12 @@ from videoinr_cli.training.synthetic import AffineMotion
 
 FRAMES = 7
 """Of a clip: a pair of every second one, a frame between, and a frame beside the pair on either side."""
-TAUGHT = slice(2, 5)
-"""The pair and what lies between: the frames that a teacher enlarges."""
+TAUGHT_FRAMES = 3
+"""The pair and what lies between: the middle frames, which a teacher enlarges."""
 MARGIN_PX = 4
 """What a teacher sees around a clip, LR pixels: at a picture's border it sees less."""
+SCALE = 4
+"""Of clips without a teacher."""
 CANDIDATES = 4
 """Places drawn for each clip; one is taken, by how much detail it has."""
 
@@ -57,12 +59,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--teacher", type=Path, required=True, help="ncnn .param, or a file for spandrel")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        help="ncnn .param, or a file for spandrel; without one, what is true is learnt",
+    )
     parser.add_argument("--data", type=Path, action="append", required=True, help="folder of footage")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder of pairs")
     parser.add_argument("--count", type=int, default=300, help="number of clips")
     parser.add_argument("--first", type=int, default=0, help="number of the first clip")
     parser.add_argument("--side", type=int, default=80, help="of a clip, LR pixels")
+    parser.add_argument(
+        "--taught", type=int, default=TAUGHT_FRAMES, choices=range(1, FRAMES + 1, 2), help="frames of a clip"
+    )
     parser.add_argument("--hold-out", action="append", default=[], help="file names to leave out")
     parser.add_argument("--as-is", type=float, default=0.4, help="share of clips not spoilt")
     parser.add_argument("--cache", type=Path, help="folder for decoded frames")
@@ -75,22 +84,24 @@ def main() -> None:
 
 
 def make(arguments: argparse.Namespace) -> None:
-    teacher = load_teacher(arguments.teacher)
+    teacher = None if arguments.teacher is None else load_teacher(arguments.teacher)
     cache = arguments.cache or arguments.output / "frames"
     shots = [
         shot
         for shot in load_shots(arguments.data, cache, report=_say)
         if not any(fnmatch(shot.source, pattern) for pattern in arguments.hold_out)
     ]
-    scale = teacher(torch.zeros(1, 3, 16, 16)).shape[-1] // 16
+    scale = SCALE if teacher is None else teacher(torch.zeros(1, 3, 16, 16)).shape[-1] // 16
+    as_is = 0.0 if teacher is None else arguments.as_is
     started = time.monotonic()
     numbers = range(arguments.first, arguments.first + arguments.count)
     for done, number in enumerate(numbers, 1):
         if any((arguments.output / "hr").glob(f"{number:06d}-*")):
             continue
         rng = np.random.default_rng((arguments.seed, number))
-        window = draw(shots, rng, arguments.side + 2 * MARGIN_PX, scale, arguments.as_is)
-        write_pair(arguments.output, f"{number:06d}-{Path(window.source).stem}", window, teacher)
+        window = draw(shots, rng, arguments.side + 2 * MARGIN_PX, scale, as_is)
+        name = f"{number:06d}-{Path(window.source).stem}"
+        write_pair(arguments.output, name, window, teacher, arguments.taught)
         _say(f"{done} of {len(numbers)}, {(time.monotonic() - started) / done:.1f} s each: {window.source}")
 
 
@@ -149,14 +160,22 @@ def _from_still(shots: Sequence[Shot], rng: np.random.Generator, size: int) -> t
     return place.shot.source, moved.clamp(0, 1)
 
 
-def write_pair(output: Path, name: str, window: Window, teacher: Teacher) -> None:
-    """Write a clip's LR frames and what to make of the middle ones."""
-    given = window.lr[TAUGHT]
-    taught = torch.cat([teacher(frame) for frame in given.split(1)])
-    true = None if window.true is None else window.true[TAUGHT]
-    margin = MARGIN_PX * taught.shape[-1] // given.shape[-1]
+def write_pair(output: Path, name: str, window: Window, teacher: Teacher | None, frames: int) -> None:
+    """Write a clip's LR frames and what to make of the middle ones: without a teacher, what is true."""
+    margin = (len(window.lr) - frames) // 2
+    taught_ones = slice(margin, margin + frames)
+    given = window.lr[taught_ones]
+    true = None if window.true is None else window.true[taught_ones]
+    if teacher is not None:
+        taught = torch.cat([teacher(frame) for frame in given.split(1)])
+        learnt = target(given, taught, true)
+    elif true is not None:
+        learnt = true
+    else:
+        raise InputError(f"{window.source}: what it shows is not known; name a --teacher")
+    margin = MARGIN_PX * learnt.shape[-1] // given.shape[-1]
     write_clip(output / "lr" / f"{name}.mkv", _inner(window.lr, MARGIN_PX))
-    write_clip(output / "hr" / f"{name}.mkv", _inner(target(given, taught, true), margin))
+    write_clip(output / "hr" / f"{name}.mkv", _inner(learnt, margin))
 
 
 def _inner(frames: Tensor, margin: int) -> Tensor:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.errors import InputError
+from videoinr_cli.model.devices import choose_dtype
 
 Teacher = Callable[[Tensor], Tensor]
 
@@ -24,19 +25,20 @@ HALF_WEIGHTS = 0x01306B47
 """Tag of weights kept as float16, padded to four bytes, in an ncnn .bin; 0 marks float32."""
 
 
-def load_teacher(path: Path, *, dtype: torch.dtype = torch.bfloat16) -> Teacher:
+def load_teacher(path: Path, *, dtype: torch.dtype | None = None) -> Teacher:
     """Return the network that a file holds.
 
     Args:
         path: an ncnn `.param` with its `.bin` beside it, which needs no other package, or any file that the
             package `spandrel` knows.
-        dtype: what it is computed in.
+        dtype: what it is computed in; None: what the processor is quick at.
 
     Raises:
         InputError: the file is missing, or has a layer not known here, or needs `spandrel`.
     """
     if not path.is_file():
         raise InputError(f"no teacher at {path}; give a .param with its .bin, or a file that spandrel reads")
+    dtype = dtype or choose_dtype("auto", torch.device("cpu"))
     if path.suffix == ".param":
         return NcnnNetwork(path, dtype)
     try:

@@ -192,6 +192,19 @@ def test_a_folder_of_pairs_is_made_and_added_to(tmp_path: Path) -> None:
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
 
 
+def test_what_is_true_is_learnt_without_a_teacher(tmp_path: Path) -> None:
+    footage = tmp_path / "footage"
+    footage.mkdir()
+    write_picture(footage / "still.png", np.kron(scene(3, 1)[0], np.ones((2, 2, 1), np.uint8)))
+    asked = ["--data", footage, "-o", tmp_path / "pairs", "--side", 24, "--count", 2, "--taught", 1]
+    done = make(*asked)
+    assert done.returncode == 0, done.stderr
+    for pair in load_pairs([tmp_path / "pairs"], tmp_path / "cache"):
+        assert (len(pair.lr), pair.hr.shape) == (7, (1, 96, 96, 3))
+        reduced = pair.hr[0].reshape(24, 4, 24, 4, 3).mean(axis=(1, 3))
+        assert np.abs(reduced - pair.lr[3])[4:-4, 4:-4].mean() < 20
+
+
 def test_a_clip_asked_for_too_large_fails_in_one_line(tmp_path: Path) -> None:
     footage = tmp_path / "footage"
     footage.mkdir()

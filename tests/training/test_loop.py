@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import math
 import signal
 from pathlib import Path
 from types import FrameType
@@ -56,6 +58,36 @@ def test_resumed_run_equals_an_uninterrupted_one(sampler: Sampler, tmp_path: Pat
     with pytest.raises(KeyboardInterrupt):
         train(half, sampler, [], checkpoint=tmp_path / "half.pt", report=interrupt)
     check_resumes(whole, sampler, tmp_path / "half.pt")
+
+
+def test_a_run_judged_halfway_resumes_from_where_it_began(sampler: Sampler, tmp_path: Path) -> None:
+    schedule = dataclasses.replace(SCHEDULE, halfway_share=0.5)
+    whole = new_trainer(schedule)
+    train(whole, sampler, [], checkpoint=tmp_path / "whole.pt")
+    half = new_trainer(dataclasses.replace(schedule, steps=3))
+    train(half, sampler, [], checkpoint=tmp_path / "half.pt")
+    half = new_trainer(schedule)
+    half.load(tmp_path / "half.pt")
+    assert all(torch.equal(*both) for both in zip(half.start, whole.start, strict=True))
+
+
+def test_halfway_the_gradient_is_that_of_the_mean_of_the_weights(sampler: Sampler) -> None:
+    trainer = new_trainer(dataclasses.replace(SCHEDULE, halfway_share=1.0))
+    mean = copy.deepcopy(trainer.model)
+    for parameter, mixed in zip(trainer.model.parameters(), mean.parameters(), strict=True):
+        parameter.data += 0.01
+        mixed.data += 0.005
+    was = copy.deepcopy(trainer.model)
+    seen = []
+    trainer.optimizer.step = lambda: seen.extend(p.grad.clone() for p in trainer.model.parameters())
+    trainer.schedule = dataclasses.replace(trainer.schedule, gradient_clip=math.inf)
+    batch = sampler.batch(0)
+    trainer.train_step(batch)
+    batch_loss(mean, batch, trainer.schedule).backward()
+    for gradient, mixed in zip(seen, mean.parameters(), strict=True):
+        assert torch.allclose(gradient, mixed.grad, atol=1e-4)
+    for after, before in zip(trainer.model.parameters(), was.parameters(), strict=True):
+        assert torch.equal(after, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

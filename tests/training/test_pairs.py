@@ -85,8 +85,23 @@ def test_a_batch_is_of_one_scale_and_the_same_every_time() -> None:
 def test_single_pictures_are_pairs_too() -> None:
     batch = PairSampler([pair_of(lr_count=1, hr_count=1)], RECIPE, seed=0).batch(0)
     assert torch.equal(batch.first, batch.second)
-    assert torch.equal(batch.targets[0], batch.targets[1])
+    assert len(batch.targets) == 1
     assert batch.taus[0].isfinite().all()
+
+
+def test_a_single_picture_within_a_clip_is_a_given_frame_or_between_two() -> None:
+    sampler = PairSampler([pair_of(hr_count=1)], RECIPE, seed=1)
+    shown = set()
+    for step in range(8):
+        batch = sampler.batch(step)
+        (target,), (taus,) = batch.targets, batch.taus
+        for number, tau in enumerate(taus.tolist()):
+            first, second = (
+                255 * float(frame[number, 2].mean()) / 20 for frame in (batch.first, batch.second)
+            )
+            assert 255 * float(target[number, 2].mean()) / 20 == pytest.approx(first + tau * (second - first))
+            shown.add((tau, round(abs(second - first))))
+    assert shown == {(0, 1), (0, 2), (1, 1), (1, 2), (0.5, 2)}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from videoinr_cli.model import build
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.footage import CACHE_VERSION
 from videoinr_cli.training.options import DEFAULT_RECIPE, RECIPE_NAMES, TrainOptions
-from videoinr_cli.training.recipes import OWN, PAPER, RECIPES
+from videoinr_cli.training.recipes import OWN, PAIRS, PAPER, RECIPES
 from videoinr_cli.training.train import _adapted, _network, _shared, train
 from videoinr_cli.training.trainer import read_run_settings
 from videoinr_cli.weights import inspect_weights, save_model
@@ -34,6 +34,15 @@ def test_nothing_said_leaves_the_recipe_as_it_is() -> None:
     for recipe in (OWN, PAPER):
         assert _adapted(recipe, TrainOptions()) == recipe
         assert _shared(recipe.samples, Team()) == recipe.samples
+
+
+def test_a_run_to_be_mixed_is_judged_halfway_and_asks_for_more_contrast_at_its_end() -> None:
+    options = TrainOptions(pairs=("pairs",), init="videoinr-real", halfway=True).completed()
+    schedule = _adapted(PAIRS, options).schedule
+    assert 0.5 < schedule.halfway_share < 1
+    assert schedule.halfway_contrast_share == PAIRS.schedule.contrast_share < schedule.contrast_share
+    with pytest.raises(OptionError, match="--init"):
+        TrainOptions(pairs=("pairs",), halfway=True)
 
 
 def test_a_batch_is_shared_by_the_processes() -> None:

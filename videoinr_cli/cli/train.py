@@ -76,6 +76,11 @@ schedule_option = in_section("Schedule")
 @schedule_option(
     "--batch-size", type=click.IntRange(min=1), help="Batch size over all processes.  [default: the recipe's]"
 )
+@schedule_option(
+    "--halfway",
+    is_flag=True,
+    help="Judge most steps halfway between the weights of --init and those trained, to mix the two in use.",
+)
 @data_option(
     "--patch",
     type=click.IntRange(min=MIN_PATCH_PX),

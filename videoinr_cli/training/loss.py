@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -33,8 +34,11 @@ class BatchLoss(torch.nn.Module):
         self.model = model
         self.schedule = schedule
 
-    def forward(self, batch: Batch) -> Tensor:
-        return batch_loss(self.model, batch, self.schedule)
+    def forward(self, batch: Batch, *, halfway: bool = False) -> Tensor:
+        schedule = self.schedule
+        if halfway and schedule.halfway_contrast_share is not None:
+            schedule = dataclasses.replace(schedule, contrast_share=schedule.halfway_contrast_share)
+        return batch_loss(self.model, batch, schedule)
 
 
 def batch_loss(model: AnyVideoInr, batch: Batch, schedule: Schedule = OWN.schedule) -> Tensor:

@@ -46,6 +46,7 @@ class TrainOptions:
     batch_size: int | None = None  # of all processes together
     patch: int | None = None  # side of the LR patches, pixels
     degrade: bool | None = None  # whether the network sees blur, noise and compression; None: it does not
+    halfway: bool | None = None  # whether what lies halfway from the start is judged too; None: it is not
     hold_out: tuple[str, ...] = ()  # patterns of the names of files to validate on instead
     seed: int | None = None  # None: 0
 
@@ -56,6 +57,8 @@ class TrainOptions:
             raise OptionError(
                 "--pairs have their LR frames and their recipe; leave out --data, --degrade and --recipe"
             )
+        if self.halfway and not self.init:
+            raise OptionError("--halfway is from the weights of --init; name some")
         if self.recipe not in (None, *RECIPE_NAMES):
             raise OptionError(f"recipe {self.recipe!r} is none of {', '.join(RECIPE_NAMES)}")
         if self.config not in (None, *ARCHITECTURES):
@@ -81,7 +84,11 @@ class TrainOptions:
         """Return the options as a run begins with them: what no recipe decides has its default."""
         recipe: RecipeName = "pairs" if self.pairs else DEFAULT_RECIPE
         return dataclasses.replace(
-            self, recipe=self.recipe or recipe, degrade=bool(self.degrade), seed=self.seed or 0
+            self,
+            recipe=self.recipe or recipe,
+            degrade=bool(self.degrade),
+            halfway=bool(self.halfway),
+            seed=self.seed or 0,
         )
 
     def resuming(self, begun: TrainOptions) -> TrainOptions:

@@ -30,6 +30,8 @@ SIDES = ("lr", "hr")
 """Folders below a folder of pairs."""
 COARSEST_STEP_PX = 16
 """Where LR and HR pixels begin together at the least: every so many LR pixels."""
+GIVEN_SHARE = 0.75
+"""Of the samples of clips with one HR frame: it belongs to a given frame, else halfway between two."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +136,7 @@ class PairSampler:
 
     The pictures are those of the HR clips, at their own scale for `fixed_scale_share` of the batches, else
     reduced to one down to the least of `scale_range`. Given frames lie up to `max_gap` apart; of neighbours
-    both are supervised.
+    both are supervised. If a clip has a single HR frame, one instant of each sample is.
 
     Raises:
         InputError: LR frames smaller than the recipe's patches.
@@ -151,6 +153,7 @@ class PairSampler:
                 "try a smaller --patch"
             )
         self.pairs = pairs
+        self.instants = min(2, *(len(pair.hr) for pair in pairs))  # supervised ones of a sample
         self.by_scale: dict[Fraction, list[ClipPair]] = {}
         for pair in pairs:
             self.by_scale.setdefault(pair.scale, []).append(pair)
@@ -186,25 +189,24 @@ class PairSampler:
         )
 
     def _sample(self, rng: np.random.Generator, pair: ClipPair, side: int, size: int) -> _Sample:
-        """Draw two given frames of one clip, what is beside them, and two of its HR frames.
+        """Draw two given frames of one clip, what is beside them, and one or two of its HR frames.
 
         Args:
             side: of the LR patches, a multiple of what the scale's denominator asks for.
             size: of the HR pictures.
         """
-        gap = int(rng.integers(1, min(self.recipe.max_gap, len(pair.hr) - 1) + 1)) if len(pair.hr) > 1 else 0
-        start = int(rng.integers(len(pair.hr) - gap))
-        inside = int(rng.integers(1, gap)) if gap > 1 else gap
-        last, here = len(pair.lr) - 1, pair.first + start
-        given = [max(here - gap, 0), here, here + gap, min(here + 2 * gap, last)]
+        if len(pair.hr) == 1:
+            given, shown, taus = self._around(rng, pair)
+        else:
+            given, shown, taus = self._within(rng, pair)
         step = pair.scale.denominator
         top, left = (int(rng.integers((n - side) // step + 1)) * step for n in pair.lr.shape[1:3])
         lr = to_tensor(pair.lr[given, top : top + side, left : left + side])
         corner = [int(place * pair.scale) for place in (top, left, top + side, left + side)]
-        hr = to_tensor(pair.hr[[start, start + inside], corner[0] : corner[2], corner[1] : corner[3]])
+        hr = to_tensor(pair.hr[shown[: self.instants], corner[0] : corner[2], corner[1] : corner[3]])
         if size < hr.shape[-1]:
             hr = reduce(hr, (size, size))
-        taus = torch.tensor([0.0, inside / max(gap, 1)])
+        taus = taus[: self.instants]
         for axis in (-1, -2):
             if rng.random() < 0.5:
                 lr, hr = lr.flip(axis), hr.flip(axis)
@@ -214,11 +216,32 @@ class PairSampler:
             lr, taus = lr.flip(0), 1 - taus
         return _Sample(lr, hr, taus)
 
+    def _within(self, rng: np.random.Generator, pair: ClipPair) -> tuple[list[int], list[int], Tensor]:
+        """Draw the numbers of four given frames, those of two HR frames, and these frames' instants."""
+        gap = int(rng.integers(1, min(self.recipe.max_gap, len(pair.hr) - 1) + 1))
+        start = int(rng.integers(len(pair.hr) - gap))
+        inside = int(rng.integers(1, gap)) if gap > 1 else gap
+        last, here = len(pair.lr) - 1, pair.first + start
+        given = [max(here - gap, 0), here, here + gap, min(here + 2 * gap, last)]
+        return given, [start, start + inside], torch.tensor([0.0, inside / gap])
+
+    def _around(self, rng: np.random.Generator, pair: ClipPair) -> tuple[list[int], list[int], Tensor]:
+        """Draw likewise around the only HR frame, which is a given frame or halfway between two."""
+        last, here = len(pair.lr) - 1, pair.first
+        if here == 0 or rng.random() < GIVEN_SHARE:
+            gap = int(rng.integers(1, self.recipe.max_gap + 1))
+            given = [here - gap, here, here + gap, here + 2 * gap]
+            tau = 0.0
+        else:
+            given = [here - 3, here - 1, here + 1, here + 3]
+            tau = 0.5
+        return [min(max(number, 0), last) for number in given], [0, 0], torch.tensor([tau, tau])
+
 
 @dataclasses.dataclass(frozen=True)
 class _Sample:
     """One pair of given frames with what it is supervised by."""
 
     lr: Tensor  # (4, 3, h, w): before, first, second, after
-    hr: Tensor  # (2, 3, S, S)
-    taus: Tensor  # (2,)
+    hr: Tensor  # (N, 3, S, S)
+    taus: Tensor  # (N,)

@@ -22,10 +22,21 @@ class Schedule:
     charbonnier_epsilon: float = 3e-2  # see `loss`
     gradient_share: float = 0.0  # weight of the gradients' loss beside that of the pictures
     contrast_share: float = 0.0  # likewise of the difference in contrast
+    halfway_share: float = 0.0  # of the steps: their loss is that of the mean of these weights and the first
+    halfway_contrast_share: float | None = None  # `contrast_share` of these steps, if another
     average: float = 0.999  # of the weights, exponential; what is saved in the end
     checkpoint_minutes: float = 3.0
     validate_every: int = 500
     seed: int = 0
+
+    def judged_halfway(self) -> Schedule:
+        """Return the schedule of weights to be mixed with those that they began as, mostly half and half."""
+        return dataclasses.replace(
+            self,
+            halfway_share=0.6,
+            halfway_contrast_share=self.contrast_share,
+            contrast_share=2 * self.contrast_share,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,8 +40,9 @@ LENGTHS = frozenset({"steps", "minutes", "first_stage_steps"})
 FORMER_NAMES = {"directories": "data", "recipe_name": "recipe"}
 """Options that checkpoints of earlier versions call otherwise."""
 
-CACHE, UNNAMED_CACHE = "version of decoded frames", "2"
-"""A condition of a run, and its value where a checkpoint of an earlier version does not say it."""
+CACHE = "version of decoded frames"
+UNNAMED = {CACHE: "2", "halfway_share": "0.0", "halfway_contrast_share": "None"}
+"""Conditions of a run which checkpoints of earlier versions do not say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _read_begun(checkpoint: Path) -> tuple[TrainOptions, Mapping[str, str]]:
         WeightsError: not a training checkpoint, or one of another version.
     """
     begun = read_run_settings(checkpoint)
-    conditions = {CACHE: UNNAMED_CACHE, **begun["conditions"]}
+    conditions = {**UNNAMED, **begun["conditions"]}
     options = {FORMER_NAMES.get(name, name): value for name, value in begun["options"].items()}
     try:
         return TrainOptions(**options), conditions
@@ -190,6 +191,8 @@ def _adapted(recipe: Recipe, options: TrainOptions) -> Recipe:
         learning_rate=options.learning_rate or recipe.schedule.learning_rate,
         seed=options.seed or 0,
     )
+    if options.halfway:
+        schedule = schedule.judged_halfway()
     samples = dataclasses.replace(
         recipe.samples,
         batch_size=options.batch_size or recipe.samples.batch_size,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Trainer:
         self.model = model.to(device).train()
         self.model.compute_dtype = dtype
         self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.start = [parameter.detach().clone() for parameter in self.model.parameters()]
         loss = BatchLoss(self.model, schedule)
         self.batch_loss = DistributedDataParallel(loss) if team.size > 1 else loss
         self.optimizer = torch.optim.AdamW(
@@ -88,9 +90,10 @@ class Trainer:
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss: Tensor = self.batch_loss(batch.to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        with self._halfway() if self._is_halfway() else nullcontext():
+            loss: Tensor = self.batch_loss(batch.to(self.device), halfway=self._is_halfway())
+            loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.gradient_clip)
         if bool(torch.isfinite(norm)):  # an overflow would spoil the weights for good
             self.optimizer.step()
@@ -102,6 +105,24 @@ class Trainer:
         value = float(loss.detach())
         self.loss = value if math.isnan(self.loss) else 0.99 * self.loss + 0.01 * value
 
+    def _is_halfway(self) -> bool:
+        """Whether the next step is one that is judged halfway from the start, these being spread evenly."""
+        share = self.schedule.halfway_share
+        return int((self.step + 1) * share) > int(self.step * share)
+
+    @contextmanager
+    def _halfway(self) -> Iterator[None]:
+        """Let the weights be halfway between those begun with and what they are, for one gradient."""
+        parameters = list(self.model.parameters())
+        with torch.no_grad():
+            trained = [parameter.clone() for parameter in parameters]
+            torch._foreach_lerp_(parameters, self.start, 0.5)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(parameters, trained)
+
     def save(self, path: Path) -> None:
         """Write a checkpoint for `load`; the file appears under its name only when complete."""
         state = {
@@ -109,6 +130,7 @@ class Trainer:
             "config": self.model.config.to_json(),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
+            "start": self.start,
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
@@ -131,6 +153,7 @@ class Trainer:
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
+            self.start = state.get("start", self.start)  # earlier versions did not keep it
         except (RuntimeError, KeyError, ValueError) as error:
             raise _no_checkpoint(path, error) from error
         self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
