@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from videoinr_cli.evaluation.options import EvaluateOptions
     from videoinr_cli.evaluation.protocols import Protocol
     from videoinr_cli.evaluation.steadiness import Steadiness
+    from videoinr_cli.fitting.fit import FitProgress, Fitted, fit_video
+    from videoinr_cli.fitting.fitted import FittedVideo
+    from videoinr_cli.fitting.options import FitOptions
+    from videoinr_cli.fitting.render import Rendered, render_fitted
     from videoinr_cli.jobs.segments import SegmentDone
     from videoinr_cli.jobs.upscale import upscale_video
     from videoinr_cli.media.inspection import Inspection, inspect_video
@@ -90,6 +94,10 @@ __all__ = [
     "EvaluationProgress",
     "Existing",
     "FfmpegError",
+    "FitOptions",
+    "FitProgress",
+    "Fitted",
+    "FittedVideo",
     "Forecast",
     "FrameScore",
     "InputError",
@@ -109,6 +117,7 @@ __all__ = [
     "ReadOptions",
     "Refused",
     "Region",
+    "Rendered",
     "SegmentDone",
     "Steadiness",
     "StreamInfo",
@@ -139,12 +148,14 @@ __all__ = [
     "evaluate",
     "events",
     "find_weights",
+    "fit_video",
     "inspect_video",
     "inspect_weights",
     "load_model",
     "look_up_weights",
     "preview",
     "probe",
+    "render_fitted",
     "save_model",
     "suggest",
     "suited_model",
@@ -178,6 +189,10 @@ _HOMES = {
     "evaluation.options": ("EvaluateOptions",),
     "evaluation.protocols": ("Protocol",),
     "evaluation.steadiness": ("Steadiness",),
+    "fitting.fit": ("FitProgress", "Fitted", "fit_video"),
+    "fitting.fitted": ("FittedVideo",),
+    "fitting.options": ("FitOptions",),
+    "fitting.render": ("Rendered", "render_fitted"),
     "jobs.segments": ("SegmentDone",),
     "jobs.upscale": ("upscale_video",),
     "media.inspection": ("Inspection", "inspect_video"),

@@ -21,6 +21,7 @@ from videoinr_cli.quantities import clock, counted, lasted, pace, size_of
 
 if TYPE_CHECKING:
     from videoinr_cli.evaluation.evaluate import EvaluationProgress
+    from videoinr_cli.fitting.fit import FitProgress
     from videoinr_cli.shares import NodeShare
     from videoinr_cli.training.loop import TrainingProgress
 
@@ -256,6 +257,24 @@ def training_display(*, quiet: bool) -> Iterator[_TrainingDisplay]:
     """Show a training run: step, loss, learning rate, time left, and PSNR on held-out footage."""
     with _Display("training", quiet=quiet) as display:
         yield _TrainingDisplay(display)
+
+
+@contextlib.contextmanager
+def fit_display(title: str, *, quiet: bool) -> Iterator[Callable[[FitProgress], None]]:
+    """Show a fit: steps, PSNR and bits per pixel of the best file so far, time left."""
+    with _Display(title, quiet=quiet) as display:
+
+        def update(progress: FitProgress) -> None:
+            left = progress.seconds * (1 / progress.fraction - 1) if progress.fraction else 0.0
+            best = (
+                ""
+                if not progress.bits_per_pixel
+                else (f"best {progress.psnr:.2f} dB at {progress.bits_per_pixel:.3f} bits per pixel  ")
+            )
+            figures = f"step {progress.step}  loss {progress.loss:.4f}  {best}{clock(left)} left"
+            display.show(progress.fraction, figures)
+
+        yield update
 
 
 @contextlib.contextmanager

@@ -44,6 +44,8 @@ COMMANDS = {
     "compare": "compare:compare",
     "evaluate": "evaluate:evaluate",
     "train": "train:train",
+    "fit": "fit:fit",
+    "render": "render:render",
     "weights": "weights:weights",
     "download-weights": "weights:download_command",  # the same command as `weights download`
     "doctor": "doctor:doctor",

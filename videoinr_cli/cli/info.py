@@ -21,6 +21,7 @@ from videoinr_cli.cli.parameters import (
     without_outranked,
 )
 from videoinr_cli.errors import VideoInrError
+from videoinr_cli.fitting.options import SUFFIX
 from videoinr_cli.options import UpscaleOptions
 from videoinr_cli.quantities import counted
 
@@ -51,7 +52,7 @@ Lines = Iterator[tuple[str, str]]
 @read_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given: Any) -> None:
-    """Show what each SOURCE contains, and what upscale would make of it.
+    """Show what each SOURCE contains, and what upscale would make of it; of a fitted clip (.vinr), the fit.
 
     A folder stands for the videos in it.
 
@@ -73,6 +74,10 @@ def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given
         try:
             if source.problem is not None:
                 raise source.problem
+            if source.path.suffix.lower() == SUFFIX:
+                fitted = _fitted(source.path, as_json=as_json)
+                records += [] if fitted is None else [fitted]
+                continue
             inspection = inspect_video(source.path, outputs or SHOWN_OUTPUTS, options)
         except VideoInrError as error:  # the others may have nothing to do with it
             if not is_list:
@@ -90,6 +95,32 @@ def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given
         click.echo(json.dumps(records if is_list else records[0], indent=2))
     if failures:
         click.get_current_context().exit(FAILED)
+
+
+def _fitted(path: Path, *, as_json: bool) -> dict[str, Any] | None:
+    """Show a fitted clip, or return it for JSON."""
+    from videoinr_cli.cli.fitted_info import (
+        described,
+        fit_lines,
+        fit_record,
+    )  # torch takes a second to import
+
+    file, found = described(path)
+    if as_json:
+        return {
+            "path": path_text(path),
+            "container": "vinr",
+            "duration_seconds": _number(found.duration),
+            "fit": fit_record(path, file),
+            "streams": [_stream_record(stream) for stream in found.streams],
+        }
+    click.echo(str(path))
+    for label, text in fit_lines(path, file):
+        click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
+    for label, text in _source_lines(found, None):
+        if label in ("audio", "subtitle", "attachment", "data", "chapters", "colour"):
+            click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
+    return None
 
 
 def _show(path: Path, found: Inspection) -> None:

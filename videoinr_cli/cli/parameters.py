@@ -62,6 +62,7 @@ EXCLUSIVE = (
     ("skip_existing", "overwrite"),
     ("crf", "encoder_option"),  # only -e that sets a rate or a quality
     ("steps", "minutes"),
+    ("bits_per_pixel", "size_kb"),
 )
 """Options that exclude each other, by their parameter names."""
 
@@ -121,12 +122,14 @@ size_options: Decorator[Any] = group(
     ),
 )
 
+fps_option: Decorator[Any] = time_option(
+    "--fps",
+    metavar="RATE",
+    help="Frame rate: 60, 60000/1001, 59.94, or 2x.  [default: the source's timestamps]",
+)
+
 time_options: Decorator[Any] = group(
-    time_option(
-        "--fps",
-        metavar="RATE",
-        help="Frame rate: 60, 60000/1001, 59.94, or 2x.  [default: the source's timestamps]",
-    ),
+    fps_option,
     time_option(
         "--dedupe",
         type=click.Choice(DEDUPE),
@@ -158,9 +161,13 @@ read_options: Decorator[Any] = group(
     ),
 )
 
-range_options: Decorator[Any] = group(
+cut_options: Decorator[Any] = group(
     time_option("--start", metavar="TIME", help="Leave out all before this time: seconds, or HH:MM:SS.mmm."),
     time_option("--end", metavar="TIME", help="Leave out all from this time on: seconds, or HH:MM:SS.mmm."),
+)
+
+range_options: Decorator[Any] = group(
+    cut_options,
     time_option(
         "--speed",
         metavar="FACTOR",
@@ -450,13 +457,22 @@ def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         strict=given["strict"],
         speed=parse_speed(given["speed"]),
         audio=given["audio"],
-        encode=EncodeOptions(
-            codec=given["codec"],
-            crf="auto" if given["crf"] is None else given["crf"],
-            preset=given["preset"],
-            pix_fmt=given["pix_fmt"],
-            extra=tuple(map(parse_setting, given["encoder_option"])),
-        ),
+        encode=read_encode_options(given),
+    )
+
+
+def read_encode_options(given: Mapping[str, Any]) -> EncodeOptions:
+    """Return the record for the values of `encoder_options`, and of --pix-fmt.
+
+    Raises:
+        OptionError: a value makes no sense.
+    """
+    return EncodeOptions(
+        codec=given["codec"],
+        crf="auto" if given["crf"] is None else given["crf"],
+        preset=given["preset"],
+        pix_fmt=given["pix_fmt"],
+        extra=tuple(map(parse_setting, given["encoder_option"])),
     )
 
 

@@ -5,10 +5,12 @@ The reader then reads only that range, and the writer cuts the other streams to 
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import av
@@ -22,7 +24,13 @@ HEAD_PACKETS = 1000
 """Packets from the start of a file among which the first one of each sound is searched."""
 
 
-def cut(info: VideoInfo, start: Fraction | None, end: Fraction | None) -> VideoInfo:
+def cut(
+    info: VideoInfo,
+    start: Fraction | None,
+    end: Fraction | None,
+    *,
+    times: Sequence[int] | None = None,
+) -> VideoInfo:
     """Return the part of a source that begins with its first frame at or after a time.
 
     Its clock starts with that frame, or at `start` itself where that is before the source's first frame.
@@ -31,6 +39,7 @@ def cut(info: VideoInfo, start: Fraction | None, end: Fraction | None) -> VideoI
         info: the whole source, already with a frame per field if it is deinterlaced.
         start: seconds from the start of the file; None: there.
         end: seconds from the start of the file, where the part ends; None: the file's end.
+        times: of all frames, in ticks; None: they are read from the file.
 
     Raises:
         OptionError: no frame is in the range, or the source can be read only once and not from its start.
@@ -39,7 +48,7 @@ def cut(info: VideoInfo, start: Fraction | None, end: Fraction | None) -> VideoI
     if start is None and end is None:
         return info
     stop = None if end is None else math.ceil((info.origin + end) / info.time_base)
-    first = info.start_pts if start is None else _first(info, start)
+    first = info.start_pts if start is None else _first(info, start, times)
     if stop is not None and stop <= first:
         raise OptionError(
             f"{str(info.path)!r} has no frame before --end {float(end or 0):g}: "
@@ -60,17 +69,19 @@ def cut(info: VideoInfo, start: Fraction | None, end: Fraction | None) -> VideoI
     )
 
 
-def _first(info: VideoInfo, start: Fraction) -> int:
+def _first(info: VideoInfo, start: Fraction, times: Sequence[int] | None) -> int:
     """Return the timestamp of the first frame at or after a time."""
     begin = math.ceil((info.origin + start) / info.time_base)
     if begin <= info.start_pts:
         return info.start_pts
     if info.path == STANDARD_INPUT:
         raise OptionError("standard input can be read only once: leave out --start, or name a file")
-    frame = next(read_frames(info, begin=begin), None)
-    if frame is None:
+    if times is None:
+        times = [frame.pts for frame in itertools.islice(read_frames(info, begin=begin), 1)]
+    place = bisect.bisect_left(times, begin)
+    if place == len(times):
         raise OptionError(f"{str(info.path)!r} has no frame after --start {float(start):g}")
-    return frame.pts
+    return times[place]
 
 
 def _with_padding(info: VideoInfo) -> tuple[StreamInfo, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -59,6 +60,10 @@ def _opened(address: str, name: str) -> InputContainer:
     except PermissionError as error:
         raise InputError(f"{name!r} may not be read; check its permissions") from error
     except (av.FFmpegError, OSError, ValueError) as error:
+        if name.lower().endswith(".vinr"):
+            raise InputError(
+                f"{name!r} is a fitted clip; make a video of it first: videoinr render {shlex.quote(name)}"
+            ) from error
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{name!r} cannot be read as a video: {reason}; is it a complete file?") from error
     if container.format.name in TEXT_FORMATS:

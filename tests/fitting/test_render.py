@@ -1,0 +1,93 @@
+"""What `render` and `info` make of a fitted clip: times, other streams, sizes, moments."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.command import check_one_line, run
+from videoinr_cli.fitting.file import read_file
+from videoinr_cli.fitting.fitted import FittedVideo
+from videoinr_cli.media.read.probe import probe
+from videoinr_cli.media.read.reader import read_frames
+
+
+def test_a_rendered_clip_is_the_source_again(source: Path, fitted: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    assert run("render", fitted, "-o", output, "--codec", "ffv1", "-q") == 0
+    was, now = probe(source), probe(output)
+    assert (now.width, now.height, now.pix_fmt) == (64, 48, "yuv420p")
+    assert [stream.codec for stream in now.streams] == ["flac"]
+    assert [(one.start_seconds, dict(one.tags)["title"]) for one in now.chapters] == [(0, "First")]
+    assert dict(now.file_tags)["title"] == "A clip"
+    times = [frame.pts * was.time_base for frame in read_frames(was)]
+    assert [frame.pts * now.time_base for frame in read_frames(now)] == times
+
+
+def test_sound_is_the_same_to_the_last_packet(source: Path, fitted: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    assert run("render", fitted, "-o", output, "-q") == 0
+    assert _sound(output) == _sound(source)
+
+
+def test_pictures_are_those_of_the_fit(fitted: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mkv"
+    assert run("render", fitted, "-o", output, "--codec", "ffv1", "--pix-fmt", "bgr0", "-q") == 0
+    video = FittedVideo(fitted)
+    for frame, seconds in zip(read_frames(probe(output)), video.times, strict=True):
+        assert np.array_equal(frame.rgb, video.frame(seconds))
+
+
+def test_size_rate_and_range_can_be_chosen(fitted: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    arguments = ("--scale", 2, "--fps", 50, "--start", 0.1, "--end", 0.2)
+    assert run("render", fitted, "-o", output, *arguments, "-q") == 0
+    found = probe(output)
+    assert (found.width, found.height, found.frame_rate) == (128, 96, 50)
+    frames = list(read_frames(found))
+    assert len(frames) == 4  # from the frame at 120 ms on
+    assert found.duration == Fraction(4, 50)
+
+
+def test_a_moment_is_a_picture(fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "moment.png"
+    assert run("render", fitted, "-o", output, "--at", "0.1", "--size", "128x96", "-q") == 0
+    expected = FittedVideo(fitted).frame(Fraction(1, 10), (128, 96))
+    assert np.array_equal(np.asarray(Image.open(output)), expected)
+    assert run("render", fitted, "-o", output, "--at", "0.1") == 1
+    check_one_line(capsys.readouterr().err, "exists")
+    assert run("render", fitted, "-o", tmp_path / "a.mp4", "--at", "0.1") == 2
+    check_one_line(capsys.readouterr().err, "-o a.png")
+    assert run("render", fitted, "-o", output, "-y", "--at", "9") == 2
+    check_one_line(capsys.readouterr().err, "outside")
+
+
+def test_info_tells_of_a_fit(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("info", fitted) == 0
+    said = capsys.readouterr().out
+    for words in ("hinerv", "of 'clip.mkv', 64x48", "12 frames", "bits per pixel", "flac", "4 steps"):
+        assert words in said
+    assert run("info", "--json", fitted) == 0
+    found = json.loads(capsys.readouterr().out)
+    file = read_file(fitted)
+    assert found["fit"]["parameters"] == file.parameters
+    assert found["fit"]["network_bytes"] == file.network_bytes
+    assert len(found["fit"]["times"]) == 12
+    assert [stream["codec"] for stream in found["streams"]] == ["flac"]
+
+
+def test_upscale_says_what_to_do_with_a_fit(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("upscale", fitted, "--dry-run") == 1
+    check_one_line(capsys.readouterr().err, "videoinr render")
+
+
+def _sound(path: Path) -> list[bytes]:
+    import av
+
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]

@@ -1,0 +1,1 @@
+"""Fit one clip into a network, which is then the file, and render any moment of it."""
