@@ -33,7 +33,7 @@ def fit_lines(path: Path, file: FittedFile) -> Iterator[tuple[str, str]]:
     channels = f"{network.channels} channels, strides {' '.join(map(str, network.strides))}"
     yield "network", f"{network.architecture}, {counted(file.parameters, 'parameter')}, {channels}"
     yield (
-        "network",
+        "coding",
         f"{file.coded.bits} bits a parameter before entropy coding: {size_of(file.network_bytes)}",
     )
     yield "streams", f"sound, subtitles, chapters and tags: {size_of(len(file.streams))}"

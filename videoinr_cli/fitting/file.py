@@ -64,6 +64,7 @@ class Clip:
         rates = (self.frame_rate, self.steady_rate or Fraction(1), 1 / (self.usual_seconds or Fraction(1)))
         is_right = (
             all(type(one) is int and abs(one) < MAX_TICKS for one in (*self.pts, self.end, *self.size))
+            and isinstance(self.name, str)
             and len(self.pts) > 0
             and all(first < second for first, second in zip(self.pts, (*self.pts[1:], self.end), strict=True))
             and 0 < self.time_base <= 3600

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
+import logging
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -22,6 +24,8 @@ from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.render.memory import free_ram_bytes
+
+log = logging.getLogger(__name__)
 
 MEMORY_SHARE = 0.5
 """Of what is free, for the frames of a clip."""
@@ -50,8 +54,9 @@ class Frames:
             counted = (counted if len(counted) == 1 else counted[index]).to(device)
         return self.pictures[index].to(device).float() / 255, counted
 
+    @functools.cached_property
     def digest(self) -> str:
-        """Return a hash of what is fitted, by which a resumed run knows it again."""
+        """A hash of what is fitted, by which a resumed run knows it again."""
         told = hashlib.sha256(repr(self.clip).encode())
         for tensor in (self.pictures, self.counted):
             if tensor is not None:
@@ -83,6 +88,8 @@ def load_frames(source: VideoInfo, options: FitOptions) -> Frames:
         last_duration = frame.duration
     if not pts:
         raise InputError(f"{str(source.path)!r} holds no frame that can be decoded; is it complete?")
+    if source.has_alpha:
+        log.info(f"a fit holds no transparency: that of {str(source.path)!r} is left out")
     clock = clock_of(source)
     ticks = tuple(map(clock.ticks, pts))
     step = last_duration or round(1 / (source.frame_rate * source.time_base))

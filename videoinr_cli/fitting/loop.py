@@ -128,7 +128,7 @@ class Fitter:
             tensors |= {f"mask.{name}": mask.cpu().contiguous() for name, mask in self._masks.items()}
         state = {
             "options": described(self.options),
-            "frames": self.frames.digest(),
+            "frames": self.frames.digest,
             "network": dataclasses.asdict(self.network.config),
             "numbers": [self.step, self.seconds, self.loss, self.best_psnr],
         }
@@ -150,7 +150,7 @@ class Fitter:
                 f"{str(path)!r} cannot be resumed from: {error}; begin again with -y"
             ) from error
         current = json.loads(json.dumps(dataclasses.asdict(self.network.config)))
-        same = (described(self.options), self.frames.digest(), current)
+        same = (described(self.options), self.frames.digest, current)
         for was, now, what in zip(
             (state["options"], state["frames"], state["network"]),
             same,
