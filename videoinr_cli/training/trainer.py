@@ -113,7 +113,7 @@ class Trainer:
     @contextmanager
     def _halfway(self) -> Iterator[None]:
         """Let the weights be halfway between those begun with and what they are, for one gradient."""
-        parameters = list(self.model.parameters())
+        parameters: list[Tensor] = list(self.model.parameters())
         with torch.no_grad():
             trained = [parameter.clone() for parameter in parameters]
             torch._foreach_lerp_(parameters, self.start, 0.5)
