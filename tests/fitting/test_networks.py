@@ -15,7 +15,7 @@ from videoinr_cli.fitting.options import ARCHITECTURES, Architecture
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("size", [(64, 48), (31, 17), (320, 180), (100, 360)])
 def test_pictures_have_any_size(architecture: Architecture, size: tuple[int, int]) -> None:
-    config = sized(architecture, size, 8, 300_000, grid_steps=3)
+    config = sized(architecture, size, 8, 300_000)
     network = build(config)
     shown = network(torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64))
     assert shown.shape == (3, 3, size[1], size[0])
