@@ -391,7 +391,7 @@ def test_signals_end_it_cleanly(
     assert run("upscale", source, "-o", tmp_path / "out.mp4") == 1
     check_one_line(capfd.readouterr().err, "another run writes")
     process.send_signal(sent)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == code, said
     assert words in said
     assert "Traceback" not in said
