@@ -66,6 +66,7 @@ def test_nothing_is_said_of_what_shows_nothing(tmp_path: Path, make_clip: MakeCl
     ("options", "filters", "model", "why"),
     [
         (["-c:v", "libx264", "-crf", 40], GRAIN, "real", STRONGLY),
+        (["-c:v", "libx264", "-qp", 30], "null", "real", "looks compressed"),
         (["-c:v", "libvpx-vp9", "-crf", 60, "-b:v", 0, "-cpu-used", 8], GRAIN, "real", STRONGLY),
         (["-c:v", "libvpx-vp9", "-crf", 4, "-b:v", 0, "-cpu-used", 8], "null", "clean", "looks neither"),
         (["-c:v", "ffv1"], GRAIN, "real", "looks noisy"),

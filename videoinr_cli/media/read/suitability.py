@@ -49,6 +49,10 @@ compressed. Four clips at 320 px came to 1.4 to 1.9, 0.9 to 1.3 and 0.6 to 0.7 w
 34, to 1.3 to 1.9, 0.8 to 1.3 and 0.4 to 0.7 with x265 at the same, and to 1.2 to 1.8 and 0.4 to 0.7 with VP9
 at 40 and 55."""
 
+COMPRESSED_STEP, COMPRESSED_BYTES = 10.0, 1.3
+"""The quantiser's mean step from which, and the bytes likewise up to which, a source looks compressed, if not
+strongly; x264 has them at --crf 26 or so, where `videoinr-real` is ahead of `videoinr-fast` already."""
+
 NOISY_LEVELS = 2.5
 """Standard deviation of the noise, in 8-bit levels, from which a picture looks noisy. The same clips came to
 0.3 to 0.8, and to 5.7 to 7.1 with grain added (ffmpeg's noise=12)."""
@@ -120,17 +124,18 @@ def suited_model(source: VideoInfo) -> Suited:
 
 def _suited(step: float | None, looks: list[Look]) -> Suited:
     spent = [look.spent for look in looks if look.spent is not None]
-    if step is not None and step >= COARSE_STEP:
+    bytes_spent = median(spent) if step is None and spent else None
+    if (step or 0) >= COARSE_STEP or (bytes_spent is not None and bytes_spent <= FEW_BYTES):
         return Suited(DEGRADED, STRONGLY)
-    if step is None and spent and median(spent) <= FEW_BYTES:
-        return Suited(DEGRADED, STRONGLY)
+    if (step or 0) >= COMPRESSED_STEP or (bytes_spent is not None and bytes_spent <= COMPRESSED_BYTES):
+        return Suited(DEGRADED, "looks compressed")
     if looks and median(look.noise_levels for look in looks) >= NOISY_LEVELS:
         return Suited(DEGRADED, "looks noisy")
     if looks and median(look.edge_px for look in looks) >= SOFT_PX:
         return Suited(DEGRADED, "looks soft")
     if step is None and not looks:
         return Suited("clean", "shows too little to judge by")
-    return Suited("clean", "looks neither strongly compressed nor noisy or soft")
+    return Suited("clean", "looks neither compressed nor noisy or soft")
 
 
 def _looks(source: VideoInfo) -> Iterator[Look]:
