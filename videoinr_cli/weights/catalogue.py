@@ -115,7 +115,8 @@ def find_weights(text: str | os.PathLike[str]) -> Path:
         return fetch_weights(parse_source(known.source), text).path
     if text.startswith(("http://", "https://")):
         raise WeightsError(f"weights {text!r} are not downloaded yet; run: videoinr weights download {text}")
-    names = ", ".join((*MODEL_NAMES, *(weights.name for weights in all_weights())))
+    listed = [weights.name for weights in all_weights()]
+    names = ", ".join((*(name for name, file in MODEL_NAMES.items() if file in listed), *listed))
     raise WeightsError(f"no weights {text!r}: there is no such file, and the known names are: {names}")
 
 
