@@ -26,15 +26,15 @@ from videoinr_cli.evaluation.steadiness import NOISE_LEVELS, measure_steadiness
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.weights import load_model
 
-EMBEDDED = ("clean", "real")
+EMBEDDED = ("clean", "real", "vivid")
 MODELS = (*EMBEDDED, pytest.param("large", marks=pytest.mark.network))
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "clip.mp4"
 HEIGHT, WIDTH = 48, 64
 SCALES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0)
 OVERSAMPLING = 8
-RAMP_LIMITS = {"clean": 1, "real": 2, "large": 1}
+RAMP_LIMITS = {"clean": 1, "real": 2, "vivid": 2, "large": 1}
 """Levels of 255 by which a smooth ramp may be off anywhere."""
-PLATE_LIMITS = {"clean": 4, "real": 14, "large": 1}
+PLATE_LIMITS = {"clean": 4, "real": 14, "vivid": 14, "large": 1}
 """Levels by which rings of an amplitude of 76 may be off on average. The model of real footage takes the
 finest of them for noise."""
 

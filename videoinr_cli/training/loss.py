@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,10 +17,10 @@ from videoinr_cli.training.recipes import OWN, Schedule
 
 FLOW_EPSILON = 0.05
 """Rounds the corner of the flow's error at 0; pixels of the flow's grid."""
-CONTRAST_PX = 8
+CONTRAST_PX = 16
 """Side of the areas whose contrast is compared, HR pixels."""
 CONTRAST_EPSILON = 1 / 255
-"""Contrast below which areas are flat alike."""
+"""Amplitude below which waves are absent alike."""
 FLOW_SHARE = 0.02
 """Weight of the flow's mean error, in its pixels, in the loss."""
 STILL_SHARE = 0.02
@@ -90,8 +91,8 @@ def picture_loss(rendered: Tensor, target: Tensor, schedule: Schedule) -> Tensor
     """Return the mean Charbonnier loss of (B, 3, H, W) pictures, with shares of gradients and contrast.
 
     What cannot be known comes out as the mean of what it may be, which is soft. An edge too soft costs little
-    by the pictures and more by their gradients. The contrast of a small area says how crisp it is, wherever
-    its edges are, so that softness costs there even if they cannot be known.
+    by the pictures and more by their gradients. The contrast of a small area, wave by wave, says how crisp it
+    is, wherever its edges are, so that softness costs there even if they cannot be known.
     """
     difference = rendered - target
     loss = _charbonnier(difference, schedule.charbonnier_epsilon)
@@ -108,11 +109,28 @@ def _charbonnier(difference: Tensor, epsilon: float) -> Tensor:
 
 
 def _contrast(pictures: Tensor) -> Tensor:
-    """Return the RMS of neighbouring pixels' differences in each area of `CONTRAST_PX`."""
-    x = pictures[..., :-1, :].diff(dim=-1)
-    y = pictures[..., :-1].diff(dim=-2)
-    power = F.avg_pool2d(x.square() + y.square(), CONTRAST_PX, stride=CONTRAST_PX // 2, ceil_mode=True)
-    return (power + CONTRAST_EPSILON**2).sqrt()
+    """Return the spectra of small areas' luma, (B, N, f, g): how strong each wave of their gradient is.
+
+    The sum over all waves is cheapest raised by a fine grid over everything, flat areas first.
+    """
+    grey = pictures.mean(1, keepdim=True)
+    if min(grey.shape[-2:]) < CONTRAST_PX:
+        missing = [max(0, CONTRAST_PX - side) for side in grey.shape[-2:]]
+        grey = F.pad(grey, (0, missing[1], 0, missing[0]), mode="replicate")
+    areas = F.unfold(grey, CONTRAST_PX, stride=CONTRAST_PX // 2).mT.unflatten(2, (CONTRAST_PX, CONTRAST_PX))
+    window = torch.hann_window(CONTRAST_PX, periodic=False, device=grey.device)
+    waves = torch.fft.rfft2(areas * window * window[:, None], norm="ortho")
+    power = waves.real.square() + waves.imag.square()
+    return (power + CONTRAST_EPSILON**2).sqrt() * _steepness(grey.device)
+
+
+def _steepness(device: torch.device) -> Tensor:
+    """Return how much larger the gradient of each wave is than the wave itself, (f, g)."""
+    y, x = (
+        axis(CONTRAST_PX, device=device).mul(math.pi).sin()
+        for axis in (torch.fft.fftfreq, torch.fft.rfftfreq)
+    )
+    return 2 * (y[:, None].square() + x.square()).sqrt()
 
 
 def _flow_errors(flows: Sequence[Tensor], target: Tensor) -> Tensor:

@@ -136,11 +136,11 @@ PAIRS = Recipe(
         warmup_steps=50,
         charbonnier_epsilon=3e-3,  # about a level: what is crisp is not averaged away
         gradient_share=0.5,
-        contrast_share=1.0,
+        contrast_share=5.0,
         average=0.995,
         validate_every=250,
     ),
-    samples=SampleRecipe(batch_size=4, lr_size=64, fixed_scale_share=0.7, max_gap=2),
+    samples=SampleRecipe(batch_size=2, lr_size=48, fixed_scale_share=0.7, max_gap=2),
 )
 """For pairs of clips, from weights that enlarge already: hundreds of steps tell."""
 
