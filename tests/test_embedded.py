@@ -62,7 +62,7 @@ def positions(length: int, scale: float) -> Tensor:
 
 @pytest.mark.parametrize("tau", [0.0, 0.5])
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("model", (*MODELS, "vivid"))
+@pytest.mark.parametrize("model", [*MODELS, "vivid"])
 def test_smooth_ramp_shows_no_grid(model: str, scale: float, tau: float) -> None:
     def ramp(y: Tensor, x: Tensor) -> Tensor:
         return (0.2 + 0.006 * x[None] + 0.004 * y[:, None]).expand(1, 3, -1, -1)
