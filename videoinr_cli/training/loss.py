@@ -121,7 +121,8 @@ def _contrast(pictures: Tensor) -> Tensor:
     window = torch.hann_window(CONTRAST_PX, periodic=False, device=grey.device)
     waves = torch.fft.rfft2(areas * window * window[:, None], norm="ortho")
     power = waves.real.square() + waves.imag.square()
-    return (power + CONTRAST_EPSILON**2).sqrt() * _steepness(grey.device)
+    strengths: Tensor = (power + CONTRAST_EPSILON**2).sqrt() * _steepness(grey.device)
+    return strengths
 
 
 def _steepness(device: torch.device) -> Tensor:
@@ -130,7 +131,8 @@ def _steepness(device: torch.device) -> Tensor:
         axis(CONTRAST_PX, device=device).mul(math.pi).sin()
         for axis in (torch.fft.fftfreq, torch.fft.rfftfreq)
     )
-    return 2 * (y[:, None].square() + x.square()).sqrt()
+    steepness: Tensor = 2 * (y[:, None].square() + x.square()).sqrt()
+    return steepness
 
 
 def _flow_errors(flows: Sequence[Tensor], target: Tensor) -> Tensor:
