@@ -258,8 +258,8 @@ def _make_weights_option(more: str = "", **attributes: Any) -> Decorator[Any]:
         type=_WeightsName(),
         envvar=WEIGHTS_VARIABLE,
         help="The model: clean (also called fast), real for compressed and noisy footage, vivid to make such "
-        "footage crisp, large for the best picture, or auto for what suits the source; a name from "
-        f"videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.{default}",
+        "footage a little crisper, large for the best picture, or auto for what suits the source; a name "
+        f"from videoinr weights list, a file, or hf:OWNER/REPO/FILE{more}.{default}",
         **attributes,
     )
 
@@ -271,7 +271,7 @@ def _make_strength_option(more: str = "", **attributes: Any) -> Decorator[Any]:
     return picture_option(
         "--strength",
         type=float,
-        help=f"Of vivid: from 0, as faithful as real, to 1, its crispest{more}.  "
+        help=f"Of vivid: from 0, which is real, to 1; most of the difference lies below 0.5{more}.  "
         f"[default: {DEFAULT_STRENGTH:g} with vivid]",
         **attributes,
     )
