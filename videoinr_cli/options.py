@@ -309,7 +309,7 @@ def strength_of(weights: str, strength: float | None = None) -> float | None:
     """Return the strength of a model; None: it has none.
 
     Args:
-        weights: a name or a path; "auto" may have one.
+        weights: a name or a path; "auto" has none, as it takes no model that has one.
         strength: that was asked for; None: `DEFAULT_STRENGTH` where the model has one.
 
     Raises:
@@ -320,7 +320,7 @@ def strength_of(weights: str, strength: float | None = None) -> float | None:
         return DEFAULT_STRENGTH if has_one else None
     if not 0 <= strength <= 1:
         raise OptionError(f"strength {strength:g} is not between 0 and 1; try --strength {DEFAULT_STRENGTH}")
-    if not has_one and weights != AUTO_MODEL:
+    if not has_one:
         raise OptionError(f"--strength {strength:g} is for --model vivid, not for {weights!r}; leave one out")
     return strength
 
@@ -582,7 +582,7 @@ class PreviewOptions:
         if len({self.upscale.weights, *self.more_weights}) <= len(self.more_weights):
             raise OptionError("a model is named twice; name others beside it")
         shown = (self.upscale.weights, *self.more_weights)
-        chosen = [name for name in shown if name == AUTO_MODEL or faithful_of(name) is not None]
+        chosen = [name for name in shown if faithful_of(name) is not None]
         for strength in self.strengths:
             strength_of((*chosen, *shown)[0], strength)
         if self.seconds > MAX_PREVIEW_SECONDS:

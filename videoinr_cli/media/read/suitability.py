@@ -24,7 +24,7 @@ from videoinr_cli.errors import InputError
 from videoinr_cli.media.read.quantiser import COARSE_STEP, FINE_STEP, quantiser_step
 from videoinr_cli.media.read.source import open_source, video_stream
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES, MODELS, UpscaleOptions, faithful_of
+from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES, MODELS, UpscaleOptions
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +97,7 @@ def with_suited_model(source: VideoInfo, options: UpscaleOptions) -> UpscaleOpti
         return options
     suited = suited_model(source)
     log.info(f"--model auto takes {suited.model}: {str(source.path)!r} {suited.why}")
-    strength = None if faithful_of(suited.model) is None else options.strength
-    return dataclasses.replace(options, weights=suited.model, strength=strength)
+    return dataclasses.replace(options, weights=suited.model)
 
 
 def model_advice(source: VideoInfo, weights: str) -> str | None:
