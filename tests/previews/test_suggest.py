@@ -75,6 +75,30 @@ def test_many_candidates_are_shown_in_rows(make_clip: MakeClip, tmp_path: Path) 
 
 def test_a_model_is_not_shown_twice(make_clip: MakeClip, tmp_path: Path) -> None:
     source = make_clip("in.mp4", frames=2)
-    options = PreviewOptions(more_weights=("real", "clean"), upscale=UpscaleOptions(scale=1))
+    more = ("real", "clean", "videoinr-real", "auto")
+    options = PreviewOptions(more_weights=more, upscale=UpscaleOptions(scale=1))
     found = suggest(source, tmp_path / "look.png", options)
     assert [one.network.weights for one in found.preview.candidates] == [name for name, _ in CANDIDATES]
+
+
+def test_a_file_is_told_from_the_model_of_its_name(make_clip: MakeClip, tmp_path: Path) -> None:
+    source = make_clip("in.mp4", frames=2)
+    file = str(tmp_path / "clean.safetensors")
+    options = PreviewOptions(more_weights=(file,), upscale=UpscaleOptions(scale=1))
+    found = suggest(source, tmp_path / "look.png", options)
+    assert [one.name for one in found.preview.candidates][-1] == file
+    assert found.preview.candidates[0].name == "clean"
+
+
+@pytest.mark.parametrize("name", ["clean", "videoinr-fast", "auto"])
+def test_the_variable_may_name_what_is_shown_anyway(
+    name: str,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    source = make_clip("in.mp4", frames=2)
+    monkeypatch.setenv("VIDEOINR_WEIGHTS", name)
+    assert run("suggest", source, "--scale", 1, "-o", tmp_path / "look.png") == 0
+    assert len(capfd.readouterr().out.splitlines()) == len(CANDIDATES)

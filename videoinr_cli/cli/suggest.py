@@ -23,7 +23,7 @@ from videoinr_cli.cli.parameters import (
 from videoinr_cli.cli.preview import moment_options
 from videoinr_cli.cli.sections import SectionedCommand
 from videoinr_cli.cli.values import parse_region, parse_time
-from videoinr_cli.options import DEFAULT_WEIGHTS, NetworkOptions, PreviewOptions
+from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES, NetworkOptions, PreviewOptions
 from videoinr_cli.quantities import roughly
 
 OWN = {"source", "output", "overwrite", "region", "at", "weights"}
@@ -56,7 +56,11 @@ def suggest(
     options = PreviewOptions(
         at_seconds=None if at is None else parse_time(at),
         region=None if region is None else parse_region(region),
-        more_weights=tuple(dict.fromkeys(given["weights"])),
+        more_weights=tuple(
+            name
+            for name in dict.fromkeys(given["weights"])
+            if MODEL_NAMES.get(name, name) != DEFAULT_WEIGHTS  # shown anyway
+        ),
         upscale=upscale,
     )
     show_messages(quiet=True)  # what suits the source is told below

@@ -24,6 +24,8 @@ from videoinr_cli.model import AnyVideoInr, ModelConfig
 from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.model.network import Window
 from videoinr_cli.options import (
+    AUTO_MODEL,
+    MODEL_NAMES,
     EncodeOptions,
     NetworkOptions,
     PreviewOptions,
@@ -180,8 +182,12 @@ def preview(
 
 def _with_suited_model(info: VideoInfo, options: PreviewOptions) -> PreviewOptions:
     """Return options with the model that suits the source in the place of ``auto``, once."""
-    upscale = with_suited_model(info, options.upscale)
-    others = tuple(weights for weights in options.more_weights if weights != upscale.weights)
+    upscale, more = with_suited_model(info, options.upscale), options.more_weights
+    if AUTO_MODEL in more:
+        auto = dataclasses.replace(upscale, weights=AUTO_MODEL, strength=None)
+        suited = with_suited_model(info, auto).weights
+        more = tuple(suited if weights == AUTO_MODEL else weights for weights in more)
+    others = tuple(dict.fromkeys(weights for weights in more if weights != upscale.weights))
     return dataclasses.replace(options, upscale=upscale, more_weights=others)
 
 
@@ -191,6 +197,8 @@ def _networks(options: PreviewOptions) -> dict[str, NetworkOptions]:
     networks: dict[str, NetworkOptions] = {}
     for weights in (upscale.weights, *options.more_weights):
         name = _shown_name(upscale, weights)
+        if _is_another(networks.get(name), weights):
+            name = weights
         has_strength = faithful_of(weights) is not None
         for strength in (options.strengths or (upscale.strength,)) if has_strength else (None,):
             shown = f"{name}, strength {strength_of(weights, strength):g}" if has_strength else name
@@ -198,6 +206,12 @@ def _networks(options: PreviewOptions) -> dict[str, NetworkOptions]:
                 shown, dataclasses.replace(upscale.network, weights=weights, strength=strength)
             )
     return networks
+
+
+def _is_another(network: NetworkOptions | None, weights: str) -> bool:
+    """Whether a network is not that of weights, which may have two names."""
+    known = None if network is None else MODEL_NAMES.get(network.weights, network.weights)
+    return known is not None and known != MODEL_NAMES.get(weights, weights)
 
 
 def _models(networks: Mapping[str, NetworkOptions], first: AnyVideoInr | None) -> dict[str, AnyVideoInr]:
