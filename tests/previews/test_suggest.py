@@ -102,3 +102,19 @@ def test_the_variable_may_name_what_is_shown_anyway(
     monkeypatch.setenv("VIDEOINR_WEIGHTS", name)
     assert run("suggest", source, "--scale", 1, "-o", tmp_path / "look.png") == 0
     assert len(capfd.readouterr().out.splitlines()) == len(CANDIDATES)
+
+
+def test_commands_are_complete(
+    make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_clip("-dash.mp4", frames=2)
+    make_clip("picture1.png", frames=1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VIDEOINR_SUGGEST_SCALE", "3")
+    monkeypatch.setenv("VIDEOINR_SUGGEST_FPS", "2x")
+    assert run("suggest", "--width", 64, "--", "-dash.mp4") == 0
+    words = shlex.split(capfd.readouterr().out.splitlines()[0], comments=True)
+    assert words[2:] == ["./-dash.mp4", "--width", "64", "--fps", "2x", "--model", "clean"]
+    assert run("suggest", "picture%d.png") == 0
+    words = shlex.split(capfd.readouterr().out.splitlines()[0], comments=True)
+    assert words[2:] == ["picture%d.png", "-o", "out.mkv", "--scale", "3", "--fps", "2x", "--model", "clean"]

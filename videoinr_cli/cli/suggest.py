@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,6 @@ from videoinr_cli.cli.values import parse_region, parse_time
 from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES, NetworkOptions, PreviewOptions
 from videoinr_cli.quantities import roughly
 
-OWN = {"source", "output", "overwrite", "region", "at", "weights"}
-"""Parameters that say what is shown, not how a video is upscaled."""
-
 
 @click.command("suggest", cls=SectionedCommand, short_help="Show which model suits a video, and its time.")
 @click.argument("source", type=click.Path(path_type=Path))
@@ -47,10 +44,9 @@ def suggest(
     videoinr suggest in.mp4
     videoinr suggest in.mp4 --scale 4 --at 1:10 --model mine.safetensors
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
-    typed = list(_typed(click.get_current_context()))
+    kept = without_outranked(given)
     upscale = read_picture_options(
-        without_outranked(given)
-        | {"weights": DEFAULT_WEIGHTS, "spatial": None, "steady": 1.0, "strength": None},
+        kept | {"weights": DEFAULT_WEIGHTS, "spatial": None, "steady": 1.0, "strength": None},
         overwrite=overwrite,
     )
     options = PreviewOptions(
@@ -69,8 +65,9 @@ def suggest(
 
     found = show(source, output, options)
     click.echo(f"{found.preview.picture}: region {found.preview.region}", err=True)
+    common = [*_files(source), *_asked(kept)]
     commands = [
-        shlex.join(["videoinr", "upscale", str(source), *typed, *_naming(candidate.network)])
+        shlex.join(["videoinr", "upscale", *common, *_naming(candidate.network)])
         for candidate in found.preview.candidates
     ]
     width = max(map(len, commands))
@@ -88,9 +85,22 @@ def _naming(network: NetworkOptions) -> list[str]:
     return ["--model", network.weights, *strength]
 
 
-def _typed(context: click.Context) -> Iterator[str]:
-    """Yield what was typed that ``upscale`` needs as well: all but the moment, the picture and the models."""
+def _files(source: Path) -> Iterator[str]:
+    """Yield the words of ``upscale`` for a source, with an output where none is chosen by itself."""
+    from videoinr_cli.media.images import is_pattern
+    from videoinr_cli.media.read.source import STANDARD_INPUT
+
+    is_input = source == STANDARD_INPUT
+    yield f"./{source}" if str(source).startswith("-") and not is_input else str(source)
+    if is_input or is_pattern(source) or source.is_dir():
+        yield from ("-o", "out.mkv")
+
+
+def _asked(kept: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the options that were given and that ``upscale`` takes as well: all but the models."""
+    context = click.get_current_context()
     for parameter in context.command.params:
-        is_typed = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
-        if is_typed and parameter.name not in OWN:
-            yield from (max(parameter.opts, key=len), str(context.params[parameter.name or ""]))
+        name = parameter.name or ""
+        is_given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if is_given and name != "weights" and kept.get(name) is not None:
+            yield from (max(parameter.opts, key=len), str(kept[name]))
