@@ -14,6 +14,7 @@ from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.read.repeats import Repeats, find_repeats
+from videoinr_cli.media.read.source import STANDARD_INPUT
 from videoinr_cli.media.read.suitability import with_suited_model
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.destination import check_destination
@@ -123,7 +124,8 @@ def preview(
     at_seconds = _moment_seconds(options, info)
     if options.region is not None:
         _check_region(options.region, info)
-    target = Path(f"{info.path.stem}-preview{PICTURE_SUFFIX}" if picture is None else picture)
+    stem = "stdin" if info.path == STANDARD_INPUT else info.path.stem
+    target = Path(f"{stem}-preview{PICTURE_SUFFIX}" if picture is None else picture)
     overwrite = upscale.overwrite or (picture is None and is_sheet(target))
     if target.suffix.lower() != PICTURE_SUFFIX:
         raise OptionError(f"a preview is a {PICTURE_SUFFIX}, not {target.name!r}; try -o {target.stem}.png")

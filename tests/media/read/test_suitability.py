@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from videoinr_cli.batch.items import Pending
 from videoinr_cli.errors import OptionError
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.quantiser import COARSE_STEP, FINE_STEP, quantiser_step
-from videoinr_cli.media.read.suitability import look_of, model_advice, suited_model
+from videoinr_cli.media.read.suitability import Suited, look_of, model_advice, suited_model
 from videoinr_cli.options import JobOptions, NetworkOptions, UpscaleOptions
 from videoinr_cli.render.plan import plan_video
 from videoinr_cli.weights import load_model, load_network
@@ -162,3 +163,9 @@ def test_auto_needs_a_file(make_clip: MakeClip, capfd: pytest.CaptureFixture[str
         load_network(NetworkOptions("auto"))
     assert run("weights", "info", "auto") == 2
     check_one_line(capfd.readouterr().err, "--model auto looks at a video file")
+
+
+def test_what_cannot_be_read_twice_is_said_to_be_so(make_clip: MakeClip) -> None:
+    piped = dataclasses.replace(probe(make_clip("in.mp4", frames=2)), path=Path("-"))
+    assert not piped.is_file
+    assert suited_model(piped) == Suited("clean", "cannot be looked at beforehand")

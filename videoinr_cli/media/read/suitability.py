@@ -118,6 +118,8 @@ def model_advice(source: VideoInfo, weights: str) -> str | None:
 
 def suited_model(source: VideoInfo) -> Suited:
     """Return the embedded model that suits a source, by a few of its keyframes; it is opened."""
+    if not source.is_file and not source.images:
+        return Suited("clean", "cannot be looked at beforehand")
     return _suited(quantiser_step(source), list(_looks(source)))
 
 
