@@ -302,6 +302,12 @@ def test_an_interrupted_batch_says_what_is_done_and_what_is_not(
         f"error: interrupted: nothing of '{tmp_path / 'out' / 'interrupted.mkv'}' was finished yet; run the "
         "same command again, with --skip-existing, to go on"
     )
+    assert run("upscale", *sources, "-y", "-o", tmp_path / "out") == 130
+    assert (
+        capfd.readouterr()
+        .err.strip()
+        .endswith("run the same command again for the sources that are not done, to go on")
+    )
 
 
 def test_a_folder_done_in_part_says_how_to_go_on(

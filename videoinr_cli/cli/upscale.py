@@ -130,9 +130,13 @@ def upscale(
             try:
                 result = run_batch(items, options, tell, job=job, fail_fast=given["fail_fast"])
             except KeyboardInterrupt:
-                raise Interrupted(f"interrupted: {kept.words(job, request)}") from None
+                raise Interrupted(
+                    f"interrupted: {kept.words(job, request, overwrite=options.overwrite)}"
+                ) from None
             except Terminated as ending:
-                raise Terminated(ending.number, f"{ending.said}: {kept.words(job, request)}") from None
+                raise Terminated(
+                    ending.number, f"{ending.said}: {kept.words(job, request, overwrite=options.overwrite)}"
+                ) from None
             failures = [refused.error for refused in result.failed]
     if failures and not request.is_batch:
         raise failures[0]
@@ -156,7 +160,7 @@ class _Kept:
         elif isinstance(event, Segment):
             self._segments, self._of = self._segments + 1, event.segments
 
-    def words(self, job: JobOptions, request: Request) -> str:
+    def words(self, job: JobOptions, request: Request, *, overwrite: bool) -> str:
         """Say what is kept, and how to go on."""
         if self._destination is None:
             return "nothing was rendered"
@@ -170,7 +174,9 @@ class _Kept:
         again = "run the same command again"
         if self._segments and not job.resume:
             again = "run the command again without --no-resume"
-        if request.is_batch and not request.skip_existing:
+        if request.is_batch and overwrite:  # which excludes --skip-existing
+            again += " for the sources that are not done,"
+        elif request.is_batch and not request.skip_existing:
             again += ", with --skip-existing,"
         return f"{kept}; {again} to go on"
 
