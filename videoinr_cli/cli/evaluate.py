@@ -93,7 +93,7 @@ results_option = in_section("Results")
     "--strength",
     type=float,
     multiple=True,
-    help=f"Of the weights vivid, 0 to 1; may be repeated.  [default: {DEFAULT_STRENGTH:g}]",
+    help=f"Share of vivid mixed with real, 0 to 1; may be repeated.  [default: {DEFAULT_STRENGTH:g}]",
 )
 @methods_option(
     "--spatial",

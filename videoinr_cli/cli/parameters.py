@@ -271,7 +271,7 @@ def _make_strength_option(more: str = "", **attributes: Any) -> Decorator[Any]:
     return picture_option(
         "--strength",
         type=float,
-        help=f"Of vivid: from 0, which is real, to 1; most of the difference lies below 0.5{more}.  "
+        help=f"Share of vivid mixed with real, 0 to 1; most of the difference lies below 0.5{more}.  "
         f"[default: {DEFAULT_STRENGTH:g} with vivid]",
         **attributes,
     )
