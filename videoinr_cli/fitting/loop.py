@@ -239,9 +239,13 @@ def picture_loss(shown: Tensor, target: Tensor, counted: Tensor | None) -> Tenso
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Return the mean structural similarity of pictures in [0, 1], over 5x5 means, which are cheap."""
+    """Return the mean structural similarity of pictures in [0, 1], over 5x5 means, which are cheap.
+
+    Pictures with a side below 5 px are compared over means of that side.
+    """
     count = a.shape[1]
-    means = F.avg_pool2d(torch.cat([a, b, a * a, b * b, a * b], dim=1), SSIM_WINDOW_PX, stride=1)
+    window = [min(SSIM_WINDOW_PX, side) for side in a.shape[-2:]]
+    means = F.avg_pool2d(torch.cat([a, b, a * a, b * b, a * b], dim=1), window, stride=1)
     mean_a, mean_b, mean_aa, mean_bb, mean_ab = means.split(count, dim=1)
     luminance = (2 * mean_a * mean_b + SSIM_C1) / (mean_a**2 + mean_b**2 + SSIM_C1)
     covariance = mean_ab - mean_a * mean_b
