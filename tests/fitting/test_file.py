@@ -96,6 +96,29 @@ def test_a_hostile_header_cannot_unpack_without_end(fitted: Path, tmp_path: Path
         read_file(hostile)
 
 
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("record", "seconds", float("inf")),
+        ("record", "psnr", float("nan")),
+        ("record", "steps", -1),
+        ("clip", "frame_rate", "1e999999999"),  # would be computed for hours
+    ],
+)
+def test_numbers_without_sense_are_refused(fitted: Path, part: str, name: str, value: object) -> None:
+    header, rest = _split(fitted.read_bytes())
+    with pytest.raises(ValueError, match=r"no sense|no fraction"):
+        FittedFile.from_bytes(_joined({**header, part: {**header[part], name: value}}, rest))
+
+
+def test_streams_are_matroska_and_no_playlist(fitted: Path) -> None:
+    header, rest = _split(fitted.read_bytes())
+    halves, coded, streams = header["bytes"]
+    playlist = b"ffconcat version 1.0\nfile other.mkv\n".ljust(streams)
+    with pytest.raises(ValueError, match="no Matroska file"):
+        FittedFile.from_bytes(_joined(header, rest[: halves + coded] + playlist))
+
+
 def test_a_later_version_says_so(fitted: Path) -> None:
     header, rest = _split(fitted.read_bytes())
     with pytest.raises(ValueError, match="version '2'"):

@@ -20,6 +20,7 @@ import itertools
 import json
 import math
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
@@ -37,6 +38,8 @@ from videoinr_cli.sidecars import beside
 
 MAGIC = b"\x89VINR\r\n\x1a"
 VERSION = 1
+MATROSKA = b"\x1a\x45\xdf\xa3"
+"""What a Matroska file begins with. **Source**: RFC 8794, section 11.2.1."""
 HASH_BYTES = 32
 MAX_HEADER_BYTES = 64 << 20
 """Of the header unpacked: room for millions of times."""
@@ -100,7 +103,9 @@ class Record:
     seconds: float
 
     def __post_init__(self) -> None:
-        if not all(type(one) in (int, float) for one in (self.psnr, self.steps, self.seconds)):
+        numbers = (self.psnr, self.steps, self.seconds)
+        is_right = all(type(one) in (int, float) and math.isfinite(one) for one in numbers)
+        if not is_right or type(self.steps) is not int or self.steps < 0 or self.seconds < 0:
             raise ValueError("its record makes no sense")
 
 
@@ -162,6 +167,8 @@ class FittedFile:
             if not all(type(one) is int and one >= 0 for one in lengths) or sum(lengths) != len(body) - end:
                 raise ValueError("its parts do not have the lengths that it states")
             halves, coded, streams = lengths
+            if bytes(body[len(body) - streams :][: len(MATROSKA)]) != MATROSKA:
+                raise ValueError("its streams are no Matroska file")  # a playlist could name other files
             tables = read_tables(header["coding"]["tables"], header["coding"]["bits"])
             parameters = bytes(body[end : end + halves]), bytes(body[end + halves : end + halves + coded])
             return cls(
@@ -266,12 +273,19 @@ def _clip(values: dict[str, Any]) -> Clip:
         total += difference
         pts.append(total)
     fractions = {
-        name: None if values[name] is None else Fraction(str(values[name])[:100])
+        name: None if values[name] is None else _fraction(str(values[name]))
         for name in ("time_base", "frame_rate", "steady_rate", "usual_seconds", "pixel_aspect")
     }
     width, height = values["size"]
     colour = Colour(**values["colour"])
     return Clip(**{**values, **fractions, "size": (width, height), "pts": tuple(pts), "colour": colour})
+
+
+def _fraction(text: str) -> Fraction:
+    """Read 30 or 30000/1001. Exponents are refused: those of a hostile file would take forever."""
+    if re.fullmatch(r"[0-9]{1,100}(/[0-9]{1,100})?", text) is None:
+        raise ValueError(f"{text[:20]!r} is no fraction")
+    return Fraction(text)
 
 
 def _differences(pts: tuple[int, ...]) -> Iterator[int]:
