@@ -76,11 +76,12 @@ def load_frames(source: VideoInfo, options: FitOptions) -> Frames:
     pictures: list[Tensor] = []
     pts: list[int] = []
     last_duration: int | None = None
-    most = MEMORY_SHARE * free_ram_bytes() / (3 * math.prod(size))
+    # They lie in memory twice while they are put together.
+    most = MEMORY_SHARE * free_ram_bytes() / (2 * 3 * math.prod(size))
     for frame in read_frames(source):
         if len(pts) >= most:
             raise MemoryLimitError(
-                f"more than {len(pts)} frames of {size[0]}x{size[1]} do not fit in half of the free memory; "
+                f"more than {len(pts)} frames of {size[0]}x{size[1]} do not fit in memory; "
                 "fit a part with --start and --end, or a lower --max-height"
             )
         pictures.append(_reduced(frame.rgb, size))
