@@ -63,6 +63,9 @@ def test_a_moment_is_a_picture(fitted: Path, tmp_path: Path, capsys: pytest.Capt
     check_one_line(capsys.readouterr().err, "exists")
     assert run("render", fitted, "-o", tmp_path / "a.mp4", "--at", "0.1") == 2
     check_one_line(capsys.readouterr().err, "-o a.png")
+    for name in ("-.png", "f%03d.png"):
+        assert run("render", fitted, "-o", name, "--at", "0.1") == 2
+        check_one_line(capsys.readouterr().err, "-o moment.png")
     assert run("render", fitted, "-o", output, "-y", "--at", "9") == 2
     check_one_line(capsys.readouterr().err, "outside")
 

@@ -17,7 +17,12 @@ from videoinr_cli.fitting.fitted import FittedVideo
 from videoinr_cli.fitting.streams import unpack_streams
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.suffixes import is_among
-from videoinr_cli.media.write.destination import check_destination, written_bytes
+from videoinr_cli.media.write.destination import (
+    check_destination,
+    is_image_pattern,
+    is_standard_output,
+    written_bytes,
+)
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.options import SIZE_OPTIONS, UpscaleOptions
@@ -111,6 +116,8 @@ def _within(clip: Clip, info: VideoInfo) -> Iterator[_Shown]:
 
 
 def _write_moment(fitted: FittedVideo, path: Path, options: UpscaleOptions, seconds: Fraction) -> Rendered:
+    if is_standard_output(path) or is_image_pattern(path):
+        raise OptionError(f"a moment is one picture in a file, not {path.name!r}; try -o moment.png")
     if not is_among(path, PICTURES):
         raise OptionError(f"a moment is written as a picture, not {path.name!r}; try -o {path.stem}.png")
     size = options.output_size(*fitted.size)
