@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
-from videoinr_cli.errors import InputError, OptionError, OutputError
+from videoinr_cli.errors import InputError, MemoryLimitError, OptionError, OutputError
+from videoinr_cli.fitting import frames
 from videoinr_cli.fitting.file import read_file
 from videoinr_cli.fitting.fit import FitProgress, fit_video
 from videoinr_cli.fitting.fitted import FittedVideo
@@ -178,3 +179,31 @@ def test_a_missing_source_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run("fit", tmp_path / "no.mp4", "-o", tmp_path / "no.mp4", "--minutes", "0") == 2
     with pytest.raises(InputError):
         read_file(tmp_path / "no.vinr")
+
+
+@pytest.mark.parametrize("height", [2, 4, 6])
+def test_pictures_below_the_window_of_ssim_are_like_themselves(height: int) -> None:
+    picture = torch.rand(1, 3, height, 8, generator=torch.Generator().manual_seed(0))
+    assert float(picture_loss(picture, picture, None)) == pytest.approx(0, abs=1e-5)
+    assert float(picture_loss(picture, 1 - picture, None)) > 0.1
+
+
+def test_frames_and_their_copy_fit_in_the_share_of_memory(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = 12 * 64 * 48 * 3 * 2 / frames.MEMORY_SHARE  # twelve frames, twice
+    monkeypatch.setattr(frames, "free_ram_bytes", lambda: needed)
+    assert len(frames.load_frames(probe(source), FitOptions())) == 12
+    monkeypatch.setattr(frames, "free_ram_bytes", lambda: needed - 100_000)
+    with pytest.raises(MemoryLimitError, match="--start"):
+        frames.load_frames(probe(source), FitOptions())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [(["--threads", "0"], "--threads 2"), (["-o", "-.vinr"], "standard output")]
+)
+def test_a_wrong_option_is_one_line(
+    arguments: list[str], words: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("fit", source, "-o", tmp_path / "a.vinr", *arguments) == 2
+    check_one_line(capsys.readouterr().err, words)

@@ -131,11 +131,18 @@ def fit(
     show_messages(quiet=quiet)
     output = Path(f"{source.stem}{SUFFIX}") if output is None else output
 
-    from videoinr_cli.fitting.fit import fit_video  # torch takes a second to import
+    from videoinr_cli.fitting.fit import FitProgress, fit_video  # torch takes a second to import
     from videoinr_cli.progress import fit_display
 
+    is_begun = False
     try:
-        with fit_display(source.name, quiet=quiet) as progress:
+        with fit_display(source.name, quiet=quiet) as show:
+
+            def progress(state: FitProgress) -> None:
+                nonlocal is_begun
+                is_begun = True
+                show(state)
+
             made = fit_video(
                 source,
                 output,
@@ -147,7 +154,7 @@ def fit(
                 progress=progress,
             )
     except KeyboardInterrupt:
-        if not output.is_file():
+        if not is_begun or not output.is_file():  # what lies there is of an earlier run
             raise
         raise Interrupted(
             f"interrupted: the best fit so far is {str(output)!r}; --resume continues"

@@ -21,9 +21,10 @@ from videoinr_cli.fitting.options import SUFFIX, FitOptions
 from videoinr_cli.fitting.streams import pack_streams
 from videoinr_cli.locks import LockFile
 from videoinr_cli.media.read.prepare import prepare
-from videoinr_cli.media.write.destination import check_destination
+from videoinr_cli.media.write.destination import check_destination, is_standard_output
 from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.devices import choose_device, compute_threads
+from videoinr_cli.options import MAX_THREADS
 from videoinr_cli.sidecars import beside
 from videoinr_cli.training.indivisible import indivisible
 
@@ -97,6 +98,8 @@ def fit_video(
     output, options = Path(output), options or FitOptions()
     checkpoint = beside(output, ".fitting")
     chosen = choose_device(device)
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise OptionError(f"{threads} threads are not between 1 and {MAX_THREADS}; try --threads 2")
     info = prepare(source, options.read)
     _check(output, checkpoint, resume=resume, overwrite=overwrite)
     check_destination(output, info, overwrite=True)
@@ -117,6 +120,8 @@ def fit_video(
 
 
 def _check(output: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> None:
+    if is_standard_output(output):
+        raise OptionError("a fit is written as a file, not to standard output; try -o clip.vinr")
     if output.suffix.lower() != SUFFIX:
         raise OptionError(f"a fit is written as {SUFFIX}, not {output.name!r}; try -o {output.stem}{SUFFIX}")
     if resume and not checkpoint.is_file():
@@ -152,7 +157,7 @@ class _Files:
     def keep_better(self) -> None:
         """Measure the parameters as a file would hold them, and write that file if it is the best one."""
         fitter = self._fitter
-        if not fitter.step or (psnr := fitter.psnr()) <= fitter.best_psnr:
+        if not fitter.step or not (psnr := fitter.psnr()) > fitter.best_psnr:  # not a number is not better
             return
         coded = pack(fitter.parameters(), fitter.options.bits)
         record = Record(psnr, fitter.step, fitter.seconds)
@@ -210,5 +215,7 @@ def _run(fitter: Fitter, files: _Files, checkpoint: Path, progress: Callable[[Fi
             fitter.save(checkpoint)
         raise
     files.keep_better()
+    if fitter.best_psnr == -math.inf:
+        raise OptionError("the fit lost itself in numbers that are none; try another --seed")
     checkpoint.unlink(missing_ok=True)
     return files.result()
