@@ -70,6 +70,11 @@ def test_a_moment_is_a_picture(fitted: Path, tmp_path: Path, capsys: pytest.Capt
     check_one_line(capsys.readouterr().err, "outside")
 
 
+def test_a_range_without_frames_names_the_fit(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("render", fitted, "-o", fitted.with_suffix(".mkv"), "--start", "7") == 2
+    check_one_line(capsys.readouterr().err, f"{str(fitted)!r} has no frame after --start 7")
+
+
 def test_info_tells_of_a_fit(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", fitted) == 0
     said = capsys.readouterr().out

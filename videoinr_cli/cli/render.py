@@ -54,8 +54,8 @@ def render(
     videoinr render clip.vinr --scale 2 --fps 60 -o out.mp4
     videoinr render clip.vinr --at 1.234 -o moment.png
 
-    Pictures larger than the fitted ones are enlarged bicubically; moments between two frames are blended by
-    the network.
+    Without a size, pictures are as large as they were fitted. Larger ones are enlarged bicubically;
+    moments between two frames are blended by the network.
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     given = without_outranked(given)
     fps, start, end = given["fps"], given["start"], given["end"]

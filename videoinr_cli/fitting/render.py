@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from videoinr_cli.errors import OptionError, OutputError
+from videoinr_cli.errors import InputError, OptionError, OutputError
 from videoinr_cli.fitting.file import Clip
 from videoinr_cli.fitting.fitted import FittedVideo
 from videoinr_cli.fitting.streams import unpack_streams
@@ -83,7 +83,10 @@ def render_fitted(
     with tempfile.TemporaryDirectory() as folder, compute_threads(options.threads):
         streams = Path(folder) / f"{Path(source).stem[:100]}.mkv"
         reading = options.read
-        info = unpack_streams(fitted.file, streams, start=reading.start, end=reading.end)
+        try:
+            info = unpack_streams(fitted.file, streams, start=reading.start, end=reading.end)
+        except (InputError, OptionError) as error:  # names the temporary file, which nobody knows
+            raise type(error)(str(error).replace(str(streams), os.fspath(source))) from error
         check_destination(output, info, overwrite=options.overwrite)
         if at_seconds is not None:
             return _write_moment(fitted, output, options, Fraction(at_seconds))
