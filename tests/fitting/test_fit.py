@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
@@ -80,7 +80,7 @@ def test_a_run_with_other_options_is_not_resumed(source: Path, tmp_path: Path) -
 
     with pytest.raises(_Stopped):
         fit_video(source, path, QUICK, device="cpu", progress=stop)
-    with pytest.raises(OptionError, match="other options"):
+    with pytest.raises(OptionError, match=r"other options \(bits\)"):
         fit_video(source, path, dataclasses.replace(QUICK, bits=7), resume=True, device="cpu")
     with pytest.raises(OutputError, match="--resume"):
         fit_video(source, path, QUICK, device="cpu")
@@ -207,3 +207,13 @@ def test_a_wrong_option_is_one_line(
 ) -> None:
     assert run("fit", source, "-o", tmp_path / "a.vinr", *arguments) == 2
     check_one_line(capsys.readouterr().err, words)
+
+
+@pytest.mark.parametrize("metadata", [None, {"fit": "{}"}])
+def test_a_foreign_checkpoint_is_one_line(
+    metadata: dict[str, str] | None, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.vinr.fitting").write_bytes(save({"a": torch.zeros(2)}, metadata=metadata))
+    output = tmp_path / "a.vinr"
+    assert run("fit", source, "-o", output, "--bits-per-pixel", "5", "--device", "cpu", "--resume") == 1
+    check_one_line(capsys.readouterr().err, "no checkpoint of a fit; begin again with -y")

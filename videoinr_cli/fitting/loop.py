@@ -143,25 +143,26 @@ class Fitter:
         """
         try:
             with safe_open(path, framework="pt") as file:
-                state = json.loads(file.metadata()[STATE])
+                state = json.loads((file.metadata() or {})[STATE])
+                saved = (dict(state["options"]), state["frames"], state["network"])
+                numbers = state["numbers"]
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            what = "no checkpoint of a fit" if isinstance(error, KeyError) else error
             raise WeightsError(
-                f"{str(path)!r} cannot be resumed from: {error}; begin again with -y"
+                f"{str(path)!r} cannot be resumed from: {what}; begin again with -y"
             ) from error
         current = json.loads(json.dumps(dataclasses.asdict(self.network.config)))
-        same = (described(self.options), self.frames.digest, current)
-        for was, now, what in zip(
-            (state["options"], state["frames"], state["network"]),
-            same,
-            ("other options", "other frames", "another size"),
-            strict=True,
-        ):
+        options = described(self.options)
+        same = (options, self.frames.digest, current)
+        others = ", ".join(name for name in options if options[name] != saved[0].get(name))
+        whats = (f"other options ({others})", "other frames", "another size")
+        for was, now, what in zip(saved, same, whats, strict=True):
             if was != now:
                 raise OptionError(
                     f"{str(path)!r} is of a run with {what}; go on as it was begun, or begin again with -y"
                 )
-        self.step, self.seconds, self.loss, self.best_psnr = state["numbers"]
+        self.step, self.seconds, self.loss, self.best_psnr = numbers
         with torch.no_grad():
             for name, parameter in self._parameters.items():
                 parameter.copy_(tensors[f"value.{name}"])
