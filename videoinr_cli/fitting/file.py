@@ -205,15 +205,6 @@ class FittedFile:
         return network.eval().requires_grad_(False)
 
 
-def is_fitted(path: Path) -> bool:
-    """Whether a file begins as a fitted clip does."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:
-        return False
-
-
 def read_file(path: Path) -> FittedFile:
     """Read a fitted clip.
 
