@@ -139,18 +139,25 @@ def test_killed_between_two_steps(fault: Fault, again: int, lab: Lab, wanted: Co
 
 
 def kill_ffmpeg() -> dict[str, Any]:
+    """Kill the ffmpeg that is at work once 40 frames are done, or the next one if none is then."""
+    killed: list[int] = []
+
     def kill(progress: Progress) -> None:
-        if progress.frames == 40:
-            for process in Path("/proc").glob("[0-9]*"):
-                if (parent_of(process), name_of(process)[:6]) == (os.getpid(), "ffmpeg"):
-                    os.kill(int(process.name), signal.SIGKILL)
+        if progress.frames < 40 or killed:
+            return
+        for process in Path("/proc").glob("[0-9]*"):
+            if (parent_of(process), name_of(process)[:6]) == (os.getpid(), "ffmpeg"):
+                os.kill(int(process.name), signal.SIGKILL)
+                killed.append(int(process.name))
 
     return {"progress": kill}
 
 
 def parent_of(process: Path) -> int:
+    """Return a process' parent; 0: it has ended."""
     try:
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        state, parent, *_ = (process / "stat").read_text().rpartition(")")[2].split()
+        return 0 if state == "Z" else int(parent)
     except OSError:  # it has ended meanwhile
         return 0
 
