@@ -27,7 +27,13 @@ def test_pictures_have_any_size(architecture: Architecture, size: tuple[int, int
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(
     "settings",
-    [{"encoding": False}, {"enlargement": "shuffle"}, {"enlargement": "bilinear"}, {"activation": "relu"}],
+    [
+        {"encoding": False},
+        {"enlargement": "shuffle"},
+        {"enlargement": "bilinear"},
+        {"activation": "relu"},
+        {"window": 1},
+    ],
 )
 def test_parts_can_be_taken_away(architecture: Architecture, settings: dict[str, object]) -> None:
     config = sized(architecture, (32, 24), 8, 200_000, **settings)
@@ -62,6 +68,7 @@ def test_a_size_below_the_smallest_network_is_refused() -> None:
         {"grid_steps": -1},
         {"enlargement": "none"},
         {"encoding": 1},
+        {"window": 2},
         {"activation": "tanh"},
         {"more": 1},
     ],

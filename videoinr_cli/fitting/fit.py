@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -110,7 +111,7 @@ def fit_video(
         with compute_threads(threads):
             frames = load_frames(info, options)
             keep_memory_mapped()
-            fitter = Fitter(_network(frames, options), frames, options, chosen)
+            fitter = Fitter(initial_network(frames, options), frames, options, chosen)
             if resume:
                 fitter.load(checkpoint)
             files = _Files(output, fitter, pack_streams(info), resumed=resume)
@@ -125,22 +126,30 @@ def _check(output: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> 
     if output.suffix.lower() != SUFFIX:
         raise OptionError(f"a fit is written as {SUFFIX}, not {output.name!r}; try -o {output.stem}{SUFFIX}")
     if resume and not checkpoint.is_file():
-        raise OptionError(f"nothing to resume: there is no {str(checkpoint)!r}; leave out --resume to begin")
+        remedy = "begin again with -y" if output.exists() else "leave out --resume to begin"
+        raise OptionError(f"nothing to resume: there is no {str(checkpoint)!r}; {remedy}")
     if not resume and not overwrite:
-        for path in (output, checkpoint):
+        for path, remedy in ((checkpoint, "go on with --resume, or begin again"), (output, "replace it")):
             if path.exists():
-                raise OutputError(
-                    f"{str(path)!r} exists; choose another name, go on with --resume, or begin again with -y"
-                )
+                raise OutputError(f"{str(path)!r} exists; choose another name, or {remedy} with -y")
 
 
-def _network(frames: Frames, options: FitOptions) -> FittedNetwork:
-    """Return a network of the size asked for, with random parameters that follow from the seed."""
+def initial_network(frames: Frames, options: FitOptions, **settings: Any) -> FittedNetwork:
+    """Return a network of the size asked for, with random parameters that follow from the seed.
+
+    Args:
+        frames: of the clip.
+        options: the architecture, the size of the file, the seed.
+        settings: fields of `NetworkConfig` that are not as usual.
+
+    Raises:
+        OptionError: the smallest network is larger.
+    """
     target_bits = 8 * (options.target_bytes(*frames.size, len(frames)) - HEADER_BYTES)
-    parameters = target_bits / (options.bits * (1 - options.prune / 2))
+    parameters = max(0.0, target_bits / (options.bits * (1 - options.prune / 2)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
-        return build(sized(options.architecture, frames.size, len(frames), parameters))
+        return build(sized(options.architecture, frames.size, len(frames), parameters, **settings))
 
 
 class _Files:
@@ -209,12 +218,10 @@ def _run(fitter: Fitter, files: _Files, checkpoint: Path, progress: Callable[[Fi
                 checked = time.monotonic()
                 wait = max(CHECK_SECONDS, (checked - began) / CHECK_SHARE)
             progress(files.progress())
-    except BaseException:
+    finally:
         with indivisible():
             files.keep_better()
             fitter.save(checkpoint)
-        raise
-    files.keep_better()
     if fitter.best_psnr == -math.inf:
         raise OptionError("the fit lost itself in numbers that are none; try another --seed")
     checkpoint.unlink(missing_ok=True)

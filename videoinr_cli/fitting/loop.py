@@ -20,7 +20,7 @@ from videoinr_cli.fitting.coding import integers_of, levels_of, quantised, steps
 from videoinr_cli.fitting.file import write_whole
 from videoinr_cli.fitting.frames import Frames
 from videoinr_cli.fitting.networks import FittedNetwork
-from videoinr_cli.fitting.options import DEFAULT_MINUTES, FitOptions
+from videoinr_cli.fitting.options import DEFAULT_MINUTES, FitOptions, Loss
 from videoinr_cli.model.devices import without_tf32
 
 LEARNING_RATES, LOWEST_RATE = {"hinerv": 6e-3, "nerv": 2e-3}, 1e-5
@@ -84,7 +84,7 @@ class Fitter:
         target, counted = self.frames.target(index, self.device)
         with without_tf32():
             shown = functional_call(self.network, self._noised(), (self._instants[index].to(self.device),))
-            loss = picture_loss(shown, target, counted)
+            loss = picture_loss(shown, target, counted, self.options.loss)
             self._optimizer.zero_grad()
             loss.backward()
         torch.nn.utils.clip_grad_norm_(self._parameters.values(), 1.0)
@@ -229,14 +229,17 @@ def described(options: FitOptions) -> dict[str, str]:
     return {name: value for name, value in fields.items() if name not in ("minutes", "steps")}
 
 
-def picture_loss(shown: Tensor, target: Tensor, counted: Tensor | None) -> Tensor:
-    """Return the loss of (B, 3, H, W) pictures: 0.7 L1 + 0.3 (1 - SSIM).
+def picture_loss(shown: Tensor, target: Tensor, counted: Tensor | None, kind: Loss = "l1-ssim") -> Tensor:
+    """Return the loss of (B, 3, H, W) pictures, by default 0.7 L1 + 0.3 (1 - SSIM).
 
     Pixels that do not count, where `counted` (B or 1, 1, H, W) is False, equal whatever is shown.
     """
     if counted is not None:
         target = torch.where(counted, target, shown.detach())
-    return L1_SHARE * (shown - target).abs().mean() + (1 - L1_SHARE) * (1 - ssim(shown, target))
+    if kind in ("l1", "l2"):
+        return F.l1_loss(shown, target) if kind == "l1" else F.mse_loss(shown, target)
+    share = L1_SHARE if kind == "l1-ssim" else 0.0
+    return share * F.l1_loss(shown, target) + (1 - share) * (1 - ssim(shown, target))
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:

@@ -60,6 +60,7 @@ class NetworkConfig:
     enlargement: str = "bilinear"  # "bilinear", or "shuffle": a 3x3 convolution and a pixel shuffle
     encoding: bool = True  # of time in nerv, of positions within a stage's cells in hinerv
     activation: str = "gelu"
+    window: int = 3  # of hinerv's convolutions within a stage, in pixels; 1: an MLP of each pixel
 
     def __post_init__(self) -> None:
         numbers = (self.width, self.height, self.channels, self.grid_steps, self.grid_channels, *self.strides)
@@ -69,6 +70,7 @@ class NetworkConfig:
             and self.enlargement in ENLARGEMENTS
             and self.activation in ACTIVATIONS
             and isinstance(self.encoding, bool)
+            and self.window in (1, 3)
             and all(type(number) is int for number in numbers)
             and 1 <= len(self.strides) <= 6
             and math.prod(self.strides) <= MAX_STRIDE
@@ -260,7 +262,9 @@ class Stage(nn.Module):
             for level, count in enumerate(levels)
         )
         self.place = nn.Conv2d(sum(levels), channels, 1) if levels else None
-        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.depthwise = nn.Conv2d(
+            channels, channels, config.window, padding=config.window // 2, groups=channels, bias=False
+        )
         self.norm = nn.LayerNorm(channels)
         self.widen = nn.Linear(channels, expansion * out)
         self.narrow = nn.Linear(expansion * out, out)

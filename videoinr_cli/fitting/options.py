@@ -15,6 +15,9 @@ SUFFIX = ".vinr"
 Architecture = Literal["hinerv", "nerv"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
+Loss = Literal["l1-ssim", "l1", "l2", "ssim"]
+LOSSES: tuple[Loss, ...] = get_args(Loss)
+
 DEFAULT_MINUTES = 10.0
 DEFAULT_BITS_PER_PIXEL = 0.1
 MIN_HEIGHT_PX, MAX_HEIGHT_PX = 16, 2160
@@ -45,11 +48,14 @@ class FitOptions:
     ignore: tuple[Region, ...] = ()  # of the source's picture: pixels that are left out of the loss
     mask: Path | None = None  # a video of the source's frames: pixels left out are white
     seed: int = 0
+    loss: Loss = "l1-ssim"  # 0.7 L1 + 0.3 (1 - SSIM), which is the papers'; the others are to compare it with
     read: ReadOptions = _WHOLE
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
             raise OptionError(f"architecture {self.architecture!r} is not one of {', '.join(ARCHITECTURES)}")
+        if self.loss not in LOSSES:
+            raise OptionError(f"loss {self.loss!r} is not one of {', '.join(LOSSES)}")
         for first, second in (("minutes", "steps"), ("bits_per_pixel", "size_kb")):
             names = [name for name in (first, second) if getattr(self, name) is not None]
             options = [f"--{name.replace('_', '-')}" for name in names]
