@@ -103,6 +103,8 @@ def test_a_hostile_header_cannot_unpack_without_end(fitted: Path, tmp_path: Path
         ("record", "psnr", float("nan")),
         ("record", "steps", -1),
         ("clip", "frame_rate", "1e999999999"),  # would be computed for hours
+        ("clip", "content_light", "1000,400:csv=/tmp/x"),  # x265 would write that file
+        ("clip", "mastering_display", 3),
     ],
 )
 def test_numbers_without_sense_are_refused(fitted: Path, part: str, name: str, value: object) -> None:

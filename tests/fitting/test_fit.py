@@ -15,11 +15,12 @@ from tests.command import check_one_line, run
 from tests.conftest import MakeClip
 from videoinr_cli.errors import InputError, MemoryLimitError, OptionError, OutputError
 from videoinr_cli.fitting import frames
-from videoinr_cli.fitting.file import read_file
+from videoinr_cli.fitting.file import FittedFile, read_file
 from videoinr_cli.fitting.fit import FitProgress, fit_video
 from videoinr_cli.fitting.fitted import FittedVideo
 from videoinr_cli.fitting.loop import picture_loss
-from videoinr_cli.fitting.options import FitOptions
+from videoinr_cli.fitting.options import LOSSES, FitOptions, Loss
+from videoinr_cli.fitting.streams import unpack_streams
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.options import ReadOptions, Region
@@ -84,6 +85,11 @@ def test_a_run_with_other_options_is_not_resumed(source: Path, tmp_path: Path) -
         fit_video(source, path, dataclasses.replace(QUICK, bits=7), resume=True, device="cpu")
     with pytest.raises(OutputError, match="--resume"):
         fit_video(source, path, QUICK, device="cpu")
+    (tmp_path / "clip.vinr.fitting").unlink()
+    with pytest.raises(OutputError, match="exists; choose another name, or replace it with -y"):
+        fit_video(source, path, QUICK, device="cpu")
+    with pytest.raises(OptionError, match="begin again with -y"):
+        fit_video(source, path, QUICK, resume=True, device="cpu")
 
 
 def test_frames_keep_their_true_times(source: Path, fitted: Path) -> None:
@@ -139,8 +145,10 @@ def test_regions_and_masks_are_left_out(source: Path, make_clip: MakeClip, tmp_p
     assert not counted[..., :32].any()
     assert not counted[..., 40:, :].any()
     assert counted[..., :40, 32:].all()
-    with pytest.raises(OptionError, match="mask"):
-        load_frames(probe(source), dataclasses.replace(options, mask=make_clip("short.mp4", frames=3)))
+    for count, said in ((3, "has 3 frames"), (14, "has more than 12 frames")):
+        other = dataclasses.replace(options, mask=make_clip("other.mp4", frames=count))
+        with pytest.raises(OptionError, match=f"{said} where the clip has 12"):
+            load_frames(probe(source), other)
     with pytest.raises(OptionError, match="beyond"):
         load_frames(probe(source), dataclasses.replace(QUICK, ignore=(Region(60, 0, 10, 10),)))
 
@@ -156,6 +164,7 @@ def test_regions_and_masks_are_left_out(source: Path, make_clip: MakeClip, tmp_p
         ({"bits": 9}, "--bits"),
         ({"prune": 1.0}, "--prune"),
         ({"seed": -1}, "--seed"),
+        ({"loss": "none"}, "loss"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(values: dict[str, object], words: str) -> None:
@@ -181,6 +190,15 @@ def test_a_missing_source_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixt
         read_file(tmp_path / "no.vinr")
 
 
+@pytest.mark.parametrize("kind", LOSSES)
+def test_every_loss_is_least_where_pictures_are_alike(kind: Loss) -> None:
+    picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    near, far = ((picture + distance).clamp(0, 1) for distance in (0.01, 0.3))
+    losses = [float(picture_loss(shown, picture, None, kind)) for shown in (picture, near, far)]
+    assert losses[0] == pytest.approx(0, abs=1e-5)
+    assert losses[0] < losses[1] < losses[2]
+
+
 @pytest.mark.parametrize("height", [2, 4, 6])
 def test_pictures_below_the_window_of_ssim_are_like_themselves(height: int) -> None:
     picture = torch.rand(1, 3, height, 8, generator=torch.Generator().manual_seed(0))
@@ -194,9 +212,31 @@ def test_frames_and_their_copy_fit_in_the_share_of_memory(
     needed = 12 * 64 * 48 * 3 * 2 / frames.MEMORY_SHARE  # twelve frames, twice
     monkeypatch.setattr(frames, "free_ram_bytes", lambda: needed)
     assert len(frames.load_frames(probe(source), FitOptions())) == 12
+    with pytest.raises(MemoryLimitError, match="--start"):  # a mask counts as well
+        frames.load_frames(probe(source), FitOptions(mask=source))
     monkeypatch.setattr(frames, "free_ram_bytes", lambda: needed - 100_000)
     with pytest.raises(MemoryLimitError, match="--start"):
         frames.load_frames(probe(source), FitOptions())
+
+
+def test_hdr10_metadata_travel(source: Path, tmp_path: Path) -> None:
+    display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+    info = dataclasses.replace(probe(source), mastering_display=display, content_light="1000,400")
+    clip = frames.load_frames(info, FitOptions()).clip
+    assert (clip.mastering_display, clip.content_light) == (display, "1000,400")
+    fit_video(source, tmp_path / "clip.vinr", QUICK, device="cpu")
+    file = dataclasses.replace(read_file(tmp_path / "clip.vinr"), clip=clip)
+    again = FittedFile.from_bytes(file.to_bytes())
+    assert again.clip == clip
+    shown = unpack_streams(again, tmp_path / "streams.mkv")
+    assert (shown.mastering_display, shown.content_light) == (display, "1000,400")
+
+
+def test_a_size_below_any_file_is_one_line(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("fit", source, "-o", tmp_path / "a.vinr", "--size-kb", "1") == 2
+    check_one_line(capsys.readouterr().err, "more than the 0 of this size")
 
 
 @pytest.mark.parametrize(

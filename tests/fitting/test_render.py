@@ -70,6 +70,34 @@ def test_a_moment_is_a_picture(fitted: Path, tmp_path: Path, capsys: pytest.Capt
     check_one_line(capsys.readouterr().err, "outside")
 
 
+def test_a_moment_is_framed_as_a_video_is(fitted: Path, tmp_path: Path) -> None:
+    output, video = tmp_path / "moment.png", tmp_path / "out.mkv"
+    for frame in (("--pad", "160x96"), ("--crop", "96x96"), ("--pad", "160x96", "--bars", "blur")):
+        assert run("render", fitted, "-o", output, "-y", "--at", "0", *frame, "-q") == 0
+        settings = ("--codec", "ffv1", "--pix-fmt", "bgr0", "--end", "0.01")
+        assert run("render", fitted, "-o", video, "-y", *settings, *frame, "-q") == 0
+        first = next(read_frames(probe(video)))
+        assert np.array_equal(np.asarray(Image.open(output)), first.rgb)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--fps", 50), ("--start", 0.1), ("--end", 0.2), ("--speed", 2), ("--audio", "drop"), ("--crf", 20)],
+)
+def test_a_moment_takes_no_option_of_videos(
+    arguments: tuple[object, ...], fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("render", fitted, "-o", tmp_path / "a.png", "--at", "0.1", *arguments) == 2
+    check_one_line(capsys.readouterr().err, f"leave out {arguments[0]}")
+
+
+def test_help_tells_the_size_that_a_fit_has_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("render", "--help") == 0
+    assert "[default: 1]" in capsys.readouterr().out
+    assert run("upscale", "--help") == 0
+    assert "[default: 2]" in capsys.readouterr().out
+
+
 def test_a_range_without_frames_names_the_fit(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("render", fitted, "-o", fitted.with_suffix(".mkv"), "--start", "7") == 2
     check_one_line(capsys.readouterr().err, f"{str(fitted)!r} has no frame after --start 7")

@@ -89,12 +89,15 @@ def group(*options: Decorator[Any]) -> Decorator[CommandT]:
     return apply
 
 
-size_options: Decorator[Any] = group(
-    picture_option(
+def _scale_option(default: float) -> Decorator[Any]:
+    return picture_option(
         "--scale",
         metavar="FACTOR",
-        help=f"Enlargement, any number >= 1: 2, 3.5, 4x; 1 keeps the size.  [default: {DEFAULT_SCALE:g}]",
-    ),
+        help=f"Enlargement, any number >= 1: 2, 3.5, 4x; 1 keeps the size.  [default: {default:g}]",
+    )
+
+
+_side_options: Decorator[Any] = group(
     picture_option(
         "--size",
         metavar="WxH",
@@ -121,6 +124,9 @@ size_options: Decorator[Any] = group(
         help="What --pad adds: black, or the picture blurred.",
     ),
 )
+size_options: Decorator[Any] = group(_scale_option(DEFAULT_SCALE), _side_options)
+fitted_size_options: Decorator[Any] = group(_scale_option(1), _side_options)
+"""The same of `render`, which keeps the size unless asked."""
 
 fps_option: Decorator[Any] = time_option(
     "--fps",

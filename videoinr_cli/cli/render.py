@@ -11,11 +11,11 @@ from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import (
     device_option,
     encoder_options,
+    fitted_size_options,
     fps_option,
     range_options,
     read_encode_options,
     read_size_options,
-    size_options,
     stream_options,
     threads_option,
     without_outranked,
@@ -35,7 +35,7 @@ from videoinr_cli.quantities import counted, size_of
     help="Output file.  [default: SOURCE's name with .mp4, or with .png for --at, in this folder]",
 )
 @files_option("-y", "--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
-@size_options
+@fitted_size_options
 @time_option("--at", metavar="TIME", help="Write the picture of this moment: 1.234, or 00:01:10.5.")
 @fps_option
 @range_options

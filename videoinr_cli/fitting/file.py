@@ -44,6 +44,9 @@ HASH_BYTES = 32
 MAX_HEADER_BYTES = 64 << 20
 """Of the header unpacked: room for millions of times."""
 MAX_TICKS = 1 << 62
+_POINT = r"\([0-9]{1,9},[0-9]{1,9}\)"
+DISPLAY, LIGHT = f"G{_POINT}B{_POINT}R{_POINT}WP{_POINT}L{_POINT}", "[0-9]{1,9},[0-9]{1,9}"
+"""What HDR10's metadata look like; encoders would take more in them for options, which may name files."""
 MOST_PARAMETERS_A_BYTE = 100
 """A file that claims more is hostile: with nine of ten weights pruned, a byte holds about 16."""
 
@@ -62,6 +65,8 @@ class Clip:
     usual_seconds: Fraction | None  # likewise
     pixel_aspect: Fraction  # width over height of a pixel of the fitted pictures
     colour: Colour  # resolved; of R'G'B' pictures of 8 bits
+    mastering_display: str | None = None  # see `VideoInfo`
+    content_light: str | None = None  # likewise
 
     def __post_init__(self) -> None:
         rates = (self.frame_rate, self.steady_rate or Fraction(1), 1 / (self.usual_seconds or Fraction(1)))
@@ -79,6 +84,8 @@ class Clip:
             and self.colour.transfer in TRANSFERS.values()
             and self.colour.range in RANGES.values()
             and self.colour.chroma_location in CHROMA_LOCATIONS
+            and _is_like(DISPLAY, self.mastering_display)
+            and _is_like(LIGHT, self.content_light)
         )
         if not is_right:
             raise ValueError("its times, rates or colours make no sense")
@@ -270,6 +277,10 @@ def _clip(values: dict[str, Any]) -> Clip:
     width, height = values["size"]
     colour = Colour(**values["colour"])
     return Clip(**{**values, **fractions, "size": (width, height), "pts": tuple(pts), "colour": colour})
+
+
+def _is_like(pattern: str, text: object) -> bool:
+    return text is None or (isinstance(text, str) and re.fullmatch(pattern, text) is not None)
 
 
 def _fraction(text: str) -> Fraction:

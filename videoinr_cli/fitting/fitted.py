@@ -67,8 +67,7 @@ class FittedVideo:
         clip = self.file.clip
         if not 0 <= seconds <= self.seconds:
             raise OptionError(
-                f"{float(seconds):g} s lies outside of the clip, which lasts {self.seconds:g} s; "
-                "try an earlier moment"
+                f"{float(seconds):g} s lies outside of the clip; try a moment from 0 to {self.seconds:g} s"
             )
         return self.picture(clip.pts[0] + Fraction(seconds) / clip.time_base, size or self.size)
 

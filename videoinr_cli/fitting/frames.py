@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import itertools
 import logging
 import math
 from collections.abc import Iterator
@@ -76,8 +77,8 @@ def load_frames(source: VideoInfo, options: FitOptions) -> Frames:
     pictures: list[Tensor] = []
     pts: list[int] = []
     last_duration: int | None = None
-    # They lie in memory twice while they are put together.
-    most = MEMORY_SHARE * free_ram_bytes() / (2 * 3 * math.prod(size))
+    # They lie in memory twice while they are put together, and so do the mask's.
+    most = MEMORY_SHARE * free_ram_bytes() / (2 * (3 + (options.mask is not None)) * math.prod(size))
     for frame in read_frames(source):
         if len(pts) >= most:
             raise MemoryLimitError(
@@ -91,6 +92,8 @@ def load_frames(source: VideoInfo, options: FitOptions) -> Frames:
         raise InputError(f"{str(source.path)!r} holds no frame that can be decoded; is it complete?")
     if source.has_alpha:
         log.info(f"a fit holds no transparency: that of {str(source.path)!r} is left out")
+    if source.bit_depth > 8:
+        log.info(f"a fit holds 8 bits: the {source.bit_depth} of {str(source.path)!r} are rounded to them")
     clock = clock_of(source)
     ticks = tuple(map(clock.ticks, pts))
     step = last_duration or round(1 / (source.frame_rate * source.time_base))
@@ -106,6 +109,8 @@ def load_frames(source: VideoInfo, options: FitOptions) -> Frames:
         pixel_aspect=_aspect(source, size),
         # rendered as Y'CbCr, whatever the source's samples are
         colour=dataclasses.replace(source.resolved_colour, range="limited"),
+        mastering_display=source.mastering_display,
+        content_light=source.content_light,
     )
     return Frames(clip, torch.stack(pictures), _counted(source, options, size, len(pts)))
 
@@ -135,25 +140,35 @@ def _counted(source: VideoInfo, options: FitOptions, size: tuple[int, int], fram
                 f"region {region} reaches beyond the source's {source.width}x{source.height} pixels"
             )
         ignored[..., region.y : region.y + region.height, region.x : region.x + region.width] = True
+    ignored = _reduced_mask(ignored, size)
     if options.mask is not None:
-        masks = list(_masks(options, source))
+        masks = [_reduced_mask(mask, size) for mask in itertools.islice(_masks(options, source), frames + 1)]
         if len(masks) != frames:
+            number = f"{len(masks)}" if len(masks) < frames else f"more than {frames}"
             raise OptionError(
-                f"the mask {str(options.mask)!r} has {len(masks)} frames where the clip has {frames}; "
+                f"the mask {str(options.mask)!r} has {number} frames where the clip has {frames}; "
                 "give it one for each"
             )
-        ignored = ignored | torch.stack(masks)
-    if (source.width, source.height) != size:  # a reduced pixel is ignored if any that it is made of is
-        reach = 2 * math.ceil(source.height / size[1]) + 1
-        ignored = F.max_pool2d(ignored.float(), reach, stride=1, padding=reach // 2)
-        ignored = F.interpolate(ignored, size[::-1], mode="nearest-exact") > 0
+        ignored = torch.cat(masks).logical_or_(ignored)
     if bool(ignored.all()):
         raise OptionError("every pixel is ignored: nothing is left to fit")
-    return ~ignored
+    return ignored.logical_not_()
+
+
+def _reduced_mask(ignored: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a mask, (1, 1, H, W) bool, for pictures of a (width, height).
+
+    A reduced pixel is ignored if any that it is made of is.
+    """
+    if ignored.shape[2:] == size[::-1]:
+        return ignored
+    reach = 2 * math.ceil(ignored.shape[2] / size[1]) + 1
+    ignored = F.max_pool2d(ignored.float(), reach, stride=1, padding=reach // 2)
+    return F.interpolate(ignored, size[::-1], mode="nearest-exact") > 0
 
 
 def _masks(options: FitOptions, source: VideoInfo) -> Iterator[Tensor]:
-    """Yield what is white in the mask's frames, (1, H, W) bool."""
+    """Yield what is white in the mask's frames, (1, 1, H, W) bool."""
     assert options.mask is not None
     info = prepare(options.mask, options.read)
     if (info.width, info.height) != (source.width, source.height):
@@ -162,4 +177,4 @@ def _masks(options: FitOptions, source: VideoInfo) -> Iterator[Tensor]:
             f"{source.width}x{source.height}; give it the clip's size"
         )
     for frame in read_frames(info):
-        yield torch.from_numpy(eight_bits(frame.rgb).max(axis=2) >= 128)[None]
+        yield torch.from_numpy(eight_bits(frame.rgb).max(axis=2) >= 128)[None, None]

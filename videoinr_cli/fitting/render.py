@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,11 +13,12 @@ from pathlib import Path
 from PIL import Image
 
 from videoinr_cli.errors import InputError, OptionError, OutputError
-from videoinr_cli.fitting.file import Clip
+from videoinr_cli.fitting.file import Clip, write_whole
 from videoinr_cli.fitting.fitted import FittedVideo
 from videoinr_cli.fitting.streams import unpack_streams
+from videoinr_cli.media.planes import Picture
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.suffixes import is_among
+from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, is_among
 from videoinr_cli.media.write.destination import (
     check_destination,
     is_image_pattern,
@@ -26,12 +28,9 @@ from videoinr_cli.media.write.destination import (
 from videoinr_cli.media.write.writer import VideoWriter
 from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.options import SIZE_OPTIONS, UpscaleOptions
+from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.renderer import Rendering
-from videoinr_cli.sidecars import beside
-
-PICTURES = frozenset({".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Extensions of single pictures."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +76,8 @@ def render_fitted(
         FfmpegError: ffmpeg is missing or failed.
     """
     options, output = options or UpscaleOptions(), Path(output)
+    if at_seconds is not None and (others := list(_of_videos(options))):
+        raise OptionError(f"--at writes one picture, not a video: leave out {', '.join(others)}")
     if all(getattr(options, name) is None for name in SIZE_OPTIONS):
         options = dataclasses.replace(options, scale=1.0)
     fitted = FittedVideo(source, device=options.device)
@@ -95,12 +96,16 @@ def render_fitted(
         with VideoWriter(plan.output, low_priority=True) as writer:
             for ticks, pts in _instants(plan, fitted.file.clip):
                 picture = fitted.picture(ticks, plan.framing.picture)
-                if (window := plan.framing.window) is not None:
-                    picture = picture[window.top : window.bottom, window.left : window.right]
-                writer.write(plan.framing.framed(Rendering(picture, None)).rgb, pts)
+                writer.write(_framed(picture, plan.framing), pts)
                 frames += 1
                 progress(frames, plan.total_frames)
     return Rendered(output, plan.size, frames, written_bytes(output))
+
+
+def _framed(picture: Picture, framing: Framing) -> Picture:
+    if (window := framing.window) is not None:
+        picture = picture[window.top : window.bottom, window.left : window.right]
+    return framing.framed(Rendering(picture, None)).rgb
 
 
 def _instants(plan: Plan, clip: Clip) -> Iterator[tuple[Fraction, int]]:
@@ -118,19 +123,33 @@ def _within(clip: Clip, info: VideoInfo) -> Iterator[_Shown]:
         yield _Shown(first, following - first)
 
 
+def _of_videos(options: UpscaleOptions) -> Iterator[str]:
+    """Yield the options that are given and concern videos alone."""
+    usual = UpscaleOptions()
+    for name in ("fps", "speed", "audio"):
+        if getattr(options, name) != getattr(usual, name):
+            yield f"--{name}"
+    for name in ("start", "end"):
+        if getattr(options.read, name) is not None:
+            yield f"--{name}"
+    for field in dataclasses.fields(options.encode):
+        if getattr(options.encode, field.name) != getattr(usual.encode, field.name):
+            yield "-e" if field.name == "extra" else f"--{field.name.replace('_', '-')}"
+
+
 def _write_moment(fitted: FittedVideo, path: Path, options: UpscaleOptions, seconds: Fraction) -> Rendered:
     if is_standard_output(path) or is_image_pattern(path):
         raise OptionError(f"a moment is one picture in a file, not {path.name!r}; try -o moment.png")
-    if not is_among(path, PICTURES):
+    if not is_among(path, PICTURE_SUFFIXES):
         raise OptionError(f"a moment is written as a picture, not {path.name!r}; try -o {path.stem}.png")
+    aspect = fitted.file.clip.pixel_aspect
     size = options.output_size(*fitted.size)
-    picture = fitted.frame(seconds, size)
-    partial = beside(path, ".part")
+    framing = Framing.of(options, fitted.size, size, pixel_aspect=aspect)
+    picture = _framed(fitted.frame(seconds, framing.picture), framing)
+    coded = io.BytesIO()
     try:
-        with partial.open("wb") as file:
-            Image.fromarray(picture).save(file, format=Image.registered_extensions()[path.suffix.lower()])
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
+        Image.fromarray(picture).save(coded, Image.registered_extensions()[path.suffix.lower()])
+    except (OSError, ValueError) as error:  # formats have limits of their own
+        raise OutputError(f"{str(path)!r} cannot hold {size[0]}x{size[1]} pixels: {error}") from error
+    write_whole(path, coded.getvalue())
     return Rendered(path, size, 1, path.stat().st_size)

@@ -88,6 +88,8 @@ def unpack_streams(
         height=fitted.network.height,
         pix_fmt=PIX_FMT,
         colour=clip.colour,
+        mastering_display=clip.mastering_display,
+        content_light=clip.content_light,
         sample_aspect_ratio=clip.pixel_aspect,
         origin=Fraction(0),
         time_base=clip.time_base,
