@@ -117,9 +117,33 @@ def test_info_tells_of_a_fit(fitted: Path, capsys: pytest.CaptureFixture[str]) -
     assert [stream["codec"] for stream in found["streams"]] == ["flac"]
 
 
-def test_upscale_says_what_to_do_with_a_fit(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("upscale", fitted, "--dry-run") == 1
-    check_one_line(capsys.readouterr().err, "videoinr render")
+def test_a_fit_is_a_source_like_any(
+    source: Path, fitted: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renamed = tmp_path / "clip.mkv"  # it is known by its first bytes
+    renamed.write_bytes(fitted.read_bytes())
+    output, rendered = tmp_path / "out.mkv", tmp_path / "rendered.mkv"
+    assert run("render", fitted, "-o", rendered, "--codec", "ffv1", "-q") == 0
+    monkeypatch.setenv("VIDEOINR_RENDER_FPS", "60")  # which says nothing of sources
+    was, now = list(read_frames(probe(rendered))), list(read_frames(probe(renamed)))
+    assert [frame.pts for frame in now] == [frame.pts for frame in was]
+    assert all(np.array_equal(one.rgb, other.rgb) for one, other in zip(now, was, strict=True))
+    assert probe(renamed).path == renamed
+    assert run("upscale", renamed, "-o", output, "--scale", 1.5, "--weights", weights, "-q") == 0
+    found = probe(output)
+    assert (found.width, found.height) == (96, 72)
+    assert [one.start_seconds for one in found.chapters] == [0]
+    assert _sound(output) == _sound(source)
+
+
+def test_a_damaged_fit_is_one_line_as_a_source(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "damaged.vinr"
+    damaged.write_bytes(fitted.read_bytes()[:-1])
+    assert run("upscale", damaged, "-o", tmp_path / "out.mp4", "-q") == 1
+    check_one_line(capsys.readouterr().err, "damaged.vinr' cannot be used: damaged or cut short")
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def _sound(path: Path) -> list[bytes]:

@@ -21,7 +21,6 @@ from videoinr_cli.cli.parameters import (
     without_outranked,
 )
 from videoinr_cli.errors import VideoInrError
-from videoinr_cli.fitting.options import SUFFIX
 from videoinr_cli.options import UpscaleOptions
 from videoinr_cli.quantities import counted
 
@@ -65,6 +64,7 @@ def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given
     options = UpscaleOptions(**read_size_options(given), read=as_read_options(given))
     from videoinr_cli.batch.sources import find_sources  # PyAV takes its time to import
     from videoinr_cli.media.inspection import SHOWN_OUTPUTS, inspect_video
+    from videoinr_cli.media.read.fitted import is_fitted
 
     found = find_sources(sources)
     is_list = len(sources) > 1 or len(found) > 1 or found[0].path != sources[0]
@@ -74,7 +74,7 @@ def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given
         try:
             if source.problem is not None:
                 raise source.problem
-            if source.path.suffix.lower() == SUFFIX:
+            if is_fitted(source.path):
                 fitted = _fitted(source.path, as_json=as_json)
                 records += [] if fitted is None else [fitted]
                 continue

@@ -33,10 +33,10 @@ from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.fitting.coding import Coded, Shapes, halves_bytes, read_tables, unpack
 from videoinr_cli.fitting.networks import FittedNetwork, NetworkConfig, build
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
+from videoinr_cli.media.read.fitted import MAGIC
 from videoinr_cli.options import MAX_FPS
 from videoinr_cli.sidecars import beside
 
-MAGIC = b"\x89VINR\r\n\x1a"
 VERSION = 1
 MATROSKA = b"\x1a\x45\xdf\xa3"
 """What a Matroska file begins with. **Source**: RFC 8794, section 11.2.1."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from av.video.stream import VideoStream
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.read.decoding import decoded, decoded_frames, packets_of
 from videoinr_cli.media.read.description import streams_of_programs
+from videoinr_cli.media.read.fitted import readable
 from videoinr_cli.media.streams import VideoInfo
 
 STANDARD_INPUT = Path("-")
@@ -27,7 +27,7 @@ TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
 
 
 def open_source(path: str | os.PathLike[str]) -> InputContainer:
-    """Open a file for demuxing.
+    """Open a file for demuxing; of a fitted clip, the video of it.
 
     Raises:
         InputError: it is missing, a folder, unreadable, no media file, or can be read only once.
@@ -39,7 +39,7 @@ def open_source(path: str | os.PathLike[str]) -> InputContainer:
             f"by - < {name!r}, or write it to a file first"
         )
     # The prefix keeps ffmpeg from reading names such as "a:b.mp4" as addresses.
-    return _opened(f"file:{name}", name)
+    return _opened(f"file:{readable(name)}", name)
 
 
 def _is_read_once(path: str | os.PathLike[str]) -> bool:
@@ -60,10 +60,6 @@ def _opened(address: str, name: str) -> InputContainer:
     except PermissionError as error:
         raise InputError(f"{name!r} may not be read; check its permissions") from error
     except (av.FFmpegError, OSError, ValueError) as error:
-        if name.lower().endswith(".vinr"):
-            raise InputError(
-                f"{name!r} is a fitted clip; make a video of it first: videoinr render {shlex.quote(name)}"
-            ) from error
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{name!r} cannot be read as a video: {reason}; is it a complete file?") from error
     if container.format.name in TEXT_FORMATS:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from videoinr_cli.media.ffmpeg import check_filters_input
+from videoinr_cli.media.read.fitted import readable
 from videoinr_cli.media.streams import ClockShift, VideoInfo
 from videoinr_cli.media.write.containers import Container
 from videoinr_cli.media.write.kept_streams import KeptStream
@@ -70,7 +71,7 @@ def other_streams(output: OutputSpec) -> OtherStreams:
         check_filters_input(output.format.program, str(source.path))
     mapped = [keep for keep in output.kept if not keep.is_attached]
     delay = output.clock.delay * output.speed
-    inputs = [*_input_options(source, mapped, delay), "-i", f"file:{source.path}"]
+    inputs = [*_input_options(source, mapped, delay), "-i", f"file:{readable(source.path)}"]
     chapters = "1"
     if source.chapters and (source.is_cut or output.speed != 1 or _has_late_chapters(source)):
         inputs += ["-f", "ffmetadata", "-i", _chapter_address(source, output.speed)]
