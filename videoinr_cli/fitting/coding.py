@@ -6,7 +6,7 @@ Parameters of one axis (biases, normalisation) are kept in half precision.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -102,14 +102,14 @@ def unpack(coded: Coded, shapes: Shapes) -> dict[str, Tensor]:
     values = torch.from_numpy(np.frombuffer(coded.halves, "<f2").astype(np.float32))
     if not bool(values.isfinite().all()):
         raise ValueError("a value is not finite")
-    halves, integers = _Cutter(values), _Cutter(symbols)
+    halves, integers = values.split([shape[0] for shape in shapes.values()]), iter(symbols.split(sizes))
     result = {}
-    for name, shape in shapes.items():
+    for (name, shape), half in zip(shapes.items(), halves, strict=True):
         if len(shape) > 1:
-            steps = halves.take((shape[0], *[1] * (len(shape) - 1)))
-            result[name] = integers.take(shape).float() * steps
+            steps = half.view(-1, *[1] * (len(shape) - 1))
+            result[name] = next(integers).view(shape).float() * steps
         else:
-            result[name] = halves.take(shape)
+            result[name] = half
     return result
 
 
@@ -124,35 +124,17 @@ def read_tables(values: Any, bits: Any) -> tuple[tuple[float, float, int], ...]:
     Raises:
         ValueError: they are none.
     """
-    if type(bits) is not int or not MIN_BITS <= bits <= MAX_BITS or not isinstance(values, list):
+    is_known = type(bits) is int and MIN_BITS <= bits <= MAX_BITS and isinstance(values, list)
+    if not is_known or not all(map(_is_table, values)):
         raise ValueError("parameters are not coded in a known way")
-    return tuple(_checked(values))
+    return tuple((float(zeros), float(ratio), int(power)) for zeros, ratio, power in values)
 
 
-def _checked(values: Iterable[Any]) -> Iterator[tuple[float, float, int]]:
-    for value in values:
-        if (
-            not isinstance(value, list)
-            or len(value) != 3
-            or not all(type(one) in (int, float) for one in value)
-        ):
-            raise ValueError("a table is damaged")
-        zeros, ratio, power = value
-        if not (0 <= zeros < 1 and 0 < ratio < 1 and power in (1, 2)):
-            raise ValueError("a table is damaged")
-        yield float(zeros), float(ratio), int(power)
-
-
-class _Cutter:
-    """Takes tensors off the front of a flat one."""
-
-    def __init__(self, values: Tensor) -> None:
-        self._values, self._position = values, 0
-
-    def take(self, shape: tuple[int, ...]) -> Tensor:
-        count = int(np.prod(shape))
-        self._position += count
-        return self._values[self._position - count : self._position].reshape(shape)
+def _is_table(value: Any) -> bool:
+    if not isinstance(value, list) or [type(one) in (int, float) for one in value] != [True] * 3:
+        return False
+    zeros, ratio, power = map(float, value)
+    return 0 <= zeros < 1 and 0 < ratio < 1 and power in (1, 2)
 
 
 def _table_of(sizes: Iterable[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
