@@ -22,6 +22,12 @@ MAGIC = b"\x89VINR\r\n\x1a"
 RENDER_VARIABLES = "VIDEOINR_RENDER_"
 """Begin the names of the environment variables that set options of `videoinr render`."""
 
+_PROGRAM = """import sys
+sys.path = [*filter(None, sys.path), sys.argv[1]]
+from videoinr_cli.cli import main
+main(sys.argv[2:])"""
+"""The command line of this package, without modules of the folder that it happens to be called in."""
+
 log = logging.getLogger(__name__)
 
 
@@ -50,8 +56,8 @@ def _rendered(name: str, stamp: tuple[int, int]) -> Path:
     log.info(f"the pictures of {name!r} are rendered into a temporary file first")
     folder = Path(_folder().name) / str(_rendered.cache_info().misses)
     folder.mkdir()
-    command = [sys.executable, "-m", "videoinr_cli", "render", "--quiet", "--codec", "ffv1"]
-    command += ["-o", str(folder / "clip.mkv"), "--", name]
+    command = [sys.executable, "-c", _PROGRAM, str(Path(__file__).parents[3])]
+    command += ["render", "--quiet", "--codec", "ffv1", "-o", str(folder / "clip.mkv"), "--", name]
     # Without the user's own defaults for `render`, which may be another size or rate.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(RENDER_VARIABLES)}
     done = subprocess.run(
