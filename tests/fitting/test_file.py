@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from videoinr_cli.errors import InputError
 from videoinr_cli.fitting.coding import quantised, unpack
 from videoinr_cli.fitting.file import MAGIC, FittedFile, read_file
 from videoinr_cli.fitting.fitted import FittedVideo
+from videoinr_cli.media.read.fitted import is_fitted
 
 
 def test_a_file_comes_back_bit_for_bit(fitted: Path) -> None:
@@ -125,6 +127,15 @@ def test_a_later_version_says_so(fitted: Path) -> None:
     header, rest = _split(fitted.read_bytes())
     with pytest.raises(ValueError, match="version '2'"):
         FittedFile.from_bytes(_joined({**header, "version": 2}, rest))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no named pipes")
+def test_only_a_file_that_begins_so_is_a_fit(fitted: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.vinr"
+    os.mkfifo(pipe)
+    assert is_fitted(fitted)
+    for other in (pipe, tmp_path, tmp_path / "no.vinr", "a\0b"):
+        assert not is_fitted(other)
 
 
 @pytest.mark.parametrize("content", [b"", MAGIC, b"something else"])

@@ -5,10 +5,12 @@ The fit's own program does that, as ffmpeg writes videos: this side of the packa
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,8 +35,10 @@ log = logging.getLogger(__name__)
 
 def is_fitted(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a fitted clip, whatever its name."""
-    with contextlib.suppress(OSError, ValueError), Path(path).open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+    with contextlib.suppress(OSError, ValueError):
+        if Path(path).is_file():  # a pipe would have to be written to before it opens
+            with Path(path).open("rb") as file:
+                return file.read(len(MAGIC)) == MAGIC
     return False
 
 
@@ -54,8 +58,8 @@ def readable(path: str | os.PathLike[str]) -> str:
 def _rendered(name: str, stamp: tuple[int, int]) -> Path:
     """Return the folder with the video of a fitted clip, without loss; it goes when the process ends."""
     log.info(f"the pictures of {name!r} are rendered into a temporary file first")
-    folder = Path(_folder().name) / str(_rendered.cache_info().misses)
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="videoinr-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [sys.executable, "-c", _PROGRAM, str(Path(__file__).parents[3])]
     command += ["render", "--quiet", "--codec", "ffv1", "-o", str(folder / "clip.mkv"), "--", name]
     # Without the user's own defaults for `render`, which may be another size or rate.
@@ -72,8 +76,3 @@ def _rendered(name: str, stamp: tuple[int, int]) -> Path:
         said = done.stderr.strip().splitlines() or [f"its program ended with {done.returncode}"]
         raise InputError(said[-1].removeprefix("error: "))
     return folder
-
-
-@functools.cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="videoinr-", ignore_cleanup_errors=True)
