@@ -26,6 +26,7 @@ ELSEWHERE = {
     ("docker.md", 0): "needs Docker",
     ("docker.md", 1): "needs Docker",
     ("evaluation.md", 0): "needs the data sets; test_evaluate_command.py runs the like",
+    ("fit.md", 0): "fits for half an hour; fitting/test_fit.py and test_render.py run the like",
     ("own-model.md", 0): "trains for an hour; test_train_command.py trains",
     ("shell.md", 1): "needs zsh",
     ("shell.md", 2): "needs fish",
