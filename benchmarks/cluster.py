@@ -125,7 +125,7 @@ class SimulatedCluster:
         if method == "describe":
             result = self._description
         elif method == "look":
-            result = Sight("", True, False, False, 0)
+            result = Sight("", True, True, frozenset(), 0)
         elif method == "news":
             ends += 1.0
         elif method == "cancel" and process.rendering is not None:

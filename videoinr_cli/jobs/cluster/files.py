@@ -9,11 +9,13 @@ import tempfile
 from pathlib import Path
 
 from videoinr_cli.jobs.cluster.nodes import Files
+from videoinr_cli.jobs.cluster.records import Place
 from videoinr_cli.jobs.fingerprint import digest_of_source
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.options import faithful_of, strength_of
-from videoinr_cli.weights import find_weights, load_model, save_model, weights_digest
+from videoinr_cli.weights import find_enlarger, find_weights, load_model, save_model, weights_digest
+from videoinr_cli.weights.manifest import sha256_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,17 +58,20 @@ TOKEN = "cluster"
 """Name of a file in a job's folder by which a node knows that it sees the same folder."""
 
 
-def files_of(request: SegmentRequest, weights_key: str) -> Files:
+def files_of(request: SegmentRequest) -> Files:
     """Return what a segment, and all others of its video, are rendered from; leave a token beside them."""
     plan = request.plan
     token = request.path.parent.absolute() / TOKEN
     text = secrets.token_hex(16)
     token.write_text(text)
+    spatial = plan.options.spatial
+    enlarger = None if spatial is None else find_enlarger(spatial).absolute()
     return Files(
         source=_moved_source(plan.source, None),
         stamps=plan.stamps,
         digest=digest_of_source(plan.source),
-        weights_key=weights_key,
+        enlarger=enlarger,
+        enlarger_sha256=None if enlarger is None else sha256_of(enlarger),
         token=token,
         token_text=text,
     )
@@ -77,25 +82,25 @@ def paths_of(source: VideoInfo) -> list[Path]:
     return [source.path] if source.is_file else [path for _, path in source.images]
 
 
-def moved(
-    request: SegmentRequest, path: Path, *, source_folder: str | None, weights: str, device: str, threads: int
-) -> SegmentRequest:
+def moved(request: SegmentRequest, path: Path, place: Place, *, device: str, threads: int) -> SegmentRequest:
     """Return a request for another machine.
 
     Args:
         request: with the paths of this one.
         path: of the segment's file.
-        source_folder: where the source's files are there; None: they have the same paths.
-        weights: their name or path there.
+        place: of what it is rendered from, there.
         device: that it is rendered on.
         threads: of the network; 0: torch's own number.
     """
     plan = request.plan.on(device, threads or None)
-    output = dataclasses.replace(plan.output, source=_moved_source(plan.source, source_folder))
-    strength = (
-        plan.options.strength if weights == plan.options.weights else None
-    )  # else they are mixed already
-    options = dataclasses.replace(plan.options, weights=weights, strength=strength)
+    output = dataclasses.replace(plan.output, source=_moved_source(plan.source, place.source_folder))
+    is_mixed = place.weights != plan.options.weights  # already
+    options = dataclasses.replace(
+        plan.options,
+        weights=place.weights,
+        strength=None if is_mixed else plan.options.strength,
+        spatial=place.enlarger,
+    )
     plan = dataclasses.replace(plan, output=output, options=options)
     return dataclasses.replace(request, plan=plan, path=path)
 

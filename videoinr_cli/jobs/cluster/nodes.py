@@ -58,7 +58,8 @@ class Files:
     source: VideoInfo
     stamps: tuple[tuple[int, int], ...]  # of its files: size, and time of the last change in nanoseconds
     digest: str  # of the source, see `fingerprint.digest_of_source`
-    weights_key: str  # of the file that is sent
+    enlarger: Path | None  # `UpscaleOptions.spatial`
+    enlarger_sha256: str | None
     token: Path  # a file in the folder where segments go
     token_text: str  # what is in it
 
@@ -68,9 +69,9 @@ class Sight:
     """How much of `Files` a node sees."""
 
     source: str | None  # None: nothing; "": the driver's; else how it differs
+    has_enlarger: bool
     writes_there: bool  # whether segments can be written where the driver wants them
-    cached_source: bool  # whether it has been sent before
-    cached_weights: bool
+    cached: frozenset[str]  # keys of what has been sent before
     free_bytes: int
 
 
@@ -105,11 +106,11 @@ class NodeWorker:
             is_shared = False
         cache = _cache()
         return Sight(
-            _source_here(files),
-            is_shared,
-            (cache / files.digest).is_dir(),
-            (cache / files.weights_key).is_dir(),
-            shutil.disk_usage(cache).free,
+            source=_source_here(files),
+            has_enlarger=_has_enlarger(files),
+            writes_there=is_shared,
+            cached=frozenset(kept.name for kept in cache.iterdir()),
+            free_bytes=shutil.disk_usage(cache).free,
         )
 
     def receive(self, key: str, sender: str, name: str, time_ns: int, data: bytes) -> None:
@@ -158,6 +159,7 @@ class NodeWorker:
         from videoinr_cli.render.pipeline import Progress
 
         self._frames, self._is_cancelled = 0, False
+        _keep(request)
         if is_sent:
             request = dataclasses.replace(request, path=self._folder / request.path.name)
         if halvings:
@@ -253,6 +255,14 @@ def _cache() -> Path:
     return folder
 
 
+def _keep(request: SegmentRequest) -> None:
+    """Have files that were sent kept, however long a video takes."""
+    cache, plan = _cache(), request.plan
+    for name in (plan.source.path, plan.options.weights, plan.options.spatial):
+        if name is not None and Path(name).parent.parent == cache:
+            os.utime(Path(name).parent)
+
+
 def _source_here(files: Files) -> str | None:
     from videoinr_cli.jobs.fingerprint import digest_of_source
 
@@ -268,6 +278,15 @@ def _source_here(files: Files) -> str | None:
         return "" if digest_of_source(source) == files.digest else "of other content"
     except OSError:
         return None
+
+
+def _has_enlarger(files: Files) -> bool:
+    from videoinr_cli.weights.manifest import sha256_of
+
+    try:
+        return files.enlarger is None or sha256_of(files.enlarger) == files.enlarger_sha256
+    except OSError:
+        return False
 
 
 def _moment(time_ns: int) -> str:

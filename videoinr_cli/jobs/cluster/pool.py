@@ -37,7 +37,7 @@ START_SECONDS = 300.0
 """How long nodes may take to load torch, from a network drive say."""
 
 GATHER_SECONDS = 10.0
-"""How long the first nodes that are ready wait for the others."""
+"""How long the first process that is ready waits for the others at least; else as long as it took itself."""
 
 LOOK_SECONDS = 3.0
 """How often is looked for nodes that have come or gone."""
@@ -113,8 +113,7 @@ class ClusterPool(Pool):
 
     @property
     def room(self) -> int:
-        idle = sum(worker.is_ready and worker.attempt is None for worker in self._workers())
-        return max(0, idle - len(self._again))
+        return max(0, len(list(self._idle())) - len(self._again))
 
     @property
     def is_idle(self) -> bool:
@@ -196,13 +195,13 @@ class ClusterPool(Pool):
     def gather(self) -> None:
         """Start a process for each device of each node, and wait for the answers, but not for long."""
         begun = self._now()
+        deadline, has_first = begun + START_SECONDS, False
         self._look_for_nodes()
-        while any(not worker.is_ready for worker in self._workers()):
-            elapsed = self._now() - begun
-            is_enough = any(worker.is_ready for worker in self._workers()) and elapsed >= GATHER_SECONDS
-            if is_enough or elapsed >= START_SECONDS:
-                break
+        while any(not worker.is_ready for worker in self._workers()) and self._now() < deadline:
             self._go_on()
+            if not has_first and any(worker.is_ready for worker in self._workers()):
+                has_first = True
+                deadline = self._now() + max(GATHER_SECONDS, self._now() - begun)
 
     def _workers(self) -> Iterator[Worker]:
         for node in self._nodes.values():
@@ -379,8 +378,7 @@ class ClusterPool(Pool):
             there = moved(
                 request,
                 path.absolute(),
-                source_folder=place.source_folder,
-                weights=place.weights,
+                place,
                 device=worker.device,
                 threads=worker.threads,
             )

@@ -36,6 +36,7 @@ class Place:
 
     source_folder: str | None  # that the source was sent to
     weights: str
+    enlarger: str | None  # the model of `UpscaleOptions.spatial`
     writes_there: bool  # whether it writes segments where they belong
 
 

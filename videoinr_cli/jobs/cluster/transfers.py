@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import logging
 import os
 import secrets
@@ -75,7 +76,7 @@ class Transfers:
             node.places[folder] = None
             try:
                 if folder not in self._files:
-                    self._files[folder] = files_of(request, self._weights.key)
+                    self._files[folder] = files_of(request)
                 place = yield from self._prepared(attempt, self._files[folder])
                 node.places[folder] = place
             finally:
@@ -120,27 +121,33 @@ class Transfers:
 
     def forget(self, folder: Path, nodes: list[NodeState]) -> None:
         """Have nodes remove what was sent to them for the video of a folder."""
-        files = self._files.pop(folder, None)
+        self._files.pop(folder, None)
         for node in nodes:
             place = node.places.pop(folder, None)
-            if files is not None and place is not None and place.source_folder is not None and node.workers:
-                self._cluster.call(node.workers[0].process, "forget", files.digest)
+            if place is not None and place.source_folder is not None and node.workers:
+                self._cluster.call(node.workers[0].process, "forget", Path(place.source_folder).name)
 
     def _prepared(self, attempt: Attempt, files: Files) -> Generator[Call | None, Any, Place]:
-        node, weights = attempt.worker.node, self._weights
+        node, weights, is_sent = attempt.worker.node, self._weights, self._way == "send"
         sight: Sight = yield self._cluster.call(attempt.process, "look", files)
         self._check_sight(node, files, sight)
-        place = Place(None, weights.name, writes_there=sight.writes_there and self._way != "send")
-        if self._way == "send" or sight.source != "":
-            paths = paths_of(files.source)
-            place.source_folder = yield from self._sent(
-                attempt, files.digest, paths, sight.cached_source, sight.free_bytes
-            )
-        if (self._way == "send" and weights.is_path) or not node.has_weights:
-            folder = yield from self._sent(
-                attempt, weights.key, [weights.path], sight.cached_weights, sight.free_bytes
-            )
+        enlarger, sha256 = files.enlarger, files.enlarger_sha256
+        place = Place(
+            None,
+            weights.name,
+            enlarger=None if enlarger is None else str(enlarger),
+            writes_there=sight.writes_there and not is_sent,
+        )
+        if is_sent or sight.source != "":
+            # Another command, which is done sooner, may render the same source.
+            owner = f"{files.digest} for {files.token.parent!r}"
+            place.source_folder = yield from self._sent(attempt, owner, paths_of(files.source), sight)
+        if (is_sent and weights.is_path) or not node.has_weights:
+            folder = yield from self._sent(attempt, weights.key, [weights.path], sight)
             place.weights = f"{folder}/{weights.path.name}"
+        if enlarger is not None and sha256 is not None and (is_sent or not sight.has_enlarger):
+            folder = yield from self._sent(attempt, sha256, [enlarger], sight)
+            place.enlarger = f"{folder}/{enlarger.name}"
         return place
 
     def _check_sight(self, node: NodeState, files: Files, sight: Sight) -> None:
@@ -161,24 +168,32 @@ class Transfers:
         for what, is_seen in (
             (name, sight.source is not None),
             (f"the weights {self._weights.name!r}", node.has_weights),
+            (f"the model {str(files.enlarger)!r}", sight.has_enlarger),
             (f"the folder {str(files.token.parent)!r}", sight.writes_there),
         ):
             if not is_seen:
                 raise Unfit(f"it does not see {what}; --cluster-files auto sends what is missing")
 
     def _sent(
-        self, attempt: Attempt, key: str, paths: list[Path], is_there: bool, free_bytes: int
+        self, attempt: Attempt, content: str, paths: list[Path], sight: Sight
     ) -> Generator[Call | None, Any, str]:
         """Send files to a node, unless it has them from before, and return the folder they are in.
+
+        Args:
+            attempt: that needs them.
+            content: what tells them from other files of the same names.
+            paths: the files.
+            sight: what the node has.
 
         Raises:
             Unfit: it has no room for them.
         """
         sender, process = secrets.token_hex(4), attempt.process
-        states = [] if is_there else [(path, path.stat()) for path in paths]
+        key = _key(content, paths)
+        states = [] if key in sight.cached else [(path, path.stat()) for path in paths]
         total = sum(state.st_size for _, state in states)
-        if total > free_bytes:
-            raise Unfit(f"it has {size_of(free_bytes)} of disk for files of {size_of(total)}")
+        if total > sight.free_bytes:
+            raise Unfit(f"it has {size_of(sight.free_bytes)} of disk for files of {size_of(total)}")
         most = max(1, attempt.worker.node.facts.store_bytes // STORE_SHARE // PIECE_BYTES)
         for path, state in states:
             for offset in range(0, max(1, state.st_size), PIECE_BYTES):
@@ -205,6 +220,12 @@ class Transfers:
                 self._pieces[key] = _Piece(self._cluster.put(file.read(PIECE_BYTES)))
         self._pieces[key].users += 1
         return self._pieces[key]
+
+
+def _key(content: str, paths: list[Path]) -> str:
+    return hashlib.sha256(
+        b"\n".join([content.encode(), *(os.fsencode(path.name) for path in paths)])
+    ).hexdigest()
 
 
 @contextlib.contextmanager
