@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import importlib.util
 import json
 import logging
@@ -107,6 +108,7 @@ class Nodes:
                     kill(process)
                 if number == STARTS - 1:
                     raise
+            gc.collect()  # its processes, while a warning of them is none
         raise AssertionError
 
     def add_apart(self, name: str, hidden: Path, *preparation: str) -> None:
@@ -180,7 +182,9 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    before = signal.getsignal(signal.SIGTERM)
     nodes = Nodes(tmp_path_factory.mktemp("nodes"))
+    signal.signal(signal.SIGTERM, before)  # Ray puts its own there
     yield nodes
     nodes.close()
 

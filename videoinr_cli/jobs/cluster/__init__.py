@@ -2,7 +2,7 @@
 
     nodes      ray_cluster      the only module that imports Ray: nodes, processes on them, calls to these
       ▲           ▲
-    files ◀── transfers         what nodes see, are sent, and send back
+    files ◀── transfers, crew   what nodes see, are sent, and send back; which processes there are on them
                   ▲
                  pool           which node renders what, when it is given up, and what becomes of failures
 

@@ -89,6 +89,7 @@ class NodeWorker:
         self._frames = 0
         self._records: list[logging.LogRecord] = []
         self._is_cancelled = False
+        _remove_strays()
         self._folder = Path(tempfile.mkdtemp(prefix="segments-", dir=_cache()))
         logger = logging.getLogger("videoinr_cli")
         logger.addHandler(_Kept(self._records))
@@ -245,14 +246,18 @@ class _Kept(logging.Handler):
 
 
 def _cache() -> Path:
-    """Return the folder for files that are sent, without those of drivers that never came back."""
+    """Return the folder for files that are sent."""
     folder = Path(platformdirs.user_cache_dir("videoinr")) / "cluster"
     folder.mkdir(parents=True, exist_ok=True)
-    for kept in folder.iterdir():
+    return folder
+
+
+def _remove_strays() -> None:
+    """Remove the files of drivers that never came back."""
+    for kept in _cache().iterdir():
         with contextlib.suppress(OSError):  # another process has removed it
             if time.time() - kept.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(kept)
-    return folder
 
 
 def _keep(request: SegmentRequest) -> None:
