@@ -473,15 +473,22 @@ def is_root() -> bool:
 apart = pytest.mark.skipif(not is_root(), reason="only root may give a process other files")
 
 
+@contextlib.contextmanager
+def listening(take: Callable[[logging.LogRecord], None]) -> Iterator[None]:
+    """Hand over what the package says inside the block."""
+    handler = logging.Handler()
+    handler.emit = take  # type: ignore[method-assign]
+    logging.getLogger("videoinr_cli").addHandler(handler)
+    yield
+    logging.getLogger("videoinr_cli").removeHandler(handler)
+
+
 @pytest.fixture
 def said() -> Iterator[list[str]]:
     """Collect what the package says."""
     lines: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    logging.getLogger("videoinr_cli").addHandler(handler)
-    yield lines
-    logging.getLogger("videoinr_cli").removeHandler(handler)
+    with listening(lambda record: lines.append(record.getMessage())):
+        yield lines
 
 
 @pytest.fixture
@@ -508,8 +515,36 @@ def test_machines_that_see_other_files(
     video.check(tmp_path / "out.mkv", done)
     assert {event.node for event in done} == names
     assert any(re.search(rf"node misled has another file '{video.source}'.*is sent", line) for line in said)
-    with pytest.raises(VideoInrError):  # it needs a segment for each, on which two nodes are left out
-        video.upscale(tmp_path / "none.mkv", nodes.address, lambda _: 1 / 0, cluster_files="shared")
+
+
+@apart
+@pytest.mark.slow
+def test_machines_that_do_not_see_everything_are_left_out_where_nothing_is_sent(
+    video: Video, nodes: Nodes, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The others wait until that is known."""
+    hidden, size = tmp_path_factory.getbasetemp(), video.source.stat().st_size
+    other = [f"mkdir -p {video.source.parent}", f"head -c {size} /dev/urandom > {video.source}"]
+    nodes.add_apart("far", hidden)
+    nodes.add_apart("misled", hidden, *other)
+    both, left_out = (nodes.FIRST, nodes.SECOND), []
+
+    def go_on(record: logging.LogRecord) -> None:
+        if "is left out" in record.getMessage():
+            left_out.append(record.getMessage())
+        for name in both if len(left_out) == 2 else ():
+            nodes.signal(name, signal.SIGCONT)
+
+    def wait(event: SegmentDone) -> None:
+        if len(left_out) < 2 and event.node is not None:
+            nodes.signal(event.node, signal.SIGSTOP)
+
+    with listening(go_on):
+        done = video.upscale(tmp_path / "out.mkv", nodes.address, wait, cluster_files="shared")
+    video.check(tmp_path / "out.mkv", done)
+    far, misled = sorted(left_out)
+    assert f"node far is left out: it does not see {str(video.source)!r}; --cluster-files auto" in far
+    assert f"node misled is left out: it has another file {str(video.source)!r} (changed at" in misled
 
 
 @apart
