@@ -11,10 +11,12 @@ that they are given.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import math
 import random
+import statistics
 import subprocess
 import tempfile
 import time
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
 from videoinr_cli.jobs.cluster.calls import Node, NodeLost
@@ -253,24 +256,40 @@ def compare_nodes(frames: int, rounds: int) -> None:
     for name in ("a", "b"):
         nodes.add_node(**settings, num_cpus=1, node_name=name)
     torch.set_num_threads(2)
-    speeds: dict[str | None, list[float]] = {None: [], nodes.address: []}
+    kinds = {"one process, two threads": None, "two nodes of one core": nodes.address}
+    measured: dict[str, list[Throughput]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
         source = make_source(Path(folder), frames)
         for _ in range(rounds):
-            for cluster, measured in speeds.items():
-                measured.append(frames_per_second(source, Path(folder), cluster))
+            for kind, cluster in kinds.items():
+                measured[kind].append(throughput(source, Path(folder), cluster))
     nodes.shutdown()
-    one, two = (max(measured) for measured in speeds.values())
-    print(f"one process, two threads: {one:.2f} output frames/s")
-    print(f"two nodes of one core:    {two:.2f} output frames/s, {two / one:.1%} of it")
+    for kind, found in measured.items():
+        speed = statistics.median(one.frames_per_second for one in found)
+        effort = statistics.median(one.cpu_seconds_per_frame for one in found)
+        print(f"{kind}: {speed:.2f} output frames/s, {effort * 1000:.0f} ms of processors for each")
+    rounds_of_both = list(zip(*measured.values(), strict=True))
+    speed = statistics.median(two.frames_per_second / one.frames_per_second for one, two in rounds_of_both)
+    effort = statistics.median(
+        one.cpu_seconds_per_frame / two.cpu_seconds_per_frame for one, two in rounds_of_both
+    )
+    print(f"two nodes make {speed:.1%} of it, and {effort:.1%} for the same time of processors")
 
 
-def frames_per_second(source: Path, folder: Path, cluster: str | None) -> float:
+@dataclasses.dataclass(frozen=True)
+class Throughput:
+    """How fast something was, and what it took; the latter hardly depends on what else the machine does."""
+
+    frames_per_second: float
+    cpu_seconds_per_frame: float
+
+
+def throughput(source: Path, folder: Path, cluster: str | None) -> Throughput:
     """Return the throughput from when each node has done a segment, and without the last one."""
-    moments: list[tuple[float, int]] = []  # when a segment is done, and how many pictures are, in all
+    moments: list[tuple[float, float, int]] = []  # when a segment is done, and all pictures up to it
 
     def count(done: SegmentDone) -> None:
-        moments.append((time.monotonic(), done.frames + (moments[-1][1] if moments else 0)))
+        moments.append((time.monotonic(), cpu_seconds(), done.frames + (moments[-1][2] if moments else 0)))
 
     upscale_video(
         source,
@@ -279,8 +298,18 @@ def frames_per_second(source: Path, folder: Path, cluster: str | None) -> float:
         job=JobOptions(segment_seconds=0.25, cluster=cluster),
         on_segment=count,
     )
-    (begin, before), (end, after) = moments[1], moments[-2]
-    return (after - before) / (end - begin)
+    (began, cpu_before, before), (ended, cpu_after, after) = moments[1], moments[-2]
+    frames = after - before
+    return Throughput(frames / (ended - began), (cpu_after - cpu_before) / frames)
+
+
+def cpu_seconds() -> float:
+    """Return the time of processors that this process and all below it have taken."""
+    taken = 0.0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):  # it has just ended, and counts with its parent
+            taken += sum(process.cpu_times()[:4])  # its own, and that of those below it that have ended
+    return taken
 
 
 def measure_limits() -> None:
