@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +82,18 @@ def cache() -> Path:
 
 
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OneNode:
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OneNode]:
+    """A node whose process is this one, which is left as it was."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(nodes_module, "NEWS_SECONDS", 0.0)
-    monkeypatch.setattr(nodes_module, "_Kept", lambda records: nodes_module.logging.NullHandler())
+    monkeypatch.setattr(nodes_module, "openmp_settings", lambda _: {})
+    logger = logging.getLogger("videoinr_cli")
+    level, handlers = logger.level, tuple(logger.handlers)
     one = OneNode()
     monkeypatch.setattr(cluster_module, "RayCluster", lambda *_, **__: one)
-    return one
+    yield one
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 def upscale(source: Path, output: Path, weights: Path, way: str | None, **more: Any) -> None:
