@@ -106,9 +106,9 @@ def upscale(source: Path, output: Path, weights: Path, way: str | None, **more: 
 
 
 def test_images_are_sent(node: OneNode, run_ffmpeg: RunFfmpeg, tmp_path: Path, weights: Path) -> None:
-    source = tmp_path / "images" / "%03d.png"
-    source.parent.mkdir()
-    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25", "-frames:v", 8, source)
+    source = tmp_path / "images"
+    source.mkdir()
+    run_ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25", "-frames:v", 8, source / "%03d.png")
     upscale(source, tmp_path / "one.mkv", weights, None)
     upscale(source, tmp_path / "out.mkv", weights, "send")
     assert content_of(tmp_path / "out.mkv") == content_of(tmp_path / "one.mkv")
