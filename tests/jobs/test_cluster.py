@@ -400,6 +400,7 @@ class Driver:
             self.nodes.add(event["node"])
 
 
+@pytest.mark.slow
 def test_a_cluster_makes_what_one_process_makes(video: Video, nodes: Nodes, tmp_path: Path) -> None:
     both = {nodes.FIRST, nodes.SECOND}
     done = video.upscale(tmp_path / "out.mkv", nodes.address, Turns(nodes, both), cluster_files="shared")
@@ -408,6 +409,7 @@ def test_a_cluster_makes_what_one_process_makes(video: Video, nodes: Nodes, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
 
 
+@pytest.mark.slow
 def test_a_driver_that_dies_goes_on_with_files_that_are_sent(
     video: Video, nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,6 +429,7 @@ def test_a_driver_that_dies_goes_on_with_files_that_are_sent(
     assert {name for name in kept if ".try-" not in name} == {video.weights.name}, "the source is forgotten"
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_costs_the_segment_that_it_was_rendering(
     video: Video, nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
