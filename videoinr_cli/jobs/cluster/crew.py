@@ -60,7 +60,7 @@ class Crew:
         self._options, self._job, self._now, self._on_loss = options, job, now, on_loss
         self._own = described("cpu", weights.name)
         self._nodes: dict[str, NodeState] = {}
-        self._has_begun = False  # whether any node could be used
+        self._has_lost = False  # whether any that could be used is gone, which may come back
         self._next_look = self._nodeless_since = now()
 
     @property
@@ -103,6 +103,7 @@ class Crew:
         for key in [key for key in self._nodes if key not in there]:
             node = self._nodes.pop(key)
             if node.refusal is None and node.workers:
+                self._has_lost = True
                 log.warning(f"node {node.facts.name} is gone; its segments are rendered elsewhere")
             self._lose(node, NodeLost("the node is gone"))
         for worker in self.workers:
@@ -121,10 +122,9 @@ class Crew:
         """
         if self.workers:
             self._nodeless_since = self._now()
-            self._has_begun = self._has_begun or bool(self.ready)
             return
         refusals = [f"{node.facts.name}: {node.refusal}" for node in self.nodes if node.refusal]
-        if refusals and not self._has_begun:
+        if refusals and not self._has_lost:
             raise VideoInrError(f"no node of the cluster can be used: {'; '.join(refusals)}")
         if self._now() - self._nodeless_since >= NODELESS_SECONDS:
             raise VideoInrError(
