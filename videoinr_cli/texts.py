@@ -1,8 +1,15 @@
-"""Text files as people write them, on Windows too: UTF-8 with or without a mark at its start, or UTF-16."""
+"""Text that people and shells read and write, on Windows too: files of it, and commands to copy."""
 
 from __future__ import annotations
 
 import codecs
+import os
+import re
+import shlex
+from collections.abc import Iterable
+
+PLAIN_WORD = re.compile(r"[\w+./:=\\-]+")
+"""Words that mean themselves in cmd and in PowerShell."""
 
 
 def decoded(data: bytes, *, errors: str = "strict") -> str:
@@ -25,3 +32,21 @@ def _utf_16(data: bytes) -> str | None:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     return "utf-16-le" if b"\n\0" in data else None  # of find -print0, such a name would end with a new line
+
+
+def command_of(words: Iterable[str], *, windows: bool = os.name == "nt") -> str:
+    """Return a command that a person can copy: its words, quoted where a shell would read them otherwise.
+
+    Args:
+        words: of the command.
+        windows: whether it is for cmd and PowerShell, or else for a POSIX shell.
+    """
+    return " ".join(_double_quoted(word) if windows else shlex.quote(word) for word in words)
+
+
+def _double_quoted(word: str) -> str:
+    """Quote a word for both of Windows' shells; programs there read backslashes only before quotes."""
+    if PLAIN_WORD.fullmatch(word):
+        return word
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', word)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", escaped) + '"'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from videoinr_cli.batch.sources import find_sources, holds_videos, is_folder
 from videoinr_cli.errors import OptionError, OutputError, VideoInrError
 from videoinr_cli.media.write.containers import container_for
 from videoinr_cli.options import UpscaleOptions
+from videoinr_cli.texts import command_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Request:
     @property
     def _as_folder(self) -> str:
         """A folder that is named as the file is."""
-        return shlex.quote(str(Path(self.output).with_suffix(""))) + "/"
+        return command_of([f"{Path(self.output).with_suffix('')}/"])
 
     @property
     def _may_be_several(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -24,6 +23,7 @@ from videoinr_cli.cli.preset_file import preset_file_option
 from videoinr_cli.cli.sections import SectionedCommand, files_option
 from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.quantities import counted
+from videoinr_cli.texts import command_of
 
 if TYPE_CHECKING:
     from videoinr_cli.batch.events import Event
@@ -229,7 +229,7 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list
     from videoinr_cli.media.read.source import STANDARD_INPUT
 
     if len(sources) > 1 and not is_list and not sources[-1].exists():
-        given = shlex.join(["videoinr", "upscale", *map(str, sources[:-1]), "-o", str(sources[-1])])
+        given = command_of(["videoinr", "upscale", *map(str, sources[:-1]), "-o", str(sources[-1])])
         raise click.UsageError(f"there is no file {str(sources[-1])!r}; did you mean {given}?")
     _check_any(sources, is_list=is_list)
     if len(sources) > 1 or is_list or sources[0].is_dir():
@@ -239,7 +239,7 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list
     chosen = default_name(sources[0], options)
     if chosen.exists() and options.overwrite:
         raise OutputError(
-            f"{str(chosen)!r} exists, and is replaced only if it is named; add -o {shlex.quote(str(chosen))}"
+            f"{str(chosen)!r} exists, and is replaced only if it is named; add -o {command_of([str(chosen)])}"
         )
     return str(chosen)
 

@@ -23,6 +23,7 @@ from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.options import CompareOptions, ReadOptions
 from videoinr_cli.render.renderer import Picture
 from videoinr_cli.sidecars import beside
+from videoinr_cli.texts import command_of
 
 SEEK_SECONDS = 2
 """Distance of two instants from which seeking is used instead of reading on."""
@@ -85,7 +86,9 @@ def compare(
     videos = [prepare(path, ReadOptions()) for path in (a, b, *([] if reference is None else [reference]))]
     target = Path(page)
     if target.suffix.lower() not in PAGE_SUFFIXES:  # a browser would show its source
-        raise OptionError(f"a comparison is an .html, not {target.name!r}; try -o {target.stem}.html")
+        raise OptionError(
+            f"a comparison is an .html, not {target.name!r}; try -o {command_of([f'{target.stem}.html'])}"
+        )
     for video in videos:
         check_destination(target, video, overwrite=options.overwrite)
     instants = choose_instants(

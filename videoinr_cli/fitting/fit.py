@@ -27,6 +27,7 @@ from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.devices import choose_device, compute_threads
 from videoinr_cli.options import MAX_THREADS
 from videoinr_cli.sidecars import beside
+from videoinr_cli.texts import command_of
 from videoinr_cli.training.indivisible import indivisible
 
 CHECK_SECONDS, CHECK_SHARE = 30.0, 0.1
@@ -124,7 +125,9 @@ def _check(output: Path, checkpoint: Path, *, resume: bool, overwrite: bool) -> 
     if is_standard_output(output):
         raise OptionError("a fit is written as a file, not to standard output; try -o clip.vinr")
     if output.suffix.lower() != SUFFIX:
-        raise OptionError(f"a fit is written as {SUFFIX}, not {output.name!r}; try -o {output.stem}{SUFFIX}")
+        raise OptionError(
+            f"a fit is written as {SUFFIX}, not {output.name!r}; try -o {command_of([output.stem + SUFFIX])}"
+        )
     if resume and not checkpoint.is_file():
         remedy = "begin again with -y" if output.exists() else "leave out --resume to begin"
         raise OptionError(f"nothing to resume: there is no {str(checkpoint)!r}; {remedy}")

@@ -31,6 +31,7 @@ from videoinr_cli.options import SIZE_OPTIONS, UpscaleOptions
 from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.render.renderer import Rendering
+from videoinr_cli.texts import command_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +142,9 @@ def _write_moment(fitted: FittedVideo, path: Path, options: UpscaleOptions, seco
     if is_standard_output(path) or is_image_pattern(path):
         raise OptionError(f"a moment is one picture in a file, not {path.name!r}; try -o moment.png")
     if not is_among(path, PICTURE_SUFFIXES):
-        raise OptionError(f"a moment is written as a picture, not {path.name!r}; try -o {path.stem}.png")
+        raise OptionError(
+            f"a moment is written as a picture, not {path.name!r}; try -o {command_of([f'{path.stem}.png'])}"
+        )
     aspect = fitted.file.clip.pixel_aspect
     size = options.output_size(*fitted.size)
     framing = Framing.of(options, fitted.size, size, pixel_aspect=aspect)

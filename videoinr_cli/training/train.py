@@ -20,6 +20,7 @@ from videoinr_cli.model.devices import choose_device, choose_training_dtype, wit
 from videoinr_cli.model.fast import FastVideoInr, telling_still
 from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS
 from videoinr_cli.quantities import counted
+from videoinr_cli.texts import command_of
 from videoinr_cli.training.batches import BatchSource
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.footage import CACHE_VERSION, Shot, load_shots
@@ -146,9 +147,8 @@ def _check_destination(output: Path, checkpoint: Path, *, resume: bool, overwrit
     if output.is_dir():
         raise OutputError(f"{output} is a folder; give a file in it: -o {output / f'mine{SUFFIX}'}")
     if output.suffix != SUFFIX:
-        raise OptionError(
-            f"weights are written as {SUFFIX}, not {output.name!r}; try -o {output.with_suffix(SUFFIX)}"
-        )
+        name = command_of([str(output.with_suffix(SUFFIX))])
+        raise OptionError(f"weights are written as {SUFFIX}, not {output.name!r}; try -o {name}")
     if not output.parent.is_dir():
         raise OutputError(f"cannot write {output}: no folder {output.parent}")
     if resume:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import shlex
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES, faithful_of
+from videoinr_cli.texts import command_of
 from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import (
     SUFFIX,
@@ -57,7 +57,7 @@ class Weights:
     def remedy(self) -> str:
         """What to do if the file is damaged or was changed."""
         if self.record is not None:
-            source = shlex.quote(self.record.source)
+            source = command_of([self.record.source])
             return f"delete it and download it again: videoinr weights download {self.name} --from {source}"
         return "reinstall videoinr" if self.origin == "embedded" else "get a new copy from its author"
 
