@@ -2,10 +2,12 @@
 
     python benchmarks/estimate.py
     python benchmarks/estimate.py --size 1920x1080 --frames 8 --options=--max-memory=3G --options=--threads=1
+    python benchmarks/estimate.py --size 320x180 --options=--tile=64 --options=--model=real --clock processor
     python benchmarks/estimate.py --size --doctor     # the speeds that doctor tells, instead
 
-Each case is a source of that size, once as it is and once at twice the frame rate. Times are those of a
-process, its start included, so that few frames look slower than they are.
+Each case is a source of that size, once as it is and once at twice the frame rate: a dry run, a preview and
+the run itself, in turn. Where other programs run, a wall clock measures those; by --clock processor, one
+thread renders, and both sides count what it computes and what is decoded, but not what ffmpeg encodes.
 """
 
 from __future__ import annotations
@@ -27,6 +29,14 @@ OF_UPSCALE_ALONE = ("--max-memory", "--tile")
 
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
+CLOCKS = {
+    "wall": "",
+    # What waits for threads and programs keeps the other clock, with which it is imported.
+    "processor": "import queue, subprocess, threading, time\n"
+    "time.monotonic = time.perf_counter = time.process_time\n",
+}
+"""What a process does before the command, so that it measures by that clock."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -36,25 +46,29 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24, help="of each source")
     parser.add_argument("--fps", nargs="+", default=["1x", "2x"], help="of the outputs")
     parser.add_argument("--options", action="append", default=[], help="of upscale; may be repeated")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--doctor", action="store_true", help="compare the speeds that doctor tells")
     arguments = parser.parse_args()
+    clock = CLOCKS[arguments.clock]
+    if clock:
+        arguments.options.append("--threads=1")
     with tempfile.TemporaryDirectory() as folder:
         for size in arguments.size:
             source = clip(Path(folder), size, arguments.frames)
             for fps in arguments.fps:
                 options = ["--scale", "2", "--fps", fps, *arguments.options]
                 begun = time.monotonic()
-                said = last_event(source, [*options, "--dry-run"])["estimated_seconds"]
+                said = event(source, [*options, "--dry-run"], "plan", clock)["estimated_seconds"]
                 asked = time.monotonic() - begun
-                seen = previewed(source, options)
-                took = last_event(source, options)["elapsed_seconds"]
+                seen = previewed(source, options, clock)
+                took = event(source, options, "done", clock)["elapsed_seconds"]
                 print(
                     f"{size} at {fps}: {took:.1f} s taken; {said:.1f} s estimated in {asked:.1f} s, ratio "
                     f"{said / took:.2f}; {seen:.0f} s by preview, ratio {seen / took:.2f}",
                     flush=True,
                 )
         if arguments.doctor:
-            compare_doctor(Path(folder), arguments.frames)
+            compare_doctor(Path(folder), arguments.frames, clock)
 
 
 def clip(folder: Path, size: str, frames: int) -> Path:
@@ -65,38 +79,41 @@ def clip(folder: Path, size: str, frames: int) -> Path:
     return path
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command."""
-    command = [sys.executable, "-m", "videoinr_cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True)
+def run(clock: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command, after what `CLOCKS` says."""
+    code = f"{clock}from videoinr_cli.cli import main\nmain()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
 
 
-def last_event(source: Path, options: list[str]) -> dict[str, float]:
-    """Upscale, and return the last event that is printed."""
-    done = run("upscale", str(source), *options, "--json", "-y", "-o", str(source.with_suffix(".out.mp4")))
-    event: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return event
+def event(source: Path, options: list[str], kind: str, clock: str) -> dict[str, float]:
+    """Upscale, and return the event of a kind."""
+    output = str(source.with_suffix(".out.mp4"))
+    told = run(clock, "upscale", str(source), *options, "--json", "-y", "-o", output).stdout
+    (found,) = (one for one in map(json.loads, told.splitlines()) if one["event"] == kind)
+    return dict(found)
 
 
-def previewed(source: Path, options: list[str]) -> float:
+def previewed(source: Path, options: list[str], clock: str) -> float:
     """Return the seconds that a preview foretells; it tells them rounded."""
     known = [option for option in options if not option.startswith(OF_UPSCALE_ALONE)]
-    done = run("preview", str(source), *known, "-y", "-o", str(source.with_suffix(".png")))
+    done = run(clock, "preview", str(source), *known, "-y", "-o", str(source.with_suffix(".png")))
     found = re.search(r"about ([\d.]+) (s|min|h)\b", done.stderr)
     assert found is not None, done.stderr
     return float(found[1]) * UNITS[found[2]]
 
 
-def compare_doctor(folder: Path, frames: int) -> None:
-    """Print the speed of each of doctor's jobs, and that of a real run of it, encoding included."""
+def compare_doctor(folder: Path, frames: int, clock: str) -> None:
+    """Print the speed of each of doctor's jobs, and that of a real run of it."""
     speeds = {
         speed["job"]: speed["frames_per_second"]
-        for speed in json.loads(run("doctor", "--json").stdout)["speeds"]
+        for speed in json.loads(run(clock, "doctor", "--json").stdout)["speeds"]
     }
     for job in WORKLOADS:
         source = clip(folder, "{}x{}".format(*job.source), frames)
         options = ["--size", "{}x{}".format(*job.output), "--fps", f"{job.pictures}x"]
-        end = last_event(source, options)
+        end = event(source, options, "done", clock)
         fps = end["frames_written"] / end["elapsed_seconds"]
         told = speeds[job.name]
         print(f"{job.name}: {fps:.3f} frames/s, {told:.3f} by doctor, ratio of times {fps / told:.2f}")

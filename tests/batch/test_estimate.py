@@ -12,7 +12,7 @@ from tests.conftest import MakeClip
 from tests.tiny import TINY
 from videoinr_cli.batch import estimate
 from videoinr_cli.batch.estimate import MEASURED_SECONDS, measure
-from videoinr_cli.model import build
+from videoinr_cli.model import LargeConfig, ModelConfig, build
 from videoinr_cli.options import TargetRate, UpscaleOptions
 from videoinr_cli.render import pieces
 from videoinr_cli.render.framing import Framing
@@ -30,8 +30,8 @@ POINT_SECONDS = 0.5e-6
 class Clocked(Engine):
     """Renders nothing, and lets a clock go on by the pixels that it would render."""
 
-    def __init__(self) -> None:
-        super().__init__(build(TINY).eval())
+    def __init__(self, config: ModelConfig = TINY) -> None:
+        super().__init__(build(config).eval())
         self.now = 0.0
         self.plans: list[Plan] = []
 
@@ -104,6 +104,47 @@ def test_the_time_is_bounded_and_the_whole_is_counted(
     for sample in engine.plans:
         assert sample.options == options
         assert all(length % 2 == 0 for length in sample.size)
+
+
+class InRuns(Clocked):
+    """Does most of a run's work before its first picture."""
+
+    def seconds_of(
+        self, lr_size: tuple[int, int], size: tuple[int, int], sizes: Sizes, *, is_first: bool
+    ) -> float:
+        effort = self.model.effort()
+        onward = effort.following - effort.ahead
+        return math.prod(lr_size) * (onward + effort.instant + 4 * effort.point) / 1e7
+
+    def ahead_seconds(self, lr_size: tuple[int, int], sizes: Sizes) -> float:
+        return math.prod(lr_size) * self.model.config.run_pairs * self.model.effort().ahead / 1e7
+
+    def render(self, plan: Plan, report: ProgressCallback, *, sizes: Sizes | None = None) -> Outcome:
+        assert sizes is not None
+        self.now += 1.0  # what is done once
+        for frame in range(FRAMES):
+            if frame % self.model.config.run_pairs == 0:
+                self.now += self.ahead_seconds(plan.lr_size, sizes)
+            self.now += self.seconds_of(plan.lr_size, plan.size[::-1], sizes, is_first=True)
+            report(Progress(frame + 1, FRAMES, 0.0, None, self.now))
+        return Outcome(Tally(), FRAMES, self.now)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (640, 360)])
+def test_what_begins_a_run_of_frames_is_shared_by_all_of_them(
+    size: tuple[int, int], make_clip: MakeClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "held_bytes", lambda device: 0)
+    monkeypatch.setattr(pieces, "free_bytes", lambda device: 64 << 30)
+    engine = InRuns(LargeConfig(channels=8, blocks=1, motion=TINY))
+    monkeypatch.setattr(estimate, "time", engine)
+    plan = plan_video(make_clip("in.mp4", frames=2, size=size), tmp_path / "out.mp4", UpscaleOptions(scale=2))
+    speed = measure(plan, engine).speed
+    pairs = engine.model.config.run_pairs
+    sizes = Sizes()
+    run = engine.ahead_seconds(plan.lr_size, sizes)
+    run += pairs * engine.seconds_of(plan.lr_size, plan.size[::-1], sizes, is_first=True)
+    assert speed.seconds(20 * pairs) == pytest.approx(1.0 + 20 * run, rel=0.05)
 
 
 def test_a_piece_is_rendered_and_encoded(make_clip: MakeClip, tmp_path: Path) -> None:

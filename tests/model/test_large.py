@@ -17,6 +17,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests.oracle.golden_weights import golden_basicvsr
 from tests.tiny import TINY_LARGE, scattered
@@ -236,3 +237,23 @@ def test_footprint_counts_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
             assert 0.8 * footprint.kept * pixels < held.bytes <= footprint.kept * pixels
     assert held.most <= (footprint.kept + footprint.encoding) * pixels
     assert held.most >= 0.7 * (footprint.kept + footprint.encoding) * pixels
+
+
+def test_what_is_done_ahead_for_a_run_is_in_its_effort() -> None:
+    """Counted on short runs: each frame of a longer one adds a step of a branch."""
+    model = build(LargeConfig()).eval()
+    assert isinstance(model, LargeVideoInr)
+    frames = [model.encode_frame(torch.rand(1, 3, 32, 32)) for _ in range(4)]
+
+    def counted(count: int, place: int, carry: object = None) -> tuple[LargePair, float]:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            pair = model.encode_pair_of(frames[:count], place, carry=carry)  # type: ignore[arg-type]
+        return pair, counter.get_total_flops()
+
+    (_, least), (pair, longer), (_, later) = counted(3, 0), counted(4, 0), counted(4, 1)
+    _, onward = counted(4, 1, pair.carry)
+    pairs, context = model.config.run_pairs, model.config.context_frames
+    backward, forward = longer - least, later - least
+    begin = least - onward + (pairs + 1 + context - 3) * backward + context * forward
+    effort = model.effort()
+    assert effort.ahead / effort.following == pytest.approx(begin / (begin + pairs * onward), rel=0.05)

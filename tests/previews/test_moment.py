@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from tests.tiny import TINY
 from videoinr_cli.model import AnyVideoInr, build
 from videoinr_cli.options import Region
+from videoinr_cli.previews import moment as moment_module
 from videoinr_cli.previews.moment import (
     CONTEXT_FRAMES,
     STRIP_TAUS,
@@ -60,6 +62,26 @@ def test_panels_show_the_source_itself(model: AnyVideoInr) -> None:
     # The middle of three is where bicubic enlargement meets the pixel itself.
     halves = (frames[0].rgb[6:14, 5:15].astype(float) + frames[1].rgb[6:14, 5:15]) / 2
     assert np.abs(moment.between[2].bicubic[1::3, 1::3] - halves).max() <= 0.51
+
+
+@pytest.mark.parametrize(
+    ("index", "cuts", "measured"),
+    [(2, [], (6, 1.5)), (2, [3], (2.5, 2)), (0, [], (2.5, 2)), (4, [], (8, 2)), (5, [], (8, 2))],
+)
+def test_pairs_with_pictures_in_between_are_measured(
+    index: int,
+    cuts: list[int],
+    measured: tuple[float, float],
+    model: AnyVideoInr,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither the first pair of all, which takes longer, nor one that a cut parts."""
+    frames = [dataclasses.replace(f, is_cut=n in cuts) for n, f in enumerate(make_frames(6, (16, 12)))]
+    times = iter([(10.0, 2.0), (5.0, 1.0), (4.0, 3.0)])
+    monkeypatch.setattr(moment_module, "_timed", lambda magnifier, tau: next(times))
+    view = View.of(Region(0, 0, 16, 12), (16, 12), (16, 12))
+    moment = render_moment(model, view, list(map(view.cropped, frames)), index)
+    assert (moment.pair_seconds, moment.frame_seconds) == measured
 
 
 def test_nothing_comes_after_the_last_frame(model: AnyVideoInr) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -36,8 +37,8 @@ def test_every_candidate_has_its_command(
     assert run("suggest", source, *arguments, "--model", weights) == 0
     told = capfd.readouterr()
     assert "look.png: region 0,0,64,48" in told.err
-    lines = told.out.splitlines()
-    commands = [shlex.split(line, comments=True) for line in lines]
+    remarks, lines = told.out.splitlines()[::2], told.out.splitlines()[1::2]
+    commands = [shlex.split(line) for line in lines]
     wanted = ["videoinr", "upscale", str(source), "--height", "200p", "--fps", "2x", "--model"]
     assert [command[:8] for command in commands] == [wanted] * 5
     named = [
@@ -48,10 +49,10 @@ def test_every_candidate_has_its_command(
         [str(weights)],
     ]
     assert [command[8:] for command in commands] == named
-    assert all("  # about" in line for line in lines)
-    suggested = [line for line in lines if "suggested" in line]
+    assert all(re.match("# .*: about ", remark) for remark in remarks)
+    suggested = [remark for remark in remarks if "suggested" in remark]
     assert len(suggested) == 1
-    assert "--model real" in suggested[0]
+    assert suggested[0].startswith("# real: ")
     assert suggested[0].endswith("suggested: it looks strongly compressed")
     assert run(*commands[-1][1:], "-o", tmp_path / "out.mp4") == 0
 
@@ -77,8 +78,12 @@ def test_a_model_is_not_shown_twice(make_clip: MakeClip, tmp_path: Path) -> None
     source = make_clip("in.mp4", frames=2)
     more = ("real", "clean", "videoinr-real", "auto")
     options = PreviewOptions(more_weights=more, upscale=UpscaleOptions(scale=1))
-    found = suggest(source, tmp_path / "look.png", options)
+    told: list[tuple[int, int]] = []
+    found = suggest(
+        source, tmp_path / "look.png", options, progress=lambda done, total: told.append((done, total))
+    )
     assert [one.network.weights for one in found.preview.candidates] == [name for name, _ in CANDIDATES]
+    assert told == [(done, len(CANDIDATES)) for done in range(len(CANDIDATES))]
 
 
 def test_a_file_is_told_from_the_model_of_its_name(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -101,7 +106,7 @@ def test_the_variable_may_name_what_is_shown_anyway(
     source = make_clip("in.mp4", frames=2)
     monkeypatch.setenv("VIDEOINR_WEIGHTS", name)
     assert run("suggest", source, "--scale", 1, "-o", tmp_path / "look.png") == 0
-    assert len(capfd.readouterr().out.splitlines()) == len(CANDIDATES)
+    assert len(capfd.readouterr().out.splitlines()) == 2 * len(CANDIDATES)
 
 
 def test_commands_are_complete(
@@ -113,8 +118,8 @@ def test_commands_are_complete(
     monkeypatch.setenv("VIDEOINR_SUGGEST_SCALE", "3")
     monkeypatch.setenv("VIDEOINR_SUGGEST_FPS", "2x")
     assert run("suggest", "--width", 64, "--", "-dash.mp4") == 0
-    words = shlex.split(capfd.readouterr().out.splitlines()[0], comments=True)
+    words = shlex.split(capfd.readouterr().out.splitlines()[1])
     assert words[2:] == ["./-dash.mp4", "--width", "64", "--fps", "2x", "--model", "clean"]
     assert run("suggest", "picture%d.png") == 0
-    words = shlex.split(capfd.readouterr().out.splitlines()[0], comments=True)
+    words = shlex.split(capfd.readouterr().out.splitlines()[1])
     assert words[2:] == ["picture%d.png", "-o", "out.mkv", "--scale", "3", "--fps", "2x", "--model", "clean"]

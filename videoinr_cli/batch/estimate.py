@@ -152,7 +152,7 @@ def measure(plan: Plan, engine: Engine, tell: Callable[[int], None] = lambda fra
     piece_sizes = sizes if sample.plan.piece is None else sizes.of_piece()
     shown = plan.framing.shown_share
     ratio = work(model, *whole, sizes, plan.instants, shown=shown) / work(
-        model, *piece, piece_sizes, plan.instants
+        model, *piece, piece_sizes, plan.instants, within_run=sample.is_within_run
     )
     frame_seconds = sample.frame_seconds * ratio
     beyond = needed_bytes(model, *whole, sizes) - needed_bytes(model, *piece, piece_sizes)
@@ -171,6 +171,7 @@ class _Sample:
     frame_seconds: float  # for each frame of the output after the first
     start_seconds: float  # before them
     peak_bytes: int
+    is_within_run: bool  # whether no run of pairs began in that time; else each did for which it was due
 
     @property
     def pixels(self) -> int:
@@ -197,12 +198,25 @@ class _Sample:
             if len(moments) > 2 * each and moments[-1] - moments[0] >= seconds:
                 raise _Enough
 
-        memory = PeakMemory(engine.model.device)
+        model, memory = engine.model, PeakMemory(engine.model.device)
+        sizes = sizes if plan.piece is None else sizes.of_piece()
         with contextlib.suppress(_Enough), memory:
-            engine.render(plan, report, sizes=sizes if plan.piece is None else sizes.of_piece())
+            engine.render(plan, report, sizes=sizes)
         count = (len(moments) - 1) // each * each or len(moments) - 1
+        run = each * model.config.run_pairs
+        is_within_run = count < run
+        if not is_within_run:
+            count -= count % run
         spent = (moments[count] - moments[0]) / count if count else moments[0]
-        return cls(plan, max(spent, 1e-6), max(0.0, moments[0] - spent), memory.bytes)
+        begun = 0.0  # a run, before the first frame; the estimate for each frame has its share of that
+        if sizes.keeps:
+            shape = plan.lr_size, plan.framing.picture[::-1], sizes, plan.instants
+            share = (
+                model.effort().ahead * math.prod(plan.lr_size) / work(model, *shape, within_run=is_within_run)
+            )
+            begun = spent * max(1.0, plan.instants) * model.config.run_pairs * share
+        start_seconds = max(0.0, moments[0] - spent - begun)
+        return cls(plan, max(spent, 1e-6), start_seconds, memory.bytes, is_within_run)
 
 
 def _start_seconds(trial: _Sample, sample: _Sample, frame_seconds: float) -> float:

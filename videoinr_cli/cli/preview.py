@@ -73,6 +73,7 @@ def preview(
     videoinr preview in.mp4 --model clean --model real
     videoinr preview in.mp4 --at 1:10 --seconds 2 --fps 2x --region 600,300,320,180 -o look.png
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    kept = without_outranked(given)
     weights, *more_weights = given["weights"]
     options = PreviewOptions(
         at_seconds=None if at is None else parse_time(at),
@@ -80,10 +81,8 @@ def preview(
         region=None if region is None else parse_region(region),
         strip=strip,
         more_weights=tuple(more_weights),
-        strengths=given["strength"],
-        upscale=read_picture_options(
-            without_outranked(given) | {"weights": weights, "strength": None}, overwrite=overwrite
-        ),
+        strengths=kept["strength"] or (),
+        upscale=read_picture_options(kept | {"weights": weights, "strength": None}, overwrite=overwrite),
     )
     show_messages(quiet=quiet)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from videoinr_cli.cli.sections import SectionedCommand
 from videoinr_cli.cli.values import parse_region, parse_time
 from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES, NetworkOptions, PreviewOptions
 from videoinr_cli.quantities import roughly
+from videoinr_cli.texts import command_of
 
 
 @click.command("suggest", cls=SectionedCommand, short_help="Show which model suits a video, and its time.")
@@ -62,21 +62,24 @@ def suggest(
     show_messages(quiet=True)  # what suits the source is told below
 
     from videoinr_cli.previews.suggest import suggest as show  # torch takes a second to import
+    from videoinr_cli.progress import count_display
 
-    found = show(source, output, options)
+    with count_display(source.name, quiet=False) as progress:
+        found = show(source, output, options, progress=progress)
     click.echo(f"{found.preview.picture}: region {found.preview.region}", err=True)
     common = [*_files(source), *_asked(kept)]
     commands = [
-        shlex.join(["videoinr", "upscale", *common, *_naming(candidate.network)])
+        command_of(["videoinr", "upscale", *common, *_naming(candidate.network)])
         for candidate in found.preview.candidates
     ]
-    width = max(map(len, commands))
     for command, candidate in zip(commands, found.preview.candidates, strict=True):
         seconds = candidate.whole_seconds
-        remark = "" if seconds is None else f"about {roughly(seconds)}"
+        remarks = [] if seconds is None else [f"about {roughly(seconds)}"]
         if candidate is found.suggested:
-            remark += f"{', ' if remark else ''}suggested: it {found.suited.why}"
-        click.echo(f"{command:{width}}  # {remark}" if remark else command)
+            remarks.append(f"suggested: it {found.suited.why}")
+        # On a line of its own: not every shell takes what follows a command for a remark.
+        click.echo(f"# {': '.join([candidate.name, ', '.join(remarks)]) if remarks else candidate.name}")
+        click.echo(command)
 
 
 def _naming(network: NetworkOptions) -> list[str]:

@@ -81,18 +81,20 @@ def measure(model: AnyVideoInr, workload: Workload, seconds: float) -> WorkloadS
     affordable = share * left / (FRAMES_WANTED * frame_seconds)
     if affordable > share:
         share, frames, frame_seconds = _timed(model, workload, min(1.0, affordable), left)
-    frame_seconds *= _work_ratio(model, workload, share)
+    is_within_run = frames < model.config.run_pairs
+    frame_seconds *= _work_ratio(model, workload, share, within_run=is_within_run)
     return WorkloadSpeed(workload.name, workload.pictures / frame_seconds, workload.pictures * frames, share)
 
 
-def _work_ratio(model: AnyVideoInr, workload: Workload, share: float) -> float:
+def _work_ratio(model: AnyVideoInr, workload: Workload, share: float, *, within_run: bool) -> float:
     """Return how many times the work of that share of a frame's pixels a whole frame is."""
     from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, work
 
     lr_size, size = workload.source[::-1], workload.output[::-1]
     sizes = choose_sizes(model, lr_size, size, instants=workload.pictures)
     whole = work(model, lr_size, size, sizes, workload.pictures)
-    return whole / (share * work(model, lr_size, size, DEFAULT_SIZES, workload.pictures))
+    measured = work(model, lr_size, size, DEFAULT_SIZES, workload.pictures, within_run=within_run)
+    return whole / (share * measured)
 
 
 def _timed(model: AnyVideoInr, workload: Workload, share: float, seconds: float) -> tuple[float, int, float]:

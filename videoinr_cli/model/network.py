@@ -99,6 +99,7 @@ class Effort(NamedTuple):
     again: float  # encoding a pair once more whose encodings are kept, likewise
     instant: float  # what the points of an instant share, for each LR pixel
     point: float  # each point of the output
+    ahead: float = 0.0  # of `following`: what is done for all pairs of a run when it begins
 
 
 class Motion(NamedTuple):

@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -33,6 +34,11 @@ ALIGNMENT_PX = 8
 
 CONTEXT_FRAMES = 2
 """Frames before and after a pair that the network is given too."""
+
+HALFWAY = Fraction(1, 2)
+
+SAMPLES = 2
+"""Pairs that are measured: other programs make one slower at times."""
 
 STRIP_TAUS = tuple(Fraction(step, 4) for step in range(5))
 """The instants of a strip, from one source frame to the next."""
@@ -191,24 +197,40 @@ def render_moment(model: AnyVideoInr, view: View, frames: Sequence[GivenFrame], 
         index: of the frame that is shown.
     """
     magnifier = Magnifier(model, view)
-    half = Fraction(1, 2)
-    # The first computation is slower than all that follow, and does not count for the whole video's time.
-    idle = magnifier if index else Magnifier(model, view)
-    for place in range(max(1, index)):
-        idle.advance(frames[place:])
-    idle.ours(half)
-    started = time.perf_counter()
+    for place in range(index):
+        magnifier.advance(frames[place:])
+    if index:  # so that the pair shown follows one that is encoded, as pairs of a video do
+        magnifier.ours(HALFWAY)
     magnifier.advance(frames[index:])
-    magnifier.ours(Fraction(0))
-    encoded = time.perf_counter()
-    magnifier.ours(half)
-    frame_seconds = time.perf_counter() - encoded
+    first = _timed(magnifier, Fraction(0))
+    still = magnifier.panels(Fraction(0))
+    between = () if index + 1 == len(frames) else tuple(map(magnifier.panels, STRIP_TAUS))
+    times = [first] if index and _moves(frames, index) else []
+    for place in range(index + 1, len(frames) - 1):
+        if len(times) < SAMPLES:
+            magnifier.advance(frames[place:])
+            times += [_timed(magnifier, HALFWAY)] if _moves(frames, place) else []
+    firsts, others = zip(*times or [first], strict=True)
     return Moment(
-        still=magnifier.panels(Fraction(0)),
-        between=() if index + 1 == len(frames) else tuple(map(magnifier.panels, STRIP_TAUS)),
-        pair_seconds=max(0.0, encoded - started - frame_seconds),
-        frame_seconds=frame_seconds,
+        still=still,
+        between=between,
+        pair_seconds=max(0.0, fmean(firsts) - fmean(others)),
+        frame_seconds=fmean(others),
     )
+
+
+def _moves(frames: Sequence[GivenFrame], place: int) -> bool:
+    """Whether there are pictures between a frame and the next one."""
+    return place + 1 < len(frames) and not (frames[place + 1].is_cut or frames[place + 1].is_repeat)
+
+
+def _timed(magnifier: Magnifier, tau: Fraction) -> tuple[float, float]:
+    """Return how many seconds the first picture of a pair takes, for which it is encoded, and another one."""
+    started = time.perf_counter()
+    magnifier.ours(tau)
+    encoded = time.perf_counter()
+    magnifier.ours(HALFWAY)
+    return encoded - started, time.perf_counter() - encoded
 
 
 def play(

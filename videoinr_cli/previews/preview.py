@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from statistics import median
 
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.read.prepare import prepare
@@ -53,6 +54,7 @@ from videoinr_cli.render.pictures import compared, lead_frames, sections_of
 from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, drawing_work, encoding_work
 from videoinr_cli.render.renderer import GivenFrame, Picture
 from videoinr_cli.render.speed import Speed
+from videoinr_cli.texts import command_of
 from videoinr_cli.weights import load_network
 
 PANEL_PX = (640, 360)
@@ -106,7 +108,8 @@ def preview(
             name with -preview.png, in the current folder, where an earlier preview is replaced.
         options: what is wanted; `PreviewOptions()` by default.
         model: the network of ``options.upscale.weights``; loaded when None.
-        progress: called with the number of pictures written to the clip, and the total.
+        progress: called with the number of networks of which the moment is rendered, then with that of the
+            pictures written to the clip, and the total.
 
     Raises:
         InputError: the source cannot be read.
@@ -128,7 +131,8 @@ def preview(
     target = Path(f"{stem}-preview{PICTURE_SUFFIX}" if picture is None else picture)
     overwrite = upscale.overwrite or (picture is None and is_sheet(target))
     if target.suffix.lower() != PICTURE_SUFFIX:
-        raise OptionError(f"a preview is a {PICTURE_SUFFIX}, not {target.name!r}; try -o {target.stem}.png")
+        name = command_of([f"{target.stem}{PICTURE_SUFFIX}"])
+        raise OptionError(f"a preview is a {PICTURE_SUFFIX}, not {target.name!r}; try -o {name}")
     clip = target.with_suffix(CLIP_SUFFIX) if options.seconds else None
     for path in (target, *([] if clip is None else [clip])):
         check_destination(path, info, overwrite=overwrite)
@@ -147,19 +151,22 @@ def preview(
     shown = frames[index]
     region = options.region or _chosen_region(frames[index:], source_size, framing)
     view = View.of(region, source_size, framing.picture)
+    moments: dict[str, Moment] = {}
+    report = progress or (lambda done, total: None)
     with compute_threads(upscale.threads):
-        moments = {
-            name: render_moment(network, view, list(map(view.cropped, reads[name][0])), reads[name][1])
-            for name, network in models.items()
-        }
-    seconds = {
+        for name, network in models.items():
+            report(len(moments), len(models))
+            until, place, _ = reads[name]
+            moments[name] = render_moment(network, view, list(map(view.cropped, until)), place)
+    measured = {
         name: _whole_seconds(moment, view, info, options, framing, models[name])
         for name, moment in moments.items()
     }
     kinds = {name: (type(network), network.config) for name, network in models.items()}
+    seconds: dict[str, float | None] = {}
     for name, kind in kinds.items():  # networks of one kind cost the same: what differs is measured badly
-        alike = (seconds[other] for other in models if kinds[other] == kind)
-        seconds[name] = min((one for one in alike if one is not None), default=None)
+        alike = [one for other in models if kinds[other] == kind and (one := measured[other]) is not None]
+        seconds[name] = median(alike) if alike else None
     candidates = [Candidate(name, networks[name], seconds[name]) for name in models]
     made = Preview(
         picture=target,
@@ -178,7 +185,7 @@ def preview(
         ]
         encoding = dataclasses.replace(options, upscale=dataclasses.replace(upscale, overwrite=overwrite))
         with compute_threads(upscale.threads):
-            _write_clip(clip, models, view, following, info, encoding, progress or (lambda done, total: None))
+            _write_clip(clip, models, view, following, info, encoding, report)
     return made
 
 
@@ -308,11 +315,13 @@ def _whole_seconds(
     sizes = choose_sizes(model, lr_size, size, instants=instants)
     crop, crop_size = (view.crop.height, view.crop.width), view.rendered_size[::-1]
     shown = view.window.height * view.window.width / (crop_size[0] * crop_size[1])
-    encoding = encoding_work(model, lr_size, sizes, instants) / encoding_work(model, crop, DEFAULT_SIZES)
+    encoding = encoding_work(model, lr_size, sizes, instants)
+    encoding /= encoding_work(model, crop, DEFAULT_SIZES, within_run=True)
     drawing = drawing_work(model, lr_size, size, sizes, shown=framing.shown_share)
     drawing /= drawing_work(model, crop, crop_size, DEFAULT_SIZES, shown=shown)
     pair_seconds, effort = moment.pair_seconds * encoding, model.effort()
-    start_seconds = pair_seconds * (effort.alone / effort.following - 1) if sizes.keeps else 0.0
+    first = effort.alone - effort.following - effort.ahead * (model.config.run_pairs - 1)
+    start_seconds = pair_seconds * first / effort.following if sizes.keeps else 0.0
     speed = Speed(moment.frame_seconds * drawing, pair_seconds, start_seconds)
     return speed.seconds(frames, min(pairs, frames))
 

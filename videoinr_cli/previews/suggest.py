@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.suitability import Suited, suited_model
@@ -33,6 +34,8 @@ def suggest(
     source: str | os.PathLike[str],
     picture: str | os.PathLike[str] | None = None,
     options: PreviewOptions | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Suggestion:
     """Render a region of a video at one moment by every embedded model, and say which suits the video.
 
@@ -40,6 +43,7 @@ def suggest(
         source: a video file.
         picture: see `preview`.
         options: which moment and region; ``more_weights`` are shown beside the embedded models.
+        progress: see `preview`.
 
     Raises:
         VideoInrError: see `preview`.
@@ -54,4 +58,4 @@ def suggest(
         strengths=options.strengths or STRENGTHS,
     )
     suited = suited_model(prepare(source, options.upscale.read))
-    return Suggestion(preview(source, picture, options), suited)
+    return Suggestion(preview(source, picture, options, progress=progress), suited)

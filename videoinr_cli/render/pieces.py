@@ -157,6 +157,7 @@ def work(
     instants: float = 1.0,
     *,
     shown: float = 1.0,
+    within_run: bool = False,
 ) -> float:
     """Return what rendering a pair of frames costs, in the units of `VideoInr.effort`.
 
@@ -167,17 +168,29 @@ def work(
         sizes: of the pieces.
         instants: rendered for each pair.
         shown: share of the output's pixels that are drawn.
+        within_run: whether what is done when a run of pairs begins is left out.
     """
     drawing = drawing_work(model, lr_size, size, sizes, shown=shown)
-    return encoding_work(model, lr_size, sizes, instants) + max(1.0, instants) * drawing
+    encoding = encoding_work(model, lr_size, sizes, instants, within_run=within_run)
+    return encoding + max(1.0, instants) * drawing
 
 
-def encoding_work(model: AnyVideoInr, lr_size: tuple[int, int], sizes: Sizes, instants: float = 1.0) -> float:
+def encoding_work(
+    model: AnyVideoInr,
+    lr_size: tuple[int, int],
+    sizes: Sizes,
+    instants: float = 1.0,
+    *,
+    within_run: bool = False,
+) -> float:
     """Return the share of `work` that encodes a pair."""
     effort, layout = model.effort(), _Layout.of(model, lr_size, sizes)
     is_shared = layout.count == 1 and sizes.keeps  # by all instants
     encodings = 1 if is_shared else math.ceil(max(1.0, instants) / sizes.together)
-    once = effort.following + effort.again * (encodings - 1) if sizes.keeps else effort.alone * encodings
+    if sizes.keeps:
+        once = effort.following - within_run * effort.ahead + effort.again * (encodings - 1)
+    else:  # every encoding begins a run
+        once = effort.alone * encodings
     return layout.all_px * once
 
 

@@ -225,8 +225,9 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, SampledInstant]):
         """See `VideoInr.effort`: processor time of one thread, float32, 64x48, a run of 16 pairs.
 
         A pair by itself takes a whole run; so does one that is encoded again, as only the next is prepared.
+        What is done ahead, the states that come from later frames, is counted in multiplications.
         """
-        return Effort(alone=1450, following=190, again=1410, instant=6, point=0.1)
+        return Effort(alone=1450, following=190, again=1410, instant=6, point=0.1, ahead=90)
 
     def query_bytes(self, pair: LargePair) -> int:
         return SAMPLE_BYTES * ENLARGEMENT**2 * pair.pictures[0].shape[0]
