@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch.utils.flop_counter import FlopCounterMode
 
 from tests.oracle.blend import BlendFrame, BlendPair, BlendVideoInr
 from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
+from tests.outside import load
 from tests.tiny import SHORT_RUNS, scattered
 from videoinr_cli.errors import MemoryLimitError, is_out_of_memory
 from videoinr_cli.model import AnyVideoInr, FastConfig, PublishedConfig, Window, build
@@ -38,6 +37,8 @@ from videoinr_cli.render.pieces import (
 )
 from videoinr_cli.render.renderer import GivenFrame, Renderer
 from videoinr_cli.weights import load_model
+
+ladder = load("benchmarks/ladder.py")
 
 TAUS = [Fraction(0), Fraction(1, 3), Fraction(2, 3)]
 GIB = 1 << 30
@@ -345,71 +346,17 @@ def test_without_a_limit_it_is_tried(network: AnyVideoInr, monkeypatch: pytest.M
 
 
 @pytest.fixture(scope="module")
-def operations() -> dict[str, float]:
-    """Return the multiplications and additions of the embedded network: by LR pixel, and by output pixel."""
-    model = build(FastConfig()).eval()
-    height, width = 32, 64
-
-    def counted(call: Callable[[], Any]) -> tuple[Any, float]:
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            made = call()
-        return made, counter.get_total_flops() / (height * width)
-
-    pictures = torch.rand(5, 1, 3, height, width)
-    frames, per_frame = counted(lambda: [model.encode_frame(picture) for picture in pictures])
-    a, b, c, d, e = frames
-    per_frame /= 5
-    pair, alone = counted(lambda: model.encode_pair(b, c, before=a, after=d))
-    pair, following = counted(lambda: model.encode_pair(c, d, before=b, after=e, carry=pair.carry))
-    _, again = counted(lambda: model.encode_pair(c, d, before=b, after=e, carry=pair.carry))
-    drawn = [counted(lambda s=s: model.render(pair, 0.5, (s * height, s * width)))[1] for s in (2, 4)]  # type: ignore[misc]
-    point = (drawn[1] - drawn[0]) / (4**2 - 2**2)
-    return {
-        "alone": alone + 4 * per_frame,
-        "following": following + per_frame,
-        "again": again,
-        "instant": drawn[0] - 2**2 * point,
-        "point": point,
-    }
-
-
-def operations_of(
-    sizes: Sizes,
-    model: AnyVideoInr,
-    lr_size: tuple[int, int],
-    size: tuple[int, int],
-    instants: int,
-    operations: dict[str, float],
-) -> float:
-    """Count what a pair and its instants cost, tile by tile."""
-    total = 0.0
-    cut = sizes.tiles(model, lr_size, size)
-    for tile in cut:
-        rows, columns = tile.rows, tile.columns
-        encodings = 1 if len(cut) == 1 else -(-instants // sizes.together)
-        cost = operations["alone"] * encodings
-        if sizes.keeps:
-            cost = operations["following"] + operations["again"] * (encodings - 1)
-        pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
-        total += (cost + operations["instant"] * instants) * pixels
-        total += operations["point"] * instants * len(rows.weights) * len(columns.weights)
-    return total
-
-
-LADDER = [
-    ((720, 1280), 2),
-    *((HD, gibibytes) for gibibytes in (2, 3, 4, 5)),
-    *((UHD, gibibytes) for gibibytes in (3, 4, 6, 8, 12, 16)),
-]
+def operations() -> Any:
+    return ladder.operations()
 
 
 @pytest.mark.parametrize("instants", [1, 2, 8])
-@pytest.mark.parametrize(("lr_size", "gibibytes"), LADDER)
+@pytest.mark.parametrize(("lr_size", "gibibytes"), ladder.LADDER)
 def test_no_choice_that_fits_costs_much_less(
     lr_size: tuple[int, int],
     gibibytes: int,
     instants: int,
-    operations: dict[str, float],
+    operations: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What measured times choose is compared, by counted operations, with all that --tile could name."""
@@ -417,24 +364,15 @@ def test_no_choice_that_fits_costs_much_less(
     model, size, limit = build(FastConfig()), (2 * lr_size[0], 2 * lr_size[1]), gibibytes * GIB
     chosen = choose_sizes(model, lr_size, size, limit_bytes=limit, instants=instants)
     assert needed_bytes(model, lr_size, size, chosen) <= limit
-    sides = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536)
-    others = [
-        Sizes(tile_px=(side, side), keeps=keeps, together=together, chunk_bytes=chunk << 20)
-        for side, keeps, together, chunk in itertools.product(sides, (True, False), (1, 2, 4, 8), (64, 8))
-    ]
-    best = min(
-        operations_of(sizes, model, lr_size, size, instants, operations)
-        for sizes in others
-        if needed_bytes(model, lr_size, size, sizes) <= limit
-    )
-    assert operations_of(chosen, model, lr_size, size, instants, operations) <= 1.2 * best
+    best = ladder.least(model, lr_size, size, limit, instants, operations)
+    assert ladder.operations_of(chosen, model, lr_size, size, instants, operations) <= 1.2 * best
 
 
-def test_measured_times_are_in_the_ratio_of_counted_operations(operations: dict[str, float]) -> None:
+def test_measured_times_are_in_the_ratio_of_counted_operations(operations: Any) -> None:
     effort = build(FastConfig()).effort()
     for name in ("alone", "again"):
         measured = getattr(effort, name) / effort.following
-        assert measured == pytest.approx(operations[name] / operations["following"], rel=0.2)
+        assert measured == pytest.approx(getattr(operations, name) / operations.following, rel=0.2)
 
 
 def test_control_groups_are_heeded(tmp_path: Path) -> None:
