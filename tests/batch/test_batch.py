@@ -242,6 +242,16 @@ class TestPlan:
         assert isinstance(skipped, Existing)
 
     @pytest.mark.parametrize("skip_existing", [False, True])
+    def test_a_folder_of_an_outputs_name_is_no_output(
+        self, skip_existing: bool, make_clip: MakeClip, tmp_path: Path
+    ) -> None:
+        make_clip("in/a.mkv", frames=2)
+        (tmp_path / "out" / "a.mkv").mkdir(parents=True)
+        (refused,) = planned(tmp_path / "in", tmp_path / "out", skip_existing=skip_existing)
+        assert isinstance(refused, Refused)
+        assert "is a folder; name a file in it" in str(refused.error)
+
+    @pytest.mark.parametrize("skip_existing", [False, True])
     def test_a_source_is_never_its_own_output(
         self, skip_existing: bool, make_clip: MakeClip, tmp_path: Path
     ) -> None:

@@ -462,6 +462,10 @@ class TestWhereOptionsComeFrom:
             ("skip-existing = true", {}, ["-y"], {"overwrite": True}),
             ("overwrite = true", {"SKIP_EXISTING": "1"}, [], {"overwrite": False}),
             ("overwrite = true", {"SKIP_EXISTING": "0"}, [], {"overwrite": True}),
+            ("strength = 0.3", {}, ["--model", "real"], {"weights": "real", "strength": None}),
+            ("strength = 0.3", {}, ["--model", "vivid"], {"weights": "vivid", "strength": 0.3}),
+            ('model = "vivid"', {"STRENGTH": "0.3"}, [], {"weights": "vivid", "strength": 0.3}),
+            ("", {"STRENGTH": "0.3"}, ["--model", "clean"], {"weights": "clean", "strength": None}),
             ("crf = 20", {}, ["-e", "b:v=20k"], {"crf": "auto", "extra": (("b:v", "20k"),)}),
             ("crf = 20", {}, ["-e", "tune=film"], {"crf": 20, "extra": (("tune", "film"),)}),
             (

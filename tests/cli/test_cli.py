@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -22,11 +23,15 @@ from tests.conftest import MakeClip, RunFfmpeg
 TIMEOUT_SECONDS = 120
 
 
-def start(*arguments: object, stdin: IO[bytes] | None = None) -> subprocess.Popen[str]:
+def start(
+    *arguments: object, stdin: IO[bytes] | None = None, stdout: int | None = None
+) -> subprocess.Popen[str]:
     """Start the command in a process of its own, as a shell does."""
     command = [sys.executable, "-m", "videoinr_cli", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdin=stdin, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -383,7 +388,8 @@ def test_signals_end_it_cleanly(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     source = make_clip("in.mp4", size=(160, 120), frames=400)
-    process = start("upscale", source, "--fps", "4x", "-o", tmp_path / "out.mp4")
+    command = ["upscale", source, "--fps", "4x", "--json", "-o", tmp_path / "out.mp4"]
+    process = start(*command, stdout=subprocess.PIPE)
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while "out.mp4.part" not in leftovers(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -391,9 +397,11 @@ def test_signals_end_it_cleanly(
     assert run("upscale", source, "-o", tmp_path / "out.mp4") == 1
     check_one_line(capfd.readouterr().err, "another run writes")
     process.send_signal(sent)
-    _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    told, said = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == code, said
     assert words in said
+    end = json.loads(told.splitlines()[-1])
+    assert (end["event"], end["interrupted"], end["left"]) == ("end", True, [str(source)])
     assert "Traceback" not in said
     assert leftovers(tmp_path) == []
 

@@ -37,18 +37,7 @@ def at_terminal(
         columns: width of the terminal.
         watch: called with the process and what it has written so far, whenever it has written something.
     """
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "videoinr_cli", *map(str, arguments)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        env={**_elsewhere(), "TERM": "xterm-256color", "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also in the background
-    )
-    os.close(theirs)
+    process, ours = begun_at_terminal(*arguments, columns=columns)
     written = b""
     while True:
         try:
@@ -61,6 +50,28 @@ def at_terminal(
         watch(process.pid, written.decode(errors="replace"))
     os.close(ours)
     return process.wait(timeout=60), STYLE.sub("", written.decode())
+
+
+def begun_at_terminal(*arguments: object, columns: int = COLUMNS) -> tuple[subprocess.Popen[bytes], int]:
+    """Start ``videoinr`` at a terminal of its own, which it controls, and return our end of that too."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def prepare() -> None:
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)  # so that closing it sends SIGHUP
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # also in the background
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "videoinr_cli", *map(str, arguments)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        env={**_elsewhere(), "TERM": "xterm-256color", "OMP_NUM_THREADS": "1"},
+        preexec_fn=prepare,
+    )
+    os.close(theirs)
+    return process, ours
 
 
 def _elsewhere() -> dict[str, str]:
@@ -162,3 +173,17 @@ def test_a_narrow_window_breaks_no_line(make_clip: MakeClip, options: list[objec
     for stretch in re.split(r"\x1b\[2K|\r\n", shown):
         if BAR in stretch:
             assert len(stretch.replace("\r", "")) <= 32, stretch
+
+
+def test_a_terminal_that_closes_leaves_nothing_unfinished(
+    make_clip: MakeClip, options: list[object], tmp_path: Path
+) -> None:
+    """Not even words that nobody can read: those of the videos that are left."""
+    sources = [make_clip(f"{name}.mkv", frames=200) for name in ("a", "b")]
+    out = tmp_path / "out"
+    process, ours = begun_at_terminal("upscale", *sources, *options, "--json", "-o", f"{out}/")
+    while b'"progress"' not in os.read(ours, 65536):
+        pass
+    os.close(ours)
+    assert process.wait(timeout=60) == 128 + signal.SIGHUP
+    assert list(out.iterdir()) == []

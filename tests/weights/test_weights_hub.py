@@ -196,7 +196,7 @@ def test_offline_without_a_copy_is_one_line_with_every_way_on(
     assert f"{hub.url}/me/anime/resolve/main/model.safetensors" in said
     assert str(machine.cache / "models--me--anime") in said
     assert "HF_HUB_OFFLINE" in said
-    assert "--weights videoinr-fast" in said
+    assert "--model clean" in said
     published = one_line(offline.run("weights", "info", "videoinr-published"))
     assert "drive.google.com" in published
     assert str(machine.folder / "videoinr-published.safetensors") in published

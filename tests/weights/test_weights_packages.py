@@ -143,13 +143,13 @@ def test_what_cannot_be_had_is_told_with_the_way_out(
     said = capsys.readouterr().err
     check_one_line(said, words)
     assert "pip download --no-deps somevsr==1.2.0" in said
-    assert "--weights videoinr-fast" in said
+    assert "--model clean" in said
     assert not any(path.is_file() for path in (tmp_path / "weights").rglob("*"))
 
 
 def test_offline_is_one_line(known: Known, monkeypatch: pytest.MonkeyPatch, index: Hub) -> None:
     monkeypatch.setattr("videoinr_cli.weights.hub.offline", lambda: True)
-    with pytest.raises(WeightsError, match=r"HF_HUB_OFFLINE is set.*pip download.*--weights videoinr-fast"):
+    with pytest.raises(WeightsError, match=r"HF_HUB_OFFLINE is set.*pip download.*--model clean"):
         find_weights("large")
     assert index.asked == []
 

@@ -225,7 +225,7 @@ def test_page_instead_of_a_file_says_how_to_fetch_by_hand(
     drive: Hub, tmp_path: Path, page: bytes, title: str
 ) -> None:
     drive.page = page
-    by_hand = r"https://example\.org/theirs.*theirs --from FILE.*--weights videoinr-fast"
+    by_hand = r"https://example\.org/theirs.*theirs --from FILE.*--model clean"
     with pytest.raises(WeightsError, match=rf"web page \('{title}'\).*{by_hand}") as caught:
         fetch_weights(parse_source(DRIVE_SOURCE), "theirs")
     assert str(caught.value).isprintable()

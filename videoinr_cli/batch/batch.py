@@ -66,7 +66,7 @@ def run_batch(
     Raises:
         OptionError: there is no such device.
         WeightsError: the weights cannot be used.
-        KeyboardInterrupt: it was interrupted; the listener has received an `End`.
+        BaseException: it was interrupted; the listener has received an `End`.
     """
     job = job or JobOptions()
     run = _Run(items, job, listener, fail_fast=fail_fast)
@@ -81,7 +81,9 @@ def run_batch(
                 if model is not None or not workers.is_elsewhere:
                     engines.load(plans)
                 run.render(engines, workers)
-    except KeyboardInterrupt:
+    except Exception:
+        raise
+    except BaseException:  # Ctrl-C, or a signal that ends the program
         run.end(interrupted=True)
         raise
     run.end()

@@ -126,11 +126,11 @@ def _plan(source: Source, index: int, folder: Folder, options: UpscaleOptions, s
                 )
             if skip_existing and _exists(destination):
                 return Existing(source.path, destination)
-            if destination.exists() and not options.overwrite:
+            _check_place(destination, info)
+            if _exists(destination) and not options.overwrite:
                 raise OutputError(
                     f"{str(destination)!r} exists; go on with --skip-existing, or replace it with -y"
                 )
-            _check_place(destination, info, options)
             plan = Plan.make(info, destination, options)
         return Pending(source.path, dataclasses.replace(plan, notes=tuple(notes)))
     except Exception as error:  # any: the other sources may have nothing to do with it
@@ -145,11 +145,14 @@ def _name(source: Source, info: VideoInfo, index: int, pattern: NamePattern, opt
     return pattern.name(source, size, options.rate_of(info.frame_rate) or info.frame_rate, index)
 
 
-def _check_place(destination: Path, info: VideoInfo, options: UpscaleOptions) -> None:
-    """Refuse a destination that cannot be written; its folder may still have to be created."""
+def _check_place(destination: Path, info: VideoInfo) -> None:
+    """Refuse a destination that cannot be written, even if what exists there may be replaced.
+
+    Its folder may still have to be created.
+    """
     folder = destination.parent
     if folder.is_dir():
-        check_destination(destination, info, overwrite=options.overwrite)
+        check_destination(destination, info, overwrite=True)
         return
     present = next(parent for parent in folder.absolute().parents if parent.exists())
     if folder.exists() or not (present.is_dir() and os.access(present, os.W_OK)):
@@ -157,7 +160,8 @@ def _check_place(destination: Path, info: VideoInfo, options: UpscaleOptions) ->
 
 
 def _exists(destination: Path) -> bool:
-    return destination.exists() or (is_image_pattern(destination) and bool(find_numbered(destination)))
+    is_there = destination.exists() and not destination.is_dir()
+    return is_there or (is_image_pattern(destination) and bool(find_numbered(destination)))
 
 
 def _is_same(source: Path, destination: Path) -> bool:

@@ -19,7 +19,6 @@ import difflib
 import importlib
 import io
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -34,6 +33,7 @@ from click.exceptions import NoArgsIsHelpError
 from videoinr_cli.cli.messages import Interrupted, Terminated, show_messages
 from videoinr_cli.errors import OptionError, is_expected, one_line
 from videoinr_cli.processors import openmp_settings
+from videoinr_cli.texts import command_of
 from videoinr_cli.version import __version__
 
 COMMANDS = {
@@ -52,6 +52,8 @@ COMMANDS = {
 }
 MOVED = {"convert-weights": "weights convert"}
 """Former commands and their new names."""
+_PART, _SOUNDLESS, _SLOW = "try --start and --end", "try --audio drop", "try --speed 0.5"
+_SOUND_ALONE = "the sound alone is ffmpeg's to copy: ffmpeg -i in.mp4 -vn -c copy sound.mka"
 OTHER_NAMES = {
     "-a": "try --audio drop in place of -an",
     "-b": "try -e b:v=8M",
@@ -59,16 +61,35 @@ OTHER_NAMES = {
     "-i": "name the file alone: videoinr upscale in.mp4",
     "-r": "try --fps 60",
     "-s": "try --size 1080p, or --start",
-    "-t": "try --start and --end",
+    "-t": _PART,
+    "--audio-only": _SOUND_ALONE,
     "--bitrate": "try -e b:v=8M",
-    "--duration": "try --start and --end",
+    "--continue": "the same command goes on by itself, and with --skip-existing in a folder",
+    "--cpu": "try --device cpu",
+    "--denoise": "try --model real",
+    "--duration": _PART,
+    "--force": "try -y",
     "--format": "the output's name says it: -o out.mkv",
     "--framerate": "try --fps 60",
-    "--mute": "try --audio drop",
-    "--no-audio": "try --audio drop",
-    "--no-video": "the sound alone is ffmpeg's to copy: ffmpeg -i in.mp4 -vn -c copy sound.mka",
+    "--from": _PART,
+    "--gpu": "try --device cuda; by default a GPU is used where there is one",
+    "--interpolate": "try --fps 60, or --fps 2x",
+    "--low-memory": "try --max-memory 2G",
+    "--mute": _SOUNDLESS,
+    "--no-audio": _SOUNDLESS,
+    "--no-sound": _SOUNDLESS,
+    "--no-video": _SOUND_ALONE,
     "--quality": "try --crf 18; smaller is better",
+    "--ram": "try --max-memory 2G",
     "--resolution": "try --size 1080p, or --height 1080",
+    "--slow": _SLOW,
+    "--slow-motion": _SLOW,
+    "--slowmo": _SLOW,
+    "--sound-only": _SOUND_ALONE,
+    "--ss": _PART,
+    "--to": _PART,
+    "--until": _PART,
+    "--upscale": "try --scale 2",
     "--vcodec": "try --codec h265",
 }
 """Options of other programs, and what serves in their place in ``upscale``."""
@@ -118,9 +139,9 @@ def _meant(name: str, rest: Sequence[str]) -> str:
     """Return advice about a word that is no command."""
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     if near:
-        return f"did you mean {shlex.join(['videoinr', near[0], *rest])}?"
+        return f"did you mean {command_of(['videoinr', near[0], *rest])}?"
     if Path(name).exists():
-        return f"did you mean {shlex.join(['videoinr', 'upscale', name, *rest])}?"
+        return f"did you mean {command_of(['videoinr', 'upscale', name, *rest])}?"
     return f"there are {', '.join(COMMANDS)}"
 
 
@@ -214,6 +235,11 @@ def _usage(error: click.ClickException, command: str) -> str:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     """Handle a signal, which the first process of a container would ignore by default."""
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:  # a terminal that is closed takes no last words; they must not end in another error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
     raise Terminated(number, ENDINGS[number])
 
 

@@ -41,10 +41,12 @@ class JsonLines:
             return
         try:
             click.echo(json.dumps({"event": event.event, **dataclasses.asdict(event)}, default=path_text))
-        except BrokenPipeError:
+        except OSError as error:
             self._is_read = False
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes there
-            log.warning("the reader of the events is gone; rendering continues without them")
+            is_left = isinstance(error, BrokenPipeError)
+            why = "the reader of the events is gone" if is_left else f"no events: {error.strerror}"
+            log.warning(f"{why}; rendering continues without them")
 
 
 def path_text(value: object) -> str:

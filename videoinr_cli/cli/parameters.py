@@ -47,6 +47,7 @@ from videoinr_cli.options import (
     ReadOptions,
     TargetRate,
     UpscaleOptions,
+    faithful_of,
     model_name,
     sets_quality,
 )
@@ -131,7 +132,7 @@ fitted_size_options: Decorator[Any] = group(_scale_option(1), _side_options)
 fps_option: Decorator[Any] = time_option(
     "--fps",
     metavar="RATE",
-    help="Frame rate: 60, 60000/1001, 59.94, or 2x.  [default: the source's timestamps]",
+    help="Frame rate: 60, 60000/1001, 59.94, or 2x, twice the source's.  [default: the source's timestamps]",
 )
 
 time_options: Decorator[Any] = group(
@@ -168,8 +169,8 @@ read_options: Decorator[Any] = group(
 )
 
 cut_options: Decorator[Any] = group(
-    time_option("--start", metavar="TIME", help="Leave out all before this time: seconds, or HH:MM:SS.mmm."),
-    time_option("--end", metavar="TIME", help="Leave out all from this time on: seconds, or HH:MM:SS.mmm."),
+    time_option("--start", metavar="TIME", help="Leave out all before this time: 70, 1:10 or 00:01:10.5."),
+    time_option("--end", metavar="TIME", help="Leave out all from this time on: 80, 1:20 or 00:01:20.5."),
 )
 
 range_options: Decorator[Any] = group(
@@ -417,8 +418,8 @@ upscale_options: Decorator[Any] = group(
 def without_outranked(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a command's values without those that a value from a higher layer excludes.
 
-    ``--scale 2`` on the command line overrides ``height`` in a preset file. Two from the same layer both
-    stay, for the options' records to refuse.
+    ``--scale 2`` on the command line overrides ``height`` in a preset file, and ``--model real`` its
+    ``strength``. Two from the same layer both stay, for the options' records to refuse.
 
     Args:
         given: values of the running command, by parameter name.
@@ -435,6 +436,10 @@ def without_outranked(given: Mapping[str, Any]) -> dict[str, Any]:
         asked = [name for name in names if name in kept and _unasked(kept[name]) != kept[name]]
         highest = min(map(layer, asked), default=0)
         kept |= {name: _unasked(kept[name]) for name in asked if layer(name) > highest}
+    if kept.get("strength") is not None and layer("strength") > layer("weights"):
+        named = kept["weights"] if isinstance(kept["weights"], tuple) else (kept["weights"],)
+        if not any(map(faithful_of, named)):  # none of these models has a strength
+            kept["strength"] = None
     return kept
 
 

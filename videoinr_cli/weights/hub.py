@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 from tqdm import tqdm
 
 from videoinr_cli.errors import WeightsError
-from videoinr_cli.options import DEFAULT_WEIGHTS
+from videoinr_cli.options import DEFAULT_WEIGHTS, model_name
 from videoinr_cli.weights.manifest import SUFFIX
 from videoinr_cli.weights.sources import HubFile, TransferProgress
 
@@ -183,7 +183,8 @@ def _unreachable(source: HubFile, sha256: str | None) -> WeightsError:
     why = "HF_HUB_OFFLINE is set" if offline() else "the hub cannot be reached"
     folder = Path(constants.HF_HUB_CACHE) / f"models--{source.repository.replace('/', '--')}"
     known = f" (sha256 {sha256})" if sha256 else ""
+    embedded = model_name(DEFAULT_WEIGHTS)
     return WeightsError(
         f"cannot download {address}{known}: {why}, and there is no copy in {folder}; "
-        f"download it where there is a connection, or use the embedded weights: --weights {DEFAULT_WEIGHTS}"
+        f"download it where there is a connection, or use an embedded model: --model {embedded}"
     )
