@@ -25,7 +25,7 @@ from videoinr_cli.doctor.speed import WORKLOADS
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 
 OF_UPSCALE_ALONE = ("--max-memory", "--tile")
-"""Options that a preview does not have."""
+"""Options that a preview does not have, and whose time it cannot foretell."""
 
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
@@ -60,11 +60,13 @@ def main() -> None:
                 begun = time.monotonic()
                 said = event(source, [*options, "--dry-run"], "plan", clock)["estimated_seconds"]
                 asked = time.monotonic() - begun
-                seen = previewed(source, options, clock)
+                has_preview = not any(option.startswith(OF_UPSCALE_ALONE) for option in options)
+                seen = previewed(source, options, clock) if has_preview else None
                 took = event(source, options, "done", clock)["elapsed_seconds"]
                 print(
                     f"{size} at {fps}: {took:.1f} s taken; {said:.1f} s estimated in {asked:.1f} s, ratio "
-                    f"{said / took:.2f}; {seen:.0f} s by preview, ratio {seen / took:.2f}",
+                    f"{said / took:.2f}"
+                    + ("" if seen is None else f"; {seen:.0f} s by preview, ratio {seen / took:.2f}"),
                     flush=True,
                 )
         if arguments.doctor:
@@ -97,8 +99,7 @@ def event(source: Path, options: list[str], kind: str, clock: str) -> dict[str, 
 
 def previewed(source: Path, options: list[str], clock: str) -> float:
     """Return the seconds that a preview foretells; it tells them rounded."""
-    known = [option for option in options if not option.startswith(OF_UPSCALE_ALONE)]
-    done = run(clock, "preview", str(source), *known, "-y", "-o", str(source.with_suffix(".png")))
+    done = run(clock, "preview", str(source), *options, "-y", "-o", str(source.with_suffix(".png")))
     found = re.search(r"about ([\d.]+) (s|min|h)\b", done.stderr)
     assert found is not None, done.stderr
     return float(found[1]) * UNITS[found[2]]
