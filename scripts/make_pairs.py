@@ -21,18 +21,17 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-import torch.nn.functional as F
 from targets import target
 from teachers import Teacher, load_teacher
 from torch import Tensor
 
 from videoinr_cli.errors import InputError, VideoInrError
 from videoinr_cli.evaluation.resample import reduce
-from videoinr_cli.training.crops import draw_place, padded
+from videoinr_cli.training.crops import Places, cut, in_floats, pixels_of, to_tensor
 from videoinr_cli.training.degradations import degrade
 from videoinr_cli.training.footage import Shot, load_shots
-from videoinr_cli.training.samples import STILL_MARGIN_PX, to_tensor
-from videoinr_cli.training.synthetic import AffineMotion
+from videoinr_cli.training.samples import STILL_MARGIN_PX
+from videoinr_cli.training.synthetic import AffineMotion, moving
 
 FRAMES = 7
 """Of a clip: a pair of every second one, a frame between, and a frame beside the pair on either side."""
@@ -135,29 +134,19 @@ def draw(shots: Sequence[Shot], rng: np.random.Generator, side: int, scale: int,
 def _from_clip(shots: Sequence[Shot], rng: np.random.Generator, size: int) -> tuple[str, Tensor]:
     """Return consecutive frames, (T, 3, size, size); long shots are likelier, but not in proportion."""
     odds = np.sqrt([len(shot.frames) for shot in shots])
-    place = draw_place(
-        rng, shots, size, candidates=CANDIDATES, odds=odds / odds.sum(), spare_frames=FRAMES - 1
-    )
-    frames = place.shot.frames[
-        place.frame : place.frame + FRAMES, place.top : place.top + size, place.left : place.left + size
-    ]
-    return place.shot.source, to_tensor(frames)
+    places = Places(shots, candidates=CANDIDATES, odds=odds / odds.sum())
+    shot, start, top, left = places.draw(rng, size, spare_frames=FRAMES - 1)
+    frames = shot.frames[start : start + FRAMES, top : top + size, left : left + size]
+    return shot.source, to_tensor(frames)
 
 
 def _from_still(shots: Sequence[Shot], rng: np.random.Generator, size: int) -> tuple[str, Tensor]:
     """Return a photograph in motion, (T, 3, size, size)."""
     extent = size + 2 * STILL_MARGIN_PX
-    place = draw_place(rng, shots, extent, candidates=CANDIDATES)
-    still = to_tensor(padded(place.crop(extent)[None], extent))
-    motion = AffineMotion.draw(rng, torch.linspace(-1, 2, FRAMES))
-    moved = F.grid_sample(
-        still.expand(FRAMES, -1, -1, -1),
-        motion.positions(torch.arange(size, dtype=torch.float32), size) * (2 / extent),
-        mode="bicubic",
-        padding_mode="reflection",
-        align_corners=False,
-    )
-    return place.shot.source, moved.clamp(0, 1)
+    shot, frame, top, left = Places(shots, candidates=CANDIDATES).draw(rng, extent)
+    still = in_floats(cut(pixels_of(shot.frames, torch.device("cpu")), [frame], top, left, extent))
+    motion = AffineMotion.draw(rng, np.linspace(-1, 2, FRAMES))
+    return shot.source, moving(still, [motion], size)[0]
 
 
 def write_pair(output: Path, name: str, window: Window, teacher: Teacher | None, frames: int) -> None:

@@ -12,17 +12,17 @@ import torch.nn.functional as F
 from videoinr_cli.errors import InputError
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.model.flow import warp
-from videoinr_cli.training.crops import draw_place
+from videoinr_cli.training.crops import Places, in_floats
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.recipes import PAPER, SampleRecipe
-from videoinr_cli.training.samples import Sampler
+from videoinr_cli.training.samples import Sampler, _Drawn, in_motion
 
 RECIPE = SampleRecipe(batch_size=6, lr_size=16)
 MOVING = dataclasses.replace(
     RECIPE, drawn_share=0.0, sparse_share=0.0, tiled_share=0.0, tripod_share=0.0, overlay_share=0.0
 )
 """Photographs that all move and are seen as they are."""
-TIMES = torch.tensor([-1.0, 0.0, 0.4, 1.0, 2.0])
+TIMES = np.array([-1.0, 0.0, 0.4, 1.0, 2.0])
 
 
 def sliding_clip(count: int = 9, side: int = 160) -> Shot:
@@ -96,8 +96,8 @@ def test_clip_instants_are_where_tau_says() -> None:
     sampler = Sampler([sliding_clip()], recipe, seed=1)
     rng = np.random.default_rng(4)
     for _ in range(20):
-        frames, (tau,), _, _ = sampler._from_clip(rng, 64)
-        red = frames[:, 0].mean(dim=(1, 2)) * 255
+        crops, (tau,) = sampler._from_clip(rng, 64)
+        red = in_floats(crops)[:, 0].mean(dim=(1, 2)) * 255
         assert float((red[2] - red[1]) / (red[3] - red[1])) == pytest.approx(float(tau), abs=1e-3)
 
 
@@ -106,8 +106,8 @@ def test_frames_beside_the_pair_are_as_far_from_it_as_its_own_are_apart() -> Non
     rng = np.random.default_rng(5)
     complete = 0
     for _ in range(20):
-        frames, _, _, _ = sampler._from_clip(rng, 64)
-        before, first, _, second, after = (frames[:, 0].mean(dim=(1, 2)) * 255).tolist()
+        crops, _ = sampler._from_clip(rng, 64)
+        before, first, _, second, after = (in_floats(crops)[:, 0].mean(dim=(1, 2)) * 255).tolist()
         assert before in (pytest.approx(2 * first - second, abs=1e-3), first)
         assert after in (pytest.approx(2 * second - first, abs=1e-3), second)
         complete += before != first and after != second
@@ -123,13 +123,20 @@ def test_frames_beside_the_pair_are_left_out_now_and_then(sampler: Sampler) -> N
 def test_still_moves_and_its_path_is_shared() -> None:
     """With the same draw, the instant at tau = 1 would be the second frame: motion is continuous in time."""
     sampler = Sampler([still(1), still(2)], MOVING, seed=1)
-    frames, taus, _, _ = sampler._from_still(np.random.default_rng(3), 64, 16, TIMES)
+    frames, _ = from_still(sampler, 3, 64, 16)
     assert frames.shape == (5, 3, 64, 64)
-    assert taus == TIMES[2]
     ends = (frames[1] - frames[3]).abs().mean()
     halves = (frames[1] - frames[2]).abs().mean(), (frames[2] - frames[3]).abs().mean()
     assert ends > 0
     assert max(halves) <= ends * 1.1
+
+
+def from_still(sampler: Sampler, seed: int, size: int, lr_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the frames of one scene and the flow between the pair's."""
+    layers = sampler._scene(np.random.default_rng(seed), size, TIMES)
+    drawn = _Drawn(TIMES, None, layers, [])
+    frames, flow = in_motion([drawn], size, lr_size)
+    return frames[0], flow[0]
 
 
 def smooth_still(side: int = 200) -> Shot:
@@ -145,13 +152,16 @@ def test_flow_leads_from_each_frame_of_a_pair_to_the_other(monkeypatch: pytest.M
     monkeypatch.setattr("videoinr_cli.training.synthetic.REACH_PX", 10)
     recipe = dataclasses.replace(MOVING, lr_size=32, batch_size=8)
     sampler = Sampler([smooth_still()], recipe, seed=0)
+    errors = torch.zeros(2, 2)  # of each way; along the flow, and without
     for step in range(4):
         batch = sampler.batch(step)
         first, second = (F.avg_pool2d(frame, 2) for frame in (batch.first, batch.second))
-        for here, there, flow in ((first, second, batch.flow[0]), (second, first, batch.flow[1])):
+        ways = ((first, second, batch.flow[0]), (second, first, batch.flow[1]))
+        for way, (here, there, flow) in enumerate(ways):
             assert flow.shape == (8, 2, 16, 16)
-            errors = [(warp(there, to) - here)[..., 4:-4, 4:-4].abs().mean() for to in (flow, 0 * flow)]
-            assert errors[0] < errors[1] / 3
+            for number, to in enumerate((flow, 0 * flow)):
+                errors[way, number] += (warp(there, to) - here)[..., 4:-4, 4:-4].abs().mean()
+    assert (errors[:, 0] < errors[:, 1] / 3).all()
 
 
 def test_flow_is_that_of_the_layer_in_front() -> None:
@@ -161,7 +171,7 @@ def test_flow_is_that_of_the_layer_in_front() -> None:
     sampler = Sampler(photographs, recipe, seed=0)
     checked = 0
     for seed in range(6):
-        frames, _, flow, _ = sampler._from_still(np.random.default_rng(seed), 128, 64, TIMES)
+        frames, flow = from_still(sampler, seed, 128, 64)
         # the flow's points lie between four pixels
         grey = F.avg_pool2d(frames[1, :1], 4)[0] * 255
         points = torch.stack(torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij"), -1)
@@ -247,8 +257,8 @@ def test_detailed_places_are_drawn_more_often() -> None:
     flat = Shot("flat", np.full((1, 200, 200, 3), 90, np.uint8))
     noisy = Shot("noisy", rng.integers(0, 256, (1, 200, 200, 3), dtype=np.uint8))
     for candidates, share in ((1, 0.5), (4, 1 - 0.5**4)):
-        places = (draw_place(rng, [flat, noisy], 64, candidates=candidates) for _ in range(400))
-        drawn = [place.shot is noisy for place in places]
+        places = Places([flat, noisy], candidates=candidates)
+        drawn = [places.draw(rng, 64).shot is noisy for _ in range(400)]
         assert np.mean(drawn) == pytest.approx(share, abs=0.1)
 
 
@@ -259,7 +269,7 @@ def test_short_clips_are_not_read_beyond_their_end(frames: int) -> None:
     sampler = Sampler([clip], dataclasses.replace(RECIPE, still_share=0.0), seed=1)
     rng = np.random.default_rng(7)
     for _ in range(20):
-        crops, (tau,), _, _ = sampler._from_clip(rng, 64)
+        crops, (tau,) = sampler._from_clip(rng, 64)
         assert crops.shape[0] == 5
         assert 0 < tau < 1
 
@@ -289,9 +299,10 @@ def test_the_papers_instants_lie_where_tau_says() -> None:
     sampler = Sampler([sliding_clip(count=24)], PAPERS, seed=2)
     rng = np.random.default_rng(4)
     for _ in range(10):
-        frames, taus, _, _ = sampler._from_clip(rng, 64)
-        red = frames[:, 0].mean(dim=(1, 2)) * 255
-        torch.testing.assert_close((red[2:-2] - red[1]) / (red[-2] - red[1]), taus, atol=1e-3, rtol=0)
+        crops, taus = sampler._from_clip(rng, 64)
+        red = in_floats(crops)[:, 0].mean(dim=(1, 2)) * 255
+        shown = (red[2:-2] - red[1]) / (red[-2] - red[1])
+        torch.testing.assert_close(shown, torch.tensor(taus).float(), atol=1e-3, rtol=0)
 
 
 def test_the_papers_scale_is_4_first_and_any_later() -> None:
@@ -324,7 +335,7 @@ def test_the_papers_windows_are_all_as_likely() -> None:
         sampler = Sampler([resting, moving], dataclasses.replace(recipe, candidates=1), seed=0)
         assert sampler.clip_odds == pytest.approx(odds)
         rng = np.random.default_rng(0)
-        rests = [len(sampler._from_clip(rng, 64).frames.unique()) == 1 for _ in range(200)]
+        rests = [len(sampler._from_clip(rng, 64)[0].unique()) == 1 for _ in range(200)]
         share = odds[0] if recipe is PAPERS else odds[0] ** 3  # three draws that all rest
         assert np.mean(rests) == pytest.approx(share, abs=0.08)  # two deviations
 

@@ -119,7 +119,7 @@ def _read_index(index: Path) -> list[Shot] | None:
     try:
         entry = json.loads(index.read_text())
         return [
-            Shot(entry["source"], np.load(index.with_name(name), mmap_mode="r")) for name in entry["shots"]
+            Shot(entry["source"], np.load(index.with_name(name), mmap_mode="c")) for name in entry["shots"]
         ]
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None

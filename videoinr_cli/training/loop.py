@@ -28,6 +28,7 @@ class TrainingProgress:
     loss: float  # smoothed
     learning_rate: float
     seconds: float  # spent training, over all resumed runs
+    waited_seconds: float  # of these, in this run, until a batch was drawn
     validation: tuple[float, float] | None = None  # dB of given and of in-between frames, when just measured
 
 
@@ -49,11 +50,13 @@ def train(
     """
     team = trainer.team
     last_saved = time.monotonic()
+    waited = 0.0
     batches = prefetch(sampler, trainer.step)
     try:
         while trainer.fraction < 1:
             started = time.monotonic()
             batch = next(batches)
+            waited += time.monotonic() - started
             with indivisible():  # what is saved is the state between two steps
                 trainer.train_step(batch)
                 trainer.seconds += time.monotonic() - started
@@ -74,6 +77,7 @@ def train(
                     trainer.loss,
                     trainer.learning_rate(),
                     trainer.seconds,
+                    waited,
                     validation,
                 )
             )

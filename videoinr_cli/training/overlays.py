@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from videoinr_cli.media.suffixes import is_among
-from videoinr_cli.training.synthetic import blob, drawing
+from videoinr_cli.training.synthetic import FloatArray, blob, drawing
 
 FONT_SUFFIXES = frozenset({".ttf", ".otf"})
 LETTERS = string.ascii_letters * 3 + string.digits + " " * 24 + ".,;:!?-'"
@@ -54,18 +54,12 @@ def draw_overlay(rng: np.random.Generator, size: int, fonts: Sequence[Path]) -> 
     return overlay
 
 
-def laid_over(frames: Tensor, overlay: Overlay, visible: Tensor) -> Tensor:
-    """Lay an overlay over the (T, 3, S, S) frames in which it is visible: (T,) opacities."""
-    alpha = overlay.alpha * visible.view(-1, 1, 1, 1)
-    return torch.lerp(frames, overlay.rgb.expand_as(frames), alpha.expand_as(frames))
-
-
-def draw_visibility(rng: np.random.Generator, times: Tensor) -> Tensor:
+def draw_visibility(rng: np.random.Generator, times: FloatArray) -> FloatArray:
     """Draw at which of (T,) times an overlay is there: always, or until or since the pair's middle."""
     kind = rng.random()
     if kind < SHARED_SHARE:
-        return torch.ones_like(times)
-    late = (times > 0.5).float()
+        return np.ones(len(times))
+    late = (times > 0.5).astype(float)
     return late if kind < (1 + SHARED_SHARE) / 2 else 1 - late
 
 
@@ -89,13 +83,13 @@ def _colour(rng: np.random.Generator) -> Tensor:
         return torch.zeros(3, 1, 1)
     if kind < 0.7:
         return torch.full((3, 1, 1), float(rng.random()))
-    return torch.from_numpy(rng.random((3, 1, 1), dtype=np.float32))
+    return torch.as_tensor(rng.random((3, 1, 1), dtype=np.float32))
 
 
 def _letters(
     rng: np.random.Generator, size: int, fonts: Sequence[Path], place: tuple[int, int], lines: int
-) -> tuple[Tensor, Tensor]:
-    """Return the masks of random words, and of these with an outline."""
+) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """Return the masks of random words, and of these with an outline, and the rows that they take."""
     height = round(math.exp(rng.uniform(*np.log(TEXT_PX))))
     try:
         font = ImageFont.truetype(str(fonts[int(rng.integers(len(fonts)))]), height) if len(fonts) else None
@@ -118,8 +112,9 @@ def _letters(
             stroke_width=width,
             stroke_fill=255,
         )
-        masks.append(torch.from_numpy(np.array(image)).float()[None] / 255)
-    return masks[0], masks[1]
+        masks.append(torch.as_tensor(np.array(image)).float()[None] / 255)
+    box = image.getbbox() or (0, 0, 0, 0)  # PIL knows, and the device is not asked
+    return masks[0], masks[1], (box[1], box[3])
 
 
 def _anywhere(rng: np.random.Generator, size: int) -> tuple[int, int]:
@@ -128,16 +123,17 @@ def _anywhere(rng: np.random.Generator, size: int) -> tuple[int, int]:
 
 
 def _subtitle(rng: np.random.Generator, size: int, fonts: Sequence[Path]) -> Overlay:
-    letters, outlined = _letters(rng, size, fonts, _anywhere(rng, size), int(rng.integers(1, 4)))
+    letters, outlined, (top, bottom) = _letters(
+        rng, size, fonts, _anywhere(rng, size), int(rng.integers(1, 4))
+    )
     fill = _colour(rng)
     around = 1 - fill if rng.random() < 0.6 else _colour(rng)
     overlay = _nothing(size)
     if rng.random() < 0.2:  # a box behind it
-        rows = torch.nonzero(outlined[0].sum(1))
-        if len(rows):
+        if bottom:
             alpha = torch.zeros(1, size, size)
             margin = int(rng.integers(2, 10))
-            alpha[:, max(0, int(rows[0]) - margin) : int(rows[-1]) + margin] = float(rng.uniform(0.3, 1))
+            alpha[:, max(0, top - margin) : bottom + margin] = float(rng.uniform(0.3, 1))
             overlay = _over(overlay, around, alpha)
     elif rng.random() < 0.25:  # a shadow instead of an outline
         shift = int(rng.integers(1, 4))
@@ -166,7 +162,7 @@ def _panel(rng: np.random.Generator, size: int, fonts: Sequence[Path]) -> Overla
     rgb = drawing(rng, size)[0] if rng.random() < 0.3 else _colour(rng)
     overlay = _over(_nothing(size), rgb, alpha * (1 if rng.random() < 0.7 else float(rng.uniform(0.5, 1))))
     for _ in range(int(rng.integers(0, 4))):
-        letters, _ = _letters(rng, size, fonts, _anywhere(rng, size), int(rng.integers(1, 5)))
+        letters, *_ = _letters(rng, size, fonts, _anywhere(rng, size), int(rng.integers(1, 5)))
         overlay = _over(overlay, _colour(rng), letters * (alpha if rng.random() < 0.8 else 1))
     return overlay
 
@@ -179,7 +175,7 @@ def _logo(rng: np.random.Generator, size: int, fonts: Sequence[Path]) -> Overlay
     rgb = drawing(rng, size)[0] if rng.random() < 0.4 else _colour(rng)
     overlay = _over(_nothing(size), rgb, alpha)
     if rng.random() < 0.6:
-        letters, _ = _letters(rng, size, fonts, (left + side // 2, top + side // 2), 1)
+        letters, *_ = _letters(rng, size, fonts, (left + side // 2, top + side // 2), 1)
         overlay = _over(overlay, _colour(rng), letters)
     return (
         overlay if rng.random() < 0.5 else Overlay(overlay.rgb, overlay.alpha * float(rng.uniform(0.3, 0.95)))
@@ -195,7 +191,7 @@ def _bars(rng: np.random.Generator, size: int, fonts: Sequence[Path]) -> Overlay
         alpha[:, (slice(0, width), slice(size - width, size))[side]] = 1
     overlay = _over(_nothing(size), colour, alpha)
     if rng.random() < 0.4:
-        letters, _ = _letters(rng, size, fonts, _anywhere(rng, size), 2)
+        letters, *_ = _letters(rng, size, fonts, _anywhere(rng, size), 2)
         overlay = _over(overlay, _colour(rng), letters * alpha)
     return Overlay(*(part.transpose(1, 2) for part in overlay)) if rng.random() < 0.4 else overlay
 

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,9 +23,10 @@ from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.media.suffixes import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_among
 from videoinr_cli.training.batches import Batch
+from videoinr_cli.training.crops import cut, in_floats, pixels_of
 from videoinr_cli.training.footage import Frames
 from videoinr_cli.training.recipes import SampleRecipe
-from videoinr_cli.training.samples import to_tensor
+from videoinr_cli.training.samples import CPU, draw_turns, turned
 
 SIDES = ("lr", "hr")
 """Folders below a folder of pairs."""
@@ -119,7 +121,7 @@ def _frames(path: Path, cache: Path, report: Callable[[str], None]) -> Frames:
         partial = kept.with_suffix(".part.npy")
         np.save(partial, np.stack(list(_decode(path))))
         partial.replace(kept)
-    frames: Frames = np.load(kept, mmap_mode="r")
+    frames: Frames = np.load(kept, mmap_mode="c")
     return frames
 
 
@@ -138,14 +140,26 @@ class PairSampler:
     reduced to one down to the least of `scale_range`. Given frames lie up to `max_gap` apart; of neighbours
     both are supervised. If a clip has a single HR frame, one instant of each sample is.
 
+    Args:
+        device: where batches are made; other than the CPU it holds all pairs.
+
     Raises:
         InputError: LR frames smaller than the recipe's patches.
     """
 
-    def __init__(self, pairs: list[ClipPair], recipe: SampleRecipe, *, seed: int, part: int = 0) -> None:
+    def __init__(
+        self,
+        pairs: list[ClipPair],
+        recipe: SampleRecipe,
+        *,
+        seed: int,
+        part: int = 0,
+        device: torch.device = CPU,
+    ) -> None:
         self.recipe = recipe
         self.seed = seed
         self.part = part
+        self.device = device
         small = min(pairs, key=lambda pair: min(pair.lr.shape[1:3]))
         if min(small.lr.shape[1:3]) < recipe.lr_size:
             raise InputError(
@@ -157,6 +171,7 @@ class PairSampler:
         self.by_scale: dict[Fraction, list[ClipPair]] = {}
         for pair in pairs:
             self.by_scale.setdefault(pair.scale, []).append(pair)
+        self._pixels = {id(pair): (pixels_of(pair.lr, device), pixels_of(pair.hr, device)) for pair in pairs}
 
     def batch(self, step: int) -> Batch:
         """Draw the batch of training step `step`."""
@@ -171,61 +186,55 @@ class PairSampler:
         size = round(side * scale)
         rng = shared if self.part == 0 else np.random.default_rng((self.seed, step, self.part))
         candidates = self.by_scale[own]
-        samples = [
-            self._sample(rng, candidates[int(rng.integers(len(candidates)))], side, size)
+        drawn = [
+            self._draw(rng, candidates[int(rng.integers(len(candidates)))], side)
             for _ in range(recipe.batch_size)
         ]
-        lr = torch.stack([sample.lr for sample in samples], dim=1)  # (4, B, 3, h, w)
+        lr = in_floats(torch.stack([sample.lr for sample in drawn]))  # (B, 4, 3, h, w)
+        hr = in_floats(torch.stack([sample.hr for sample in drawn]))  # (B, N, 3, S, S)
+        taus = torch.tensor([sample.taus for sample in drawn]).to(self.device)
+        if size < hr.shape[-1]:
+            hr = reduce(hr.flatten(0, 1), (size, size)).unflatten(0, hr.shape[:2])
         has_before, has_after = rng.random(2) < recipe.context_share
         return Batch(
-            lr[0] if has_before else None,
-            lr[1],
-            lr[2],
-            lr[3] if has_after else None,
-            torch.stack([sample.hr for sample in samples], dim=1).unbind(),
-            torch.stack([sample.taus for sample in samples], dim=1).unbind(),
-            torch.full((2, recipe.batch_size, 2, side // 2, side // 2), math.nan),
-            torch.full((2, recipe.batch_size, 1, side, side), math.nan),
+            lr[:, 0] if has_before else None,
+            lr[:, 1],
+            lr[:, 2],
+            lr[:, 3] if has_after else None,
+            hr.unbind(1),
+            taus.unbind(1),
+            torch.full((2, recipe.batch_size, 2, side // 2, side // 2), math.nan, device=self.device),
+            torch.full((2, recipe.batch_size, 1, side, side), math.nan, device=self.device),
         )
 
-    def _sample(self, rng: np.random.Generator, pair: ClipPair, side: int, size: int) -> _Sample:
+    def _draw(self, rng: np.random.Generator, pair: ClipPair, side: int) -> _Drawn:
         """Draw two given frames of one clip, what is beside them, and one or two of its HR frames.
 
         Args:
             side: of the LR patches, a multiple of what the scale's denominator asks for.
-            size: of the HR pictures.
         """
-        if len(pair.hr) == 1:
-            given, shown, taus = self._around(rng, pair)
-        else:
-            given, shown, taus = self._within(rng, pair)
+        given, shown, taus = self._around(rng, pair) if len(pair.hr) == 1 else self._within(rng, pair)
         step = pair.scale.denominator
         top, left = (int(rng.integers((n - side) // step + 1)) * step for n in pair.lr.shape[1:3])
-        lr = to_tensor(pair.lr[given, top : top + side, left : left + side])
-        corner = [int(place * pair.scale) for place in (top, left, top + side, left + side)]
-        hr = to_tensor(pair.hr[shown[: self.instants], corner[0] : corner[2], corner[1] : corner[3]])
-        if size < hr.shape[-1]:
-            hr = reduce(hr, (size, size))
-        taus = taus[: self.instants]
-        for axis in (-1, -2):
-            if rng.random() < 0.5:
-                lr, hr = lr.flip(axis), hr.flip(axis)
-        if rng.random() < 0.5:
-            lr, hr = lr.transpose(-1, -2), hr.transpose(-1, -2)
-        if rng.random() < 0.5:
-            lr, taus = lr.flip(0), 1 - taus
-        return _Sample(lr, hr, taus)
+        lr, hr = self._pixels[id(pair)]
+        place = [int(length * pair.scale) for length in (top, left, side)]
+        turns = draw_turns(rng)
+        return _Drawn(
+            turned(cut(lr, given, top, left, side), turns),
+            turned(cut(hr, shown[: self.instants], *place), turns._replace(backwards=False)),
+            [1 - tau if turns.backwards else tau for tau in taus[: self.instants]],
+        )
 
-    def _within(self, rng: np.random.Generator, pair: ClipPair) -> tuple[list[int], list[int], Tensor]:
+    def _within(self, rng: np.random.Generator, pair: ClipPair) -> tuple[list[int], list[int], list[float]]:
         """Draw the numbers of four given frames, those of two HR frames, and these frames' instants."""
         gap = int(rng.integers(1, min(self.recipe.max_gap, len(pair.hr) - 1) + 1))
         start = int(rng.integers(len(pair.hr) - gap))
         inside = int(rng.integers(1, gap)) if gap > 1 else gap
         last, here = len(pair.lr) - 1, pair.first + start
         given = [max(here - gap, 0), here, here + gap, min(here + 2 * gap, last)]
-        return given, [start, start + inside], torch.tensor([0.0, inside / gap])
+        return given, [start, start + inside], [0.0, inside / gap]
 
-    def _around(self, rng: np.random.Generator, pair: ClipPair) -> tuple[list[int], list[int], Tensor]:
+    def _around(self, rng: np.random.Generator, pair: ClipPair) -> tuple[list[int], list[int], list[float]]:
         """Draw likewise around the only HR frame, which is a given frame or halfway between two."""
         last, here = len(pair.lr) - 1, pair.first
         if here == 0 or rng.random() < GIVEN_SHARE:
@@ -235,13 +244,12 @@ class PairSampler:
         else:
             given = [here - 3, here - 1, here + 1, here + 3]
             tau = 0.5
-        return [min(max(number, 0), last) for number in given], [0, 0], torch.tensor([tau, tau])
+        return [min(max(number, 0), last) for number in given], [0, 0], [tau, tau]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Sample:
+class _Drawn(NamedTuple):
     """One pair of given frames with what it is supervised by."""
 
-    lr: Tensor  # (4, 3, h, w): before, first, second, after
-    hr: Tensor  # (N, 3, S, S)
-    taus: Tensor  # (N,)
+    lr: Tensor  # (4, h, w, 3) uint8: before, first, second, after
+    hr: Tensor  # (N, S, S, 3) uint8
+    taus: list[float]  # N

@@ -21,7 +21,7 @@ from videoinr_cli.model.fast import FastVideoInr, telling_still
 from videoinr_cli.options import ARCHITECTURES, DEFAULT_WEIGHTS
 from videoinr_cli.quantities import counted
 from videoinr_cli.texts import command_of
-from videoinr_cli.training.batches import BatchSource
+from videoinr_cli.training.batches import BATCHES_VERSION, BatchSource
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.footage import CACHE_VERSION, Shot, load_shots
 from videoinr_cli.training.loop import TrainingProgress
@@ -42,7 +42,8 @@ FORMER_NAMES = {"directories": "data", "recipe_name": "recipe"}
 """Options that checkpoints of earlier versions call otherwise."""
 
 CACHE = "version of decoded frames"
-UNNAMED = {CACHE: "2", "halfway_share": "0.0", "halfway_contrast_share": "None"}
+BATCHES = "version of drawn batches"
+UNNAMED = {CACHE: "2", "halfway_share": "0.0", "halfway_contrast_share": "None", BATCHES: "1"}
 """Conditions of a run which checkpoints of earlier versions do not say."""
 
 
@@ -218,6 +219,7 @@ def _conditions(recipe: Recipe, team: Team, clips: Sequence[Clip], fonts: Sequen
     return {
         "processes": str(team.size),
         CACHE: str(CACHE_VERSION),
+        BATCHES: str(BATCHES_VERSION),
         **{name: str(value) for name, value in settings.items() if name not in LENGTHS},
         **{f"shot {number}": str(clip) for number, clip in enumerate(clips, 1)},
         **{f"font {number}": font.name for number, font in enumerate(fonts, 1)},

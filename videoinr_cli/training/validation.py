@@ -13,9 +13,10 @@ from torch import Tensor
 from videoinr_cli.evaluation.metrics import psnr
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.model import AnyVideoInr
+from videoinr_cli.training.crops import to_tensor
 from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.pairs import ClipPair
-from videoinr_cli.training.samples import degraded, to_tensor
+from videoinr_cli.training.samples import degraded
 
 VALIDATION_FRAMES = 7
 """Frames of a shot to measure on; every second one is given: a pair, one frame before it and one after."""
