@@ -7,7 +7,6 @@ along both axes is kept.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 from pathlib import Path
@@ -25,7 +24,6 @@ from videoinr_cli.model import FastConfig, LargeConfig, Window, build
 from videoinr_cli.model.config import ModelConfig
 from videoinr_cli.model.large.names import from_basicvsr_names
 from videoinr_cli.model.large.network import LargeFrame, LargePair, LargeVideoInr
-from videoinr_cli.model.network import VideoInr
 from videoinr_cli.model.spatial.enlarger import HeldTensors
 from videoinr_cli.weights import convert_checkpoint, fetch_weights, load_model, parse_source
 from videoinr_cli.weights.files import read_tensors
@@ -220,8 +218,7 @@ def test_each_pair_of_a_batch_has_its_own_instant(network: LargeVideoInr) -> Non
 
 
 @torch.inference_mode()
-def test_footprint_counts_what_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(VideoInr, "mixed_precision", lambda self: contextlib.nullcontext())
+def test_footprint_counts_what_is_held() -> None:
     with torch.device("meta"):
         network = LargeVideoInr(LargeConfig())
     config, pixels = LargeConfig(), 144 * 256

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -17,13 +18,15 @@ from tests.oracle.plain_port import PlainVideoInr
 from tests.tiny import TINY
 from videoinr_cli.errors import is_out_of_memory
 from videoinr_cli.model import AnyVideoInr, FastConfig, ModelConfig, PublishedConfig, Window, build
-from videoinr_cli.model.network import VideoInr
-from videoinr_cli.model.published import from_published_names, network
+from videoinr_cli.model.published import from_published_names
 from videoinr_cli.model.spatial.enlarger import HeldTensors
 from videoinr_cli.render.memory import release_memory
+from videoinr_cli.render.transfers import to_device, to_host
 from videoinr_cli.training.batches import Batch
+from videoinr_cli.training.footage import Shot
 from videoinr_cli.training.loss import batch_loss
-from videoinr_cli.training.recipes import Schedule
+from videoinr_cli.training.recipes import SampleRecipe, Schedule
+from videoinr_cli.training.samples import CPU, Sampler
 from videoinr_cli.training.trainer import Trainer
 
 TINY_PUBLISHED = PublishedConfig(channels=16, deformable_groups=2, front_blocks=1, back_blocks=1)
@@ -41,17 +44,9 @@ class OneDevice(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-@pytest.fixture
-def on_meta(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModelConfig], AnyVideoInr]:
-    """Return a function that builds a network there, without what needs values or what torch lacks there."""
-    monkeypatch.setattr(VideoInr, "mixed_precision", lambda self: contextlib.nullcontext())
-    monkeypatch.setattr(network, "reached", lambda points, grid, window: grid)
-
-    def built(config: ModelConfig) -> AnyVideoInr:
-        with torch.device("meta"):
-            return build(config)
-
-    return built
+def on_meta(config: ModelConfig) -> AnyVideoInr:
+    with torch.device("meta"):
+        return build(config)
 
 
 def random_batch(lr_size: tuple[int, int]) -> Batch:
@@ -65,9 +60,7 @@ def random_batch(lr_size: tuple[int, int]) -> Batch:
 
 
 @pytest.mark.parametrize("config", [TINY, TINY_PUBLISHED], ids=lambda config: config.architecture)
-def test_all_tensors_are_where_the_weights_are(
-    config: ModelConfig, on_meta: Callable[[ModelConfig], AnyVideoInr]
-) -> None:
+def test_all_tensors_are_where_the_weights_are(config: ModelConfig) -> None:
     model = on_meta(config)
     with OneDevice():
         with torch.inference_mode():
@@ -82,15 +75,18 @@ def test_all_tensors_are_where_the_weights_are(
 
 @pytest.mark.parametrize("config", [FastConfig(), PublishedConfig()], ids=lambda config: config.architecture)
 @torch.inference_mode()
-def test_footprint_counts_what_encoding_holds(
-    config: ModelConfig, on_meta: Callable[[ModelConfig], AnyVideoInr]
-) -> None:
+def test_footprint_counts_what_encoding_holds(config: ModelConfig) -> None:
     model = on_meta(config)
     with HeldTensors() as held:
         frames = [model.encode_frame(torch.empty(1, 3, 272, 480, device="meta")) for _ in range(2)]
         kept = held.bytes
         model.encode_pair(*frames)
     assert held.most - kept < model.footprint().encoding * 272 * 480
+
+
+def photograph(seed: int) -> NDArray[np.uint8]:
+    small = np.random.default_rng(seed).integers(0, 256, (1, 50, 50, 3), dtype=np.uint8)
+    return small.repeat(4, axis=1).repeat(4, axis=2)
 
 
 @pytest.fixture
@@ -154,3 +150,47 @@ def test_a_gpus_shortage_is_known_and_its_memory_given_back(cuda: torch.device) 
     del filled
     release_memory(cuda)
     assert torch.cuda.memory_reserved(cuda) <= reserved - (64 << 20)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gets_pictures_and_gives_them_back(cuda: torch.device) -> None:
+    """Also parts of them, as tiles are, while it still has other things to do."""
+    levels = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    for part in (levels, levels[8:40, 16:80]):
+        busy = torch.randn(2048, 2048, device=cuda)
+        for _ in range(20):
+            busy = busy @ busy / 2048
+        sent = to_device(part, cuda)
+        np.testing.assert_array_equal(to_host(sent), part)
+        np.testing.assert_array_equal(to_host(sent.permute(2, 0, 1)), part.transpose(2, 0, 1))
+
+
+@pytest.mark.gpu
+@torch.inference_mode()
+def test_a_gpu_records_what_the_small_network_does(cuda: torch.device) -> None:
+    """Played again on other frames, it gives their picture: nothing was looked at while it was recorded."""
+    model = tiny_network().eval().to(cuda)
+    given = torch.rand(2, 1, 3, *LR_SIZE, device=cuda)
+
+    def rendered() -> Tensor:
+        return model.render(model.encode_pair(*map(model.encode_frame, given)), 0.3, SIZE)
+
+    rendered()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        picture = rendered()
+    given.copy_(torch.rand_like(given))
+    graph.replay()
+    torch.testing.assert_close(picture, rendered(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.gpu
+def test_a_gpu_makes_batches_as_a_cpu_does(cuda: torch.device) -> None:
+    shots = [Shot(str(seed), photograph(seed)) for seed in range(3)]
+    recipe = SampleRecipe(batch_size=8, lr_size=16, wide_size=64)
+    one, other = (Sampler(shots, recipe, seed=0, device=device).batch(0) for device in (CPU, cuda))
+    for name in ("first", "second", "flow", "still"):
+        made = getattr(other, name)
+        assert made.device.type == "cuda"
+        # edges of layers, where rounding decides which one is seen
+        assert ((made.cpu() - getattr(one, name)).abs().nan_to_num() > 1e-3).float().mean() < 1e-2

@@ -50,6 +50,7 @@ def residual_block(x: Tensor, first: nn.Conv2d, second: nn.Conv2d) -> Tensor:
         x.dtype is torch.bfloat16
         and x.device.type == "cpu"
         and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
         and _onednn_fuses(x.dtype)
     ):
         return _fused_block(x, first, second)
@@ -79,6 +80,7 @@ def winograd_serves(x: Tensor) -> bool:
         and x.dtype is torch.float32
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()  # which has its own ways
         and _nnpack_available()
     )
 
@@ -92,6 +94,7 @@ def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if (
         x.device.type != "cpu"  # no convolution there: cuDNN would round its inputs to TF32
         or torch.is_grad_enabled()
+        or torch.compiler.is_compiling()
         or weight.shape[0] < MIN_DENSE_OUTPUTS
         or not _onednn_convolves(x.dtype)
     ):

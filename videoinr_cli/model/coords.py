@@ -6,6 +6,7 @@ zero or as the border, as the caller asks.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -16,6 +17,26 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 Padding = Literal["zeros", "border"]
+
+
+def constants(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return float32 numbers on a device, kept there: it waits while numbers are copied to it."""
+    if torch.compiler.is_compiling():  # what is traced is not to be kept
+        return torch.tensor(values, device=device)
+    return _kept(values, device)
+
+
+@functools.lru_cache(maxsize=64)
+def _kept(values: tuple[float, ...], device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # else none could be trained with
+        return torch.tensor(values, device=device)
+
+
+def instants(tau: float | Tensor, batch: int, device: torch.device) -> Tensor:
+    """Return (B,) float32 instants on a device: those given, or B times the one given."""
+    if isinstance(tau, Tensor):
+        return tau.to(device, torch.float32).expand(batch)
+    return torch.full((batch,), tau, dtype=torch.float32, device=device)
 
 
 class Taps(NamedTuple):
@@ -41,7 +62,8 @@ def pixel_positions(
     Returns:
         (stop - start,) float32, 0 at the centre of the first input pixel.
     """
-    index = torch.arange(start, stop, dtype=torch.float64)
+    doubles = "cpu" if torch.device(device).type == "mps" else device  # which has none
+    index = torch.arange(start, stop, dtype=torch.float64, device=doubles)
     return ((index + 0.5) * (input_length / output_length) - 0.5).to(device, torch.float32)
 
 
@@ -203,9 +225,7 @@ def interpolate_along(table: Tensor, position: Tensor, dim: int) -> Tensor:
     return torch.lerp(table.index_select(dim, low_index), table.index_select(dim, high_index), fraction)
 
 
-def resampling_taps(
-    start: int, stop: int, output_length: int, input_length: int, *, device: torch.device | str = "cpu"
-) -> tuple[Tensor, Tensor]:
+def resampling_taps(start: int, stop: int, output_length: int, input_length: int) -> tuple[Tensor, Tensor]:
     """Find which input pixels make up output pixels `start` to `stop` of one axis, and their weights.
 
     The bicubic kernel of Keys (1981, a = -1/2); where the axis is reduced, stretched to cover as many input
@@ -224,4 +244,4 @@ def resampling_taps(
     far = ((2.5 - 0.5 * distance) * distance - 4) * distance + 2
     weight = near.where(distance <= 1, far.where(distance < 2, torch.zeros(())))
     weight = (weight / weight.sum(1, keepdim=True)).float()
-    return taps.long().clamp(0, input_length - 1).to(device), weight.to(device)
+    return taps.long().clamp(0, input_length - 1), weight

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from videoinr_cli.errors import OptionError
 
@@ -97,6 +98,18 @@ def choose_training_dtype(precision: str, device: torch.device) -> torch.dtype:
         # GPUs before Ampere emulate bf16
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
     return choose_dtype(precision, device)
+
+
+def has_values(tensor: Tensor) -> bool:
+    """Whether a tensor can be looked at: not where it has a shape alone, nor while a graph is recorded.
+
+    What is left out where a picture does not need it belongs to a graph, which serves for other pictures too.
+    """
+    return not (
+        tensor.is_meta
+        or torch.compiler.is_compiling()
+        or (tensor.is_cuda and torch.cuda.is_current_stream_capturing())
+    )
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.model.coords import Padding, gather_bilinear
+from videoinr_cli.model.coords import Padding, constants, gather_bilinear
 
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601 weights, for gamma-coded RGB."""
@@ -59,7 +59,7 @@ def smooth_luma(rgb: Tensor) -> Tensor:
     It is smoothed because finer detail differs between frames by aliasing and noise, and because bilinear
     sampling would smooth it between pixels only.
     """
-    luma = (rgb * rgb.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    luma = (rgb * constants(LUMA, rgb.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
     return F.avg_pool2d(luma, 3, stride=1, padding=1, count_include_pad=False)
 
 

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
@@ -178,8 +179,10 @@ class VideoInr(nn.Module, abc.ABC, Generic[FrameT, PairT, InstantT]):
     @contextlib.contextmanager
     def mixed_precision(self) -> Iterator[None]:
         """Run convolutions in `compute_dtype`, without TF32."""
-        enabled = self.compute_dtype is not torch.float32
-        with torch.autocast(self.device.type, self.compute_dtype, enabled=enabled), without_tf32():
+        kind, rounds = self.device.type, self.compute_dtype is not torch.float32
+        # where there are shapes alone, there is nothing to round
+        rounding = nullcontext() if kind == "meta" else torch.autocast(kind, self.compute_dtype, rounds)
+        with rounding, without_tf32():
             yield
 
     @abc.abstractmethod

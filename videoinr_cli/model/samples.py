@@ -31,13 +31,18 @@ class Resampling:
     def of(cls, pair: PairEncoding, picture: Tensor, window: Window, size: tuple[int, int]) -> Resampling:
         """Find it for a window of the output's (Ho, Wo) grid, and a (B, C, s H, s W) picture of the pair."""
         rows, columns = (
-            _taps(pair, picture, axis, *ends, size[axis])
+            _taps(pair, picture, axis, *ends, size[axis])  # on the CPU, where they can be looked at
             for axis, ends in enumerate(((window.top, window.bottom), (window.left, window.right)))
         )
         region = Window(
             int(rows[0].min()), int(columns[0].min()), int(rows[0].max()) + 1, int(columns[0].max()) + 1
         )
-        return cls(region, (rows[0] - region.top, rows[1]), (columns[0] - region.left, columns[1]))
+        device = picture.device
+        return cls(
+            region,
+            ((rows[0] - region.top).to(device), rows[1].to(device)),
+            ((columns[0] - region.left).to(device), columns[1].to(device)),
+        )
 
     def __call__(self, samples: Tensor) -> Tensor:
         """Return the output's pixels, (B, C, h, w), of the (B, C, r, c) samples of the region."""
@@ -71,9 +76,7 @@ def _taps(
     """Return which of the picture's samples along an axis make up output pixels, and their weights."""
     samples, own = picture.shape[2 + axis], (pair.height, pair.width)[axis]
     enlargement = samples // own
-    index, weight = resampling_taps(
-        start, stop, length, enlargement * pair.whole[axis], device=picture.device
-    )
+    index, weight = resampling_taps(start, stop, length, enlargement * pair.whole[axis])
     return (index - enlargement * pair.origin[axis]).clamp(0, samples - 1), weight
 
 

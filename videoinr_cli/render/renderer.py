@@ -27,6 +27,7 @@ from videoinr_cli.render.memory import release_memory
 from videoinr_cli.render.pieces import DEFAULT_SIZES, Sizes, smaller_tiles
 from videoinr_cli.render.runs import Runs
 from videoinr_cli.render.tiling import Tile
+from videoinr_cli.render.transfers import to_device, to_host
 
 Picture = NDArray[Any]  # of uint8 or uint16
 
@@ -353,7 +354,7 @@ class Renderer:
         # In place: allocating another picture would cost more than the arithmetic.
         levels = picture.mul_(top).round_().clamp_(0, top).permute(0, 2, 3, 1)[0]
         # Not every device converts to unsigned 16 bits.
-        whole = levels.to(torch.uint8 if self._dtype is np.uint8 else torch.int32).cpu().numpy()
+        whole = to_host(levels.to(torch.uint8 if self._dtype is np.uint8 else torch.int32))
         rounded: Picture = whole.astype(self._dtype, copy=False)
         return rounded
 
@@ -428,5 +429,5 @@ def _to_device(picture: Picture, device: torch.device) -> Tensor:
     """Copy (H, W, C) of integer levels to the device as (1, C, H, W) float32 in [0, 1], channels_last."""
     # Bytes are copied as they are; not every device has unsigned 16-bit numbers.
     portable = picture if picture.dtype == np.uint8 else picture.astype(np.float32)
-    levels = torch.from_numpy(portable).to(device).permute(2, 0, 1)[None]
+    levels = to_device(portable, device).permute(2, 0, 1)[None]
     return levels.float() / float(np.iinfo(picture.dtype).max)

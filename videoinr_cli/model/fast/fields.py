@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videoinr_cli.model.config import FastConfig
+from videoinr_cli.model.coords import constants
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.layers import RGB, concatenate, start_small
 from videoinr_cli.model.fast.still import choose
@@ -134,7 +135,9 @@ class TemporalField(nn.Module):
         motion = torch.cat([velocity0, velocity1, torch.zeros_like(velocity0[:, :1])], dim=1)
         motion = self._refine(self.coarse, pair.coarse_motion, motion, tau)
         motion = F.interpolate(motion, scale_factor=2, mode="bilinear", align_corners=False)
-        motion = motion * motion.new_tensor([2, 2, 2, 2, 1]).view(1, MOTION, 1, 1)  # velocities in LR pixels
+        motion = motion * constants((2, 2, 2, 2, 1), motion.device).view(
+            1, MOTION, 1, 1
+        )  # velocities in LR pixels
         motion = self._refine(self.fine, pair.fine_motion, motion, tau)
         motion = _along(motion, tau)
         return motion if pair.still is None else choose(motion, pair.still, tau)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.model.config import FastConfig
-from videoinr_cli.model.coords import interpolate_along, pixel_positions
+from videoinr_cli.model.coords import constants, instants, interpolate_along, pixel_positions
 from videoinr_cli.model.fast.decoder import FastDecoder, sample_both
 from videoinr_cli.model.fast.encoder import PYRAMID_STRIDE, FastEncoder, FastFrame, FastMotion
 from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, TemporalField
@@ -138,16 +138,14 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> FastInstant:
         batch = pair.rgb.shape[0] // 2
-        tau = (
-            torch.as_tensor(tau, dtype=torch.float32, device=pair.rgb.device).expand(batch).view(-1, 1, 1, 1)
-        )
+        tau = instants(tau, batch, pair.rgb.device).view(-1, 1, 1, 1)
         with self.mixed_precision():
             motion = self.temporal(pair, tau)
         x = _positions(pair, window.left, window.right, size, 1)
         motion = interpolate_along(motion, x, dim=3)  # first: access is strided, and LR rows few
         enlargements = (big / small for big, small in zip(size, pair.whole, strict=True))
-        scales = [math.log2(min(scale, self.config.scale_limit)) for scale in enlargements]
-        conditions = torch.cat([tau[:, :, 0, 0], tau.new_tensor([scales]).expand(batch, 2)], dim=1)
+        scales = tuple(math.log2(min(scale, self.config.scale_limit)) for scale in enlargements)
+        conditions = torch.cat([tau[:, :, 0, 0], constants(scales, tau.device).expand(batch, 2)], dim=1)
         return FastInstant(pair, motion, self._in_field(x), tau, conditions, size)
 
     def query(self, instant: FastInstant, window: Window) -> Tensor:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videoinr_cli.model.config import FastConfig
+from videoinr_cli.model.devices import has_values
 from videoinr_cli.model.fast.layers import start_small
 from videoinr_cli.model.flow import warp
 
@@ -93,8 +94,8 @@ def compare_still(first: Tensor, second: Tensor, moved: Tensor, flow: Tensor) ->
 
 
 def anywhere(mask: Tensor) -> bool:
-    """Whether a mask is true anywhere; it may be, where a tensor has a shape alone."""
-    return mask.is_meta or bool(mask.any())
+    """Whether a mask is true anywhere; it may be, where a tensor has a shape alone, or none yet."""
+    return not has_values(mask) or bool(mask.any())
 
 
 def _squashed(amount: Tensor, middle: float) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from videoinr_cli.model.coords import constants
 from videoinr_cli.model.flow import warp
 
 LEVELS = 6
@@ -60,11 +61,11 @@ class SpyNet(nn.Module):
             read = torch.cat([mine, warp(other, flow), flow], dim=1)
             flow = flow + level(read.contiguous(memory_format=torch.channels_last)).float()
         flow = F.interpolate(flow, (height, width), mode="bilinear", align_corners=False)
-        return flow * flow.new_tensor([width / columns, height / rows]).view(1, 2, 1, 1)
+        return flow * constants((width / columns, height / rows), flow.device).view(1, 2, 1, 1)
 
 
 def _normalised(rgb: Tensor, size: tuple[int, int]) -> Tensor:
-    mean, deviation = (rgb.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, DEVIATION))
+    mean, deviation = (constants(values, rgb.device).view(1, 3, 1, 1) for values in (MEAN, DEVIATION))
     return (F.interpolate(rgb, size, mode="bilinear", align_corners=False) - mean) / deviation
 
 

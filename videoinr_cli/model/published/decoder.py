@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from videoinr_cli.model.config import PublishedConfig
 from videoinr_cli.model.convolution import dense
 from videoinr_cli.model.coords import Taps, bilinear_taps, gather, nearest_pixels, pixel_positions
+from videoinr_cli.model.devices import has_values
 from videoinr_cli.model.network import Window
 from videoinr_cli.model.published.siren import FoldedSiren, Siren
 
@@ -261,6 +262,8 @@ def warp(flow: Tensor, context: QueryContext, window: Window) -> WarpedPoints:
 
 def reached(points: WarpedPoints, grid: Window, window: Window) -> Window:
     """Return the part of `grid` that bilinear sampling at `points` reads, and `window` with it."""
+    if not has_values(points.y):
+        return grid
     extremes = torch.stack((points.y.amin(), points.x.amin(), points.y.amax(), points.x.amax()))
     top, left, bottom, right = extremes.floor().long().tolist()
     return Window(
@@ -274,7 +277,8 @@ def reached(points: WarpedPoints, grid: Window, window: Window) -> Window:
 def _mismatched(displacement: Tensor, start: int, stop: int, length: float, *, axis: int) -> Tensor:
     """Displace output pixels `start` to `stop` of one axis, on the stretched grid that `warp` describes."""
     stretch = length / max(length - 1, 1)  # a single row has nowhere to stretch to
-    positions = torch.arange(start, stop, dtype=torch.float64) * stretch - 0.5
+    doubles = "cpu" if displacement.device.type == "mps" else displacement.device  # which has none
+    positions = torch.arange(start, stop, dtype=torch.float64, device=doubles) * stretch - 0.5
     shape = [-1 if dimension == axis else 1 for dimension in range(displacement.ndim)]
     positions = positions.to(displacement.device, torch.float32).view(shape)
     edge = EDGE * length / 2

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.model.config import PublishedConfig
+from videoinr_cli.model.coords import instants
 from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
 from videoinr_cli.model.published.decoder import (
     FLOW,
@@ -154,7 +155,7 @@ class PublishedVideoInr(VideoInr[PublishedFrame, PublishedPair, PublishedInstant
     @staticmethod
     def _context(pair: PublishedPair, tau: float | Tensor, size: tuple[int, int]) -> QueryContext:
         batch = pair.tables.near.shape[0]
-        taus = torch.as_tensor(tau, dtype=torch.float32, device=pair.tables.near.device).expand(batch)
+        taus = instants(tau, batch, pair.tables.near.device)
         height, width = (length + -length % SIZE_MULTIPLE for length in pair.whole)
         canvas = size[0] * height / pair.whole[0], size[1] * width / pair.whole[1]
         return QueryContext(pair.networks, pair.tables, taus, canvas, (height, width), pair.origin)

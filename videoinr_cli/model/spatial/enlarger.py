@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from videoinr_cli.model.coords import constants
 from videoinr_cli.model.flow import LUMA
 
 TRIAL_PX = 48
@@ -99,7 +100,7 @@ class Enlarger(nn.Module):
 
     def _with_colour(self, rgb: Tensor) -> Tensor:
         """Enlarge the luma by the model, and the rest, of which eyes see little detail, bicubically."""
-        luma = torch.einsum("bchw,c->bhw", rgb, rgb.new_tensor(LUMA))[:, None]
+        luma = torch.einsum("bchw,c->bhw", rgb, constants(LUMA, rgb.device))[:, None]
         rest = F.interpolate(rgb - luma, scale_factor=self.factor, mode="bicubic", antialias=True)
         return (self._enlarge(luma).float() + rest).clamp(0, 1)
 

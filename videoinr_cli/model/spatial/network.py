@@ -12,6 +12,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from videoinr_cli.model.coords import instants
 from videoinr_cli.model.fast.encoder import FastFrame, FastMotion
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.layers import RGB
@@ -144,7 +145,7 @@ class SpatialVideoInr(VideoInr[SpatialFrame, SpatialPair, SampledInstant]):
         self, pair: SpatialPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> SampledInstant:
         batch, device = pair.pictures[0].shape[0], pair.pictures[0].device
-        taus = torch.as_tensor(tau, dtype=torch.float32, device=device).expand(batch).view(-1, 1, 1, 1)
+        taus = instants(tau, batch, device).view(-1, 1, 1, 1)
         if not isinstance(tau, Tensor) and tau in (0, 1):
             return SampledInstant(pair, pair.pictures, pair.pictures[int(tau)], None, taus, size)
         with self.mixed_precision():
