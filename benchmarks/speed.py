@@ -189,7 +189,6 @@ def measure_embedded_network(width: int, height: int, pairs: int) -> Cost:
 def measure_embedded(width: int, height: int, pairs: int) -> Cost:
     """Measure the whole pipeline, from file to file, with the embedded weights at twice the frame rate."""
     from videoinr_cli.jobs.upscale import upscale_video
-    from videoinr_cli.media.ffmpeg import find_ffmpeg
     from videoinr_cli.options import TargetRate, UpscaleOptions
     from videoinr_cli.weights import load_model
 
@@ -197,10 +196,8 @@ def measure_embedded(width: int, height: int, pairs: int) -> Cost:
     spent = [0.0]
     with tempfile.TemporaryDirectory() as folder:
         short, source = (Path(folder, name) for name in ("short.mkv", "source.mkv"))
-        picture = f"mandelbrot=size={width}x{height}:rate=24,format=yuv420p"
-        command = [find_ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", picture, "-frames:v"]
         for path, count in ((short, 8), (source, frames)):
-            subprocess.run([*command, str(count), str(path)], check=True)
+            write_clip(path, width, height, count)
         model = load_model(device="cpu")
         for name in ("encode_frame", "encode_pair", "render"):
             setattr(model, name, _clocked(getattr(model, name), spent))
@@ -210,6 +207,15 @@ def measure_embedded(width: int, height: int, pairs: int) -> Cost:
         summary = upscale_video(source, Path(folder, "output.mp4"), options, model=model)
     seconds = summary.elapsed_seconds
     return Cost(seconds, summary.frames_written, _peak_bytes(), not_model=1 - spent[0] / seconds)
+
+
+def write_clip(path: Path, width: int, height: int, frames: int) -> None:
+    """Write a clip in which all moves."""
+    from videoinr_cli.media.ffmpeg import find_ffmpeg
+
+    picture = f"mandelbrot=size={width}x{height}:rate=24,format=yuv420p"
+    command = [find_ffmpeg(), "-loglevel", "error", "-f", "lavfi", "-i", picture, "-frames:v"]
+    subprocess.run([*command, str(frames), str(path)], check=True)
 
 
 def _clocked(method: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
