@@ -1,7 +1,7 @@
 """Print what a machine multiplies a second at best, what the network needs, and the share that it reaches.
 
     python benchmarks/roofline.py
-    python benchmarks/roofline.py --sizes 320x180:1280x720 --frames 0 --write docs/processors.md
+    python benchmarks/roofline.py --sizes 320x180:1280x720 --frames 0 --processor-time
 
 The limit is measured in the same run: of matrix products and of 3x3 convolutions, in each type that the
 device has. What the network needs is counted in torch's operations, without values; sums, samples and bytes
@@ -24,7 +24,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from speed import write_clip
-from tables import write_tables
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -45,23 +44,24 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--seconds", type=float, default=3.0, help="that each is timed for")
+    parser.add_argument(
+        "--processor-time", action="store_true", help="time one thread so, on a machine that others use"
+    )
     parser.add_argument("--frames", type=int, default=16, help="of each file; 0: no files")
-    parser.add_argument("--write", type=Path, nargs="*", default=[], help="Markdown files to update")
     arguments = parser.parse_args()
-    tables = measured(arguments)
+    if arguments.processor_time:
+        torch.set_num_threads(1)
     print(f"{arguments.device}, {len(os.sched_getaffinity(0))} CPU cores, torch {torch.__version__}\n")
-    print("\n\n".join(tables.values()))
-    for path in arguments.write:
-        write_tables(path, tables)
+    print("\n\n".join(measured(arguments)))
 
 
-def measured(arguments: argparse.Namespace) -> dict[str, str]:
+def measured(arguments: argparse.Namespace) -> tuple[str, str]:
     """Return the table of the limits and that of the network's shares."""
     from videoinr_cli.weights import load_model
 
     device = torch.device(arguments.device)
     limits = {
-        (kind, name): peak(kind, name, device, arguments.seconds)
+        (kind, name): peak(kind, name, device, arguments.seconds, clock_of(arguments))
         for kind in KINDS
         for name in ("fp32", "bf16", "fp16", "int8")
     }
@@ -72,10 +72,11 @@ def measured(arguments: argparse.Namespace) -> dict[str, str]:
     precision = next(name for name, dtype in PRECISIONS.items() if dtype is model.compute_dtype)
     limit = limits["3x3 convolution", precision]
     assert not isinstance(limit, str), limit
-    return {
-        "limits": "\n".join(lines),
-        "roofline": shares(model, arguments, limit),
-    }
+    return "\n".join(lines), shares(model, arguments, limit)
+
+
+def clock_of(arguments: argparse.Namespace) -> Callable[[], float]:
+    return time.process_time if arguments.processor_time else time.perf_counter
 
 
 def _giga(rate: float | str) -> str:
@@ -114,26 +115,37 @@ KINDS = {"matrix product": _product, "3x3 convolution": _convolution}
 
 
 @torch.inference_mode()
-def peak(kind: str, name: str, device: torch.device, seconds: float) -> float | str:
+def peak(
+    kind: str,
+    name: str,
+    device: torch.device,
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float | str:
     """Return the most operations a second of a kind in a type; in words if the device has none."""
     try:
         call, operations = KINDS[kind](name, device)
-        return operations / min(times(call, device, seconds))
+        return operations / min(times(call, device, seconds, clock))
     except (RuntimeError, NotImplementedError):
         return "none"
 
 
-def times(call: Callable[[], object], device: torch.device, seconds: float) -> list[float]:
+def times(
+    call: Callable[[], object],
+    device: torch.device,
+    seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
     """Return how long each call took, two of them at least, after one that is not counted."""
     taken: list[float] = []
     until = 0.0
-    while len(taken) < 3 or time.perf_counter() < until:
-        started = time.perf_counter()
+    while len(taken) < 3 or clock() < until:
+        started = clock()
         call()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - started)
-        until = until or time.perf_counter() + seconds
+        taken.append(clock() - started)
+        until = until or clock() + seconds
     return taken[1:]
 
 
@@ -213,14 +225,14 @@ def watch(model: AnyVideoInr, reading: Callable[[], Any], parts: Mapping[str, st
 
 def shares(model: AnyVideoInr, arguments: argparse.Namespace, limit: float) -> str:
     """Return the table of what each part of the network needs, and the share of the limit that it reaches."""
-    device = model.device
+    device, clock = model.device, clock_of(arguments)
 
-    def clock() -> float:
+    def done() -> float:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        return time.perf_counter()
+        return clock()
 
-    spent = watch(model, clock, PARTS)
+    spent = watch(model, done, PARTS)
     lines = [
         "| | frames a pair | operations a pair | encoding | fusing | rendering | network | file to file |",
         "|---|---|---|---|---|---|---|---|",
@@ -232,7 +244,7 @@ def shares(model: AnyVideoInr, arguments: argparse.Namespace, limit: float) -> s
             with torch.inference_mode():
                 running = Running(model, lr_size, size, taus)
                 spent.update(dict.fromkeys(spent, 0.0))
-                taken = times(running, device, arguments.seconds)
+                taken = times(running, device, arguments.seconds, clock)
             steps = len(taken) + 1  # the first is not among them, and was watched
             seconds = {"all": statistics.median(taken)} | {part: spent[part] / steps for part in spent}
             for totals in (needed, seconds):

@@ -30,7 +30,7 @@ def test_operations_are_those_of_the_layers() -> None:
 
 def test_shares_are_told_for_every_size() -> None:
     torch.manual_seed(0)
-    arguments = argparse.Namespace(sizes=["24x16:48x32"], seconds=0.0, frames=3)
+    arguments = argparse.Namespace(sizes=["24x16:48x32"], seconds=0.0, frames=3, processor_time=True)
     table = roofline.shares(build(TINY).eval(), arguments, limit=1e12)
     rows = table.splitlines()[2:]
     assert [row.split("|")[1:3] for row in rows] == [[" 24x16 to 48x32 ", f" {n} "] for n in (1, 2)]
