@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from tests.training.test_loop import new_trainer
 from videoinr_cli.errors import InputError, OutputError
 from videoinr_cli.training.footage import Frames
 from videoinr_cli.training.loop import train
-from videoinr_cli.training.loss import picture_loss
+from videoinr_cli.training.loss import BatchLoss, batch_loss, picture_loss, sharpened
 from videoinr_cli.training.pairs import ClipPair, PairSampler, load_pairs
-from videoinr_cli.training.recipes import PAIRS, SampleRecipe, Schedule
+from videoinr_cli.training.recipes import PAIRS, SampleRecipe
 from videoinr_cli.training.validation import validate
 
 RECIPE = SampleRecipe(batch_size=4, lr_size=16, fixed_scale_share=1.0, max_gap=2, context_share=1.0)
@@ -164,7 +165,7 @@ def test_a_cache_that_cannot_be_written_is_refused(folder: Path) -> None:
         load_pairs([folder], folder / "lr" / "a.mp4")
 
 
-PLAIN = dataclasses.replace(PAIRS.schedule, charbonnier_epsilon=0.0, gradient_share=0.0, contrast_share=0.0)
+PLAIN = dataclasses.replace(PAIRS.schedule, charbonnier_epsilon=0.0, gradient_share=0.0)
 
 
 def test_edges_count_by_their_share() -> None:
@@ -176,18 +177,28 @@ def test_edges_count_by_their_share() -> None:
     assert float(picture_loss(edge, black, schedule)) == pytest.approx(0.1 + 0.5 * (0.2 / 7) / 2)
 
 
-def test_softness_counts_even_where_edges_cannot_be_known() -> None:
-    """Of two equally likely textures the mean is best by the pictures, and worst by their contrast."""
-    one, other = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+def test_sharpened_pictures_keep_flat_areas_and_ramps_and_overshoot_at_edges() -> None:
+    ramp = torch.linspace(0.2, 0.8, 64).expand(1, 3, 64, 64)
+    inner = (..., slice(16, 48), slice(16, 48))
+    torch.testing.assert_close(sharpened(ramp, 2.0, 2.0)[inner], ramp[inner])
+    edge = torch.full((1, 3, 64, 64), 0.3)
+    edge[..., 32:] = 0.7
+    sharp = sharpened(edge, 1.0, 2.0)
+    torch.testing.assert_close(sharp[..., :16], edge[..., :16])
+    row = sharp[0, 0, 32]
+    # at a pixel's distance from the step, a Gaussian takes away the share of it that lies beyond
+    beyond = 0.5 * (1 - math.erf(0.5 / 2 / math.sqrt(2)))
+    assert float(row[32] - row[31]) == pytest.approx(0.4 * (1 + 2 * beyond), abs=0.01)
+    assert float(sharpened(edge, 9.0, 2.0).amax()) == 1.0
 
-    def expected(rendered: torch.Tensor, schedule: Schedule) -> float:
-        return float(picture_loss(rendered, one, schedule) + picture_loss(rendered, other, schedule))
 
-    mean = (one + other) / 2
-    squares = dataclasses.replace(PLAIN, charbonnier_epsilon=10.0)  # errors count by their squares
-    crisp = dataclasses.replace(squares, contrast_share=1.0)
-    assert expected(mean, squares) < expected(one, squares)
-    assert expected(mean, crisp) > expected(one, crisp)
+def test_targets_are_sharpened_half_as_much_in_steps_judged_halfway() -> None:
+    trainer = new_trainer(PAIRS.schedule)
+    batch = PairSampler([pair_of()], RECIPE, seed=0).batch(0)
+    half = dataclasses.replace(PAIRS.schedule, sharpening=PAIRS.schedule.sharpening / 2)
+    told = BatchLoss(trainer.model, PAIRS.schedule)(batch, halfway=True)
+    assert told == batch_loss(trainer.model, batch, half)
+    assert told != batch_loss(trainer.model, batch, PAIRS.schedule)
 
 
 def test_pairs_are_trained_on_and_measured(tmp_path: Path) -> None:

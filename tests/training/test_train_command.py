@@ -36,11 +36,11 @@ def test_nothing_said_leaves_the_recipe_as_it_is() -> None:
         assert _shared(recipe.samples, Team()) == recipe.samples
 
 
-def test_a_run_to_be_mixed_is_judged_halfway_and_asks_for_more_contrast_at_its_end() -> None:
+def test_a_run_to_be_mixed_is_judged_halfway_and_learns_sharper_targets_at_its_end() -> None:
     options = TrainOptions(pairs=("pairs",), init="videoinr-real", halfway=True).completed()
     schedule = _adapted(PAIRS, options).schedule
     assert 0.5 < schedule.halfway_share < 1
-    assert schedule.halfway_contrast_share == PAIRS.schedule.contrast_share < schedule.contrast_share
+    assert schedule.sharpening / 2 == PAIRS.schedule.sharpening > 0  # halfway, see BatchLoss
     with pytest.raises(OptionError, match="--init"):
         TrainOptions(pairs=("pairs",), halfway=True)
 

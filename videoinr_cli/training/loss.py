@@ -17,10 +17,8 @@ from videoinr_cli.training.recipes import OWN, Schedule
 
 FLOW_EPSILON = 0.05
 """Rounds the corner of the flow's error at 0; pixels of the flow's grid."""
-CONTRAST_PX = 16
-"""Side of the areas whose contrast is compared, HR pixels."""
-CONTRAST_EPSILON = 1 / 255
-"""Amplitude below which waves are absent alike."""
+SHARPENED_PX = 0.5
+"""Deviation of the Gaussian that targets are sharpened by, LR pixels."""
 FLOW_SHARE = 0.02
 """Weight of the flow's mean error, in its pixels, in the loss."""
 STILL_SHARE = 0.02
@@ -37,8 +35,8 @@ class BatchLoss(torch.nn.Module):
 
     def forward(self, batch: Batch, *, halfway: bool = False) -> Tensor:
         schedule = self.schedule
-        if halfway and schedule.halfway_contrast_share is not None:
-            schedule = dataclasses.replace(schedule, contrast_share=schedule.halfway_contrast_share)
+        if halfway:
+            schedule = dataclasses.replace(schedule, sharpening=schedule.sharpening / 2)
         return batch_loss(self.model, batch, schedule)
 
 
@@ -59,6 +57,8 @@ def batch_loss(model: AnyVideoInr, batch: Batch, schedule: Schedule = OWN.schedu
     window = Window(0, 0, height, width)
     losses = []
     for target, tau in zip(batch.targets, batch.taus, strict=True):
+        if schedule.sharpening:
+            target = sharpened(target, schedule.sharpening, SHARPENED_PX * height / batch.first.shape[-2])
         instant = model.prepare_instant(pair, tau, (height, width), window, 0)
         losses.append(picture_loss(model.query(instant, window), target, schedule))
     loss = torch.stack(losses).mean()
@@ -88,19 +88,16 @@ def motion_loss(motion: Motion, flow: Tensor, still: Tensor) -> Tensor:
 
 
 def picture_loss(rendered: Tensor, target: Tensor, schedule: Schedule) -> Tensor:
-    """Return the mean Charbonnier loss of (B, 3, H, W) pictures, with shares of gradients and contrast.
+    """Return the mean Charbonnier loss of (B, 3, H, W) pictures, with a share of their gradients.
 
     What cannot be known comes out as the mean of what it may be, which is soft. An edge too soft costs little
-    by the pictures and more by their gradients. The contrast of a small area, wave by wave, says how crisp it
-    is, wherever its edges are, so that softness costs there even if they cannot be known.
+    by the pictures and more by their gradients.
     """
     difference = rendered - target
     loss = _charbonnier(difference, schedule.charbonnier_epsilon)
     if schedule.gradient_share:
         x, y = (_charbonnier(difference.diff(dim=axis), schedule.charbonnier_epsilon) for axis in (-1, -2))
         loss = loss + schedule.gradient_share * (x + y) / 2
-    if schedule.contrast_share:
-        loss = loss + schedule.contrast_share * (_contrast(rendered) - _contrast(target)).abs().mean()
     return loss
 
 
@@ -108,31 +105,22 @@ def _charbonnier(difference: Tensor, epsilon: float) -> Tensor:
     return (difference.square() + epsilon**2).sqrt().mean()
 
 
-def _contrast(pictures: Tensor) -> Tensor:
-    """Return the spectra of small areas' luma, (B, N, f, g): how strong each wave of their gradient is.
+def sharpened(pictures: Tensor, amount: float, sigma_px: float) -> Tensor:
+    """Return (B, 3, H, W) pictures after an unsharp mask.
 
-    The sum over all waves is cheapest raised by a fine grid over everything, flat areas first.
+    A network taught by them shows what it is sure of more strongly, which makes up for the softness of what
+    it is not sure of. Source: Wang et al., "Real-ESRGAN", ICCV workshops 2021, section 3.4.
+
+    Args:
+        amount: of what a Gaussian takes away, added once more.
+        sigma_px: the Gaussian's deviation.
     """
-    grey = pictures.mean(1, keepdim=True)
-    if min(grey.shape[-2:]) < CONTRAST_PX:
-        missing = [max(0, CONTRAST_PX - side) for side in grey.shape[-2:]]
-        grey = F.pad(grey, (0, missing[1], 0, missing[0]), mode="replicate")
-    areas = F.unfold(grey, CONTRAST_PX, stride=CONTRAST_PX // 2).mT.unflatten(2, (CONTRAST_PX, CONTRAST_PX))
-    window = torch.hann_window(CONTRAST_PX, periodic=False, device=grey.device)
-    waves = torch.fft.rfft2(areas * window * window[:, None], norm="ortho")
-    power = waves.real.square() + waves.imag.square()
-    strengths: Tensor = (power + CONTRAST_EPSILON**2).sqrt() * _steepness(grey.device)
-    return strengths
-
-
-def _steepness(device: torch.device) -> Tensor:
-    """Return how much larger the gradient of each wave is than the wave itself, (f, g)."""
-    y, x = (
-        axis(CONTRAST_PX, device=device).mul(math.pi).sin()
-        for axis in (torch.fft.fftfreq, torch.fft.rfftfreq)
-    )
-    steepness: Tensor = 2 * (y[:, None].square() + x.square()).sqrt()
-    return steepness
+    radius = math.ceil(3 * sigma_px)
+    along = torch.arange(-radius, radius + 1, device=pictures.device).div(sigma_px).square().mul(-0.5).exp()
+    along = along / along.sum()
+    planes = F.pad(pictures, (radius, radius, radius, radius), mode="replicate").flatten(0, 1)[:, None]
+    smooth = F.conv2d(F.conv2d(planes, along[None, None, None]), along[None, None, :, None])
+    return (pictures + amount * (pictures - smooth.view_as(pictures))).clamp(0, 1)
 
 
 def _flow_errors(flows: Sequence[Tensor], target: Tensor) -> Tensor:

@@ -21,9 +21,8 @@ class Schedule:
     gradient_clip: float = 1.0
     charbonnier_epsilon: float = 3e-2  # see `loss`
     gradient_share: float = 0.0  # weight of the gradients' loss beside that of the pictures
-    contrast_share: float = 0.0  # likewise of the difference in contrast
+    sharpening: float = 0.0  # of the targets, see `loss.sharpened`; half of it in steps that are judged halfway
     halfway_share: float = 0.0  # of the steps: their loss is that of the mean of these weights and the first
-    halfway_contrast_share: float | None = None  # `contrast_share` of these steps, if another
     average: float = 0.999  # of the weights, exponential; what is saved in the end
     checkpoint_minutes: float = 3.0
     validate_every: int = 500
@@ -31,12 +30,7 @@ class Schedule:
 
     def judged_halfway(self) -> Schedule:
         """Return the schedule of weights to be mixed with those that they began as, mostly half and half."""
-        return dataclasses.replace(
-            self,
-            halfway_share=0.6,
-            halfway_contrast_share=self.contrast_share,
-            contrast_share=2 * self.contrast_share,
-        )
+        return dataclasses.replace(self, halfway_share=0.6, sharpening=2 * self.sharpening)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +130,7 @@ PAIRS = Recipe(
         warmup_steps=50,
         charbonnier_epsilon=3e-3,  # about a level: what is crisp is not averaged away
         gradient_share=0.5,
-        contrast_share=5.0,
+        sharpening=0.75,
         average=0.995,
         validate_every=250,
     ),

@@ -43,7 +43,7 @@ FORMER_NAMES = {"directories": "data", "recipe_name": "recipe"}
 
 CACHE = "version of decoded frames"
 BATCHES = "version of drawn batches"
-UNNAMED = {CACHE: "2", "halfway_share": "0.0", "halfway_contrast_share": "None", BATCHES: "1"}
+UNNAMED = {CACHE: "2", BATCHES: "1"}
 """Conditions of a run which checkpoints of earlier versions do not say."""
 
 
