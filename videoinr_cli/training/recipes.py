@@ -21,7 +21,9 @@ class Schedule:
     gradient_clip: float = 1.0
     charbonnier_epsilon: float = 3e-2  # see `loss`
     gradient_share: float = 0.0  # weight of the gradients' loss beside that of the pictures
-    sharpening: float = 0.0  # of the targets, see `loss.sharpened`; half of it in steps that are judged halfway
+    sharpening: float = (
+        0.0  # of the targets, see `loss.sharpened`; half of it in steps that are judged halfway
+    )
     halfway_share: float = 0.0  # of the steps: their loss is that of the mean of these weights and the first
     average: float = 0.999  # of the weights, exponential; what is saved in the end
     checkpoint_minutes: float = 3.0
