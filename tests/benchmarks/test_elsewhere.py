@@ -114,7 +114,7 @@ def test_pairs_are_packed_with_exact_lr_frames(weights: Path, tmp_path: Path) ->
         [trained],
         argparse.Namespace(minutes=1.0, learning_rate=None, seed=0, batch_size=64, patch=64, halfway=True),
     )
-    assert recipe.schedule.contrast_share  # as pairs are taught
+    assert recipe.schedule.sharpening  # as pairs are taught
     assert recipe.schedule.halfway_share
     assert (recipe.samples.batch_size, recipe.samples.lr_size) == (64, 64)
 

@@ -18,6 +18,7 @@ from tests.tiny import TINY
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.evaluation.options import EvaluateOptions
 from videoinr_cli.jobs.cluster.files import WeightsFile, moved
+from videoinr_cli.jobs.cluster.records import Place
 from videoinr_cli.jobs.fingerprint import difference, fingerprint
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.model import build
@@ -134,7 +135,8 @@ def test_nodes_that_lack_a_mixture_are_sent_one_file(planned: Any, tmp_path: Pat
     assert all(torch.equal(wanted[key], sent[key]) for key in wanted)
     request = SegmentRequest(0, planned(0.3), Part(), tmp_path / "0.mkv")
     for weights, strength in (("vivid", 0.3), (str(mixed.path), None)):
-        there = moved(request, request.path, source_folder=None, weights=weights, device="cpu", threads=1)
+        place = Place(None, weights, None, writes_there=True)
+        there = moved(request, request.path, place, device="cpu", threads=1)
         assert there.plan.options.strength == strength
 
 
