@@ -632,17 +632,22 @@ def test_a_process_that_dies_and_one_that_hangs(
     assert all(begun.numbers().count(number) > 1 for number in hurt.values())
 
 
+def check_that_another_goes_on(driver: Driver, video: Video, output: Path, nodes: Nodes) -> None:
+    """Check that a driver that ended left no output, and that the next goes on from its segments."""
+    assert not output.exists()
+    again = Driver(video, output, nodes.address)
+    assert again.end() == 0
+    assert not set(again.begun()) & set(driver.done)
+    video.check(output)
+
+
 @pytest.mark.slow
 def test_an_interrupt_lets_segments_be_finished(video: Video, nodes: Nodes, tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     driver = Driver(video, output, nodes.address, hurt_at=3, by=signal.SIGINT)
     assert driver.end() == -signal.SIGINT
     assert sorted(driver.begun()) == sorted(driver.done), "what had begun is done, and nothing else"
-    assert not output.exists()
-    again = Driver(video, output, nodes.address)
-    assert again.end() == 0
-    assert not set(again.begun()) & set(driver.done)
-    video.check(output)
+    check_that_another_goes_on(driver, video, output, nodes)
 
 
 @pytest.mark.slow
@@ -656,11 +661,7 @@ def test_a_second_interrupt_waits_for_nothing(video: Video, nodes: Nodes, tmp_pa
     driver.until_said("press Ctrl-C again")
     driver.process.send_signal(signal.SIGINT)
     assert driver.end() == -signal.SIGINT
-    assert not output.exists()
-    again = Driver(video, output, nodes.address)
-    assert again.end() == 0
-    assert not set(again.begun()) & set(driver.done)
-    video.check(output)
+    check_that_another_goes_on(driver, video, output, nodes)
 
 
 @pytest.mark.slow
