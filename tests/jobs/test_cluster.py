@@ -312,18 +312,20 @@ from videoinr_cli.cli import main
 from videoinr_cli.jobs.cluster.ray_cluster import RayCluster
 
 call, begun = RayCluster.call, []
+notes, hurt_at, number = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+del sys.argv[1:4]
 
 def called(cluster, worker, method, *arguments):
     if method == "render":
         begun.append(arguments[0].number + 1)
-        with open(sys.argv[1], "a") as file:
+        with open(notes, "a") as file:
             print(begun[-1], file=file)
-        if len(begun) == int(sys.argv[2]):
-            os.kill(os.getpid(), int(sys.argv[3]))
+        if len(begun) == hurt_at:
+            os.kill(os.getpid(), number)
     return call(cluster, worker, method, *arguments)
 
 RayCluster.call = called
-main(sys.argv[4:])
+main()
 """
 """The command, which notes which segments it begins, and sends itself a signal when it begins one of them."""
 
