@@ -77,7 +77,9 @@ def clip(folder: Path, size: str, frames: int) -> Path:
     """Make a source."""
     path = folder / f"{size}.mp4"
     inputs = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate=24"]
-    subprocess.run([find_ffmpeg(), "-v", "error", *inputs, "-frames:v", str(frames), str(path)], check=True)
+    subprocess.run(
+        [find_ffmpeg(), "-v", "error", "-y", *inputs, "-frames:v", str(frames), str(path)], check=True
+    )
     return path
 
 
