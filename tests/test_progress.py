@@ -68,12 +68,12 @@ class Terminal(io.StringIO):
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", self.getvalue())
 
 
-def take_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def take_terminal(monkeypatch: pytest.MonkeyPatch, columns: int = 120) -> Terminal:
     """Put a terminal in the place of stderr; in the test itself, as pytest puts its own there before it."""
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", str(columns))
     return screen
 
 
@@ -132,6 +132,30 @@ def test_a_terminal_gets_a_bar_that_is_gone_in_the_end(monkeypatch: pytest.Monke
     assert "30/60 frames  3.00 fps  0.100x  0:00:10 left" in terminal.text()
     assert "━" in terminal.text()
     assert terminal.getvalue().endswith("\x1b[2K"), "the line is erased"
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (60, "in.mp4 ━━━━━━━━━━╺━━━━━━━━━ 30/60 frames  0:00:10 left"),
+        (42, "in.mp4 ━━━━━━━╺━━━━━━ 0:00:10 left"),
+        (20, "in.mp4  0:00:10 left"),
+    ],
+)
+def test_a_narrow_window_shows_the_time_left(
+    columns: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = take_terminal(monkeypatch, columns)
+    with upscale_display("in.mp4") as update:
+        update(HALFWAY)
+    assert shown in terminal.text()
+
+
+def test_a_long_name_leaves_room_for_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = take_terminal(monkeypatch, 60)
+    with upscale_display("a [very] long name of a recording.mp4") as update:
+        update(HALFWAY)
+    assert re.search(r"a \[very\] long name … ━+╺━+ 0:00:10 left", terminal.text())
 
 
 def test_messages_appear_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:

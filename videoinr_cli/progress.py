@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
 from videoinr_cli.quantities import clock, counted, lasted, pace, size_of
@@ -31,6 +33,9 @@ FEW_NODES = 4
 WIDEST_BAR = 40
 """Columns of a bar at most; a third of a narrow window."""
 
+SHORTEST_TITLE = 8
+"""Columns that a title may have in any window; a third of a wide one."""
+
 PLAIN_SECONDS = 10.0
 """Interval of plain lines where there is no live display."""
 
@@ -41,15 +46,15 @@ class _Display:
     def __init__(self, title: str, *, quiet: bool) -> None:
         # Long lines are broken by the terminal, so that a file's name can be copied from them.
         self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False, soft_wrap=True)
-        self.title = escape(title)  # a file's name may contain brackets, which are markup for rich
+        self.title = self._named(title)
         self.live: Bar | None = None
         self.task: TaskID | None = None
         self.next_line = time.monotonic() + PLAIN_SECONDS
         if self.console.is_terminal and not quiet:
-            bar = BarColumn(min(WIDEST_BAR, self.console.width // 3))
+            bar = BarColumn(self._bar_columns)
             columns = (TextColumn("{task.description}"), bar, TextColumn("{task.fields[figures]}"))
             self.live = Bar(*columns, console=self.console, transient=True)
-            self.task = self.live.add_task(self.title, total=None, figures="")
+            self.task = self.live.add_task(self.title, visible=bool(title), total=None, figures="")
 
     def __enter__(self) -> _Display:
         if self.live is not None:
@@ -64,7 +69,9 @@ class _Display:
         """Show progress; without a live display, print a line every `PLAIN_SECONDS`, or `now`."""
         if self.live is not None and self.task is not None:
             total = None if fraction is None else 1.0
-            self.live.update(self.task, completed=fraction or 0.0, total=total, figures=figures)
+            room = self.console.width - self._bar_columns - len(Text.from_markup(self.title)) - 2
+            fitting = _fitting(figures, room)
+            self.live.update(self.task, completed=fraction or 0.0, total=total, figures=fitting)
             if now:
                 self.console.print(figures)
         elif now or time.monotonic() >= self.next_line:
@@ -74,9 +81,20 @@ class _Display:
 
     def restart(self, title: str) -> None:
         """Start over with another job."""
-        self.title = escape(title)
+        self.title = self._named(title)
         if self.live is not None and self.task is not None:
-            self.live.update(self.task, description=self.title, completed=0.0, total=None, figures="")
+            self.live.update(
+                self.task, description=self.title, visible=True, completed=0.0, total=None, figures=""
+            )
+
+    @property
+    def _bar_columns(self) -> int:
+        return min(WIDEST_BAR, self.console.width // 3)
+
+    def _named(self, title: str) -> str:
+        """Return a title as markup, which a file's name with brackets is not; on a terminal, shortened."""
+        longest = max(SHORTEST_TITLE, self.console.width // 3) if self.console.is_terminal else len(title)
+        return escape(title if len(title) <= longest else f"{title[: longest - 1]}…")
 
     def note(self, message: str) -> None:
         """Print a line above the bar."""
@@ -88,6 +106,14 @@ class _Display:
             error_line(message)
         else:
             self.console.print(_as_error(message))
+
+
+def _fitting(figures: str, columns: int) -> str:
+    """Leave figures out until the others fit: those in the middle first, the last, what is left, never."""
+    parts = figures.split("  ")
+    while len(parts) > 1 and cell_len("  ".join(parts)) > columns:
+        del parts[1 if len(parts) > 2 else 0]
+    return "  ".join(parts)
 
 
 class _VideosDisplay:
