@@ -125,6 +125,25 @@ def test_a_segment_that_hangs_is_rendered_elsewhere(make_segments: MakeSegments)
     assert len([name for name, number in cluster.rendered if number == 5]) == 2
 
 
+def test_a_segment_that_waits_for_a_busy_node_keeps_no_other_one_idle(make_segments: MakeSegments) -> None:
+    """It has failed on one of two, while the other renders a long one."""
+    long, tried = 100.0, []
+
+    def seconds(request: SegmentRequest) -> float:
+        return long if request.number == 1 else 10.0
+
+    def fail(name: str, request: SegmentRequest, _: int) -> Exception | None:
+        if request.number != 0:
+            return None
+        tried.append(name)
+        return FfmpegError("no space") if len(tried) == 1 else None
+
+    cluster = SimulatedCluster(MACHINES[:2], seconds, fail)
+    _, took = render(cluster, make_segments("one"))
+    assert len(set(tried)) == 2
+    assert took < (long + SEGMENTS * 10.0) / 2 + 10.0 + 5.0
+
+
 @pytest.mark.parametrize("error", [MemoryLimitError("too large"), Lost("killed"), MemoryError()])
 def test_what_lacks_memory_is_rendered_elsewhere_in_smaller_pieces(
     error: Exception, make_segments: MakeSegments

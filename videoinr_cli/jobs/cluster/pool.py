@@ -94,7 +94,11 @@ class ClusterPool(Pool):
 
     @property
     def room(self) -> int:
-        return max(0, len(self._crew.idle) - len(self._again))
+        idle = self._crew.idle
+        for task in self._again:  # one that only busy nodes may render keeps none of the others idle
+            if able := _untried(task, idle):
+                idle.remove(able[0])
+        return len(idle)
 
     @property
     def is_idle(self) -> bool:
@@ -171,7 +175,7 @@ class ClusterPool(Pool):
 
     def _begin_twice(self) -> None:
         """Have idle workers render what would take others longer, as nothing else is left to do."""
-        for worker in () if self._again else self._crew.idle:
+        for worker in self._crew.idle:
             usual = _usual([worker.node]) or _usual(self._crew.nodes)
             slow = [attempt for attempt in self._attempts if self._may_be_doubled(attempt, worker)]
             if usual is not None and slow:
