@@ -424,7 +424,6 @@ class Driver:
             self.nodes.add(event["node"])
 
 
-@pytest.mark.slow
 def test_a_cluster_makes_what_one_process_makes(video: Video, nodes: Nodes, tmp_path: Path) -> None:
     both = {nodes.FIRST, nodes.SECOND}
     done = video.upscale(tmp_path / "out.mkv", nodes.address, Turns(nodes, both), cluster_files="shared")
@@ -433,7 +432,6 @@ def test_a_cluster_makes_what_one_process_makes(video: Video, nodes: Nodes, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["out.mkv"]
 
 
-@pytest.mark.slow
 def test_a_driver_that_dies_goes_on_with_files_that_are_sent(
     video: Video, nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -453,7 +451,6 @@ def test_a_driver_that_dies_goes_on_with_files_that_are_sent(
     assert {name for name in kept if ".try-" not in name} == {video.weights.name}, "the source is forgotten"
 
 
-@pytest.mark.slow
 def test_a_node_that_dies_costs_the_segment_that_it_was_rendering(
     video: Video, nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -545,7 +542,6 @@ def test_machines_that_see_other_files(
 
 
 @apart
-@pytest.mark.slow
 def test_machines_that_do_not_see_everything_are_left_out_where_nothing_is_sent(
     video: Video, nodes: Nodes, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -667,7 +663,6 @@ def check_that_another_goes_on(driver: Driver, video: Video, output: Path, nodes
     video.check(output)
 
 
-@pytest.mark.slow
 def test_an_interrupt_lets_segments_be_finished(video: Video, nodes: Nodes, tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     driver = Driver(video, output, nodes.address, hurt_at=3, by=signal.SIGINT)
@@ -690,8 +685,7 @@ def test_a_second_interrupt_waits_for_nothing(video: Video, nodes: Nodes, tmp_pa
     check_that_another_goes_on(driver, video, output, nodes)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("code", ["own", "send"])
+@pytest.mark.parametrize("code", ["own", pytest.param("send", marks=pytest.mark.slow)])
 def test_a_driver_on_a_machine_that_is_no_node(code: str, video: Video, nodes: Nodes, tmp_path: Path) -> None:
     """By the server for clients that the cluster's head runs."""
     driver = Driver(video, tmp_path / "out.mkv", nodes.client_address, "--cluster-code", code)
