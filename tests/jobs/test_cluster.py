@@ -672,6 +672,18 @@ def test_an_interrupt_lets_segments_be_finished(video: Video, nodes: Nodes, tmp_
 
 
 @pytest.mark.slow
+def test_a_driver_that_is_terminated_says_so(video: Video, nodes: Nodes, tmp_path: Path) -> None:
+    """It waits for its nodes, which are paused, in Ray's own code."""
+    driver = Driver(video, tmp_path / "out.mkv", nodes.address)
+    driver.until_segment(1)
+    for name in (nodes.FIRST, nodes.SECOND):
+        nodes.signal(name, signal.SIGSTOP)  # for good
+    driver.process.send_signal(signal.SIGTERM)
+    assert driver.end() == 128 + signal.SIGTERM
+    assert re.search(r"^error: terminated", driver.said, re.M) and "SystemError" not in driver.said
+
+
+@pytest.mark.slow
 def test_a_second_interrupt_waits_for_nothing(video: Video, nodes: Nodes, tmp_path: Path) -> None:
     output = tmp_path / "out.mkv"
     driver = Driver(video, output, nodes.address)

@@ -197,9 +197,11 @@ def _told(address: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _connection() -> Iterator[None]:
-    """Turn what Ray raises without a cluster into one line."""
+    """Turn what Ray raises without a cluster into one line; let through what handlers of signals raise."""
     try:
         yield
+    except SystemError as error:  # such a handler was called while Ray waited
+        raise error.__cause__ or error from None
     except (ConnectionError, RuntimeError) as error:  # of which Ray's own are
         raise VideoInrError(
             f"the connection to the cluster is lost ({_reason(error)}); run the same command again to go on"
