@@ -284,8 +284,16 @@ def _sets_rate(option: str) -> bool:
     return name in RATE_OPTIONS and not stream.startswith(("a", "s"))
 
 
-SIZE_OPTIONS = ("scale", "size", "width", "height", "fit", "pad", "crop")
-"""Options that say how large the output is; they exclude each other."""
+SIZE_OPTIONS = {
+    "scale": "--scale",
+    "size": "--size",
+    "width": "--width",
+    "height": "--height",
+    "fit": "--size",
+    "pad": "--pad",
+    "crop": "--crop",
+}
+"""Fields that say how large the output is, and the command's names for them; they exclude each other."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -370,9 +378,9 @@ class UpscaleOptions:
     encode: EncodeOptions = EncodeOptions()
 
     def __post_init__(self) -> None:
-        given = [name for name in SIZE_OPTIONS if getattr(self, name) is not None]
+        given = [option for name, option in SIZE_OPTIONS.items() if getattr(self, name) is not None]
         if len(given) > 1:
-            raise OptionError(f"--{given[0]} and --{given[1]} exclude each other; give one of them")
+            raise OptionError(f"{given[0]} and {given[1]} exclude each other; give one of them")
         if self.scale is not None and not 1 <= self.scale <= MAX_SIDE_PX:
             raise OptionError(f"scale {self.scale:g} is not between 1 and {MAX_SIDE_PX}; try --scale 2")
         if self.bars not in BARS:

@@ -39,14 +39,15 @@ def test_every_candidate_has_its_command(
     assert "look.png: region 0,0,64,48" in told.err
     remarks, lines = told.out.splitlines()[::2], told.out.splitlines()[1::2]
     commands = [shlex.split(line) for line in lines]
+    stem = source.with_name("my clip-200p-2xfps")
     wanted = ["videoinr", "upscale", str(source), "--height", "200p", "--fps", "2x", "--model"]
     assert [command[:8] for command in commands] == [wanted] * 5
     named = [
-        ["clean"],
-        ["real"],
-        ["vivid", "--strength", "0.5"],
-        ["vivid", "--strength", "1"],
-        [str(weights)],
+        ["clean", "-o", f"{stem}-clean.mp4"],
+        ["real", "-o", f"{stem}-real.mp4"],
+        ["vivid", "--strength", "0.5", "-o", f"{stem}-vivid-0.5.mp4"],
+        ["vivid", "--strength", "1", "-o", f"{stem}-vivid-1.mp4"],
+        [str(weights), "-o", f"{stem}-{weights.stem}.mp4"],
     ]
     assert [command[8:] for command in commands] == named
     assert all(re.match("# .*: about ", remark) for remark in remarks)
@@ -54,7 +55,8 @@ def test_every_candidate_has_its_command(
     assert len(suggested) == 1
     assert suggested[0].startswith("# real: ")
     assert suggested[0].endswith("suggested: it looks strongly compressed")
-    assert run(*commands[-1][1:], "-o", tmp_path / "out.mp4") == 0
+    for command in commands:
+        assert run(*command[1:]) == 0
 
 
 def test_many_candidates_are_shown_in_rows(make_clip: MakeClip, tmp_path: Path) -> None:
@@ -119,7 +121,9 @@ def test_commands_are_complete(
     monkeypatch.setenv("VIDEOINR_SUGGEST_FPS", "2x")
     assert run("suggest", "--width", 64, "--", "-dash.mp4") == 0
     words = shlex.split(capfd.readouterr().out.splitlines()[1])
-    assert words[2:] == ["./-dash.mp4", "--width", "64", "--fps", "2x", "--model", "clean"]
+    output = ["-o", "./-dash-64w-2xfps-clean.mp4"]
+    assert words[2:] == ["./-dash.mp4", "--width", "64", "--fps", "2x", "--model", "clean", *output]
     assert run("suggest", "picture%d.png") == 0
     words = shlex.split(capfd.readouterr().out.splitlines()[1])
-    assert words[2:] == ["picture%d.png", "-o", "out.mkv", "--scale", "3", "--fps", "2x", "--model", "clean"]
+    output = ["-o", "out-clean.mkv"]
+    assert words[2:] == ["picture%d.png", "--scale", "3", "--fps", "2x", "--model", "clean", *output]

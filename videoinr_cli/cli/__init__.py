@@ -54,20 +54,32 @@ MOVED = {"convert-weights": "weights convert"}
 """Former commands and their new names."""
 _PART, _SOUNDLESS, _SLOW = "try --start and --end", "try --audio drop", "try --speed 0.5"
 _SOUND_ALONE = "the sound alone is ffmpeg's to copy: ffmpeg -i in.mp4 -vn -c copy sound.mka"
+_SOUND = "sound is copied as it is, or encoded for containers that cannot hold it; --audio drop leaves it out"
+_FILTERS = "let ffmpeg filter first: ffmpeg -i in.mp4 -vf ... -c:v ffv1 -c:a copy filtered.mkv"
 OTHER_NAMES = {
     "-a": "try --audio drop in place of -an",
     "-b": "try -e b:v=8M",
     "-c": "try --codec h265",
+    "-f": "the output's name says it: -o out.mkv",
     "-i": "name the file alone: videoinr upscale in.mp4",
-    "-r": "try --fps 60",
+    "-m": "try --model real",
+    "-n": "an existing output is replaced only with -y",
     "-s": "try --size 1080p, or --start",
     "-t": _PART,
+    "-v": _FILTERS,
+    "-w": "try --width 1920, or --size 1080p",
+    "-x": "try --scale 2",
+    "--acodec": _SOUND,
+    "--an": _SOUNDLESS,
     "--audio-only": _SOUND_ALONE,
     "--bitrate": "try -e b:v=8M",
+    "--codec-audio": _SOUND,
     "--continue": "the same command goes on by itself, and with --skip-existing in a folder",
     "--cpu": "try --device cpu",
     "--denoise": "try --model real",
     "--duration": _PART,
+    "--factor": "try --scale 2",
+    "--filter": _FILTERS,
     "--force": "try -y",
     "--format": "the output's name says it: -o out.mkv",
     "--framerate": "try --fps 60",
@@ -75,9 +87,11 @@ OTHER_NAMES = {
     "--gpu": "try --device cuda; by default a GPU is used where there is one",
     "--interpolate": "try --fps 60, or --fps 2x",
     "--low-memory": "try --max-memory 2G",
+    "--multiplier": "try --scale 2, or --fps 2x",
     "--mute": _SOUNDLESS,
     "--no-audio": _SOUNDLESS,
     "--no-sound": _SOUNDLESS,
+    "--noise": "try --model real",
     "--no-video": _SOUND_ALONE,
     "--quality": "try --crf 18; smaller is better",
     "--ram": "try --max-memory 2G",
@@ -91,6 +105,7 @@ OTHER_NAMES = {
     "--until": _PART,
     "--upscale": "try --scale 2",
     "--vcodec": "try --codec h265",
+    "--vf": _FILTERS,
 }
 """Options of other programs, and what serves in their place in ``upscale``."""
 DEBUG_VARIABLE = "VIDEOINR_DEBUG"

@@ -22,7 +22,14 @@ from videoinr_cli.cli.parameters import (
 from videoinr_cli.cli.preview import moment_options
 from videoinr_cli.cli.sections import SectionedCommand
 from videoinr_cli.cli.values import parse_region, parse_time
-from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES, NetworkOptions, PreviewOptions
+from videoinr_cli.options import (
+    DEFAULT_WEIGHTS,
+    MODEL_NAMES,
+    NetworkOptions,
+    PreviewOptions,
+    UpscaleOptions,
+    model_name,
+)
 from videoinr_cli.quantities import roughly
 from videoinr_cli.texts import command_of
 
@@ -67,9 +74,14 @@ def suggest(
     with count_display(source.name, quiet=False) as progress:
         found = show(source, output, options, progress=progress)
     click.echo(f"{found.preview.picture}: region {found.preview.region}", err=True)
-    common = [*_files(source), *_asked(kept)]
+    asked = list(_asked(kept))
     commands = [
-        command_of(["videoinr", "upscale", *common, *_naming(candidate.network)])
+        command_of(
+            [
+                *("videoinr", "upscale", _argument(source), *asked, *_naming(candidate.network)),
+                *("-o", _output(source, upscale, candidate.network)),
+            ]
+        )
         for candidate in found.preview.candidates
     ]
     for command, candidate in zip(commands, found.preview.candidates, strict=True):
@@ -88,15 +100,24 @@ def _naming(network: NetworkOptions) -> list[str]:
     return ["--model", network.weights, *strength]
 
 
-def _files(source: Path) -> Iterator[str]:
-    """Yield the words of ``upscale`` for a source, with an output where none is chosen by itself."""
+def _argument(source: Path) -> str:
+    """Return a source as a word that is no option."""
+    from videoinr_cli.media.read.source import STANDARD_INPUT
+
+    return f"./{source}" if str(source).startswith("-") and source != STANDARD_INPUT else str(source)
+
+
+def _output(source: Path, options: UpscaleOptions, network: NetworkOptions) -> str:
+    """Name an output by its network too, so that all the commands may be run: ``in-2x-vivid-0.25.mp4``."""
+    from videoinr_cli.batch.names import default_name
     from videoinr_cli.media.images import is_pattern
     from videoinr_cli.media.read.source import STANDARD_INPUT
 
-    is_input = source == STANDARD_INPUT
-    yield f"./{source}" if str(source).startswith("-") and not is_input else str(source)
-    if is_input or is_pattern(source) or source.is_dir():
-        yield from ("-o", "out.mkv")
+    is_named = source != STANDARD_INPUT and not is_pattern(source) and not source.is_dir()
+    name = default_name(source, options) if is_named else Path("out.mkv")
+    strength = "" if network.strength is None else f"-{network.strength:g}"
+    chosen = name.with_name(f"{name.stem}-{model_name(network.weights)}{strength}{name.suffix}")
+    return f"./{chosen}" if str(chosen).startswith("-") else str(chosen)
 
 
 def _asked(kept: Mapping[str, Any]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -90,6 +91,8 @@ def upscale(
         raise OptionError("--skip-existing and --overwrite exclude each other; give one of them")
     if json and output is not None and Path(output).stem == "-":
         raise OptionError("--json and a video cannot both go to standard output; name a file")
+    if given["recursive"] and (rates := [source for source in sources if _is_rate(source)]):
+        raise click.UsageError(f"-r searches folders; for {rates[0]} frames per second: --fps {rates[0]}")
     show_messages(quiet=quiet)
     listed = _listed(given["input_list"])
     is_named = output is not None
@@ -209,6 +212,11 @@ def _show_plan(
                 if is_batch or not failures:  # the error of a single source is printed by the caller
                     click.echo(line)
     return failures
+
+
+def _is_rate(source: Path) -> bool:
+    """Whether a word is a number, and no file."""
+    return re.fullmatch(r"\d+(\.\d+)?", str(source)) is not None and not source.exists()
 
 
 def _listed(listing: BinaryIO | None) -> list[Path]:

@@ -286,6 +286,8 @@ def test_a_missing_file_is_told_whatever_it_is_called(
     for name in ("a:c.mp4", "http:c.mp4", "-c.mp4"):
         with pytest.raises(InputError, match=f"there is no file '{name}'; check the path"):
             probe(name)
+    with pytest.raises(InputError, match="is an address; download the video first, or pipe it"):
+        probe(Path("https://here/c.mp4"))
 
 
 def test_what_is_no_video_is_said_in_a_line(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -54,6 +55,11 @@ def _opened(address: str, name: str) -> InputContainer:
     try:
         container = av.open(address, "r", metadata_errors="replace")
     except FileNotFoundError as error:
+        if re.match(r"[a-z]{2,}:/", name):  # a path keeps one of an address' slashes
+            raise InputError(
+                f"{name!r} is an address; download the video first, or pipe it: "
+                "curl -L ADDRESS | videoinr upscale - -o out.mkv"
+            ) from error
         raise InputError(f"there is no file {name!r}; check the path") from error
     except IsADirectoryError as error:
         raise InputError(f"{name!r} is a folder; name a video file in it") from error

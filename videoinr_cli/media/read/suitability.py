@@ -135,7 +135,7 @@ def _suited(step: float | None, looks: list[Look]) -> Suited:
     if looks and median(look.edge_px for look in looks) >= SOFT_PX:
         return Suited(DEGRADED, "looks soft")
     if step is None and not looks:
-        return Suited("clean", "shows too little to judge by")
+        return Suited("clean", "suits most videos, and this one shows too little to tell")
     return Suited("clean", "looks neither compressed nor noisy or soft")
 
 
