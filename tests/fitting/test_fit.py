@@ -133,6 +133,40 @@ def test_what_is_ignored_does_not_count(source: Path, tmp_path: Path) -> None:
     assert (shown.grad[..., :8] != 0).any()
 
 
+def test_what_counts_in_no_frame_is_filled_from_around_it(source: Path) -> None:
+    from videoinr_cli.fitting.frames import load_frames
+
+    options = dataclasses.replace(QUICK, ignore=(Region(24, 16, 8, 8),))
+    frames = load_frames(probe(source), options)
+    ramp = torch.linspace(0, 255, 64).round().to(torch.uint8).expand(len(frames), 3, 48, 64)
+    logo = ramp.clone()
+    logo[..., 16:24, 24:32] = 255
+    cpu, both = torch.device("cpu"), torch.arange(2)
+    frames = dataclasses.replace(frames, pictures=logo)
+    target, counted = frames.filled_target(both, cpu)
+    assert counted is not None
+    assert counted.all()
+    assert (255 * target - ramp[:2]).abs().max() < 12, "as the ramp goes on, within three of its steps"
+    assert torch.equal(frames.target(both, cpu)[0], logo[:2] / 255), "the measured PSNR is of what was given"
+
+
+def test_what_counts_in_another_frame_is_left_to_the_network(source: Path) -> None:
+    from videoinr_cli.fitting.frames import load_frames
+
+    frames = load_frames(probe(source), QUICK)
+    counted = torch.ones(len(frames), 1, 48, 64, dtype=torch.bool)
+    counted[0, :, :, 10:20] = False
+    counted[1] = False  # nothing to fill it from
+    counted[..., 30] = False
+    frames = dataclasses.replace(frames, counted=counted)
+    _, taught = frames.filled_target(torch.arange(3), torch.device("cpu"))
+    assert taught is not None
+    assert not taught[0, :, :, 10:20].any()
+    assert taught[0, ..., 20:].all()
+    assert not taught[1].any()
+    assert taught[2].all()
+
+
 def test_regions_and_masks_are_left_out(source: Path, make_clip: MakeClip, tmp_path: Path) -> None:
     from videoinr_cli.fitting.frames import load_frames
 

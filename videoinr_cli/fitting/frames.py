@@ -55,6 +55,25 @@ class Frames:
             counted = (counted if len(counted) == 1 else counted[index]).to(device)
         return self.pictures[index].to(device).float() / 255, counted
 
+    def filled_target(self, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """Return what `target` does, but what counts in no frame is filled from around it, and counts.
+
+        Nothing else says what to show there; what another frame shows is left to the network.
+        """
+        target, counted = self.target(index, device)
+        if counted is None or self._never_counted is None:
+            return target, counted
+        counted = counted.expand(len(target), -1, -1, -1)
+        never = self._never_counted.to(device) & counted.any(dim=(1, 2, 3), keepdim=True)
+        return torch.where(never, filled(target, counted), target), counted | never
+
+    @functools.cached_property
+    def _never_counted(self) -> Tensor | None:
+        if self.counted is None:
+            return None
+        never = ~self.counted.any(0, keepdim=True)
+        return never if bool(never.any()) else None
+
     @functools.cached_property
     def digest(self) -> str:
         """A hash of what is fitted, by which a resumed run knows it again."""
@@ -63,6 +82,21 @@ class Frames:
             if tensor is not None:
                 told.update(tensor.numpy().data)
         return told.hexdigest()
+
+
+def filled(pictures: Tensor, known: Tensor) -> Tensor:
+    """Fill in the pixels of (B, C, H, W) pictures that are not known, (B, 1, H, W), from those around them.
+
+    **Source**: push-pull, Gortler et al., "The Lumigraph", 1996, section 3.4.3: means of what is known, ever
+    coarser, until all is.
+    """
+    if max(known.shape[2:]) == 1 or bool(known.all()):
+        return pictures
+    weight = F.avg_pool2d(known.float(), 2, ceil_mode=True)
+    means = F.avg_pool2d(pictures * known, 2, ceil_mode=True) / weight.clamp_min(1e-6)
+    coarse = filled(means, weight > 0)
+    enlarged = F.interpolate(coarse, pictures.shape[2:], mode="bilinear", align_corners=False)
+    return torch.where(known, pictures, enlarged)
 
 
 def load_frames(source: VideoInfo, options: FitOptions) -> Frames:

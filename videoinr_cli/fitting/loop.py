@@ -81,7 +81,7 @@ class Fitter:
         if self.options.prune and self._masks is None and self.fraction >= PRUNE_AT:
             self._masks = pruned(self._parameters, self.options.prune)
         index = self._drawn()
-        target, counted = self.frames.target(index, self.device)
+        target, counted = self.frames.filled_target(index, self.device)
         with without_tf32():
             shown = functional_call(self.network, self._noised(), (self._instants[index].to(self.device),))
             loss = picture_loss(shown, target, counted, self.options.loss)
