@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
@@ -139,6 +140,19 @@ def test_standard_input_is_read_as_it_comes(
     described, times = done.stdout.decode().splitlines()
     assert described == f"{container} 64 48 25 15 {mean}"
     assert times == str([n / 25 for n in range(15)])
+
+
+def test_standard_input_that_ends_before_its_first_frame_is_decoded_is_said(make_clip: MakeClip) -> None:
+    clip = make_clip("in.mkv", "-c:v", "libx264", "-bf", 2, frames=4)
+    with av.open(str(clip)) as container:
+        last = max(packet.pos or 0 for packet in container.demux(video=0))
+    done = subprocess.run(
+        [sys.executable, "-c", READ_STANDARD_INPUT],
+        input=clip.read_bytes()[: last + 8],
+        capture_output=True,
+        check=True,
+    )
+    assert b"the file is damaged: File ended prematurely" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["in.h264", "in.mjpeg"])

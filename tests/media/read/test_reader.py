@@ -190,6 +190,13 @@ def test_frames_made_without_their_references_are_said(
     assert any("Could not find ref" in message for message in caplog.messages)
 
 
+def cut_last_packet(path: Path) -> None:
+    """Let a file break off within its last packet."""
+    with av.open(str(path)) as container:
+        last = max(packet.pos or 0 for packet in container.demux(video=0))
+    path.write_bytes(path.read_bytes()[: last + 8])
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "words"),
     [
@@ -211,6 +218,22 @@ def test_an_end_that_comes_too_early_is_said(
     assert any(re.search(words, message) for message in caplog.messages), caplog.messages
     with pytest.raises(InputError, match="leave out --strict"):
         list(read_frames(probe(clip), strict=True))
+
+
+@pytest.mark.parametrize("frames", [4, 24])
+def test_an_early_end_is_said_each_time_that_a_file_is_read(
+    make_clip: MakeClip, caplog: pytest.LogCaptureFixture, frames: int
+) -> None:
+    """Probing, and even opening, meets the end of a short file too; PyAV would not repeat the message."""
+    clip = make_clip("in.mkv", "-c:v", "libx264", "-bf", 2, frames=frames)
+    cut_last_packet(clip)
+    info = probe(clip)
+    for _ in range(3):
+        caplog.clear()
+        assert len(list(read_frames(info))) == frames - 1
+        assert any("the file is damaged: File ended prematurely" in message for message in caplog.messages)
+        with pytest.raises(InputError, match="File ended prematurely"):
+            list(read_frames(info, strict=True))
 
 
 def test_a_file_cut_short_gives_what_it_holds(make_clip: MakeClip) -> None:

@@ -22,6 +22,15 @@ MAX_READ_FAILURES = 32
 CONCEALING = frozenset({"hevc", "vp9", "ffv1"})
 """Codecs whose decoders conceal damage without flagging the frame; they only log it."""
 
+DAMAGED_FILE = "the file is damaged"
+"""What is said of an error in the file's structure, before ffmpeg's words."""
+
+EARLY_ENDS = ("File ended prematurely", "partial file")
+"""Parts of what ffmpeg logs of Matroska, and of mp4, that breaks off."""
+
+JOINED = "Found unknown-length element with ID 0x18538067"
+"""Part of what ffmpeg logs where another live recording in Matroska follows one; it reads that all the same."""
+
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders for transparency in a second stream of pictures, which ffmpeg's own decoders ignore."""
 
@@ -184,7 +193,7 @@ def packets_of(
         container: an open file.
         stream: its video.
         on_damage: called with what is wrong, for each packet that cannot be fully read. None: nobody wants to
-            know; ffmpeg logs it once only, and so it is left for whom it concerns.
+            know.
         shifts: bring all packets onto one clock.
         repeats: whether empty packets come too, which repeat the picture before (AVI, Theora).
     """
@@ -219,7 +228,7 @@ def _packets_of(
     failures = 0
     while failures < MAX_READ_FAILURES:
         try:
-            with _reporting_log(on_damage, "the file is damaged") if on_damage else contextlib.nullcontext():
+            with _reporting_log(on_damage, DAMAGED_FILE) if on_damage else contextlib.nullcontext():
                 packet = next(demuxed, None)
         except MemoryError:
             raise
@@ -244,17 +253,23 @@ class _LogSwitch:
     PyAV hands each message to Python. A decoder's thread that logs while another thread waits for it and
     holds Python's lock would deadlock. So the log is on only during calls that release the lock, and no
     decoder here has threads that outlive a call.
+
+    PyAV drops a message that is the same as the one before, even if another opening of the file has logged
+    that; so a file that was probed would seem whole to its reader. During captures it drops none.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._captures = 0
         self._level: int | None = None
+        self._skips = True
 
     def __enter__(self) -> None:
         with self._lock:
             if not self._captures:
                 self._level = av.logging.get_level()
+                self._skips = av.logging.get_skip_repeated()
+                av.logging.set_skip_repeated(False)
                 av.logging.set_level(av.logging.ERROR)
             self._captures += 1
 
@@ -263,17 +278,29 @@ class _LogSwitch:
             self._captures -= 1
             if not self._captures:
                 av.logging.set_level(self._level)
+                av.logging.set_skip_repeated(self._skips)
 
 
 _LOG_SWITCH = _LogSwitch()
 
 
+def reporting_early_end(on_damage: Callable[[str], None]) -> contextlib.AbstractContextManager[None]:
+    """Report that a file which is opened inside the block ends too early.
+
+    ffmpeg reads a short file whole to open it, and says so only then. What else it says is not damage.
+    """
+    return _reporting_log(on_damage, DAMAGED_FILE, among=EARLY_ENDS)
+
+
 @contextlib.contextmanager
-def _reporting_log(on_damage: Callable[[str], None], what: str) -> Iterator[None]:
-    """Report the first error that ffmpeg logs during a call that raises none."""
+def _reporting_log(
+    on_damage: Callable[[str], None], what: str, *, among: Sequence[str] = ("",)
+) -> Iterator[None]:
+    """Report the first error that ffmpeg logs during a call that raises none, if it has one of some parts."""
     with _LOG_SWITCH, av.logging.Capture(local=False) as logged:
         yield
     errors = [message.strip() for level, _, message in logged if level <= av.logging.ERROR]
+    errors = [error for error in errors if JOINED not in error and any(part in error for part in among)]
     if errors:
         on_damage(f"{what}: {errors[0]}")
 

@@ -15,7 +15,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError
-from videoinr_cli.media.read.decoding import decoded, decoded_frames, packets_of
+from videoinr_cli.media.read.decoding import decoded, decoded_frames, packets_of, reporting_early_end
 from videoinr_cli.media.read.description import streams_of_programs
 from videoinr_cli.media.read.fitted import readable
 from videoinr_cli.media.streams import VideoInfo
@@ -151,14 +151,19 @@ class StandardInput:
         Raises:
             InputError: it holds no video that can be read.
         """
-        self.on_damage: Callable[[str], None] = lambda _: None
-        self.container = _opened("pipe:0", str(STANDARD_INPUT))
+        self._early: list[str] = []  # damage met before the first frame is there
+        self._on_damage: Callable[[str], None] = self._early.append
+        with reporting_early_end(self._early.append):
+            self.container = _opened("pipe:0", str(STANDARD_INPUT))
         self.stream = video_stream(self.container)
-        self._frames = decoded_frames(self.container, self.stream, lambda reason: self.on_damage(reason))
+        self._frames = decoded_frames(self.container, self.stream, lambda reason: self._on_damage(reason))
         self.first = next(self._frames, None)
 
-    def frames(self) -> Iterator[av.VideoFrame]:
-        """Yield every frame, once."""
+    def frames(self, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
+        """Yield every frame, once, and tell of the damage that opening has met too."""
+        self._on_damage = on_damage
+        for reason in self._early:
+            on_damage(reason)
         if self.first is not None:
             yield self.first
         yield from self._frames
@@ -195,11 +200,11 @@ def source_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator
 
 def _stream_frames(info: VideoInfo, on_damage: Callable[[str], None]) -> Iterator[av.VideoFrame]:
     if info.path == STANDARD_INPUT:
-        pipe = standard_input()
-        pipe.on_damage = on_damage
-        yield from pipe.frames()
+        yield from standard_input().frames(on_damage)
     else:
-        with open_source(info.path) as container:
+        with reporting_early_end(on_damage):
+            container = open_source(info.path)
+        with container:
             stream = video_stream(container)
             packets = packets_of(container, stream, on_damage, shifts=info.clock_shifts)
             yield from decoded(packets, stream, on_damage)
