@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -281,11 +282,36 @@ def test_beginning_anew_waits_for_the_run_that_is_at_work(source: Path, tmp_path
     def start_another(progress: Progress) -> None:
         with pytest.raises(OutputError, match="another run"):
             run(source, output, resume=False, **WHOLE)
+        assert (tmp_path / "out.mkv.videoinr" / "manifest.json").exists()
         raise Broken
 
     with pytest.raises(Broken):
         run(source, output, segment_seconds=0.5, progress=start_another)
-    assert (tmp_path / "out.mkv.videoinr" / "manifest.json").exists()
+
+
+def test_a_job_of_which_nothing_is_done_leaves_nothing(source: Path, tmp_path: Path, run: RunJob) -> None:
+    output = tmp_path / "out.mkv"
+    with pytest.raises(Broken):
+        run(source, output, segment_seconds=0.5, progress=failing_at(2, Broken()))
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_killed_job_of_which_nothing_is_done_refuses_no_other_options(
+    source: Path, tmp_path: Path, run: RunJob
+) -> None:
+    output, folder, kept, log = tmp_path / "out.mkv", tmp_path / "out.mkv.videoinr", tmp_path / "kept", Log()
+
+    def keep(progress: Progress) -> None:
+        shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("lock"))
+        raise Broken
+
+    with pytest.raises(Broken):
+        run(source, output, segment_seconds=0.5, progress=keep)
+    kept.rename(folder)
+    encode = EncodeOptions(preset="ultrafast", crf=30)
+    run(source, output, segment_seconds=1, encode=encode, on_segment=log.done.append)
+    assert [(event.total, event.was_done) for event in log.done] == [(2, False)] * 2
+    assert sorted(tmp_path.iterdir()) == [source, output]
 
 
 def test_a_moved_source_is_the_same(source: Path, tmp_path: Path, run: RunJob) -> None:

@@ -96,6 +96,8 @@ def open_manifest(
 ) -> Iterator[Manifest]:
     """Continue the job of an output, or begin it, and keep others from it inside the block.
 
+    A job of which no segment is done begins anew, whatever its options were, and is removed after the block.
+
     Args:
         destination: the output.
         now: what the output will be made of.
@@ -108,19 +110,27 @@ def open_manifest(
     folder = job_folder(destination)
     with _usable(folder):
         folder.mkdir(exist_ok=True)
-    with _alone_in(folder):
-        if not resume:
-            _empty(folder)
-        manifest = _read(folder)
-        if manifest is None:
-            manifest = Manifest(folder, now, tuple(parts), {})
-            manifest.save()
-        elif (how := difference(manifest.fingerprint, now)) is not None:
-            raise OutputError(
-                f"{str(folder)!r} holds a job begun with {how}; continue it with the same options, or start "
-                "over with --no-resume"
-            )
-        yield manifest
+    try:
+        with _alone_in(folder):
+            manifest = _read(folder) if resume else None
+            if manifest is None or not manifest.rendered:
+                _empty(folder)
+                manifest = Manifest(folder, now, tuple(parts), {})
+                manifest.save()
+            elif (how := difference(manifest.fingerprint, now)) is not None:
+                raise OutputError(
+                    f"{str(folder)!r} holds a job begun with {how}; continue it with the same options, or "
+                    "start over with --no-resume"
+                )
+            try:
+                yield manifest
+            finally:
+                if not manifest.rendered:
+                    with contextlib.suppress(OutputError):
+                        _empty(folder)
+    finally:
+        with contextlib.suppress(OSError):  # it is not empty, or another run has removed it
+            folder.rmdir()
 
 
 def remove_job(destination: Path) -> None:

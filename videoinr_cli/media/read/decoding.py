@@ -29,7 +29,7 @@ EARLY_ENDS = ("File ended prematurely", "partial file")
 """Parts of what ffmpeg logs of Matroska, and of mp4, that breaks off."""
 
 JOINED = "Found unknown-length element with ID 0x18538067"
-"""Part of what ffmpeg logs where another live recording in Matroska follows one; it reads that all the same."""
+"""Part of what ffmpeg logs where another live recording in Matroska follows one; it reads on all the same."""
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders for transparency in a second stream of pictures, which ffmpeg's own decoders ignore."""
