@@ -288,6 +288,37 @@ class TestDryRun:
         assert [a["segments"], b["segments"]] == [2, 2], "of 0.16 seconds"
         assert c["event"] == "error"
 
+    @pytest.mark.parametrize(
+        ("frame_seconds", "segments", "named", "advised"),
+        [
+            (100, None, "out.mkv", True),
+            (100, 0.1, "out.mkv", False),  # several segments
+            (100, None, "out.gif", False),  # which cannot be joined
+            (100, 0, "out.mkv", False),
+            (1, None, "out.mkv", False),
+        ],
+    )
+    def test_that_an_interruption_keeps_nothing_is_said_of_what_takes_long(
+        self,
+        frame_seconds: float,
+        segments: float | None,
+        named: str,
+        advised: bool,
+        make_clip: MakeClip,
+        weights: Path,
+        tmp_path: Path,
+        capfd: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        cost = estimate.Cost(Speed(frame_seconds, start_seconds=0), peak_bytes=1 << 30, sizes=DEFAULT_SIZES)
+        monkeypatch.setattr(estimate, "measure", lambda *_: cost)
+        given = [] if segments is None else ["--segment-seconds", segments]
+        source = make_clip("in.mkv", frames=20)
+        options = ["-o", tmp_path / named, "--weights", weights, "--dry-run", *given]
+        assert run("upscale", source, *options) == 0
+        advice = "  note: an interruption keeps nothing; with --segment-seconds 0.2, finished parts are kept"
+        assert (advice in capfd.readouterr().out.splitlines()) == advised
+
 
 def test_an_interrupted_batch_says_what_is_done_and_what_is_not(
     make_clip: MakeClip, given: list[UpscaleOptions], tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -382,7 +382,11 @@ def test_failed_encoder_leaves_nothing(
 @pytest.mark.parametrize(
     ("sent", "code", "words"),
     [
-        (signal.SIGINT, -signal.SIGINT, "out.mp4' was finished yet; the same command begins anew"),
+        (
+            signal.SIGINT,
+            -signal.SIGINT,
+            "the same command begins anew; with --segment-seconds 2, finished parts are kept",
+        ),
         (signal.SIGTERM, 143, "terminated: nothing of "),
         *([] if sys.platform == "win32" else [(signal.SIGHUP, 129, "terminal was closed")]),
     ],

@@ -18,7 +18,7 @@ from videoinr_cli.batch.engines import Engines
 from videoinr_cli.batch.events import Error, Estimate, Skipped
 from videoinr_cli.batch.items import Existing, Item, Refused
 from videoinr_cli.batch.make_events import error_of, estimate_of, skipped_of
-from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing
+from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing, shorter_segments
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, Region, UpscaleOptions
 from videoinr_cli.render.peak_memory import PeakMemory
@@ -36,6 +36,9 @@ SMALLEST_PX = 160 * 96
 
 PAIRS_WANTED = 3
 """Pairs of the source's frames to render in that time."""
+
+LONG_SECONDS = 300
+"""From which time on it is said that an interruption would keep nothing."""
 
 
 Watch = Callable[[Path], AbstractContextManager[Callable[[int], None]]]
@@ -122,7 +125,16 @@ def estimate_batch(
                     sizes=cost.sizes,
                     seconds=seconds,
                     peak_bytes=cost.peak_bytes,
+                    advice=_advice(plan, job, segments, seconds),
                 )
+
+
+def _advice(plan: Plan, job: JobOptions, segments: int, seconds: float | None) -> tuple[str, ...]:
+    """Say how an interruption of a video that takes long would keep something, if it would not."""
+    shorter = shorter_segments(plan, job)
+    if segments > 1 or shorter is None or seconds is None or seconds < LONG_SECONDS:
+        return ()
+    return (f"an interruption keeps nothing; with --segment-seconds {shorter:g}, finished parts are kept",)
 
 
 def measure(plan: Plan, engine: Engine, tell: Callable[[int], None] = lambda frames: None) -> Cost:

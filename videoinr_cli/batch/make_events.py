@@ -44,6 +44,7 @@ def estimate_of(
     sizes: Sizes,
     seconds: float | None,
     peak_bytes: int,
+    advice: tuple[str, ...] = (),
 ) -> Estimate:
     """Return what a dry run says of a video: what it would become, and what that would take."""
     return Estimate(
@@ -51,7 +52,7 @@ def estimate_of(
         segments=segments,
         tile_size=None if sizes.tile_px is None else (sizes.tile_px[1], sizes.tile_px[0]),
         chunk_bytes=sizes.chunk_bytes,
-        notes=tuple(note.text for note in item.plan.notes),
+        notes=(*(note.text for note in item.plan.notes), *advice),
         estimated_seconds=seconds,
         peak_memory_bytes=peak_bytes,
     )

@@ -83,7 +83,8 @@ def upscale(
 
     A long video is rendered in segments, which are kept in OUTPUT.videoinr until OUTPUT is complete: run the
     same command again to continue after an interruption. Ctrl-C finishes the current segment first; press it
-    twice to stop at once.
+    twice to stop at once. Of a video of a single segment, an interruption keeps nothing; --segment-seconds
+    makes several of it.
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     given = without_outranked(given)
     options, job = read_upscale_options(given, overwrite=given["overwrite"]), read_job_options(given)
@@ -119,7 +120,7 @@ def upscale(
         )
     else:
         with videos_display(is_batch=request.is_batch, quiet=quiet or json) as display:
-            kept = _Kept()
+            kept = _Kept(items)
             listeners: list[Callable[[Event], None]] = [display, kept, *([JsonLines()] if json else [])]
 
             def tell(event: Event) -> None:
@@ -150,7 +151,9 @@ def upscale(
 class _Kept:
     """Counts the segments of the current video that are on the disk, which an interruption keeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items = items
+        self._item: Item | None = None
         self._destination: Path | None = None
         self._segments = self._of = 0
 
@@ -159,7 +162,8 @@ class _Kept:
         from videoinr_cli.batch.events import Segment, Start
 
         if isinstance(event, Start):
-            self._destination, self._segments, self._of = event.destination, 0, 0
+            self._item, self._destination = self._items[event.index - 1], event.destination
+            self._segments = self._of = 0
         elif isinstance(event, Segment):
             self._segments, self._of = self._segments + 1, event.segments
 
@@ -173,7 +177,7 @@ class _Kept:
         else:
             kept = f"nothing of {name} was finished yet"
             if not request.is_batch:
-                return f"{kept}; the same command begins anew"
+                return f"{kept}; the same command begins anew{self._advice(job)}"
         again = "run the same command again"
         if self._segments and not job.resume:
             again = "run the command again without --no-resume"
@@ -181,7 +185,15 @@ class _Kept:
             again += " for the sources that are not done,"
         elif request.is_batch and not request.skip_existing:
             again += ", with --skip-existing,"
-        return f"{kept}; {again} to go on"
+        return f"{kept}; {again} to go on{'' if self._segments else self._advice(job)}"
+
+    def _advice(self, job: JobOptions) -> str:
+        """Say how to keep something of a video of which nothing was."""
+        from videoinr_cli.batch.items import Pending
+        from videoinr_cli.jobs.partition import shorter_segments
+
+        shorter = shorter_segments(self._item.plan, job) if isinstance(self._item, Pending) else None
+        return "" if shorter is None else f"; with --segment-seconds {shorter:g}, finished parts are kept"
 
 
 def _show_plan(

@@ -17,8 +17,8 @@ from videoinr_cli.render.pictures import lead_frames, sections_of
 from videoinr_cli.render.plan import Plan
 
 SEGMENT_PIXELS = 500_000_000
-"""Output pixels of a segment: some 500 pictures of 1280x720, which take a small CPU minutes and a large GPU
-seconds. A crash loses one segment at most; opening a segment takes about a second."""
+"""Output pixels of a segment: some 500 pictures of 1280x720, which take a small CPU many minutes and a large
+GPU seconds. A crash loses one segment at most; opening a segment takes about a second."""
 
 SEGMENT_SECONDS = (Fraction(2), Fraction(60))
 """Bounds of the automatic segment length, in seconds of the video."""
@@ -81,6 +81,15 @@ def segment_seconds(plan: Plan, options: JobOptions, workers: int = 1) -> Fracti
     if plan.source.duration is not None:
         longest = min(longest, plan.source.duration / workers)  # something for each of them
     return max(min(SEGMENT_PIXELS / (width * height * rate), longest), shortest)
+
+
+def shorter_segments(plan: Plan, options: JobOptions) -> float | None:
+    """Return a segment length in seconds by which an interruption would keep more; None: there is none."""
+    current, duration = segment_seconds(plan, options), plan.source.duration
+    if current is None or duration is None or not can_be_cut(plan):
+        return None
+    shorter = min(Fraction(2), current / 2, duration / 4)
+    return float(f"{float(shorter):.1g}") if shorter * plan.source.frame_rate > 2 else None
 
 
 def can_be_cut(plan: Plan) -> bool:
