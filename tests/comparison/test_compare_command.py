@@ -81,6 +81,31 @@ def test_without_a_reference_it_is_said_which_one_is_the_truth(
     assert TRUTH in data_of(tmp_path / "page.html")["notes"]
 
 
+@pytest.mark.parametrize("is_part", [False, True])
+def test_lengths_that_differ_are_said(
+    is_part: bool, make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = make_clip("whole.mkv", *LOSSLESS, frames=20)
+    other = make_clip("other.mkv", *LOSSLESS, frames=10 if is_part else 19)
+    page = tmp_path / "page.html"
+    assert run("compare", other, whole, "-o", page) == 0
+    said = "lengths differ: whole.mkv lasts 0.800 s, other.mkv 0.400 s; they are matched from their starts"
+    assert (f"note: the {said}" in capfd.readouterr().err) == is_part
+    assert any(f"The {said}" in note for note in data_of(page)["notes"]) == is_part
+
+
+def test_no_option_is_advised_that_the_command_lacks(
+    make_clip: MakeClip, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    woven = f"{EACH_ANOTHER},tinterlace=interleave_top"
+    tape = make_clip("tape.mp4", "-flags", "+ildct+ilme", frames=20, filters=woven)
+    assert run("compare", tape, tape, "-o", tmp_path / "page.html") == 0
+    (said,) = {line for line in capfd.readouterr().err.splitlines() if "is deinterlaced" in line}
+    assert said == f"note: '{tape}' is deinterlaced, by the flags of its frames"
+    assert run("preview", tape, "-o", tmp_path / "preview.png") == 0
+    assert f"{said}; --deinterlace off keeps it as it is" in capfd.readouterr().err.splitlines()
+
+
 def test_a_video_of_twice_the_rate_and_size(make_clip: MakeClip, tmp_path: Path) -> None:
     a = make_clip("a.mkv", *LOSSLESS, frames=5, rate="25", filters=EACH_ANOTHER)
     b = make_clip("b.mkv", *LOSSLESS, frames=10, rate="50", size=(128, 96), filters=EACH_ANOTHER)

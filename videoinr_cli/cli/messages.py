@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+
+import click
 
 from videoinr_cli.notes import LOGGER, Note
 
@@ -26,6 +29,8 @@ class Terminated(BaseException):
 class _Printer(logging.Handler):
     """Prints each message on the current stderr, which a progress display may have replaced."""
 
+    options: Container[str] | None = None  # of the command that runs; None: not known
+
     def emit(self, record: logging.LogRecord) -> None:
         _print(record.levelno, record.getMessage())
 
@@ -34,10 +39,18 @@ def _print(level: int, text: str) -> None:
     # Not by click, which writes past the display that has taken the place of stderr.
     kind = "warning" if level >= logging.WARNING else "note"
     if sys.stderr is not None:  # Python's value for a closed one
-        sys.stderr.write(f"{kind}: {text}\n")
+        sys.stderr.write(f"{kind}: {_advising(text)}\n")
 
 
 _PRINTER = _Printer()
+
+
+def _advising(text: str) -> str:
+    """Return a message without its advice, if that is an option which the command that runs lacks."""
+    said, _, advice = text.rpartition("; ")
+    named = [] if "'" in advice else re.findall(r"(?<!\S)--[a-z][a-z-]*", advice)  # not a file's name
+    has = _PRINTER.options
+    return said if said and has is not None and any(name not in has for name in named) else text
 
 
 def show_notes(notes: Iterable[Note]) -> None:
@@ -56,6 +69,10 @@ def show_messages(*, quiet: bool = False, notes: bool = True) -> None:
     """
     if _PRINTER not in logging.root.handlers:
         logging.root.addHandler(_PRINTER)
+    context = click.get_current_context(silent=True)
+    parameters = () if context is None else context.command.params
+    has = {name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)}
+    _PRINTER.options = None if context is None else has
     LOGGER.setLevel(logging.INFO)
     _PRINTER.setLevel(logging.ERROR if quiet else logging.NOTSET if notes else logging.WARNING)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import os
 import re
@@ -36,6 +37,9 @@ TRUTH = (
 )
 """What the figures mean where there is no reference."""
 
+MOST_FRAMES_LONGER = 2
+"""Frames by which one of two videos may be longer before that is said: rates and containers round."""
+
 MEGABYTE = 1_000_000
 
 PAGE_SUFFIXES = (".html", ".htm")
@@ -43,6 +47,8 @@ PAGE_SUFFIXES = (".html", ".htm")
 
 _NOT_UNICODE = re.compile("[\ud800-\udfff]")
 """How Python represents bytes of a file's name that are not UTF-8; a page cannot contain them."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +97,8 @@ def compare(
         )
     for video in videos:
         check_destination(target, video, overwrite=options.overwrite)
+    if lengths := _different_lengths(videos):
+        log.info(lengths)
     instants = choose_instants(
         [_duration(video) for video in videos],
         [video.frame_rate for video in (videos[2:] or videos)],
@@ -148,6 +156,19 @@ def _duration(video: VideoInfo) -> Fraction:
     return video.duration
 
 
+def _different_lengths(videos: Sequence[VideoInfo]) -> str | None:
+    """Return a sentence on lengths that differ, as those of a video and a part of it; None: they do not."""
+    shortest, longest = min(videos, key=_duration), max(videos, key=_duration)
+    frame = 1 / min(video.frame_rate for video in videos)
+    if _duration(longest) - _duration(shortest) <= MOST_FRAMES_LONGER * frame:
+        return None
+    return (
+        f"the lengths differ: {_name(longest)} lasts {float(_duration(longest)):.3f} s, {_name(shortest)} "
+        f"{float(_duration(shortest)):.3f} s; they are matched from their starts, so if one is a part that "
+        "begins later, different moments are compared"
+    )
+
+
 def _frames(video: VideoInfo, instants: Instants) -> Iterator[SourceFrame]:
     """Yield the frame that a video shows at each instant."""
     ticks = [video.start_pts + seconds / video.time_base for seconds in instants.middles]
@@ -199,6 +220,8 @@ def _notes(videos: Sequence[VideoInfo], instants: Instants, qualities: Sequence[
     begin = float(instants.begin_seconds)
     every = "Every frame" if instants.stride == 1 else f"One frame in {instants.stride}"
     yield f"{every} from {begin:.3f} s on, {len(qualities)} in all, matched by time."
+    if lengths := _different_lengths(videos):
+        yield f"{lengths[0].upper()}{lengths[1:]}."
     if len(qualities) < instants.count:
         yield f"The page's size was used up before {instants.count - len(qualities)} more."
     if len(videos) < len(LABELS):
