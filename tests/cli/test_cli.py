@@ -288,6 +288,7 @@ def test_without_a_name_the_output_stands_beside_its_source(
         (["upscael", "in.mp4"], "did you mean videoinr upscale in.mp4?"),
         (["in.mp4", "--scale", "2"], "did you mean videoinr upscale in.mp4 --scale 2?"),
         (["upscale", "in.mp4", "--no-audio"], "no such option --no-audio; try --audio drop; see"),
+        (["upscale", "--", "in.mp4", "-o", "out.mp4"], "what follows -- is a SOURCE, '-o' too"),
         (["upscale", "in.mp4", "-vf", "hqdn3d"], "no such option -v; let ffmpeg filter first"),
         (["upscale", "in.mp4", "--factor", "2"], "no such option --factor; try --scale 2; see"),
         (["upscale", "in.mp4", "--noise", "2"], "no such option --noise; try --model real; see"),

@@ -231,6 +231,11 @@ def _is_rate(source: Path) -> bool:
     return re.fullmatch(r"\d+(\.\d+)?", str(source)) is not None and not source.exists()
 
 
+def _is_option(source: Path) -> bool:
+    """Whether a word looks like an option, and is no file."""
+    return str(source).startswith("-") and source != Path("-") and not source.exists()
+
+
 def _listed(listing: BinaryIO | None) -> list[Path]:
     from videoinr_cli.batch.sources import read_list
 
@@ -248,6 +253,8 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list
     from videoinr_cli.media.images import is_pattern
     from videoinr_cli.media.read.source import STANDARD_INPUT
 
+    if not is_list and (option := next((str(one) for one in sources if _is_option(one)), None)):
+        raise click.UsageError(f"what follows -- is a SOURCE, {option!r} too; options come before --")
     if len(sources) > 1 and not is_list and not sources[-1].exists():
         given = command_of(["videoinr", "upscale", *map(str, sources[:-1]), "-o", str(sources[-1])])
         raise click.UsageError(f"there is no file {str(sources[-1])!r}; did you mean {given}?")

@@ -60,7 +60,7 @@ def test_nothing_is_said_of_what_shows_nothing(tmp_path: Path, make_clip: MakeCl
     assert look_of(np.zeros((480, 640), np.uint8), 100) is None
     assert look_of(bars(2)[:, :8], 100) is None
     small = suited_model(probe(make_clip("small.mkv", "-c:v", "ffv1")))
-    assert (small.model, small.why) == ("clean", "shows too little to judge by")
+    assert (small.model, small.why) == ("clean", "suits most videos, and this one shows too little to tell")
 
 
 @pytest.mark.parametrize(
