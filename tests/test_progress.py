@@ -158,6 +158,13 @@ def test_a_long_name_leaves_room_for_the_time_left(monkeypatch: pytest.MonkeyPat
     assert re.search(r"a \[very\] long name … ━+╺━+ 0:00:10 left", terminal.text())
 
 
+def test_a_name_in_wide_letters_is_shortened_by_its_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = take_terminal(monkeypatch, 60)
+    with upscale_display("長い録画の名前の例です.mp4") as update:  # 26 columns, of which 20 are for names
+        update(HALFWAY)
+    assert re.search(r"長い録画の名前の例 … ━+╺━+ 0:00:10 left", terminal.text())
+
+
 def test_messages_appear_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = take_terminal(monkeypatch)
     with upscale_display("in.mp4", quiet=False) as update:

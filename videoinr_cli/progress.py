@@ -69,7 +69,7 @@ class _Display:
         """Show progress; without a live display, print a line every `PLAIN_SECONDS`, or `now`."""
         if self.live is not None and self.task is not None:
             total = None if fraction is None else 1.0
-            room = self.console.width - self._bar_columns - len(Text.from_markup(self.title)) - 2
+            room = self.console.width - self._bar_columns - Text.from_markup(self.title).cell_len - 2
             fitting = _fitting(figures, room)
             self.live.update(self.task, completed=fraction or 0.0, total=total, figures=fitting)
             if now:
@@ -93,8 +93,10 @@ class _Display:
 
     def _named(self, title: str) -> str:
         """Return a title as markup, which a file's name with brackets is not; on a terminal, shortened."""
-        longest = max(SHORTEST_TITLE, self.console.width // 3) if self.console.is_terminal else len(title)
-        return escape(title if len(title) <= longest else f"{title[: longest - 1]}…")
+        text = Text(title)
+        if self.console.is_terminal:
+            text.truncate(max(SHORTEST_TITLE, self.console.width // 3), overflow="ellipsis")
+        return text.markup
 
     def note(self, message: str) -> None:
         """Print a line above the bar."""
