@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.model.coords import Padding, bilinear_taps, gather, gather_bilinear
+from videoinr_cli.model.coords import Padding, bilinear_taps, gather, gather_bilinear, interpolate_along
 
 
 @pytest.fixture
@@ -61,3 +61,14 @@ def test_what_is_read_may_be_overwritten_in_training(table: Tensor) -> None:
     gather_bilinear(table, y, x, "border").mul_(2).sum().backward()
     assert table.grad is not None
     assert float(table.grad.sum()) == pytest.approx(2 * 2 * 3 * 5)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_values_between_two_of_a_line_lie_on_it(table: Tensor, dim: int) -> None:
+    position = torch.tensor([-3.0, 0.0, 1.25, 4.0, 90.0])  # beyond the borders is the outermost value
+    line = torch.arange(table.shape[dim]).float().view(-1, *[1] * (3 - dim))
+    expected = position.clamp(0, table.shape[dim] - 1).view(-1, *[1] * (3 - dim))
+    torch.testing.assert_close(
+        interpolate_along(table + 2 * line, position, dim) - interpolate_along(table, position, dim),
+        (2 * expected).expand_as(interpolate_along(table, position, dim)),
+    )

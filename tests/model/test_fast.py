@@ -55,6 +55,13 @@ def test_renders_any_size_finite(network: FastVideoInr, frames: Tensor, size: tu
     assert output.isfinite().all()
 
 
+@torch.no_grad()
+def test_the_fields_samples_are_those_of_a_pixel_shuffle(network: FastVideoInr) -> None:
+    features = torch.rand(2, TINY.channels, 5, 7).contiguous(memory_format=torch.channels_last)
+    expected = F.pixel_shuffle(network.spatial.layer(features), TINY.field_upsample)
+    torch.testing.assert_close(network.spatial._table(features), expected)
+
+
 @pytest.mark.parametrize("size", SIZES)
 @torch.no_grad()
 def test_chunks_do_not_show(network: FastVideoInr, frames: Tensor, size: tuple[int, int]) -> None:

@@ -81,11 +81,11 @@ class FlowEstimator(nn.Module):
         compared = (2 * reach + 1) ** 2 if reach else 0
         self.layers = nn.Sequential(
             nn.Conv2d(2 * channels + 2 + compared, channels, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         self.flow = start_small(nn.Conv2d(channels, 2, 3, padding=1))
 
@@ -110,9 +110,9 @@ class FastEncoder(nn.Module):
         self.pyramid = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(channels if level == 0 else levels, levels, 4, stride=2, padding=1),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
                 nn.Conv2d(levels, levels, 3, padding=1),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
             )
             for level in range(3)
         )
@@ -128,7 +128,7 @@ class FastEncoder(nn.Module):
 
     def frame(self, rgb: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return (B, C, H, W) features and their pyramid for (B, 3, H, W) RGB."""
-        features = self.frame_trunk(F.relu(self.stem(rgb - 0.5)))
+        features = self.frame_trunk(F.relu(self.stem(rgb - 0.5), inplace=True))
         levels = [features]
         for reduce in self.pyramid:
             levels.append(reduce(levels[-1]))

@@ -78,7 +78,7 @@ class SpatialField(nn.Module):
             0: what is flat stays flat, up to the picture's border, where convolutions see grey. Four floats
             are read as fast as three.
         """
-        table = F.pixel_shuffle(self.layer(features), self.upsample)
+        table = self._table(features)
         span = F.interpolate(_span(rgb), scale_factor=2 * self.upsample, mode="nearest")
         # antialias only selects the kernel with a = -0.5 (a = -0.75 without): enlarging is not filtered
         enlarged = F.interpolate(rgb, scale_factor=self.upsample, mode="bicubic", antialias=True)
@@ -86,6 +86,20 @@ class SpatialField(nn.Module):
         exact = residual.clamp(-span, span) + enlarged
         table[:, :RGB] = exact
         return table, torch.cat([exact, span], dim=1).permute(0, 2, 3, 1).contiguous()
+
+    def _table(self, features: Tensor) -> Tensor:
+        """Return the layer's outputs as u by u samples of each pixel, `F.pixel_shuffle` of them.
+
+        The layer computes them in another order, a sample's channels side by side: so they are moved as a
+        whole, which on a CPU takes a third of the time.
+        """
+        u, (batch, channels, height, width) = self.upsample, features.shape
+        assert self.layer.bias is not None
+        weight = self.layer.weight.view(-1, u * u, channels, 3, 3).transpose(0, 1).flatten(0, 1)
+        bias = self.layer.bias.view(-1, u * u).t().flatten()
+        samples = F.conv2d(features, weight, bias, padding=1).permute(0, 2, 3, 1)
+        samples = samples.reshape(batch, height, width, u, u, -1).transpose(2, 3)
+        return samples.reshape(batch, u * height, u * width, -1).permute(0, 3, 1, 2)
 
 
 def _span(rgb: Tensor) -> Tensor:
@@ -109,18 +123,18 @@ class TemporalField(nn.Module):
         self.fine_features = nn.Conv2d(config.channels, fine, 1)
         self.coarse = nn.Sequential(
             nn.Conv2d(2 * coarse + MOTION + 1, levels, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(levels, levels, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(levels, levels, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             start_small(nn.Conv2d(levels, MOTION, 3, padding=1)),
         )
         self.fine = nn.Sequential(
             nn.Conv2d(2 * fine + MOTION + 1, coarse, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(coarse, coarse, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             start_small(nn.Conv2d(coarse, MOTION, 3, padding=1)),
         )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from videoinr_cli.model.convolution import residual_block
 
 RGB = 3
 
@@ -18,8 +19,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = start_small(nn.Conv2d(hidden, channels, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
-        return x + residual
+        return residual_block(x, self.conv1, self.conv2)
 
 
 def start_small(layer: nn.Conv2d) -> nn.Conv2d:

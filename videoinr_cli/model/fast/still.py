@@ -40,11 +40,11 @@ class StillEstimator(nn.Module):
         self.hidden = nn.Conv2d(config.pyramid_channels, channels, 1)
         self.evidence = nn.Conv2d(4 * EVIDENCE + 1, channels, 3, padding=1)
         self.layers = nn.Sequential(
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=2, dilation=2),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         self.logit = start_small(nn.Conv2d(channels, 4, 3, padding=1))
         nn.init.constant_(self.logit.bias, UNLIKELY)  # type: ignore[arg-type]
