@@ -29,7 +29,7 @@ import numpy as np
 import psutil
 import torch
 
-from videoinr_cli.jobs.cluster.calls import Node, NodeLost
+from videoinr_cli.jobs.cluster.calls import Lost, Node, NodeLost
 from videoinr_cli.jobs.cluster.nodes import Cancelled, Sight, described
 from videoinr_cli.jobs.cluster.pool import ClusterPool
 from videoinr_cli.jobs.cluster.ray_cluster import RayCluster
@@ -54,6 +54,9 @@ SECONDS_PER_FRAME = 0.1
 
 OPEN_SECONDS = 1.0
 
+ANSWER_SECONDS = 0.5
+"""Between the first answers of two processes that share a GPU."""
+
 HEARTBEAT_SECONDS = 15.0
 """How long Ray takes to notice that a machine is gone."""
 
@@ -70,11 +73,15 @@ class Machine:
     slowness: float = 1.0
     dies_at: float = math.inf  # seconds
     born_at: float = 0.0
+    gpus: int = 0
+    gpu_bytes: int | None = None  # memory of each
 
 
 @dataclasses.dataclass(eq=False)
 class _Process:
     machine: Machine
+    gpus: float = 0.0  # its share of the machine's
+    is_killed: bool = False
     rendering: _Call | None = None
 
 
@@ -108,6 +115,7 @@ class SimulatedCluster:
         self._clock = 0.0
         self._description = described("cpu", DEFAULT_WEIGHTS)
         self.rendered: list[tuple[str, int]] = []  # node and segment, as they begin
+        self.processes: list[_Process] = []  # as they start
 
     def now(self) -> float:
         return self._clock
@@ -118,15 +126,21 @@ class SimulatedCluster:
             for machine in self._machines
             if machine.born_at <= self._clock < machine.dies_at + HEARTBEAT_SECONDS
         ]
-        return [Node(machine.name, machine.name, gpus=0, cpus=1, store_bytes=1 << 30) for machine in there]
+        return [
+            Node(machine.name, machine.name, gpus=machine.gpus, cpus=1, store_bytes=1 << 30)
+            for machine in there
+        ]
 
     def start(self, node: Node, device: str, *, gpus: float, cpus: float) -> _Process:
-        return _Process(next(machine for machine in self._machines if machine.name == node.name))
+        machine = next(machine for machine in self._machines if machine.name == node.name)
+        self.processes.append(_Process(machine, gpus))
+        return self.processes[-1]
 
     def call(self, process: _Process, method: str, *arguments: Any) -> _Call:
         ends, result = self._clock, None
         if method == "describe":
-            result = self._description
+            result = dataclasses.replace(self._description, gpu_bytes=process.machine.gpu_bytes)
+            ends += ANSWER_SECONDS * self.processes.index(process) if process.gpus else 0.0
         elif method == "look":
             result = Sight("", True, True, frozenset(), 0)
         elif method == "news":
@@ -161,6 +175,8 @@ class SimulatedCluster:
     def result(self, call: _Call) -> Any:
         if isinstance(call.result, Exception):
             raise call.result
+        if call.process.is_killed:
+            raise Lost("the process is gone")
         rendering = call.process.rendering
         if call.result is None and rendering is not None:  # news
             share = (self._clock - rendering.begun) / max(1e-9, rendering.ends - rendering.begun)
@@ -168,7 +184,8 @@ class SimulatedCluster:
             return int(rendering.frames * min(1.0, share)), []
         return call.result if call.result is not None else (0, [])
 
-    def kill(self, process: _Process) -> None: ...
+    def kill(self, process: _Process) -> None:
+        process.is_killed = True
 
     def close(self) -> None: ...
 

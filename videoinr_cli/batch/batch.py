@@ -74,9 +74,8 @@ def run_batch(
         run.announce()
         if run.left and not (fail_fast and run.failed):
             plans = [item.plan for _, item in run.left]
-            with open_pool(
-                _options_of_all(plans, options, job), job
-            ) as workers:  # each loads its own network
+            common = _options_of_all(plans, options, job)
+            with open_pool(common, job, plans) as workers:  # each loads its own network
                 engines = Engines(model)
                 if model is not None or not workers.is_elsewhere:
                     engines.load(plans)

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+from collections.abc import Sequence
 
 from videoinr_cli.jobs.fingerprint import fingerprint
 from videoinr_cli.jobs.line import Line
@@ -28,8 +29,14 @@ from videoinr_cli.weights import inspect_weights, load_network
 log = logging.getLogger(__name__)
 
 
-def open_pool(options: UpscaleOptions, job: JobOptions) -> Pool:
+def open_pool(options: UpscaleOptions, job: JobOptions, plans: Sequence[Plan] = ()) -> Pool:
     """Return what renders segments: processes on this machine, or a cluster.
+
+    Args:
+        options: of all videos.
+        job: how many processes there are, and where.
+        plans: of the videos, from which a cluster learns how many processes each GPU has room for; the one
+            that needs most memory decides.
 
     Raises:
         OptionError: there is no such device.
@@ -38,7 +45,7 @@ def open_pool(options: UpscaleOptions, job: JobOptions) -> Pool:
     if job.cluster is not None:
         from videoinr_cli.jobs.cluster import connect
 
-        return connect(options, job)
+        return connect(options, job, plans)
     devices = devices_of(options, job)
     for device in devices:
         choose_device(device)
@@ -77,7 +84,7 @@ def run_job(
     """
     job = job or JobOptions()
     with collected_notes() as notes, contextlib.ExitStack() as stack:
-        line = line or Line(stack.enter_context(open_pool(plan.options, job)))
+        line = line or Line(stack.enter_context(open_pool(plan.options, job, [plan])))
         opened = stack.enter_context(opened or OpenJob(plan, job, line.pool, engine))
         summary = opened.run(line, engine, progress, on_segment)
     texts = dict.fromkeys(note.text for note in (*plan.notes, *notes))

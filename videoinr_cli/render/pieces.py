@@ -57,6 +57,11 @@ class Sizes:
     together: int = 1  # instants that share the encoding of a tile
     keeps: bool = True  # whether encodings are kept for the next pair; else every pair is encoded anew
 
+    @classmethod
+    def of_tile(cls, tile: int | None, lr_size: tuple[int, int]) -> Sizes:
+        """Return the usual sizes for tiles whose longest side is given; None: for the whole picture."""
+        return cls(tile_px=None if tile is None or tile >= max(lr_size) else (tile, tile))
+
     def __str__(self) -> str:
         parts = [] if self.tile_px is None else [f"tiles of {self.tile_px[1]}x{self.tile_px[0]} px"]
         return ", ".join([*parts, f"chunks of {self.chunk_bytes >> 20} MiB"])
@@ -127,7 +132,16 @@ class _Layout:
 
 
 def needed_bytes(model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, int], sizes: Sizes) -> int:
-    """Estimate the peak memory of rendering on the device; on a CPU, queued frames are included.
+    """Estimate what `device_bytes` does; on a CPU, queued frames are included."""
+    needed = device_bytes(model, lr_size, size, sizes)
+    if model.device.type == "cpu":
+        given = (QUEUED_PICTURES + WINDOW) * lr_size[0] * lr_size[1]
+        needed += LIBRARY_BYTES + 3 * (QUEUED_PICTURES * size[0] * size[1] + given)
+    return needed
+
+
+def device_bytes(model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, int], sizes: Sizes) -> int:
+    """Estimate the peak memory that rendering takes on the device.
 
     Args:
         model: the network; its weights are not counted.
@@ -142,11 +156,7 @@ def needed_bytes(model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, 
     drawing += footprint.drawing * layout.largest_px
     needed = footprint.kept * (layout.all_px if sizes.keeps else layout.largest_px)
     needed += max(footprint.encoding * layout.largest_px, drawing)
-    needed += PICTURE_BYTES * pixels * held_pictures
-    if model.device.type == "cpu":
-        given = (QUEUED_PICTURES + WINDOW) * lr_size[0] * lr_size[1]
-        needed += LIBRARY_BYTES + 3 * (QUEUED_PICTURES * pixels + given)
-    return needed
+    return needed + PICTURE_BYTES * pixels * held_pictures
 
 
 def work(
@@ -290,7 +300,7 @@ def _cheapest(
 
 def _choices(lr_size: tuple[int, int], tile: int | None, instants: float) -> Iterator[Sizes]:
     """Yield every choice of pieces, those of one tile first."""
-    grids = _grids(lr_size) if tile is None else iter([None if tile >= max(lr_size) else (tile, tile)])
+    grids = _grids(lr_size) if tile is None else iter([Sizes.of_tile(tile, lr_size).tile_px])
     for tile_px in grids:
         for share in (1, SMALL_CHUNK_SHARE):
             sizes = Sizes(

@@ -11,6 +11,7 @@ from typing import Any
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.jobs.cluster.calls import Cluster, Errands, Node, NodeLost, Steps
 from videoinr_cli.jobs.cluster.files import WeightsFile
+from videoinr_cli.jobs.cluster.gpus import Demand
 from videoinr_cli.jobs.cluster.nodes import Description, described
 from videoinr_cli.jobs.cluster.records import NodeState, Unfit, Worker
 from videoinr_cli.options import JobOptions, UpscaleOptions
@@ -41,6 +42,7 @@ class Crew:
         weights: WeightsFile,
         options: UpscaleOptions,
         job: JobOptions,
+        demand: Demand,
         *,
         now: Callable[[], float],
         on_loss: Callable[[NodeState, NodeLost], None],
@@ -52,12 +54,14 @@ class Crew:
             errands: what is under way there.
             weights: that all nodes must have, or are sent.
             options: of the videos; their device is the kind of devices to use.
-            job: how many processes share a device, and how files get to the nodes.
+            job: how many processes share a device, at most, and how files get to the nodes.
+            demand: what a process needs of a GPU's memory.
             now: returns the time in seconds.
             on_loss: called when a node is gone, which is then none of `nodes`, or is left out.
         """
         self._cluster, self._errands, self._weights = cluster, errands, weights
-        self._options, self._job, self._now, self._on_loss = options, job, now, on_loss
+        self._options, self._job, self._demand = options, job, demand
+        self._now, self._on_loss = now, on_loss
         self._own = described("cpu", weights.name)
         self._nodes: dict[str, NodeState] = {}
         self._has_lost = False  # whether any that could be used is gone, which may come back
@@ -158,19 +162,44 @@ class Crew:
         node, device, share = NodeState(facts), self._options.device, self._job.workers
         threads = self._options.threads or facts.cpus
         if facts.gpus and device in ("auto", "cuda"):
-            count = facts.gpus * share
-            worker = Worker(node, "cuda", 1 / share, min(1.0, facts.cpus / count), self._options.threads or 0)
+            self._share_gpus(node, share)
         elif device != "cuda":
             count = min(share, facts.cpus)
             cpus = facts.cpus // max(1, count)
-            worker = Worker(node, device, 0, cpus, max(1, threads // max(1, count)))
+            self._start_alike(Worker(node, device, 0, cpus, max(1, threads // max(1, count)), share), count)
         else:
             node.refusal = "it has no GPU that Ray knows of"
-            return node
-        for _ in range(count):
-            node.workers.append(dataclasses.replace(worker))
-            self._start(node.workers[-1])
         return node
+
+    def _share_gpus(self, node: NodeState, sharing: int) -> None:
+        """Start so many processes for each GPU of a node."""
+        count = node.facts.gpus * sharing
+        cpus = min(1.0, node.facts.cpus / count)
+        self._start_alike(Worker(node, "cuda", 1 / sharing, cpus, self._options.threads or 0, sharing), count)
+
+    def _start_alike(self, worker: Worker, count: int) -> None:
+        for _ in range(count):
+            worker.node.workers.append(dataclasses.replace(worker))
+            self._start(worker.node.workers[-1])
+
+    def _fit(self, worker: Worker) -> None:
+        """Start fewer processes instead of a node's, where its GPUs have no room for as many.
+
+        That is known when the first of them answers, and none has begun anything by then. The GPUs of a node
+        are taken to be alike; where they are not, processes on a smaller one render in smaller pieces.
+        """
+        node = worker.node
+        if worker.sharing == 1 or worker.device != "cuda" or any(other.is_ready for other in node.workers):
+            return
+        assert node.description is not None
+        fitting = self._demand.fitting(node.description.gpu_bytes)
+        if fitting is not None and fitting < worker.sharing:
+            log.info(
+                f"{fitting} of {worker.sharing} processes share each GPU of node {node.facts.name}: "
+                "its memory has no room for the pictures of more"
+            )
+            self._end_all(node)
+            self._share_gpus(node, fitting)
 
     def _start(self, worker: Worker) -> None:
         worker.is_ready, worker.is_lost, worker.attempt = False, False, None
@@ -185,6 +214,8 @@ class Crew:
             worker.node.description = description
             if problem := self._unfit(description):
                 raise Unfit(problem)
+            if worker.process is process:
+                self._fit(worker)
         except NodeLost:
             self.note_loss(worker, process)
         except Exception as error:  # any: whatever its videoinr is, it is not this one
@@ -212,8 +243,13 @@ class Crew:
 
     def _lose(self, node: NodeState, error: NodeLost) -> None:
         self._on_loss(node, error)
+        self._end_all(node)
+
+    def _end_all(self, node: NodeState) -> None:
+        """End a node's processes, whose calls count for nothing from then on."""
         for worker in node.workers:
             self._cluster.kill(worker.process)
+            worker.process = None
         node.workers.clear()
 
 

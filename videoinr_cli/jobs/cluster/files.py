@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from videoinr_cli.jobs.cluster.nodes import Files
-from videoinr_cli.jobs.cluster.records import Place
+from videoinr_cli.jobs.cluster.records import Place, Worker
 from videoinr_cli.jobs.fingerprint import digest_of_source
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.media.streams import VideoInfo
@@ -82,17 +82,16 @@ def paths_of(source: VideoInfo) -> list[Path]:
     return [source.path] if source.is_file else [path for _, path in source.images]
 
 
-def moved(request: SegmentRequest, path: Path, place: Place, *, device: str, threads: int) -> SegmentRequest:
+def moved(request: SegmentRequest, path: Path, place: Place, worker: Worker) -> SegmentRequest:
     """Return a request for another machine.
 
     Args:
         request: with the paths of this one.
         path: of the segment's file.
         place: of what it is rendered from, there.
-        device: that it is rendered on.
-        threads: of the network; 0: torch's own number.
+        worker: that renders it.
     """
-    plan = request.plan.on(device, threads or None)
+    plan = request.plan.on(worker.device, worker.threads or None)
     output = dataclasses.replace(plan.output, source=_moved_source(plan.source, place.source_folder))
     is_mixed = place.weights != plan.options.weights  # already
     options = dataclasses.replace(
@@ -101,7 +100,7 @@ def moved(request: SegmentRequest, path: Path, place: Place, *, device: str, thr
         strength=None if is_mixed else plan.options.strength,
         spatial=place.enlarger,
     )
-    plan = dataclasses.replace(plan, output=output, options=options)
+    plan = dataclasses.replace(plan, output=output, options=options, processes=worker.sharing)
     return dataclasses.replace(request, plan=plan, path=path)
 
 

@@ -49,6 +49,7 @@ class Description:
     device_name: str
     weights_sha256: str | None  # digest of its weights of that name; None: it has none
     problem: str | None = None  # why nothing can be rendered
+    gpu_bytes: int | None = None  # memory of the GPU; None: the device is none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,7 +233,15 @@ def described(device: str, weights: str) -> Description:
         device_name=torch.cuda.get_device_name() if kind == "cuda" else platform.machine(),
         weights_sha256=weights_sha256,
         problem=problem or None,
+        gpu_bytes=total_gpu_bytes() if kind == "cuda" else None,
     )
+
+
+def total_gpu_bytes() -> int:
+    """Return the memory of the GPU, used or not; asking for it takes none of it."""
+    import torch
+
+    return int(torch.cuda.get_device_properties("cuda").total_memory)
 
 
 class _Kept(logging.Handler):

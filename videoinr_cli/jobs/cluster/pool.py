@@ -9,7 +9,7 @@ import collections
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from videoinr_cli.errors import MemoryLimitError, OptionError, VideoInrError, is
 from videoinr_cli.jobs.cluster.calls import Cluster, Errands, Lost, NodeLost, Steps
 from videoinr_cli.jobs.cluster.crew import START_SECONDS, Crew
 from videoinr_cli.jobs.cluster.files import WeightsFile, moved
+from videoinr_cli.jobs.cluster.gpus import Demand
 from videoinr_cli.jobs.cluster.records import Attempt, FoundNode, Hung, NodeState, Task, Unfit, Worker
 from videoinr_cli.jobs.cluster.transfers import Transfers
 from videoinr_cli.jobs.manifest import Rendered
@@ -24,6 +25,7 @@ from videoinr_cli.jobs.pool import Listener, Pool
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.channel import WAKE_SECONDS
+from videoinr_cli.render.plan import Plan
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class ClusterPool(Pool):
         options: UpscaleOptions,
         job: JobOptions,
         *,
+        plans: Sequence[Plan] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start nothing yet.
@@ -61,7 +64,8 @@ class ClusterPool(Pool):
         Args:
             cluster: where.
             options: of the videos; their device is the kind of devices to use.
-            job: how many processes share a device, and how files get to the nodes.
+            job: how many processes share a device, at most, and how files get to the nodes.
+            plans: of the videos, as far as they are known; see `Demand`.
             now: returns the time in seconds.
 
         Raises:
@@ -74,11 +78,12 @@ class ClusterPool(Pool):
                 "--device auto, cpu or cuda"
             )
         self._cluster, self._now = cluster, now
-        self.sharing = job.workers
+        self.sharing = job.workers  # at most; `moved` puts each worker's own number in its place
         weights = WeightsFile.of(options.weights, options.strength)
         self._errands = Errands(cluster)
         self._transfers = Transfers(cluster, job.cluster_files, weights, now)
-        self._crew = Crew(cluster, self._errands, weights, options, job, now=now, on_loss=self._lose)
+        demand = Demand(options, plans)
+        self._crew = Crew(cluster, self._errands, weights, options, job, demand, now=now, on_loss=self._lose)
         self._tasks: list[Task] = []
         self._again: list[Task] = []  # of them, those that wait for another worker
         self._attempts: list[Attempt] = []
@@ -210,7 +215,7 @@ class ClusterPool(Pool):
             if attempt.is_dropped:
                 self._free(attempt)
                 return
-            there = moved(request, path.absolute(), place, device=worker.device, threads=worker.threads)
+            there = moved(request, path.absolute(), place, worker)
             attempt.began = attempt.heard = self._now()
             self._errands.begin(self._listening(attempt))
             arguments = there, task.halvings, not place.writes_there

@@ -68,6 +68,7 @@ class Worker:
     gpus: float
     cpus: float
     threads: int
+    sharing: int  # processes that share the memory of its device
     process: Any = None
     is_ready: bool = False
     is_lost: bool = False  # as its node seems to be
