@@ -325,6 +325,30 @@ def test_processes_share_a_limit(network: AnyVideoInr) -> None:
     assert choose_sizes(network, HD, UHD, limit_bytes=8 * GIB, processes=2) == alone
 
 
+@pytest.mark.parametrize(("room", "fits"), [(3.1, True), (2.9, False)])
+def test_processes_share_a_gpu_alike_whatever_the_others_hold_already(
+    room: float, fits: bool, network: AnyVideoInr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of them, on a GPU that has room for so many."""
+    monkeypatch.setattr(type(network), "device", torch.device("cuda"))
+    one = needed_bytes(network, HD, UHD, DEFAULT_SIZES)
+    total = round(room * one / memory.FREE_SHARE)
+    for name in ("memory_allocated", "memory_reserved"):
+        monkeypatch.setattr(torch.cuda, name, lambda device: 0)
+    for others in range(3):
+        free = total - others * one
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, total))
+        assert (choose_sizes(network, HD, UHD, processes=3) == DEFAULT_SIZES) == fits
+
+
+def test_what_other_programs_hold_of_a_gpu_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (GIB, 80 * GIB))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 0)
+    assert memory.share_of(GIB // 2, gpu, 2) == GIB // 2
+    assert memory.share_of(GIB // 2, torch.device("cpu"), 2) == GIB // 4
+
+
 def test_a_tile_that_is_asked_for_is_used(network: AnyVideoInr) -> None:
     assert choose_sizes(network, HD, UHD, tile=200).tile_px == (200, 200)
     assert choose_sizes(network, HD, UHD, tile=4000, limit_bytes=640 * GIB).tile_px is None

@@ -37,6 +37,23 @@ def free_bytes(device: torch.device) -> int:
     return int(FREE_SHARE * free_ram_bytes())
 
 
+def share_of(free: int, device: torch.device, processes: int) -> int:
+    """Return how much one of several processes that share a device may use.
+
+    On a GPU that is its share of all memory, as far as it is free, for others may hold theirs already.
+
+    Args:
+        free: see `free_bytes`.
+        device: which they share.
+        processes: how many they are.
+    """
+    share = free // processes
+    if device.type == "cuda" and processes > 1:
+        whole = int(FREE_SHARE * torch.cuda.mem_get_info(device)[1])
+        share = max(share, min(free, whole // processes - held_bytes(device)))
+    return share
+
+
 def free_ram_bytes() -> int:
     """Return how much this process can still allocate."""
     rooms = psutil.virtual_memory().available, _free_in_groups(), _free_addresses()

@@ -11,7 +11,7 @@ from videoinr_cli.errors import MemoryLimitError
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import DEFAULT_CHUNK_BYTES, DEFAULT_INSTANT_BYTES
 from videoinr_cli.options import MIN_TILE_PX
-from videoinr_cli.render.memory import free_bytes, held_bytes, release_memory
+from videoinr_cli.render.memory import free_bytes, held_bytes, release_memory, share_of
 from videoinr_cli.render.scenes import WINDOW
 from videoinr_cli.render.tiling import ALIGNMENT_PX, BLEND_PX, Tile, axis_spans, tiles
 
@@ -245,7 +245,7 @@ def choose_sizes(
     release_memory(device)  # else what earlier work freed still counts as used
     held = held_bytes(device)
     if limit_bytes is None:
-        budget = free_bytes(device) // processes
+        budget = share_of(free_bytes(device), device, processes)
     else:
         budget = limit_bytes // processes - held
     choices = list(_choices(lr_size, tile, instants))
