@@ -517,7 +517,7 @@ class JobOptions:
     """
 
     segment_seconds: float | None = None  # of the video; None: by the output's size; 0: no segments
-    workers: int = 1  # processes, at least one for each device
+    workers: int | None = 1  # processes, at least one for each device; None: see `jobs.automatic`
     resume: bool = True  # continue an earlier run instead of discarding it
     keep_temp: bool = False  # keep the segments when the output is complete
     cluster: str | None = (
@@ -532,7 +532,7 @@ class JobOptions:
             raise OptionError(
                 f"segments of {seconds:g} s are neither 0 nor at least 0.1 s; try --segment-seconds 20"
             )
-        if not 1 <= self.workers <= MAX_WORKERS:
+        if self.workers is not None and not 1 <= self.workers <= MAX_WORKERS:
             raise OptionError(f"{self.workers} workers are not between 1 and {MAX_WORKERS}; try --workers 2")
         for name, value, choices in (
             ("cluster-files", self.cluster_files, CLUSTER_FILES),

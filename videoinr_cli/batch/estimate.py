@@ -18,6 +18,7 @@ from videoinr_cli.batch.engines import Engines
 from videoinr_cli.batch.events import Error, Estimate, Skipped
 from videoinr_cli.batch.items import Existing, Item, Refused
 from videoinr_cli.batch.make_events import error_of, estimate_of, skipped_of
+from videoinr_cli.jobs.automatic import TIME_SHARE, with_workers
 from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing, shorter_segments
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, Region, UpscaleOptions
@@ -67,8 +68,8 @@ def estimate_batch(
 ) -> Iterator[Estimate | Error | Skipped]:
     """Yield what would become of each source, without writing any output.
 
-    Videos of the same sizes and format are assumed to cost the same per frame. The time that several
-    processes or an earlier run save is not counted.
+    Videos of the same sizes and format are assumed to cost the same per frame. Of several processes, what
+    they save on a CPU is counted, see `jobs.automatic`; what an earlier run saves is not.
 
     Args:
         items: what `plan_batch` found.
@@ -94,7 +95,7 @@ def estimate_batch(
             engines.load([item.plan])
             engine = engines.of(item.plan)
             assert engine is not None
-            devices = devices_of(options, job)
+            devices = devices_of(options, with_workers(job, [item.plan]))
             segments = len(plan_parts(item.plan, job, engine.model.config, workers=len(devices)))
             processes = sharing(devices) if segments > 1 else 1
             plan = dataclasses.replace(item.plan, processes=processes)
@@ -117,6 +118,8 @@ def estimate_batch(
             else:
                 cost, frames = costs[kind], plan.total_frames
                 seconds = None if frames is None else cost.speed.seconds(frames)
+                if seconds is not None and processes > 1 and engine.model.device.type == "cpu":
+                    seconds *= TIME_SHARE
                 yield estimate_of(
                     index,
                     count,

@@ -357,9 +357,8 @@ job_options: Decorator[Any] = group(
     running_option(
         "--workers",
         type=int,
-        default=_JOB.workers,
-        show_default=True,
-        help="Processes that share a long video; at least one per device.",
+        help="Processes that share a long video; at least one per device.  [default: on a CPU as many as its "
+        "cores and memory serve, 4 at the most; else one per device]",
     ),
     running_option(
         "--segment-seconds",

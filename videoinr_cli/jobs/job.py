@@ -11,6 +11,7 @@ import functools
 import logging
 from collections.abc import Sequence
 
+from videoinr_cli.jobs.automatic import with_workers
 from videoinr_cli.jobs.fingerprint import fingerprint
 from videoinr_cli.jobs.line import Line
 from videoinr_cli.jobs.manifest import job_folder, open_manifest, remove_job
@@ -29,14 +30,14 @@ from videoinr_cli.weights import inspect_weights, load_network
 log = logging.getLogger(__name__)
 
 
-def open_pool(options: UpscaleOptions, job: JobOptions, plans: Sequence[Plan] = ()) -> Pool:
+def open_pool(options: UpscaleOptions, job: JobOptions, plans: Sequence[Plan]) -> Pool:
     """Return what renders segments: processes on this machine, or a cluster.
 
     Args:
         options: of all videos.
         job: how many processes there are, and where.
-        plans: of the videos, from which a cluster learns how many processes each GPU has room for; the one
-            that needs most memory decides.
+        plans: of the videos, from which follows how many processes serve where that is not said, and how many
+            each GPU of a cluster has room for; the one that needs most memory decides.
 
     Raises:
         OptionError: there is no such device.
@@ -46,7 +47,7 @@ def open_pool(options: UpscaleOptions, job: JobOptions, plans: Sequence[Plan] = 
         from videoinr_cli.jobs.cluster import connect
 
         return connect(options, job, plans)
-    devices = devices_of(options, job)
+    devices = devices_of(options, with_workers(job, plans))
     for device in devices:
         choose_device(device)
     return Workers(devices)

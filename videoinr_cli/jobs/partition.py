@@ -63,7 +63,7 @@ def _eased(source: VideoInfo, even: Sequence[int], step: Fraction, *, lead: int)
 def devices_of(options: UpscaleOptions, job: JobOptions) -> list[str]:
     """Return the device of every process: the named devices in turn, each at least once."""
     devices = options.device.split(",")
-    return [devices[number % len(devices)] for number in range(max(job.workers, len(devices)))]
+    return [devices[number % len(devices)] for number in range(max(job.workers or 1, len(devices)))]
 
 
 def sharing(workers: Sequence[str]) -> int:
@@ -76,11 +76,16 @@ def segment_seconds(plan: Plan, options: JobOptions, workers: int = 1) -> Fracti
     if options.segment_seconds is not None:
         return Fraction(options.segment_seconds).limit_denominator(10**6) or None
     width, height = plan.size
-    rate = (plan.timeline.rate or plan.source.frame_rate) / plan.options.speed  # per second of the source
+    rate = output_rate(plan)
     shortest, longest = SEGMENT_SECONDS
     if plan.source.duration is not None:
         longest = min(longest, plan.source.duration / workers)  # something for each of them
     return max(min(SEGMENT_PIXELS / (width * height * rate), longest), shortest)
+
+
+def output_rate(plan: Plan) -> Fraction:
+    """Return how many pictures are rendered for each second of the source."""
+    return (plan.timeline.rate or plan.source.frame_rate) / plan.options.speed
 
 
 def shorter_segments(plan: Plan, options: JobOptions) -> float | None:

@@ -159,7 +159,7 @@ class Crew:
             self._cluster.kill(worker.process)
 
     def _joined(self, facts: Node) -> NodeState:
-        node, device, share = NodeState(facts), self._options.device, self._job.workers
+        node, device, share = NodeState(facts), self._options.device, self._job.workers or 1
         threads = self._options.threads or facts.cpus
         if facts.gpus and device in ("auto", "cuda"):
             self._share_gpus(node, share)

@@ -78,7 +78,7 @@ class ClusterPool(Pool):
                 "--device auto, cpu or cuda"
             )
         self._cluster, self._now = cluster, now
-        self.sharing = job.workers  # at most; `moved` puts each worker's own number in its place
+        self.sharing = job.workers or 1  # at most; `moved` puts each worker's own number in its place
         weights = WeightsFile.of(options.weights, options.strength)
         self._errands = Errands(cluster)
         self._transfers = Transfers(cluster, job.cluster_files, weights, now)
