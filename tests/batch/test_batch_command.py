@@ -462,6 +462,19 @@ class TestWhereOptionsComeFrom:
 
         return upscale
 
+    def test_what_has_an_effect_only_with_another_option_is_refused_where_it_is_typed(
+        self, layered: Layered, given: list[UpscaleOptions], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        preset = 'pad = "640x360"\nbars = "blur"\n'
+        assert layered(preset, {"STEADY": "0.5"}, []) == 0
+        assert layered(preset, {}, ["--scale", 2]) == 0
+        assert layered('bars = "blur"\ncluster-files = "send"\n', {}, ["--dedupe", "off"]) == 0
+        assert layered(preset, {}, ["--bars", "black"]) == 0
+        assert layered("", {}, ["--dedupe", "on", "--speed", 0.5]) == 0
+        assert [options.pad for options in given] == [(640, 360), None, None, (640, 360), None]
+        assert layered(preset, {}, ["--scale", 2, "--bars", "black"]) == 2
+        assert "--bars has no effect without --pad" in capfd.readouterr().err
+
     def test_command_line_then_environment_then_preset_file_then_defaults(
         self, source: Path, given: list[UpscaleOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

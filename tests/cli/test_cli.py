@@ -305,6 +305,21 @@ def test_without_a_name_the_output_stands_beside_its_source(
         (["upscale", "in.mp4", "--height", "8", "--dry-run"], "12x8 is smaller than the source's 32x24"),
         (["frobnicate"], "there is no command 'frobnicate'; there are upscale, info, preview"),
         (["help", "upscael"], "did you mean videoinr upscale --help?"),
+        (
+            ["upscale", "in.mp4", "--bars", "black"],
+            "--bars has no effect without --pad; add --pad 1920x1080,",
+        ),
+        (["upscale", "in.mp4", "--steady", "0.5"], "--steady has no effect without --spatial; add --spatial"),
+        (["upscale", "in.mp4", "--dedupe", "on"], "--dedupe has no effect without --fps; add --fps 60"),
+        (
+            ["upscale", "in.mp4", "--cluster-files", "send"],
+            "--cluster-files has no effect without --cluster;",
+        ),
+        (["upscale", "in.mp4", "--cluster-code", "send"], "--cluster-code has no effect without --cluster;"),
+        (["preview", "in.mp4", "--dedupe", "on"], "--dedupe has no effect without --fps; add --fps 60"),
+        (["suggest", "in.mp4", "--bars", "blur"], "--bars has no effect without --pad; add --pad 1920x1080,"),
+        (["evaluate", "in.mp4", "--steady", "0"], "--steady has no effect without --spatial; add --spatial"),
+        (["render", "in.vinr", "--bars", "blur"], "--bars has no effect without --pad; add --pad 1920x1080,"),
     ],
 )
 def test_what_was_meant_is_said(

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from videoinr_cli.cli.messages import show_messages
-from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE, device_option, precision_option
+from videoinr_cli.cli.parameters import WEIGHTS_VARIABLE, device_option, precision_option, refuse_idle
 from videoinr_cli.cli.sections import SectionedCommand, SectionedOption, in_section
 from videoinr_cli.cli.values import parse_rate_increase
 from videoinr_cli.evaluation.options import EvaluateOptions
@@ -166,6 +166,7 @@ def evaluate(
     videoinr evaluate Vid4 --dataset vid4 --protocol pairs --weights videoinr-fast --weights mine.safetensors
     videoinr evaluate GOPRO_Large_all --dataset gopro --time 12 --space 6 --json
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
+    refuse_idle({"steady": steady, "spatial": spatial})
     show_messages(quiet=quiet)
     steps, stride = (PAPER_STEPS[dataset], 1) if time is None else parse_rate_increase(time)
     asked_for = ctx.get_parameter_source("baselines") is not ParameterSource.DEFAULT

@@ -28,6 +28,7 @@ from videoinr_cli.cli.values import (
     parse_tile,
     parse_time,
 )
+from videoinr_cli.errors import OptionError
 from videoinr_cli.options import (
     AUDIO,
     BARS,
@@ -66,6 +67,19 @@ EXCLUSIVE = (
     ("bits_per_pixel", "size_kb"),
 )
 """Options that exclude each other, by their parameter names."""
+
+NEEDED = {
+    "bars": (("pad",), "--pad 1920x1080"),
+    "steady": (("spatial",), "--spatial MODEL.pth"),
+    "dedupe": (("fps", "speed"), "--fps 60"),
+    "cluster_files": (("cluster",), "--cluster auto"),
+    "cluster_code": (("cluster",), "--cluster auto"),
+}
+"""Options that say how another one does its work, by their parameter names: those of which one has to be
+given too, and what to add."""
+
+UNCHANGED = frozenset({"auto", "off", "own"})
+"""Values of these that ask for what is done without the other option as well."""
 
 LAYERS = (
     ParameterSource.COMMANDLINE,
@@ -422,6 +436,9 @@ def without_outranked(given: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         given: values of the running command, by parameter name.
+
+    Raises:
+        OptionError: see `refuse_idle`.
     """
     context = click.get_current_context()
 
@@ -439,7 +456,31 @@ def without_outranked(given: Mapping[str, Any]) -> dict[str, Any]:
         named = kept["weights"] if isinstance(kept["weights"], tuple) else (kept["weights"],)
         if not any(map(faithful_of, named)):  # none of these models has a strength
             kept["strength"] = None
+    refuse_idle(kept)
     return kept
+
+
+def refuse_idle(given: Mapping[str, Any]) -> None:
+    """Refuse an option that was typed and has no effect, as one in `NEEDED` lacks the other.
+
+    A preset file and the environment are meant for other runs as well, and may set it.
+
+    Args:
+        given: values of the running command, by parameter name.
+
+    Raises:
+        OptionError: there is such an option.
+    """
+    source_of = click.get_current_context().get_parameter_source
+    for name, (others, added) in NEEDED.items():
+        is_typed = name in given and source_of(name) is ParameterSource.COMMANDLINE
+        is_needed = any(
+            given.get(other) is not None and source_of(other) is not ParameterSource.DEFAULT
+            for other in others
+        )
+        if is_typed and given[name] not in UNCHANGED and not is_needed:
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{option} has no effect without --{others[0]}; add {added}, or leave it out")
 
 
 def _unasked(value: object) -> object:
