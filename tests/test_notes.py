@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from tests.conftest import MakeClip
 from tests.tiny import TINY
 from videoinr_cli.jobs.upscale import upscale_video
 from videoinr_cli.model import build
-from videoinr_cli.notes import Note, collected_notes
+from videoinr_cli.notes import Advice, Note, collected_notes, log_advised, note_of
 from videoinr_cli.options import EncodeOptions, UpscaleOptions
 
 MULTIPLES = "yuv420p takes widths that are multiples of 2 and heights that are multiples of 2"
@@ -27,6 +28,38 @@ def test_each_message_is_kept_once_and_only_within_the_block() -> None:
         logging.getLogger("elsewhere").warning("of no interest")
     log.warning("after")
     assert notes == [Note(logging.WARNING, "3 frames are lost")]
+
+
+def test_advice_is_told_where_its_options_are_and_nothing_else_is_taken_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = logging.getLogger("videoinr_cli.media.anything")
+    advice = Advice("--tile or --max-memory makes it small", ("--tile", "--max-memory"))
+    with collected_notes() as notes:
+        log_advised(log, logging.WARNING, "it is large", advice)
+        log.warning("the file is 'a; --tile b.mp4'")
+    large, other = notes
+    assert large.text == caplog.messages[0] == "it is large; --tile or --max-memory makes it small"
+    assert large.text_for({"--max-memory", "--tile", "--scale"}) == large.text
+    assert large.text_for({"--tile"}) == "it is large"
+    assert other.text_for(()) == other.text == "the file is 'a; --tile b.mp4'"
+
+
+def test_advice_comes_back_from_another_process() -> None:
+    """Workers and nodes send what they log, as records whose message is text."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    log = logging.getLogger("videoinr_cli.render.anything")
+    advice = Advice("--tile makes it small", ("--tile",))
+    log.addHandler(handler)
+    log_advised(log, logging.WARNING, "it is large", advice)
+    log.removeHandler(handler)
+    (record,) = records
+    record.msg, record.args = record.getMessage(), None
+    sending, receiving = multiprocessing.Pipe()
+    sending.send(record)
+    assert note_of(receiving.recv()) == Note(logging.WARNING, "it is large", advice)
 
 
 def test_a_summary_tells_what_was_converted_and_how_large_the_output_is(

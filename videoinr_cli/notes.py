@@ -8,10 +8,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 LOGGER = logging.getLogger("videoinr_cli")
 """The parent of all loggers in this package."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """What to do about what a note says, by options of the command line."""
+
+    text: str  # such as "--deinterlace off keeps it as it is"
+    options: tuple[str, ...]  # that it names, such as "--deinterlace"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +27,34 @@ class Note:
     """One message of the log."""
 
     level: int  # of `logging`, such as `logging.WARNING`
-    text: str
+    said: str
+    advice: Advice | None = None
+
+    @property
+    def text(self) -> str:
+        """The whole message."""
+        return self.said if self.advice is None else f"{self.said}; {self.advice.text}"
+
+    def text_for(self, options: Container[str]) -> str:
+        """Return the message for a command that has these options: without advice if it lacks one."""
+        is_taken = self.advice is not None and all(option in options for option in self.advice.options)
+        return self.text if is_taken else self.said
+
+
+def log_advised(log: logging.Logger, level: int, said: str, advice: Advice) -> None:
+    """Log a message and what to do about it."""
+    note = Note(level, said, advice)
+    log.log(level, "%s", note.text, extra={_NOTE: note})
+
+
+def note_of(record: logging.LogRecord) -> Note:
+    """Return the note that was logged."""
+    note: Note = getattr(record, _NOTE, None) or Note(record.levelno, record.getMessage())
+    return note
+
+
+_NOTE = "note"
+"""Attribute of a record of the log that holds its note, if that has advice."""
 
 
 class _Collector(logging.Handler):
@@ -28,7 +63,7 @@ class _Collector(logging.Handler):
         self.notes: list[Note] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        note = Note(record.levelno, record.getMessage())
+        note = note_of(record)
         if note not in self.notes:
             self.notes.append(note)
 

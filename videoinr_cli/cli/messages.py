@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import sys
 from collections.abc import Container, Iterable, Iterator
 
 import click
 
-from videoinr_cli.notes import LOGGER, Note
+from videoinr_cli.notes import LOGGER, Note, note_of
 
 
 class Interrupted(BaseException):
@@ -32,32 +31,25 @@ class _Printer(logging.Handler):
     options: Container[str] | None = None  # of the command that runs; None: not known
 
     def emit(self, record: logging.LogRecord) -> None:
-        _print(record.levelno, record.getMessage())
+        self.show(note_of(record))
 
-
-def _print(level: int, text: str) -> None:
-    # Not by click, which writes past the display that has taken the place of stderr.
-    kind = "warning" if level >= logging.WARNING else "note"
-    if sys.stderr is not None:  # Python's value for a closed one
-        sys.stderr.write(f"{kind}: {_advising(text)}\n")
+    def show(self, note: Note) -> None:
+        """Print a note, without advice that the command cannot take."""
+        # Not by click, which writes past the display that has taken the place of stderr.
+        kind = "warning" if note.level >= logging.WARNING else "note"
+        text = note.text if self.options is None else note.text_for(self.options)
+        if sys.stderr is not None:  # Python's value for a closed one
+            sys.stderr.write(f"{kind}: {text}\n")
 
 
 _PRINTER = _Printer()
-
-
-def _advising(text: str) -> str:
-    """Return a message without its advice, if that is an option which the command that runs lacks."""
-    said, _, advice = text.rpartition("; ")
-    named = [] if "'" in advice else re.findall(r"(?<!\S)--[a-z][a-z-]*", advice)  # not a file's name
-    has = _PRINTER.options
-    return said if said and has is not None and any(name not in has for name in named) else text
 
 
 def show_notes(notes: Iterable[Note]) -> None:
     """Print what was logged inside `held_back`, as it would have been printed there."""
     for note in notes:
         if note.level >= _PRINTER.level:
-            _print(note.level, note.text)
+            _PRINTER.show(note)
 
 
 def show_messages(*, quiet: bool = False, notes: bool = True) -> None:

@@ -24,7 +24,7 @@ from videoinr_cli.media.write.formats import OutputFormat, output_format
 from videoinr_cli.media.write.kept_streams import decide_streams, log_changes, refuse_dropped
 from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses, pixel_aspect
 from videoinr_cli.media.write.times_fit import check_times_fit
-from videoinr_cli.notes import Note, collected_notes
+from videoinr_cli.notes import Advice, Note, collected_notes, log_advised
 from videoinr_cli.options import Region, UpscaleOptions
 from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.parts import Part
@@ -219,7 +219,8 @@ def plan_video(source: str | os.PathLike[str], destination: Path, options: Upsca
         plan = Plan.make(info, destination, options)
         if plan.timeline.rate is not None and (repeats := find_repeats(info, options.dedupe)) is not None:
             plan = dataclasses.replace(plan, repeats=repeats)
-            log.info(f"{repeats.described(info.frame_rate)}; --dedupe off keeps every frame")
+            advice = Advice("--dedupe off keeps every frame", ("--dedupe",))
+            log_advised(log, logging.INFO, repeats.described(info.frame_rate), advice)
     return dataclasses.replace(plan, notes=tuple(notes))
 
 
@@ -251,8 +252,8 @@ def _log_few(options: UpscaleOptions, source: VideoInfo) -> None:
     if rate is None or rate.relative:
         return
     if rate.value < MULTIPLES and rate.value < source.frame_rate:
-        given = f"the source's {float(source.frame_rate):g}"
-        log.info(f"--fps {rate} makes {rate} frames per second of {given}; --fps {rate}x multiplies them")
+        said = f"--fps {rate} makes {rate} frames per second of the source's {float(source.frame_rate):g}"
+        log_advised(log, logging.INFO, said, Advice(f"--fps {rate}x multiplies them", ("--fps",)))
 
 
 def _log_adapted(options: UpscaleOptions, written: OutputFormat, size: tuple[int, int]) -> None:

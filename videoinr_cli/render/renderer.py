@@ -22,6 +22,7 @@ from torch import Tensor
 from videoinr_cli.errors import MemoryLimitError, is_out_of_memory
 from videoinr_cli.model import AnyVideoInr
 from videoinr_cli.model.network import PairEncoding, Place, Window
+from videoinr_cli.notes import Advice, log_advised
 from videoinr_cli.options import Region
 from videoinr_cli.render.memory import release_memory
 from videoinr_cli.render.pieces import DEFAULT_SIZES, Sizes, smaller_tiles
@@ -265,11 +266,10 @@ class Renderer:
         release_memory(self._device)
         if not self.has_shrunk:
             self.has_shrunk = True
-            log.warning(
-                "%s ran out of memory: the same frame is rendered again in smaller pieces (%s); "
-                "--max-memory or --tile makes them small from the start",
-                self._device,
-                smaller,
+            said = f"{self._device} ran out of memory: the same frame is rendered again in smaller pieces"
+            advice = "--max-memory or --tile makes them small from the start"
+            log_advised(
+                log, logging.WARNING, f"{said} ({smaller})", Advice(advice, ("--max-memory", "--tile"))
             )
 
     def _too_little(self) -> str:

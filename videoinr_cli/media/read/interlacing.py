@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from videoinr_cli.media.read.decoding import decoded_frames, pulled
 from videoinr_cli.media.read.source import open_source, source_frames, video_stream
 from videoinr_cli.media.streams import VideoInfo
+from videoinr_cli.notes import Advice, log_advised
 from videoinr_cli.options import Deinterlace
 
 Luma = npt.NDArray[np.float32]
@@ -103,9 +104,11 @@ def deinterlaced(info: VideoInfo, mode: Deinterlace = "auto") -> VideoInfo:
         return info
     order = info.field_order if info.field_order in ("tff", "bff", "flagged") else None
     if order is not None and mode == "auto" and _may_be_interlaced(info) and _is_whole(info):
-        log.info(
-            f"{str(info.path)!r} is flagged as interlaced, but its pictures are whole: it is read as it is; "
-            "--deinterlace on makes a frame of every field"
+        log_advised(
+            log,
+            logging.INFO,
+            f"{str(info.path)!r} is flagged as interlaced, but its pictures are whole: it is read as it is",
+            Advice("--deinterlace on makes a frame of every field", ("--deinterlace",)),
         )
         return info
     if order is None and _may_be_interlaced(info):
@@ -118,7 +121,8 @@ def deinterlaced(info: VideoInfo, mode: Deinterlace = "auto") -> VideoInfo:
         order = "tff"
     if order is None:
         return info
-    log.info(f"{str(info.path)!r} is deinterlaced, {_FIRST[order]}; --deinterlace off keeps it as it is")
+    said = f"{str(info.path)!r} is deinterlaced, {_FIRST[order]}"
+    log_advised(log, logging.INFO, said, Advice("--deinterlace off keeps it as it is", ("--deinterlace",)))
     return with_fields(info, order)
 
 

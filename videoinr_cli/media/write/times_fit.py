@@ -9,6 +9,7 @@ from videoinr_cli.errors import OutputError
 from videoinr_cli.media.read.timing import measure_timing, rounding_ticks
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import Container
+from videoinr_cli.notes import Advice, log_advised
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +61,8 @@ class TimesWatch:
 
 def _say_lost(info: VideoInfo, container: Container, *, strict: bool) -> None:
     rate = math.ceil(info.frame_rate) if info.usual_seconds is None else round(1 / info.usual_seconds)
-    message = (
-        f"{container.muxer} has no time stamps, and not all frames of {str(info.path)!r} last equally long; "
-        f"give --fps {rate} to keep its duration"
-    )
+    said = f"{container.muxer} has no time stamps, and not all frames of {str(info.path)!r} last equally long"
+    advice = Advice(f"give --fps {rate} to keep its duration", ("--fps",))
     if strict:
-        raise OutputError(message)
-    log.warning(message)
+        raise OutputError(f"{said}; {advice.text}")
+    log_advised(log, logging.WARNING, said, advice)
