@@ -45,6 +45,9 @@ DEFAULT_SCENE_THRESHOLD = 0.65
 MAX_THREADS = 1024
 """Most threads of a network on a CPU."""
 
+MIN_SEGMENT_SECONDS = 0.1
+"""Shortest segment of a video, but for 0, which means none."""
+
 MAX_WORKERS = 256
 """Most worker processes for one video."""
 
@@ -528,9 +531,11 @@ class JobOptions:
 
     def __post_init__(self) -> None:
         seconds = self.segment_seconds
-        if seconds is not None and not (math.isfinite(seconds) and (seconds == 0 or seconds >= 0.1)):
+        is_usable = seconds is None or seconds == 0 or MIN_SEGMENT_SECONDS <= seconds < math.inf
+        if not is_usable:
             raise OptionError(
-                f"segments of {seconds:g} s are neither 0 nor at least 0.1 s; try --segment-seconds 20"
+                f"segments of {seconds:g} s are neither 0 nor at least {MIN_SEGMENT_SECONDS:g} s; "
+                "try --segment-seconds 20"
             )
         if self.workers is not None and not 1 <= self.workers <= MAX_WORKERS:
             raise OptionError(f"{self.workers} workers are not between 1 and {MAX_WORKERS}; try --workers 2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import pickle
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from videoinr_cli.errors import OptionError, VideoInrError
 from videoinr_cli.jobs import partition
 from videoinr_cli.jobs.job import run_job
 from videoinr_cli.jobs.line import Line
-from videoinr_cli.jobs.partition import plan_parts, segment_seconds
+from videoinr_cli.jobs.partition import plan_parts, segment_seconds, shorter_advice
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.jobs.segments import SegmentDone
 from videoinr_cli.jobs.upscale import upscale_video
@@ -98,6 +99,39 @@ def test_a_segment_is_as_much_work_at_any_speed(
         options = UpscaleOptions(scale=1, speed=Fraction(speed))
         plan = Plan.make(source, tmp_path / "out.mp4", options)
         assert segment_seconds(plan, JobOptions()) == seconds
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "advised"),
+    [
+        (25, Fraction(40), "2"),
+        (25, Fraction(4, 5), "0.2"),
+        (60, Fraction(3, 10), None),
+        (2, Fraction(4), None),
+    ],
+)
+def test_shorter_segments_are_advised_where_there_can_be_any(
+    rate: int, seconds: Fraction, advised: str | None, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    source = probe(make_clip("in.mp4", frames=round(rate * seconds), rate=str(rate)))
+    plan = Plan.make(source, tmp_path / "out.mp4", UpscaleOptions())
+    said = None if advised is None else f"with --segment-seconds {advised}, finished parts are kept"
+    assert shorter_advice(plan, JobOptions()) == said
+    if advised is not None:
+        assert len(plan_parts(plan, JobOptions(segment_seconds=float(advised)), FastConfig())) > 1
+
+
+@pytest.mark.parametrize(("name", "is_said"), [("out.gif", True), ("out.mp4", False)])
+def test_a_segment_length_that_has_no_effect_is_said(
+    name: str, is_said: bool, make_clip: MakeClip, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options, job = UpscaleOptions(scale=1.0), JobOptions(segment_seconds=10.0)
+    with caplog.at_level(logging.INFO, "videoinr_cli"):
+        summary = upscale_video(
+            make_clip("in.mp4", frames=3), tmp_path / name, options, model=build(TINY), job=job
+        )
+    said = f"'{tmp_path / name}' cannot be made in segments: --segment-seconds 10 has no effect"
+    assert (said in summary.notes) == is_said
 
 
 def test_segments_meet_behind_keyframes(make_clip: MakeClip, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from videoinr_cli.batch.events import Error, Estimate, Skipped
 from videoinr_cli.batch.items import Existing, Item, Refused
 from videoinr_cli.batch.make_events import error_of, estimate_of, skipped_of
 from videoinr_cli.jobs.automatic import TIME_SHARE, with_workers
-from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing, shorter_segments
+from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing, shorter_advice
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, Region, UpscaleOptions
 from videoinr_cli.render.peak_memory import PeakMemory
@@ -134,10 +134,10 @@ def estimate_batch(
 
 def _advice(plan: Plan, job: JobOptions, segments: int, seconds: float | None) -> tuple[str, ...]:
     """Say how an interruption of a video that takes long would keep something, if it would not."""
-    shorter = shorter_segments(plan, job)
+    shorter = shorter_advice(plan, job)
     if segments > 1 or shorter is None or seconds is None or seconds < LONG_SECONDS:
         return ()
-    return (f"an interruption keeps nothing; with --segment-seconds {shorter:g}, finished parts are kept",)
+    return (f"an interruption keeps nothing; {shorter}",)
 
 
 def measure(plan: Plan, engine: Engine, tell: Callable[[int], None] = lambda frames: None) -> Cost:

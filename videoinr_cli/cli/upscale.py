@@ -190,10 +190,10 @@ class _Kept:
     def _advice(self, job: JobOptions) -> str:
         """Say how to keep something of a video of which nothing was."""
         from videoinr_cli.batch.items import Pending
-        from videoinr_cli.jobs.partition import shorter_segments
+        from videoinr_cli.jobs.partition import shorter_advice
 
-        shorter = shorter_segments(self._item.plan, job) if isinstance(self._item, Pending) else None
-        return "" if shorter is None else f"; with --segment-seconds {shorter:g}, finished parts are kept"
+        shorter = shorter_advice(self._item.plan, job) if isinstance(self._item, Pending) else None
+        return "" if shorter is None else f"; {shorter}"
 
 
 def _show_plan(

@@ -143,6 +143,10 @@ class OpenJob(contextlib.AbstractContextManager["OpenJob"]):
         plan, path = self._plan, self._plan.destination
         if self.segments is None:
             remove_job(path)  # what an earlier run left, if it is not continued
+            if (seconds := self._job.segment_seconds) and not can_be_cut(plan):
+                log.info(
+                    f"{str(path)!r} cannot be made in segments: --segment-seconds {seconds:g} has no effect"
+                )
             if len(line.pool) > 1 or line.pool.is_elsewhere:
                 log.info("the video is rendered by one process: it is short, or cannot be cut and joined")
             if not line.pool.is_elsewhere:

@@ -11,7 +11,7 @@ from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import carrier_for
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.model import ModelConfig
-from videoinr_cli.options import JobOptions, UpscaleOptions
+from videoinr_cli.options import MIN_SEGMENT_SECONDS, JobOptions, UpscaleOptions
 from videoinr_cli.render.parts import Part
 from videoinr_cli.render.pictures import lead_frames, sections_of
 from videoinr_cli.render.plan import Plan
@@ -88,13 +88,15 @@ def output_rate(plan: Plan) -> Fraction:
     return (plan.timeline.rate or plan.source.frame_rate) / plan.options.speed
 
 
-def shorter_segments(plan: Plan, options: JobOptions) -> float | None:
-    """Return a segment length in seconds by which an interruption would keep more; None: there is none."""
+def shorter_advice(plan: Plan, options: JobOptions) -> str | None:
+    """Say which segment length would let an interruption keep more; None: there is none."""
     current, duration = segment_seconds(plan, options), plan.source.duration
     if current is None or duration is None or not can_be_cut(plan):
         return None
     shorter = min(Fraction(2), current / 2, duration / 4)
-    return float(f"{float(shorter):.1g}") if shorter * plan.source.frame_rate > 2 else None
+    if shorter * plan.source.frame_rate <= 2 or shorter < MIN_SEGMENT_SECONDS:
+        return None
+    return f"with --segment-seconds {float(shorter):.1g}, finished parts are kept"
 
 
 def can_be_cut(plan: Plan) -> bool:
