@@ -119,6 +119,25 @@ def test_a_rate_factor_that_an_encoder_has_not_is_said(
     assert [message for message in caplog.messages if "rate factor:" in message] == [note] * is_said
 
 
+@pytest.mark.parametrize(
+    ("codec", "preset", "is_said"),
+    [("prores_ks", "slow", True), ("prores_ks", "medium", False), ("libx264", "fast", False)],
+)
+def test_a_preset_that_an_encoder_has_not_is_said(
+    codec: str,
+    preset: str,
+    is_said: bool,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    options = UpscaleOptions(scale=1, encode=EncodeOptions(codec=codec, preset=preset))
+    with caplog.at_level(logging.INFO, "videoinr_cli"):
+        upscale_video(make_clip("in.mkv", frames=2), tmp_path / "out.mov", options, model=build(TINY))
+    note = f"{codec} has no preset {preset!r}: --preset changes nothing"
+    assert [message for message in caplog.messages if "--preset" in message] == [note] * is_said
+
+
 @pytest.mark.parametrize("name", ["images/%03d.png", "-.y4m"])
 def test_the_size_of_images_is_that_of_all_and_of_standard_output_unknown(
     name: str, make_clip: MakeClip, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]

@@ -225,6 +225,7 @@ def test_what_can_be_read_only_once_is_said_at_once(
         (["--deinterlace", "maybe"], "'maybe'"),
         (["--device", "abacus"], "'abacus'"),
         (["--device", "cuda:99"], "'cuda:99'"),
+        (["--preset", "ultra"], "libx264 has no preset 'ultra'; there are ultrafast, superfast, "),
         (["--bogus"], "--bogus"),
     ],
 )

@@ -37,7 +37,9 @@ def test_every_candidate_has_its_command(
     assert run("suggest", source, *arguments, "--model", weights) == 0
     told = capfd.readouterr()
     assert "look.png: region 0,0,64,48" in told.err
-    remarks, lines = told.out.splitlines()[::2], told.out.splitlines()[1::2]
+    *told_of, left_out = told.out.splitlines()
+    assert left_out == "# large is not embedded and takes several times as long: --model large shows it too"
+    remarks, lines = told_of[::2], told_of[1::2]
     commands = [shlex.split(line) for line in lines]
     stem = source.with_name("my clip-200p-2xfps")
     wanted = ["videoinr", "upscale", str(source), "--height", "200p", "--fps", "2x", "--model"]
@@ -97,6 +99,16 @@ def test_a_file_is_told_from_the_model_of_its_name(make_clip: MakeClip, tmp_path
     assert found.preview.candidates[0].name == "clean"
 
 
+@pytest.mark.parametrize("name", ["large", "videoinr-large"])
+def test_what_is_not_embedded_is_shown_where_it_is_named(
+    name: str, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    options = PreviewOptions(more_weights=(name,), upscale=UpscaleOptions(scale=1))
+    found = suggest(make_clip("in.mp4", frames=2), tmp_path / "look.png", options)
+    assert [one.network.weights for one in found.preview.candidates][-1] == name
+    assert found.left_out == ()
+
+
 @pytest.mark.parametrize("name", ["clean", "videoinr-fast", "auto"])
 def test_the_variable_may_name_what_is_shown_anyway(
     name: str,
@@ -108,7 +120,7 @@ def test_the_variable_may_name_what_is_shown_anyway(
     source = make_clip("in.mp4", frames=2)
     monkeypatch.setenv("VIDEOINR_WEIGHTS", name)
     assert run("suggest", source, "--scale", 1, "-o", tmp_path / "look.png") == 0
-    assert len(capfd.readouterr().out.splitlines()) == 2 * len(CANDIDATES)
+    assert len(capfd.readouterr().out.splitlines()) == 2 * len(CANDIDATES) + 1
 
 
 def test_commands_are_complete(

@@ -218,7 +218,9 @@ def test_the_models_are_listed_by_what_they_are_called_too(capsys: pytest.Captur
     assert "--model clean or fast" in said
     assert "--model real" in said
     assert run("weights", "info", "rael") == 1
-    check_one_line(capsys.readouterr().err, "the known names are: clean, real, ")
+    said = capsys.readouterr().err
+    check_one_line(said, "the known names are: clean, real, ")
+    assert said.rstrip().endswith("; upscale, preview and suggest take auto too")
 
 
 def test_embedded_weights_are_not_fetched(capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,8 @@ def suggest(
         # On a line of its own: not every shell takes what follows a command for a remark.
         click.echo(f"# {': '.join([candidate.name, ', '.join(remarks)]) if remarks else candidate.name}")
         click.echo(command)
+    for name in found.left_out:
+        click.echo(f"# {name} is not embedded and takes several times as long: --model {name} shows it too")
 
 
 def _naming(network: NetworkOptions) -> list[str]:

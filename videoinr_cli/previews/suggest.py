@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.suitability import Suited, suited_model
-from videoinr_cli.options import DEFAULT_STRENGTH, MODELS, PreviewOptions, model_name
+from videoinr_cli.options import DEFAULT_STRENGTH, MODEL_NAMES, MODELS, PreviewOptions, model_name
 from videoinr_cli.previews.preview import Candidate, Preview, preview
 from videoinr_cli.weights import embedded_file
 
@@ -22,6 +22,7 @@ class Suggestion:
 
     preview: Preview
     suited: Suited  # what ``--model auto`` takes, and why
+    left_out: tuple[str, ...] = ()  # those of `MODELS` that are not embedded, and that nobody has named
 
     @property
     def suggested(self) -> Candidate | None:
@@ -49,7 +50,10 @@ def suggest(
         VideoInrError: see `preview`.
     """
     options = options or PreviewOptions()
-    first, *others = (name for name, weights in MODELS.items() if embedded_file(weights) is not None)
+    embedded = {name: embedded_file(weights) is not None for name, weights in MODELS.items()}
+    first, *others = (name for name in MODELS if embedded[name])
+    shown = {MODEL_NAMES.get(name, name) for name in options.more_weights}
+    left_out = [name for name in MODELS if not embedded[name] and MODELS[name] not in shown]
     more = [name for name in options.more_weights if name not in (first, *others)]
     options = dataclasses.replace(
         options,
@@ -58,4 +62,4 @@ def suggest(
         strengths=options.strengths or STRENGTHS,
     )
     suited = suited_model(prepare(source, options.upscale.read))
-    return Suggestion(preview(source, picture, options, progress=progress), suited)
+    return Suggestion(preview(source, picture, options, progress=progress), suited, tuple(left_out))

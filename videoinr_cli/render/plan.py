@@ -25,7 +25,7 @@ from videoinr_cli.media.write.kept_streams import decide_streams, log_changes, r
 from videoinr_cli.media.write.output import OutputClock, OutputSpec, log_guesses, pixel_aspect
 from videoinr_cli.media.write.times_fit import check_times_fit
 from videoinr_cli.notes import Advice, Note, collected_notes, log_advised
-from videoinr_cli.options import Region, UpscaleOptions
+from videoinr_cli.options import EncodeOptions, Region, UpscaleOptions
 from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.parts import Part
 from videoinr_cli.render.timeline import Timeline
@@ -264,6 +264,8 @@ def _log_adapted(options: UpscaleOptions, written: OutputFormat, size: tuple[int
             f"{written.pix_fmt} takes widths that are multiples of {wide} and heights that are multiples of "
             f"{high}: the output is {size[0]}x{size[1]}"
         )
-    crf = options.encode.crf
+    crf, preset = options.encode.crf, options.encode.preset
+    if preset not in (None, EncodeOptions.preset) and not written.encoder.takes_preset(preset):
+        log.info(f"{written.encoder.name} has no preset {preset!r}: --preset changes nothing")
     if isinstance(crf, (int, float)) and not written.encoder.has_rate_factor:
         log.info(f"{written.encoder.name} has no constant rate factor: --crf {crf:g} changes nothing")

@@ -117,7 +117,10 @@ def find_weights(text: str | os.PathLike[str]) -> Path:
         raise WeightsError(f"weights {text!r} are not downloaded yet; run: videoinr weights download {text}")
     listed = [weights.name for weights in all_weights()]
     names = ", ".join((*(name for name, file in MODEL_NAMES.items() if file in listed), *listed))
-    raise WeightsError(f"no weights {text!r}: there is no such file, and the known names are: {names}")
+    raise WeightsError(
+        f"no weights {text!r}: there is no such file, and the known names are: {names}; "
+        f"upscale, preview and suggest take {AUTO_MODEL} too"
+    )
 
 
 def weights_digest(text: str) -> str:

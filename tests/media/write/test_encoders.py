@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from videoinr_cli.errors import OutputError
+from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.write.encoders import find_encoder
 from videoinr_cli.options import EncodeOptions
@@ -74,6 +74,33 @@ def test_a_rate_of_the_users_takes_the_place_of_the_default_quality(
 ) -> None:
     options = EncodeOptions(crf=crf, preset=None, extra=(extra,))
     assert find_encoder("libx264").settings(options) == expected | dict([extra])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "preset", "is_taken"),
+    [
+        ("libx264", "veryslow", True),
+        ("libx264rgb", "slow", True),
+        ("libx265", "0", True),
+        ("libsvtav1", "8", True),
+        ("libsvtav1", "slow", False),
+        ("prores_ks", "slow", False),
+    ],
+)
+def test_presets_that_there_are(encoder: str, preset: str, is_taken: bool) -> None:
+    found = find_encoder(encoder)
+    found.check_preset(preset)
+    assert found.settings(EncodeOptions(preset=preset)).get("preset") == (preset if is_taken else None)
+
+
+@pytest.mark.parametrize(("encoder", "preset"), [("libx264", "ultra"), ("libx265", "10"), ("libx264rgb", "")])
+def test_a_preset_that_there_is_not_is_refused_and_those_are_listed_that_there_are(
+    encoder: str, preset: str
+) -> None:
+    names = "ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow, placebo"
+    with pytest.raises(OptionError) as caught:
+        find_encoder(encoder).check_preset(preset)
+    assert str(caught.value) == f"{encoder} has no preset {preset!r}; there are {names}"
 
 
 def test_extra_options_win() -> None:

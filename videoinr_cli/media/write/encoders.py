@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import av
 
-from videoinr_cli.errors import OutputError
+from videoinr_cli.errors import OptionError, OutputError
 from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.planes import Layout, layout_of
 from videoinr_cli.options import EncodeOptions
@@ -24,6 +24,14 @@ HDR_OPTIONS = {
 }
 """Encoders that take HDR10's metadata by an option of their own, and the names in it."""
 
+
+COMMON_PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
+"""Speed settings of x264 and x265, which ffmpeg does not list; their places in this order are names too."""
+
+COMMON_PRESET_ENCODERS = frozenset({"libx264", "libx264rgb", "libx265"})
 
 MOST_TICKS = {"mpeg1video": 0, "mpeg2video": 0, "mpeg4": 65_535, "libxvid": 65_535}
 """Ticks per second that codecs can state at most; 0: they state the rate of their frames and nothing else.
@@ -81,7 +89,7 @@ class VideoEncoder:
         chosen: dict[str, str] = {}
         if encoding.rate_factor is not None:  # which most encoders prefer to a bit rate, if both are given
             chosen |= self._quality(encoding.rate_factor)
-        if encoding.preset is not None and self._takes_preset(encoding.preset):
+        if encoding.preset is not None and self.takes_preset(encoding.preset):
             chosen["preset"] = encoding.preset
         if self.name.startswith(("libvpx", "libaom")):
             # By default they take minutes for a second of video.
@@ -112,11 +120,23 @@ class VideoEncoder:
         words = [f"{name}={value}" for name, value in values if value is not None]
         return {option: ":".join(words)} if words else {}
 
-    def _takes_preset(self, preset: str) -> bool:
-        if "preset" not in self.options:
-            return False
-        names = self.options["preset"]
-        return preset in names or preset.isdigit() or (not names and self.name in ("libx264", "libx265"))
+    def takes_preset(self, preset: str) -> bool:
+        """Whether it has a speed setting of this name."""
+        if self.name in COMMON_PRESET_ENCODERS:
+            return preset in (*COMMON_PRESETS, *map(str, range(len(COMMON_PRESETS))))
+        return "preset" in self.options and (preset in self.options["preset"] or preset.isdigit())
+
+    def check_preset(self, preset: str) -> None:
+        """Refuse a speed setting that is none, as far as the names are known.
+
+        What is one of other encoders may be meant for another video of a batch.
+
+        Raises:
+            OptionError: it is none.
+        """
+        known = COMMON_PRESETS if self.name in COMMON_PRESET_ENCODERS else self.options.get("preset", ())
+        if known and not self.takes_preset(preset) and preset not in COMMON_PRESETS:
+            raise OptionError(f"{self.name} has no preset {preset!r}; there are {', '.join(known)}")
 
     def closest_format(self, source: Layout, *, among: tuple[str, ...] = ()) -> str:
         """Return the pixel format that loses least of the source's, and has the least to spare.

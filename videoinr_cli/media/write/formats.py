@@ -72,6 +72,7 @@ def output_format(
     """Return an output's format, by its extension and the user's wishes, else like the source's.
 
     Raises:
+        OptionError: the encoder has no such preset.
         OutputError: the extension, the codec or the pixel format is unknown, or they do not fit together.
         FfmpegError: there is no ffmpeg.
     """
@@ -87,6 +88,8 @@ def output_format(
         )
     needs = _needs(source, codec, container)
     encoder = find_encoder(codec, find_ffmpeg(needs))
+    if encoding.preset is not None:
+        encoder.check_preset(encoding.preset)
     if encoding.pix_fmt == "auto" and codec == "gif":
         return OutputFormat(container, encoder, "pal8", needs)
     if encoding.pix_fmt == "auto":
