@@ -46,7 +46,7 @@ def open_writer(
     written = output_format(destination, source, encoding)
     speed, audio = settings.get("speed", Fraction(1)), settings.pop("audio", "keep")
     keeps_times = frame_rate is None
-    log_guesses(source, written)
+    log_guesses(source, written, size)
     if keeps_times:
         check_times_fit(source, written.container, strict=strict)
         if last_pts is None and time_base == source.time_base:

@@ -72,7 +72,7 @@ class Plan:
         _log_few(options, source)
         size = options.output_size(source.width, source.height, multiple=written.size_multiple)
         _log_adapted(options, written, size)
-        log_guesses(source, written)
+        log_guesses(source, written, size)
         if rate is None:
             check_times_fit(source, written.container, strict=options.strict)
         streams = decide_streams(

@@ -15,7 +15,8 @@ from tests.media.write.outputs import FAST, copy, decoded, pictures
 from tests.writing import open_writer
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
-from videoinr_cli.options import EncodeOptions
+from videoinr_cli.options import EncodeOptions, UpscaleOptions
+from videoinr_cli.render.plan import Plan
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,33 @@ def test_pictures_pass_within_one_code_value(
             dtype = ">u2" if pix_fmt.endswith("be") else "<u2" if "1" in pix_fmt else "u1"
             values = [np.frombuffer(bytes(plane), dtype).astype(int) for plane in (one, other)]
             assert np.abs(values[0] - values[1]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "matrix", "is_said"),
+    [
+        ((640, 360), 2, "smpte170m", True),
+        ((720, 576), 2, "bt470bg", True),
+        ((320, 180), 2, "smpte170m", False),
+        ((320, 288), 2, "smpte170m", False),  # of 576 lines then, whose matrix has another name
+        ((1280, 720), 1, "bt709", False),
+    ],
+)
+def test_guessed_colours_are_said_where_the_output_alone_would_be_taken_for_others(
+    size: tuple[int, int],
+    scale: float,
+    matrix: str,
+    is_said: bool,
+    make_clip: MakeClip,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clip = make_clip("in.mp4", frames=1, size=size)
+    with caplog.at_level(logging.DEBUG, "videoinr_cli"):
+        Plan.make(probe(clip), tmp_path / "out.mp4", UpscaleOptions(scale=scale))
+    (said,) = (record for record in caplog.records if "does not state its colours" in record.getMessage())
+    assert f"taken for matrix {matrix}, " in said.getMessage()
+    assert said.levelno == (logging.INFO if is_said else logging.DEBUG)
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "out.mov", "out.webm"])

@@ -177,8 +177,17 @@ def pixel_aspect(source: VideoInfo, size: tuple[int, int]) -> Fraction:
     return (shape * Fraction(height, width)).limit_denominator(MAX_ASPECT)
 
 
-def log_guesses(source: VideoInfo, written: OutputFormat) -> None:
-    """Log a broken clock, lost transparency, guessed colours, and what ffmpeg lacks."""
+def log_guesses(source: VideoInfo, written: OutputFormat, size: tuple[int, int]) -> None:
+    """Log a broken clock, lost transparency, guessed colours, and what ffmpeg lacks.
+
+    Colours are guessed as players guess them. That is of interest where they would guess others for a picture
+    of the output's size: where standard definition becomes high definition.
+
+    Args:
+        source: the video.
+        written: the output's format.
+        size: (width, height) of the output, in pixels.
+    """
     if missing := ", ".join(lacks(written.program, written.needs)):
         log.info(f"ffmpeg at {written.program} lacks {missing}: set FFMPEG_PATH to one that has it")
     if source.clock_shifts:
@@ -193,7 +202,10 @@ def log_guesses(source: VideoInfo, written: OutputFormat) -> None:
         )
     unknown = [name for name in source.colour.unknown if name != "chroma_location"]
     if layout_of(source.pix_fmt).kind == "yuv" and "matrix" in unknown:
-        guess = ", ".join(f"{name} {getattr(source.resolved_colour, name)}" for name in unknown)
-        log.info(
-            f"{str(source.path)!r} does not state its colours: taken for {guess}, as is usual for its size"
+        taken, others = source.resolved_colour, source.colour.resolved(*size)
+        is_of_interest = (taken.matrix == "bt709") != (others.matrix == "bt709")
+        guess = ", ".join(f"{name} {getattr(taken, name)}" for name in unknown)
+        log.log(
+            logging.INFO if is_of_interest else logging.DEBUG,
+            f"{str(source.path)!r} does not state its colours: taken for {guess}, as is usual for its size",
         )
