@@ -81,7 +81,7 @@ def test_letters_that_standard_output_lacks_are_printed_as_numbers() -> None:
         (BlockingIOError(errno.EAGAIN, "unavailable", 'avcodec_open2("h264", {})'), "ulimit -u, -v"),
         (OSError(errno.ENOSPC, "No space left on device"), "make room"),
         (OSError(errno.EFBIG, "File too large"), "ulimit -f"),
-        (MemoryError(), "--max-memory"),
+        (MemoryError(), "end other programs, or raise the limit"),
         (RuntimeError("could not create a primitive"), "ulimit -v"),
         (RuntimeError("unable to mmap 570 bytes from file <a>: Cannot allocate memory (12)"), "ulimit -v"),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "ulimit -v"),

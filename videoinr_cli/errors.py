@@ -49,7 +49,7 @@ class MemoryLimitError(VideoInrError):
 
 _SHORTAGES = {
     errno.EAGAIN: "no process or thread can begin; end other programs, or raise the limits (ulimit -u, -v)",
-    errno.ENOMEM: "memory ran out; end other programs, lower --max-memory, or raise the limit (ulimit -v)",
+    errno.ENOMEM: "memory ran out; end other programs, or raise the limit (ulimit -v)",
     errno.EMFILE: "too many files are open; raise their limit (ulimit -n)",
     errno.ENFILE: "too many files are open in the system; end other programs",
     errno.ENOSPC: "the disk is full; make room, and run the command again",
@@ -57,7 +57,7 @@ _SHORTAGES = {
     errno.EFBIG: "a file would be larger than is allowed; raise the limit (ulimit -f)",
     errno.EIO: "a disk or a terminal does not respond (input/output error)",
 }
-"""What the system refuses, by its number of the error, and what to do about it."""
+"""What the system refuses, by its number of the error, and what to do about it in any command."""
 
 
 SHORTAGE = re.compile(
@@ -107,7 +107,7 @@ def one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _SHORTAGES and _is_about_no_file(error):
         return _SHORTAGES[error.errno]
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        return f"{str(error.filename)!r} is too long for the name of a file; choose a shorter one with -o"
+        return f"{str(error.filename)!r} is too long for the name of a file; choose a shorter one"
     if isinstance(error, OSError) and is_expected(error):
         return f"{str(error.filename)!r} cannot be used: {error.strerror}"
     return str(error) if is_expected(error) else f"unexpected {type(error).__name__}: {error}"

@@ -1,8 +1,11 @@
 """``videoinr evaluate`` on a tiny clip, with a tiny network."""
 
+import errno
 import json
+import re
 import weakref
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -100,6 +103,25 @@ def test_the_variable_of_all_commands_is_one_name_whatever_spaces_are_in_it(
         monkeypatch.setenv(variable, value)
         assert videoinr(*arguments) == 0
         assert [result["method"] for result in json.loads(capfd.readouterr().out)] == names
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("CUDA out of memory"), OSError(errno.ENAMETOOLONG, "too long", "a")]
+)
+def test_errors_name_no_option_that_the_command_lacks(
+    error: Exception,
+    clip: Path,
+    weights: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr("videoinr_cli.evaluation.evaluate.load_network", failing)
+    assert videoinr("evaluate", clip, "--weights", weights, "--baseline", "none", "-q") == 1
+    named = re.findall(r"(?<!\S)--?[a-z][\w-]*", capfd.readouterr().err.partition("(ulimit")[0])
+    assert set(named) <= {name for option in evaluate.params for name in option.opts}
 
 
 def test_frames_too_small_for_ffmpeg_leave_out_its_baseline(
