@@ -120,6 +120,23 @@ def test_an_end_before_the_last_frame_is_not_believed(make_clip: MakeClip) -> No
     assert info.end_pts == last + 3600  # as its packet says
 
 
+@pytest.mark.parametrize("frames", [10, 14, 20, 25, 60])
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("size", [(64, 48), (320, 240)])
+def test_a_program_stream_ends_with_its_last_frame(
+    size: tuple[int, int], b_frames: int, frames: int, make_clip: MakeClip
+) -> None:
+    """Small pictures share packets of the file, in which only the first of them has a time."""
+    options = ("-c:v", "mpeg2video", "-bf", b_frames, "-q:v", 3)
+    info = probe(make_clip("in.mpg", *options, size=size, frames=frames))
+    times = [(frame.pts - info.start_pts) * info.time_base for frame in read_frames(info)]
+    assert times == [Fraction(number, 25) for number in range(frames)]
+    assert info.last_pts is not None
+    assert (info.last_pts - info.start_pts) * info.time_base == times[-1]
+    assert info.duration == Fraction(frames, 25)
+    assert info.missing_seconds == 0
+
+
 def test_frames_that_an_edit_list_hides_at_the_end_do_not_count(make_clip: MakeClip) -> None:
     clip = make_clip("in.mp4", "-movie_timescale", 1000, frames=50)
     content = bytearray(clip.read_bytes())

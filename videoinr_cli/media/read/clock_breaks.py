@@ -19,6 +19,11 @@ BREAKABLE = ("mpegts", "mpeg", "flv", "hls")
 """Demuxers of what is often joined end to end, or recorded across a restart of its clock. In others, such as
 Matroska, a break is looked for where the end of the file shows signs of one."""
 
+SPARSELY_TIMED = ("mpeg",)
+"""Demuxers of files in which not every picture has a time; each of `BREAKABLE`. ffmpeg counts on from the
+last one that has, which it cannot after a seek, and takes the duration of a stream from what it counts there:
+it may be off by some frames, or half a frame."""
+
 WITHOUT_DECODING_TIMES = ("matroska,webm",)
 """Demuxers of files that state only when packets are shown; ffmpeg guesses when some are decoded."""
 

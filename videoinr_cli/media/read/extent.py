@@ -100,7 +100,7 @@ def duration_of(
     last: Shown | None,
     *,
     rate: Fraction,
-    is_one_clock: bool,
+    is_stated: bool,
 ) -> tuple[Fraction | None, Fraction]:
     """Return how long a video lasts, and how much of it is missing, in seconds.
 
@@ -115,10 +115,11 @@ def duration_of(
         start: when the first frame is shown, in seconds.
         last: the last packet's times.
         rate: frames per second.
-        is_one_clock: whether the file's clock never breaks; if it does, the stream's statement is wrong.
+        is_stated: whether the stream's statement can be right: the file's clock never breaks, and the
+            statement is the file's own.
     """
     stated: Fraction | None = None
-    if is_one_clock and stream.duration is not None and stream.time_base is not None:
+    if is_stated and stream.duration is not None and stream.time_base is not None:
         first = start
         if stream.start_time is not None and container.format.name not in WITHOUT_SHOWN_TIMES:
             first = stream.start_time * stream.time_base

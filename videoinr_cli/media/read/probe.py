@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError, OptionError
 from videoinr_cli.media.images import find_images
-from videoinr_cli.media.read.clock_breaks import BREAKABLE, ClockScan, scan_clock
+from videoinr_cli.media.read.clock_breaks import BREAKABLE, SPARSELY_TIMED, ClockScan, scan_clock
 from videoinr_cli.media.read.colour_tags import stated_colour
 from videoinr_cli.media.read.decoding import changed_aspect, decoded_frames
 from videoinr_cli.media.read.description import describe_streams
@@ -147,11 +147,12 @@ def _described(
     tail = _tail_of(path, container, stream) if can_seek else Tail(None, breaks=False)
     clock = _clock_of(path, container, stream, tail) if can_seek else None
     shifts = clock.shifts if clock else ()
-    last = clock.end if clock and shifts else None if tail.breaks else tail.last
+    is_scanned = bool(shifts) or container.format.name in SPARSELY_TIMED
+    last = clock.end if clock and is_scanned else None if tail.breaks else tail.last
     timing = _timing_of(path, shifts) if can_seek else None
     rate = believed_rate(container, stream, timing)
     duration, missing = duration_of(
-        container, stream, start * time_base, last, rate=rate, is_one_clock=not shifts
+        container, stream, start * time_base, last, rate=rate, is_stated=not (clock and is_scanned)
     )
     origin = origin_of(container, stream, start * time_base)
     return VideoInfo(
