@@ -720,10 +720,10 @@ def test_a_model_of_others_is_sent_too(
 ) -> None:
     """Named relative to the folder that the driver is in, and nobody else."""
     from safetensors.torch import save_file
-    from spandrel.architectures.Compact import SRVGGNetCompact
+    from spandrel.architectures.Compact import Compact
 
     torch.manual_seed(0)
-    model = SRVGGNetCompact(num_feat=8, num_conv=1, upscale=2)
+    model = Compact(num_feat=8, num_conv=1, upscale=2)
     save_file(
         {name: tensor.clone() for name, tensor in model.state_dict().items()}, tmp_path / "x2.safetensors"
     )
