@@ -60,7 +60,7 @@ def test_threads_and_memory_limit_them(clip: Path, monkeypatch: pytest.MonkeyPat
     assert with_workers(UNSAID, [plan_of(clip, shares=90, threads=3)]).workers == 3
     plan = plan_of(clip, shares=90)
     monkeypatch.setattr(automatic, "PROCESS_BYTES", 1 << 30)  # beside which a small frame's need is nothing
-    monkeypatch.setattr(automatic, "free_bytes", lambda device: (5 << 30) // 2)
+    monkeypatch.setattr(automatic, "free_bytes", lambda device: 5 << 30)
     assert with_workers(UNSAID, [plan]).workers == 2
     limited = dataclasses.replace(plan.options, max_memory_bytes=(7 << 30) // 2)
     assert with_workers(UNSAID, [with_options(plan, limited)]).workers == 3

@@ -31,6 +31,9 @@ PROCESS_PIXELS = SEGMENT_PIXELS // 4
 PROCESS_BYTES = 300 << 20
 """What a process holds before its first frame: 263 MiB were measured with the small network."""
 
+MEMORY_SHARE = 0.5
+"""Of the memory that a single process may use: nobody has asked for more than that one needs."""
+
 TIME_SHARE = 0.8
 """What several processes take on a CPU, at the most, as a share of what one with all their threads takes."""
 
@@ -75,4 +78,4 @@ def _room(plan: Plan) -> int:
     except MemoryLimitError:  # told where it is rendered
         return 1
     each = needed_bytes(model, plan.lr_size, size, sizes) + PROCESS_BYTES
-    return max(1, (free_bytes(device) if limit is None else limit) // each)
+    return max(1, (int(MEMORY_SHARE * free_bytes(device)) if limit is None else limit) // each)
