@@ -17,8 +17,9 @@ from tests.conftest import MakeClip
 from tests.tiny import TINY
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.evaluation.options import EvaluateOptions
+from videoinr_cli.jobs.cluster.calls import Node
 from videoinr_cli.jobs.cluster.files import WeightsFile, moved
-from videoinr_cli.jobs.cluster.records import Place
+from videoinr_cli.jobs.cluster.records import NodeState, Place, Worker
 from videoinr_cli.jobs.fingerprint import difference, fingerprint
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.model import build
@@ -134,9 +135,11 @@ def test_nodes_that_lack_a_mixture_are_sent_one_file(planned: Any, tmp_path: Pat
     wanted = load_model("vivid", strength=0.3).state_dict()
     assert all(torch.equal(wanted[key], sent[key]) for key in wanted)
     request = SegmentRequest(0, planned(0.3), Part(), tmp_path / "0.mkv")
+    node = NodeState(Node("n", "n", gpus=0, cpus=1, store_bytes=0))
+    worker = Worker(node, "cpu", gpus=0, cpus=1, threads=1, sharing=1)
     for weights, strength in (("vivid", 0.3), (str(mixed.path), None)):
         place = Place(None, weights, None, writes_there=True)
-        there = moved(request, request.path, place, device="cpu", threads=1)
+        there = moved(request, request.path, place, worker)
         assert there.plan.options.strength == strength
 
 
