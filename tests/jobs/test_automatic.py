@@ -56,6 +56,12 @@ def test_the_least_of_what_serves_long_videos(clip: Path) -> None:
     assert with_workers(UNSAID, []).workers == 1
 
 
+def test_a_long_video_that_fits_in_memory_once_keeps_all_in_one(clip: Path) -> None:
+    plans = [plan_of(clip, shares=90), plan_of(clip, shares=90)]
+    tight = dataclasses.replace(plans[1].options, max_memory_bytes=automatic.PROCESS_BYTES)
+    assert with_workers(UNSAID, [plans[0], with_options(plans[1], tight)]).workers == 1
+
+
 def test_threads_and_memory_limit_them(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_workers(UNSAID, [plan_of(clip, shares=90, threads=3)]).workers == 3
     plan = plan_of(clip, shares=90)

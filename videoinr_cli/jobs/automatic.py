@@ -47,18 +47,24 @@ def with_workers(job: JobOptions, plans: Sequence[Plan]) -> JobOptions:
     if job.workers is not None:
         return job
     is_asked = job.cluster is None and job.segment_seconds != 0
-    each = [count for count in map(_most, plans) if count > 1] if is_asked else []
-    return dataclasses.replace(job, workers=min(each, default=1))
+    long = [plan for plan in plans if _shares(plan) > 1] if is_asked else []
+    return dataclasses.replace(job, workers=min(map(_most, long), default=1))
+
+
+def _shares(plan: Plan) -> int:
+    """Return for how many processes a video is long enough."""
+    duration = plan.source.duration
+    if duration is None or not can_be_cut(plan):
+        return 1
+    return int(duration * output_rate(plan) * plan.size[0] * plan.size[1] / PROCESS_PIXELS)
 
 
 def _most(plan: Plan) -> int:
-    """Return the most processes that serve one video."""
-    options, duration = plan.options, plan.source.duration
-    if duration is None or not can_be_cut(plan) or "," in options.device or options.spatial is not None:
+    """Return the most processes that serve one long video."""
+    options = plan.options
+    if "," in options.device or options.spatial is not None:
         return 1
-    shares = int(duration * output_rate(plan) * plan.size[0] * plan.size[1] / PROCESS_PIXELS)
-    threads = options.threads or torch.get_num_threads()
-    most = min(MOST_PROCESSES, threads, shares)
+    most = min(MOST_PROCESSES, options.threads or torch.get_num_threads(), _shares(plan))
     return min(most, _room(plan)) if most > 1 else 1
 
 
