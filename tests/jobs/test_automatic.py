@@ -56,9 +56,18 @@ def test_the_least_of_what_serves_long_videos(clip: Path) -> None:
     assert with_workers(UNSAID, []).workers == 1
 
 
+def test_memory_is_asked_once_for_videos_that_are_alike(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(automatic, "free_bytes", lambda device: asked.append(device) or 1 << 40)
+    assert with_workers(UNSAID, [plan_of(clip, shares=shares) for shares in (90, 3.1, 50)]).workers == 3
+    assert len(asked) == 1
+
+
 def test_a_long_video_that_fits_in_memory_once_keeps_all_in_one(clip: Path) -> None:
     plans = [plan_of(clip, shares=90), plan_of(clip, shares=90)]
     tight = dataclasses.replace(plans[1].options, max_memory_bytes=automatic.PROCESS_BYTES)
+    other = dataclasses.replace(tight, weights="real")
+    assert with_workers(UNSAID, [with_options(plans[1], other), plans[0]]).workers == 1
     assert with_workers(UNSAID, [plans[0], with_options(plans[1], tight)]).workers == 1
 
 

@@ -43,12 +43,19 @@ def with_workers(job: JobOptions, plans: Sequence[Plan]) -> JobOptions:
 
     Several of them render on a CPU, as far as videos are long and each process has memory for whole frames
     if a single one has. The network is the small one: the others were not measured.
+
+    Args:
+        job: as given.
+        plans: of the videos, whose options are the same but for the model.
     """
     if job.workers is not None:
         return job
     is_asked = job.cluster is None and job.segment_seconds != 0
     long = [plan for plan in plans if _shares(plan) > 1] if is_asked else []
-    return dataclasses.replace(job, workers=min(map(_most, long), default=1))
+    # many videos of a folder are alike, and what memory holds is not computed for each of them
+    kinds = {(plan.lr_size, plan.framing.picture, plan.instants, plan.options.network): plan for plan in long}
+    counts = [*map(_shares, long), *map(_most, kinds.values())]
+    return dataclasses.replace(job, workers=min(counts, default=1))
 
 
 def _shares(plan: Plan) -> int:
@@ -60,11 +67,11 @@ def _shares(plan: Plan) -> int:
 
 
 def _most(plan: Plan) -> int:
-    """Return the most processes that serve one long video."""
+    """Return the most processes that serve a long video, however long."""
     options = plan.options
     if "," in options.device or options.spatial is not None:
         return 1
-    most = min(MOST_PROCESSES, options.threads or torch.get_num_threads(), _shares(plan))
+    most = min(MOST_PROCESSES, options.threads or torch.get_num_threads())
     return min(most, _room(plan)) if most > 1 else 1
 
 
