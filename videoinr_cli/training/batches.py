@@ -10,8 +10,11 @@ from torch import Tensor
 
 from videoinr_cli.training.recipes import SampleRecipe
 
-BATCHES_VERSION = 2
-"""Raise it whenever the same seed and step draw another batch. 1 drew detail, turns and motion one by one."""
+BATCHES_VERSION = 3
+"""Raise it whenever the same seed and step draw another batch.
+
+1 drew detail, turns and motion one by one; 2 took fainter overlays for none.
+"""
 
 
 @dataclasses.dataclass(frozen=True)

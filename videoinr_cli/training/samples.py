@@ -46,7 +46,7 @@ STILL_MARGIN_PX = 128
 
 MAX_LAYERS = 3
 
-VISIBLE_SHARE = 0.2
+VISIBLE_SHARE = 0.15
 """Coverage from which on an LR pixel begins to be the layer's in front, entirely at twice as much: letters
 differ more from what is behind than that changes."""
 HIDDEN_PX = 9
