@@ -28,9 +28,9 @@ from torch import Tensor
 
 from videoinr_cli import load_model
 from videoinr_cli.errors import OptionError, VideoInrError
+from videoinr_cli.model import Window
 from videoinr_cli.model.fast import FastVideoInr, telling_still
 from videoinr_cli.model.fast.still import StillEstimator
-from videoinr_cli.model.flow import upsample_flow, warp
 from videoinr_cli.training.batches import Batch
 from videoinr_cli.training.footage import load_shots
 from videoinr_cli.training.overlays import find_fonts
@@ -38,17 +38,19 @@ from videoinr_cli.training.recipes import OWN
 from videoinr_cli.training.samples import Sampler
 from videoinr_cli.weights import inspect_weights, save_model
 
-SIDE_PX = 160
+SIDE_PX = 128
 """Of a scene, LR pixels."""
-CROP_PX = 128
+CROP_PX = 112
 """Of the part of a scene that a step sees."""
 BATCH = 4
 LEAST_COST = 0.05
-"""Of a wrong answer where standing still and moving show the same."""
-FULL_COST = 0.25
-"""By how much they differ, of 1, where a wrong answer costs most."""
-FALSE_SHARE = 1.5
-"""Cost of saying in vain that something stands still, relative to missing it."""
+"""Of an answer that is wrong but shows nothing, relative to one that shows most."""
+FULL_COST = 0.1
+"""Difference of the rendered errors, of 1, from which on a wrong answer costs most."""
+NEAR_PX = 3
+"""Side of the squares over which the errors are averaged, LR pixels."""
+SURE = 12.0
+"""Logit of what is certain."""
 AVERAGE = 0.995
 """Of the weights, exponential."""
 REPORT_STEPS = 250
@@ -59,9 +61,10 @@ RECIPE = dataclasses.replace(
     OWN.samples,
     batch_size=1,
     lr_size=SIDE_PX,
-    fixed_scale_share=0.0,
-    scale_range=(1.0, 2.0),
-    overlay_share=0.85,
+    fixed_scale=2.0,
+    fixed_scale_share=1.0,
+    still_share=0.7,
+    overlay_share=0.75,
     wide_every=0,
 )
 
@@ -72,8 +75,8 @@ class Scene(NamedTuple):
     features: Tensor  # (2, C, H, W): the arguments of `StillEstimator.forward`
     hidden: Tensor  # (2, P, H / 2, W / 2)
     evidence: Tensor  # (2, E, H / 2, W / 2)
-    still: Tensor  # (2, 1, H, W) in [0, 1]
-    cost: Tensor  # (2, 1, H, W): of a wrong answer
+    still: Tensor  # (2, 1, H, W) in [0, 1]: where a layer in front stands still
+    gain: Tensor  # (2, 1, H, W): by how much standing still shows less error than moving
 
 
 def main() -> None:
@@ -155,30 +158,26 @@ def scenes_of(networks: Sequence[FastVideoInr], samplers: Sequence[Sampler], cou
 def _scene(network: FastVideoInr, batch: Batch) -> Scene:
     read: list[Tensor] = []
     hook = estimator_of(network).register_forward_pre_hook(lambda _, inputs: read.extend(inputs))
-    first, second = ((frame * 255).round() / 255 for frame in (batch.first, batch.second))
-    frames = network.encode_frame(first), network.encode_frame(second)
-    with network.mixed_precision():
-        motion = network.encoder.motion(*frames)
+    moving = _error(network, batch, told=-SURE)
     hook.remove()
-    still = batch.still.flatten(0, 1)
-    cost = cost_of_error(first, second, upsample_flow(motion.flow), still)
-    return Scene(*(part.half() for part in (*read, still, cost)))
+    gain = (moving - _error(network, batch, told=SURE)).expand(2, -1, -1, -1)
+    return Scene(*(part.half() for part in (*read, batch.still.flatten(0, 1), gain)))
 
 
-def cost_of_error(first: Tensor, second: Tensor, flow: Tensor, still: Tensor) -> Tensor:
-    """Return (2, 1, H, W): how much a wrong answer shows, from `LEAST_COST` to 1.
-
-    That is by how much better the right explanation fits the other frame than the wrong one does.
-
-    Args:
-        first, second: (1, 3, H, W) RGB.
-        flow: (2, 2, H, W), to the other frame.
-        still: (2, 1, H, W), what is right.
-    """
-    here, there = torch.cat([first, second]), torch.cat([second, first])
-    standing, moving = ((here - other).abs().mean(1, keepdim=True) for other in (there, warp(there, flow)))
-    wrong = torch.where(still > 0.5, moving - standing, standing - moving)
-    return LEAST_COST + (wrong / FULL_COST).clamp(0, 1)
+def _error(network: FastVideoInr, batch: Batch, *, told: float) -> Tensor:
+    """Return (1, 1, H, W): the error of an instant, every point standing still by the logit `told`."""
+    hook = estimator_of(network).register_forward_hook(lambda _, __, logit: torch.full_like(logit, told))
+    first, second = (
+        network.encode_frame((frame * 255).round() / 255) for frame in (batch.first, batch.second)
+    )
+    pair = network.encode_pair(first, second)
+    hook.remove()
+    target, tau = batch.targets[-1], batch.taus[-1]
+    height, width = target.shape[-2:]
+    window = Window(0, 0, height, width)
+    shown = network.query(network.prepare_instant(pair, tau, (height, width), window, 0), window)
+    error = F.adaptive_avg_pool2d((shown - target).abs().mean(1, keepdim=True), batch.first.shape[-2:])
+    return F.avg_pool2d(error, NEAR_PX, 1, NEAR_PX // 2, count_include_pad=False)
 
 
 def optimise(
@@ -199,7 +198,7 @@ def optimise(
         for group in optimiser.param_groups:
             group["lr"] = arguments.learning_rate * min(1.0, (step + 1) / 50) * (0.001 + 0.999 * cosine)
         batch = _crops(rng, scenes)
-        loss = loss_of(estimator(*batch[:3]), batch.still, batch.cost)
+        loss = loss_of(estimator(*batch[:3]), batch.still, batch.gain)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(estimator.parameters(), 1.0)
@@ -215,10 +214,11 @@ def optimise(
     return averaged
 
 
-def loss_of(logit: Tensor, still: Tensor, cost: Tensor) -> Tensor:
-    """Return the mean cross entropy, weighted by what an error costs."""
-    errors = F.binary_cross_entropy_with_logits(logit, still, reduction="none")
-    return (errors * cost * torch.where(still > 0.5, 1.0, FALSE_SHARE)).mean()
+def loss_of(logit: Tensor, still: Tensor, gain: Tensor) -> Tensor:
+    """Return the cross entropy of what shows less error, by how much less, and a little of what is true."""
+    cost = (gain.abs() / FULL_COST).clamp(max=1)
+    shown = cost * F.binary_cross_entropy_with_logits(logit, (gain > 0).float(), reduction="none")
+    return shown.mean() + LEAST_COST * F.binary_cross_entropy_with_logits(logit, still)
 
 
 def _crops(rng: np.random.Generator, scenes: Sequence[Scene]) -> Scene:
@@ -238,15 +238,15 @@ def _crops(rng: np.random.Generator, scenes: Sequence[Scene]) -> Scene:
 
 @torch.no_grad()
 def _described(estimator: StillEstimator, scenes: Sequence[Scene]) -> str:
-    """Say what is missed and what is told in vain, by its cost, as shares of what stands still."""
-    missed = vain = due = 0.0
+    """Say how much error is saved by standing still, and how much is added, of what could be saved."""
+    saved = added = possible = 0.0
     for scene in scenes:
-        features, hidden, evidence, still, cost = (part.float() for part in scene)
-        told, true = estimator(features, hidden, evidence) > 0, still > 0.5
-        due += float((cost * true).sum())
-        missed += float((cost * (true & ~told)).sum())
-        vain += float((cost * (told & ~true)).sum())
-    return f"missed {missed / due:.1%}, in vain {vain / due:.1%}"
+        features, hidden, evidence, _, gain = (part.float() for part in scene)
+        told = estimator(features, hidden, evidence) > 0
+        possible += float(gain.clamp(min=0).sum())
+        saved += float((gain.clamp(min=0) * told).sum())
+        added -= float((gain.clamp(max=0) * told).sum())
+    return f"saved {saved / possible:.1%}, added {added / possible:.1%}"
 
 
 if __name__ == "__main__":

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from tests.tiny import TINY, TINY_LARGE, scattered
 from tests.training.test_footage import scene, write_picture, write_video
 from videoinr_cli import load_model
-from videoinr_cli.model.flow import warp
+from videoinr_cli.training.batches import Batch
 from videoinr_cli.weights import inspect_weights, save_model
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -27,26 +29,39 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return train_still
 
 
-def test_an_error_costs_what_it_shows(script: ModuleType) -> None:
-    """A square moves by four pixels over a picture on whose right half a layer stands still."""
+def test_what_stands_still_gains_by_it(script: ModuleType) -> None:
+    """A picture moves by eight pixels behind a bar; halfway between two frames, too."""
     torch.manual_seed(0)
-    picture = torch.rand(1, 3, 16, 36)
-    first, second = picture[..., 4:], picture[..., :-4].clone()
-    second[..., 16:] = first[..., 16:]
-    flow = torch.zeros(2, 2, 16, 32)
-    flow[0, 0], flow[1, 0] = 4, -4
-    still = torch.zeros(2, 1, 16, 32)
-    still[..., 16:] = 1
-    assert torch.equal(warp(second, flow[:1])[..., :12], first[..., :12])  # else the flow is the wrong one
-    cost = script.cost_of_error(first, second, flow, still)
-    moving = first[..., :12], second[..., :12]
-    standing = first[..., 16:28], second[..., 20:32]
-    least = script.LEAST_COST
-    for part, frames in ((cost[:1, :, :, :12], moving), (cost[:1, :, :, 16:28], standing)):
-        shown = (frames[0] - frames[1]).abs().mean(1, keepdim=True)
-        torch.testing.assert_close(part, least + (shown / script.FULL_COST).clamp(max=1))
-    right = script.cost_of_error(first, first, flow, torch.zeros_like(still))
-    assert torch.equal(right, torch.full_like(right, least))  # the same shows if it stands still
+    coarse = torch.rand(1, 3, 20, 40)
+    picture = F.interpolate(coarse, size=(160, 320), mode="bicubic").clamp(0, 1)  # at twice the size
+
+    def seen(right: int) -> torch.Tensor:
+        shown = picture[..., 24 + right : 24 + right + 160].clone()
+        shown[..., 76:84] = torch.tensor([0.0, 1.0]).repeat_interleave(4)
+        return shown
+
+    first, halfway, second = (seen(right) for right in (0, 8, 16))
+    given = [F.avg_pool2d(frame, 2) for frame in (first, second)]
+    still = torch.zeros(2, 1, 1, 80, 80)
+    still[..., 38:42] = 1
+    batch = Batch(None, *given, None, (halfway,), (torch.tensor([0.5]),), torch.zeros(2, 1, 2, 40, 40), still)
+    network = load_model("videoinr-fast", device="cpu")
+    with torch.inference_mode():
+        gain = script._scene(network, batch).gain.float()
+    assert float(gain[..., 38:42].mean()) > 0.05
+    assert float(gain[..., 5:30].mean()) < -0.01
+
+
+def test_an_answer_weighs_what_it_shows(script: ModuleType) -> None:
+    logit, still = torch.tensor([[[[2.0, 2.0, 2.0]]]]), torch.ones(1, 1, 1, 3)
+    full, half, none = (
+        float(script.loss_of(logit, still, torch.full_like(logit, gain)))
+        for gain in (-script.FULL_COST, -script.FULL_COST / 2, 0.0)
+    )
+    wrong, right = 2 + math.log1p(math.exp(-2)), math.log1p(math.exp(-2))
+    assert none == pytest.approx(script.LEAST_COST * right)
+    assert full - none == pytest.approx(wrong)
+    assert half - none == pytest.approx(wrong / 2)
 
 
 def test_only_what_tells_of_standing_still_is_trained(
