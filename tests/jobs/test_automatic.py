@@ -12,7 +12,7 @@ import torch
 from tests.command import run
 from tests.conftest import MakeClip
 from tests.jobs.conftest import content_of
-from videoinr_cli.jobs import automatic, workers
+from videoinr_cli.jobs import automatic, demand, workers
 from videoinr_cli.jobs.automatic import PROCESS_PIXELS, with_workers
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.options import JobOptions, UpscaleOptions
@@ -25,7 +25,7 @@ UNSAID = JobOptions(workers=None)
 def _machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight threads, and memory for anything."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    monkeypatch.setattr(automatic, "free_bytes", lambda device: 1 << 40)
+    monkeypatch.setattr(demand, "free_bytes", lambda device: 1 << 40)
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_the_least_of_what_serves_long_videos(clip: Path) -> None:
 
 def test_memory_is_asked_once_for_videos_that_are_alike(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(automatic, "free_bytes", lambda device: asked.append(device) or 1 << 40)
+    monkeypatch.setattr(demand, "free_bytes", lambda device: asked.append(device) or 1 << 40)
     assert with_workers(UNSAID, [plan_of(clip, shares=shares) for shares in (90, 3.1, 50)]).workers == 3
     assert len(asked) == 1
 
 
 def test_a_long_video_that_fits_in_memory_once_keeps_all_in_one(clip: Path) -> None:
     plans = [plan_of(clip, shares=90), plan_of(clip, shares=90)]
-    tight = dataclasses.replace(plans[1].options, max_memory_bytes=automatic.PROCESS_BYTES)
+    tight = dataclasses.replace(plans[1].options, max_memory_bytes=demand.PROCESS_BYTES)
     other = dataclasses.replace(tight, weights="real")
     assert with_workers(UNSAID, [with_options(plans[1], other), plans[0]]).workers == 1
     assert with_workers(UNSAID, [plans[0], with_options(plans[1], tight)]).workers == 1
@@ -74,8 +74,8 @@ def test_a_long_video_that_fits_in_memory_once_keeps_all_in_one(clip: Path) -> N
 def test_threads_and_memory_limit_them(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert with_workers(UNSAID, [plan_of(clip, shares=90, threads=3)]).workers == 3
     plan = plan_of(clip, shares=90)
-    monkeypatch.setattr(automatic, "PROCESS_BYTES", 1 << 30)  # beside which a small frame's need is nothing
-    monkeypatch.setattr(automatic, "free_bytes", lambda device: 5 << 30)
+    monkeypatch.setattr(demand, "PROCESS_BYTES", 1 << 30)  # beside which a small frame's need is nothing
+    monkeypatch.setattr(demand, "free_bytes", lambda device: 5 << 30)
     assert with_workers(UNSAID, [plan]).workers == 2
     limited = dataclasses.replace(plan.options, max_memory_bytes=(7 << 30) // 2)
     assert with_workers(UNSAID, [with_options(plan, limited)]).workers == 3

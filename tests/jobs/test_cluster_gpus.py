@@ -15,11 +15,11 @@ from tests.outside import load
 from videoinr_cli.batch.upscale import upscale_batch
 from videoinr_cli.errors import VideoInrError, WeightsError
 from videoinr_cli.jobs import cluster as cluster_module
-from videoinr_cli.jobs.cluster import gpus
+from videoinr_cli.jobs import demand as demand_module
 from videoinr_cli.jobs.cluster import nodes as nodes_module
-from videoinr_cli.jobs.cluster.gpus import CONTEXT_BYTES, Demand
 from videoinr_cli.jobs.cluster.nodes import described
 from videoinr_cli.jobs.cluster.pool import ClusterPool
+from videoinr_cli.jobs.demand import CONTEXT_BYTES, Demand
 from videoinr_cli.jobs.line import Line
 from videoinr_cli.jobs.manifest import Manifest
 from videoinr_cli.jobs.segment import SegmentRequest
@@ -139,7 +139,7 @@ def test_what_only_the_nodes_can_load_is_not_known(
     def fail(*_: object) -> None:
         raise WeightsError("--spatial needs the package spandrel")
 
-    monkeypatch.setattr(gpus, "load_network", fail)
+    monkeypatch.setattr(demand_module, "load_network", fail)
     plan = make_plan()
     demand = Demand(dataclasses.replace(plan.options, spatial="model.pth"), [plan])
     assert demand.fitting(1 << 40) is demand.fitting(1 << 40) is None

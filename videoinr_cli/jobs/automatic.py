@@ -12,27 +12,16 @@ from collections.abc import Sequence
 
 import torch
 
-from videoinr_cli.errors import MemoryLimitError
+from videoinr_cli.jobs.demand import room_on_cpu
 from videoinr_cli.jobs.partition import SEGMENT_PIXELS, can_be_cut, output_rate
-from videoinr_cli.model import FastConfig, build
-from videoinr_cli.model.devices import choose_device, choose_dtype
 from videoinr_cli.options import JobOptions
-from videoinr_cli.render.memory import free_bytes
-from videoinr_cli.render.pieces import choose_sizes, needed_bytes
 from videoinr_cli.render.plan import Plan
-from videoinr_cli.weights import inspect_weights
 
 MOST_PROCESSES = 4
 """Each has memory of its own, and what more of them gain on more cores was not measured."""
 
 PROCESS_PIXELS = SEGMENT_PIXELS // 4
 """Output pixels for which a process is worth its start of some seconds: 135 pictures of 1280x720."""
-
-PROCESS_BYTES = 300 << 20
-"""What a process holds before its first frame: 263 MiB were measured with the small network."""
-
-MEMORY_SHARE = 0.5
-"""Of the memory that a single process may use: nobody has asked for more than that one needs."""
 
 TIME_SHARE = 0.8
 """What several processes take on a CPU, at the most, as a share of what one with all their threads takes."""
@@ -41,8 +30,7 @@ TIME_SHARE = 0.8
 def with_workers(job: JobOptions, plans: Sequence[Plan]) -> JobOptions:
     """Return the options with a number of processes, chosen for these videos where it is None.
 
-    Several of them render on a CPU, as far as videos are long and each process has memory for whole frames
-    if a single one has. The network is the small one: the others were not measured.
+    Several of them render on a CPU, as far as videos are long and memory has room for them: see `demand`.
 
     Args:
         job: as given.
@@ -72,23 +60,4 @@ def _most(plan: Plan) -> int:
     if "," in options.device or options.spatial is not None:
         return 1
     most = min(MOST_PROCESSES, options.threads or torch.get_num_threads())
-    return min(most, _room(plan)) if most > 1 else 1
-
-
-def _room(plan: Plan) -> int:
-    """Return how many processes have memory for the pieces that a single one would render."""
-    options = plan.options
-    device, config = choose_device(options.device), inspect_weights(options.weights).config
-    if device.type != "cpu" or not isinstance(config, FastConfig):
-        return 1
-    model = build(config)
-    model.compute_dtype = choose_dtype(options.precision, device)
-    size, limit = plan.framing.picture[::-1], options.max_memory_bytes
-    try:
-        sizes = choose_sizes(
-            model, plan.lr_size, size, tile=options.tile, limit_bytes=limit, instants=plan.instants
-        )
-    except MemoryLimitError:  # told where it is rendered
-        return 1
-    each = needed_bytes(model, plan.lr_size, size, sizes) + PROCESS_BYTES
-    return max(1, (int(MEMORY_SHARE * free_bytes(device)) if limit is None else limit) // each)
+    return min(most, room_on_cpu(plan)) if most > 1 else 1

@@ -3,8 +3,7 @@
     nodes      ray_cluster      the only module that imports Ray: nodes, processes on them, calls to these
       ▲           ▲
     files ◀── transfers, crew   what nodes see, are sent, and send back; which processes there are on them
-                  ▲      ▼
-                  │     gpus    how many of these a GPU has room for
+                  ▲
                  pool           which node renders what, when it is given up, and what becomes of failures
 
 `nodes` is what runs on a node. It comes with the node's own videoinr, and imports little before it must.

@@ -11,9 +11,9 @@ from typing import Any
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.jobs.cluster.calls import Cluster, Errands, Node, NodeLost, Steps
 from videoinr_cli.jobs.cluster.files import WeightsFile
-from videoinr_cli.jobs.cluster.gpus import Demand
 from videoinr_cli.jobs.cluster.nodes import Description, described
 from videoinr_cli.jobs.cluster.records import NodeState, Unfit, Worker
+from videoinr_cli.jobs.demand import Demand
 from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.channel import WAKE_SECONDS
 

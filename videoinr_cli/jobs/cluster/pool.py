@@ -17,9 +17,9 @@ from videoinr_cli.errors import MemoryLimitError, OptionError, VideoInrError, is
 from videoinr_cli.jobs.cluster.calls import Cluster, Errands, Lost, NodeLost, Steps
 from videoinr_cli.jobs.cluster.crew import START_SECONDS, Crew
 from videoinr_cli.jobs.cluster.files import WeightsFile, moved
-from videoinr_cli.jobs.cluster.gpus import Demand
 from videoinr_cli.jobs.cluster.records import Attempt, FoundNode, Hung, NodeState, Task, Unfit, Worker
 from videoinr_cli.jobs.cluster.transfers import Transfers
+from videoinr_cli.jobs.demand import Demand
 from videoinr_cli.jobs.manifest import Rendered
 from videoinr_cli.jobs.pool import Listener, Pool
 from videoinr_cli.jobs.segment import SegmentRequest

@@ -1,6 +1,6 @@
-"""How many processes a GPU has room for, each of which renders whole pictures.
+"""What a process needs of a device's memory to render videos, and how many of them have room there.
 
-It asks no GPU: how much memory one has is for its node to say.
+It asks no GPU of a cluster: how much memory one has is for its node to say.
 """
 
 from __future__ import annotations
@@ -12,21 +12,46 @@ from collections.abc import Iterable
 
 import torch
 
-from videoinr_cli.errors import one_line
-from videoinr_cli.model import AnyVideoInr, build
-from videoinr_cli.model.devices import choose_dtype
+from videoinr_cli.errors import MemoryLimitError, one_line
+from videoinr_cli.model import AnyVideoInr, FastConfig, build
+from videoinr_cli.model.devices import choose_device, choose_dtype
 from videoinr_cli.options import NetworkOptions, UpscaleOptions
-from videoinr_cli.render.memory import FREE_SHARE
-from videoinr_cli.render.pieces import Sizes, device_bytes
+from videoinr_cli.render.memory import FREE_SHARE, free_bytes
+from videoinr_cli.render.pieces import Sizes, choose_sizes, device_bytes, needed_bytes
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.weights import inspect_weights, load_network
 
 log = logging.getLogger(__name__)
 
+PROCESS_BYTES = 300 << 20
+"""What a process on a CPU holds before its first frame: 263 MiB were measured with the small network."""
+
 CONTEXT_BYTES = 1 << 30
 """What a process holds of a GPU besides tensors: CUDA's context, compiled kernels, cuDNN's scratch memory.
 An allowance, not measured: nothing here has run on a GPU. What the tensors need is measured on a CPU, see
 `VideoInr.footprint`."""
+
+MEMORY_SHARE = 0.5
+"""Of the memory that a single process may use: nobody has asked for more than that one needs."""
+
+
+def room_on_cpu(plan: Plan) -> int:
+    """Return how many processes on this machine's CPU have memory for the pieces that one would render.
+
+    One where networks run elsewhere, and for all but the small one: the others were not measured.
+    """
+    options = plan.options
+    device = choose_device(options.device)
+    if device.type != "cpu" or not isinstance(inspect_weights(options.weights).config, FastConfig):
+        return 1
+    network, limit = outline(options.network, device), options.max_memory_bytes
+    shape = plan.lr_size, plan.framing.picture[::-1]
+    try:
+        sizes = choose_sizes(network, *shape, tile=options.tile, limit_bytes=limit, instants=plan.instants)
+    except MemoryLimitError:  # told where it is rendered
+        return 1
+    each = needed_bytes(network, *shape, sizes) + PROCESS_BYTES
+    return max(1, (int(MEMORY_SHARE * free_bytes(device)) if limit is None else limit) // each)
 
 
 class Demand:
@@ -48,7 +73,7 @@ class Demand:
         if not self._shapes:
             return None
         try:
-            network = _outline(self._options.network)
+            network = outline(self._options.network, torch.device("cuda"))
             most = max(
                 device_bytes(network, lr_size, size, Sizes.of_tile(self._options.tile, lr_size))
                 for lr_size, size in self._shapes
@@ -76,10 +101,11 @@ class Demand:
         return max(1, room // needed)
 
 
-def _outline(options: NetworkOptions) -> AnyVideoInr:
-    """Return the network of some options as it is on a GPU, without values.
+def outline(options: NetworkOptions, device: torch.device) -> AnyVideoInr:
+    """Return the network of some options as it computes on a device, to ask it what it needs.
 
-    A single-image model has them, as a trial measures it: on the CPU, in float32, which needs no less.
+    Its weights are random, or elsewhere than on a CPU without values. A single-image model has its own, as a
+    trial measures it: on the CPU, in float32, which needs no less.
 
     Raises:
         WeightsError: the weights cannot be used.
@@ -87,7 +113,7 @@ def _outline(options: NetworkOptions) -> AnyVideoInr:
     """
     if options.spatial is not None:
         return load_network(dataclasses.replace(options, device="cpu", precision="fp32"))
-    with torch.device("meta"):
+    with torch.device("cpu" if device.type == "cpu" else "meta"):
         network = build(inspect_weights(options.weights).config)
-    network.compute_dtype = choose_dtype(options.precision, torch.device("cuda"))
+    network.compute_dtype = choose_dtype(options.precision, device)
     return network
