@@ -1,4 +1,4 @@
-"""Collect the notes that the package logs while it works on a video.
+"""Collect the notes that the package logs while it works on a video, or pass them on.
 
 They go through Python's logging, so that each module logs its own.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 
 LOGGER = logging.getLogger("videoinr_cli")
 """The parent of all loggers in this package."""
@@ -57,15 +57,24 @@ _NOTE = "note"
 """Attribute of a record of the log that holds its note, if that has advice."""
 
 
-class _Collector(logging.Handler):
-    def __init__(self) -> None:
+class _Listener(logging.Handler):
+    def __init__(self, hear: Callable[[logging.LogRecord], None]) -> None:
         super().__init__()
-        self.notes: list[Note] = []
+        self._hear = hear
 
     def emit(self, record: logging.LogRecord) -> None:
-        note = note_of(record)
-        if note not in self.notes:
-            self.notes.append(note)
+        self._hear(record)
+
+
+def forward_log(send: Callable[[logging.LogRecord], None]) -> None:
+    """Pass on from now on what is logged, notes too, as records that another process can read."""
+
+    def hear(record: logging.LogRecord) -> None:
+        record.msg, record.args, record.exc_info = record.getMessage(), None, None
+        send(record)
+
+    LOGGER.addHandler(_Listener(hear))
+    LOGGER.setLevel(logging.INFO)
 
 
 @contextlib.contextmanager
@@ -74,9 +83,15 @@ def collected_notes() -> Iterator[list[Note]]:
 
     It follows the logger's level: only warnings and above, unless the level is set to INFO.
     """
-    collector = _Collector()
-    LOGGER.addHandler(collector)
+    notes: list[Note] = []
+
+    def hear(record: logging.LogRecord) -> None:
+        if (note := note_of(record)) not in notes:
+            notes.append(note)
+
+    listener = _Listener(hear)
+    LOGGER.addHandler(listener)
     try:
-        yield collector.notes
+        yield notes
     finally:
-        LOGGER.removeHandler(collector)
+        LOGGER.removeHandler(listener)

@@ -87,7 +87,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OneNode]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(nodes_module, "NEWS_SECONDS", 0.0)
     monkeypatch.setattr(nodes_module, "openmp_settings", lambda _: {})
-    monkeypatch.setattr(nodes_module, "_Kept", lambda _: logging.NullHandler())  # what it says is heard here
+    monkeypatch.setattr(nodes_module, "forward_log", lambda _: None)  # what it says is heard here
     logger = logging.getLogger("videoinr_cli")
     level, handlers = logger.level, tuple(logger.handlers)
     one = OneNode()

@@ -95,7 +95,7 @@ def _digest_of_weights(named: str, model: AnyVideoInr | None) -> str:
 
 def digest_of_source(source: VideoInfo) -> str:
     """Return a hash of a source's files: their sizes and samples of them; of images, also names and times."""
-    files = [path for _, path in source.images] or [source.path]
+    files = source.files
     hashed = hashlib.sha256()
     for number, path in source.images:  # of which only some are sampled
         status = path.stat()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import multiprocessing
 import os
 import signal
@@ -19,6 +18,7 @@ from videoinr_cli.jobs.manifest import Rendered
 from videoinr_cli.jobs.partition import sharing
 from videoinr_cli.jobs.pool import Listener, Message, Pool
 from videoinr_cli.jobs.segment import SegmentRequest, render_segment
+from videoinr_cli.notes import forward_log
 from videoinr_cli.render.channel import WAKE_SECONDS
 
 
@@ -142,7 +142,7 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     send_message = _locked(connection.send)  # the decoding thread logs too
-    _log_to(send_message)
+    forward_log(send_message)
     while True:
         try:
             request = connection.recv()
@@ -174,19 +174,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     wait([parent.sentinel])
     os._exit(1)
-
-
-class _ToParent(logging.Handler):
-    def __init__(self, send_message: Callable[[Message], None]) -> None:
-        super().__init__()
-        self._send_message = send_message
-
-    def emit(self, record: logging.LogRecord) -> None:
-        record.msg, record.args, record.exc_info = record.getMessage(), None, None
-        self._send_message(record)
-
-
-def _log_to(send_message: Callable[[Message], None]) -> None:
-    logger = logging.getLogger("videoinr_cli")
-    logger.addHandler(_ToParent(send_message))
-    logger.setLevel(logging.INFO)

@@ -145,6 +145,11 @@ class VideoInfo:
         return not self.images and self.path != Path("-")
 
     @property
+    def files(self) -> list[Path]:
+        """What it is read from: one file, or images; none of standard input."""
+        return [self.path] if self.is_file else [path for _, path in self.images]
+
+    @property
     def is_photo(self) -> bool:
         """Whether this is a file with one picture."""
         is_picture = self.container == "image2" or self.container.endswith("_pipe")

@@ -225,9 +225,8 @@ def plan_video(source: str | os.PathLike[str], destination: Path, options: Upsca
 
 
 def _stamps(source: VideoInfo) -> tuple[FileStamp, ...]:
-    files = [source.path] if source.is_file else [path for _, path in source.images]
     try:
-        states = [path.stat() for path in files]
+        states = [path.stat() for path in source.files]
     except OSError as error:
         raise InputError(f"{error.filename!r} cannot be read any more: {error.strerror}") from error
     return tuple((state.st_size, state.st_mtime_ns) for state in states)

@@ -77,11 +77,6 @@ def files_of(request: SegmentRequest) -> Files:
     )
 
 
-def paths_of(source: VideoInfo) -> list[Path]:
-    """Return the files of a source."""
-    return [source.path] if source.is_file else [path for _, path in source.images]
-
-
 def moved(request: SegmentRequest, path: Path, place: Place, worker: Worker) -> SegmentRequest:
     """Return a request for another machine.
 

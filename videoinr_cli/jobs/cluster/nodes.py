@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from videoinr_cli.notes import forward_log
 from videoinr_cli.processors import openmp_settings
 from videoinr_cli.version import __version__
 
@@ -92,9 +93,7 @@ class NodeWorker:
         self._is_cancelled = False
         _remove_strays()
         self._folder = Path(tempfile.mkdtemp(prefix="segments-", dir=_cache()))
-        logger = logging.getLogger("videoinr_cli")
-        logger.addHandler(_Kept(self._records))
-        logger.setLevel(logging.INFO)
+        forward_log(self._records.append)
 
     def describe(self, weights: str) -> Description:
         """Say what this node is, and which weights of that name or path it has."""
@@ -244,16 +243,6 @@ def total_gpu_bytes() -> int:
     return int(torch.cuda.get_device_properties("cuda").total_memory)
 
 
-class _Kept(logging.Handler):
-    def __init__(self, records: list[logging.LogRecord]) -> None:
-        super().__init__()
-        self._records = records
-
-    def emit(self, record: logging.LogRecord) -> None:
-        record.msg, record.args, record.exc_info = record.getMessage(), None, None
-        self._records.append(record)
-
-
 def _cache() -> Path:
     """Return the folder for files that are sent."""
     folder = Path(platformdirs.user_cache_dir("videoinr")) / "cluster"
@@ -281,9 +270,8 @@ def _source_here(files: Files) -> str | None:
     from videoinr_cli.jobs.fingerprint import digest_of_source
 
     source = files.source
-    paths = [source.path] if source.is_file else [path for _, path in source.images]
     try:
-        states = [path.stat() for path in paths]
+        states = [path.stat() for path in source.files]
         for state, (size, time_ns) in zip(states, files.stamps, strict=True):
             if state.st_size != size:
                 return f"of {state.st_size} bytes, not {size}"

@@ -17,7 +17,7 @@ from typing import Any
 
 from videoinr_cli.errors import OutputError
 from videoinr_cli.jobs.cluster.calls import Call, Cluster, Steps
-from videoinr_cli.jobs.cluster.files import WeightsFile, files_of, paths_of
+from videoinr_cli.jobs.cluster.files import WeightsFile, files_of
 from videoinr_cli.jobs.cluster.nodes import Files, Sight
 from videoinr_cli.jobs.cluster.records import Attempt, NodeState, Place, Unfit
 from videoinr_cli.jobs.manifest import Rendered
@@ -141,7 +141,7 @@ class Transfers:
         if is_sent or sight.source != "":
             # Another command, which is done sooner, may render the same source.
             owner = f"{files.digest} for {files.token.parent!r}"
-            place.source_folder = yield from self._sent(attempt, owner, paths_of(files.source), sight)
+            place.source_folder = yield from self._sent(attempt, owner, files.source.files, sight)
         if (is_sent and weights.is_path) or not node.has_weights:
             folder = yield from self._sent(attempt, weights.key, [weights.path], sight)
             place.weights = f"{folder}/{weights.path.name}"
