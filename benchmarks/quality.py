@@ -13,9 +13,11 @@ too. --write puts the tables between the markers ``<!-- quality -->``, ``<!-- sw
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from models import models_of
@@ -28,7 +30,7 @@ from videoinr_cli.evaluation.measure import MethodResult, measure_quality
 from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.protocols import DEFAULT_BASELINES, Protocol
 from videoinr_cli.evaluation.report import clip_table, markdown, steadiness_table, summary_table
-from videoinr_cli.evaluation.steadiness import Steadiness, mean_steadiness, measure_steadiness
+from videoinr_cli.evaluation.steadiness import Steadiness, measure_steadiness
 
 SWEEP = ((2.0, 2), (3.0, 2), (3.5, 2), (6.0, 2), (4.0, 4))
 """Scales and rate factors in addition to the papers' own."""
@@ -85,7 +87,14 @@ def steadiness(method: Method, clips: Sequence[Clip]) -> Steadiness:
     """Measure steadiness on scenes made from each clip's first picture."""
     print(f"steadiness: {method.name}", file=sys.stderr)
     pictures = [next(clip.frames()) for clip in clips]
-    return mean_steadiness([measure_steadiness(method, picture, Protocol()) for picture in pictures])
+    return mean_of([measure_steadiness(method, picture, Protocol()) for picture in pictures])
+
+
+def mean_of(results: Sequence[Steadiness]) -> Steadiness:
+    """Average what one method reached on several pictures."""
+    fields = [field.name for field in dataclasses.fields(Steadiness) if field.name != "method"]
+    means = {name: fmean(getattr(result, name) for result in results) for name in fields}
+    return Steadiness(method=results[0].method, **means)
 
 
 def reach(method: Method, clips: Sequence[Clip]) -> list[float]:

@@ -41,12 +41,11 @@ if TYPE_CHECKING:
     from videoinr_cli.fitting.render import Rendered, render_fitted
     from videoinr_cli.jobs.segments import SegmentDone
     from videoinr_cli.jobs.upscale import upscale_video
-    from videoinr_cli.media.inspection import Inspection, inspect_video
+    from videoinr_cli.media.inspection import Forecast, Inspection, inspect_video
     from videoinr_cli.media.read.probe import probe
     from videoinr_cli.media.read.suitability import Suited, suited_model
     from videoinr_cli.media.read.timing import Timing
     from videoinr_cli.media.streams import Chapter, StreamInfo, VideoInfo
-    from videoinr_cli.media.write.forecast import Forecast
     from videoinr_cli.model.network import VideoInr, Window
     from videoinr_cli.options import (
         CompareOptions,
@@ -195,12 +194,11 @@ _HOMES = {
     "fitting.render": ("Rendered", "render_fitted"),
     "jobs.segments": ("SegmentDone",),
     "jobs.upscale": ("upscale_video",),
-    "media.inspection": ("Inspection", "inspect_video"),
+    "media.inspection": ("Forecast", "Inspection", "inspect_video"),
     "media.read.probe": ("probe",),
     "media.read.suitability": ("Suited", "suited_model"),
     "media.read.timing": ("Timing",),
     "media.streams": ("Chapter", "StreamInfo", "VideoInfo"),
-    "media.write.forecast": ("Forecast",),
     "model.network": ("VideoInr", "Window"),
     "options": (
         "CompareOptions",

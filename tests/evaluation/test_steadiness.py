@@ -13,8 +13,6 @@ from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.steadiness import (
     DOT_PATH_PX,
     PAN_PX,
-    Steadiness,
-    mean_steadiness,
     measure_steadiness,
 )
 
@@ -114,11 +112,6 @@ def test_flicker_of_repeated_noise_is_that_of_the_noise() -> None:
     luma_deviation = 3.0 / 255 * (65.481**2 + 128.553**2 + 24.966**2) ** 0.5
     expected = 2**0.5 * luma_deviation * (2 / torch.pi) ** 0.5
     assert result.flicker_levels == pytest.approx(expected, rel=0.02)
-
-
-def test_several_pictures_are_averaged() -> None:
-    results = [Steadiness("m", value, 1.0, 0.5 * value, 0.0, -value) for value in (1.0, 3.0)]
-    assert mean_steadiness(results) == Steadiness("m", 2.0, 1.0, 1.0, 0.0, -2.0)
 
 
 def test_a_picture_needs_room_to_pan() -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from videoinr_cli.evaluation.stopwatch import Stopwatch
+from videoinr_cli.evaluation.measure import Stopwatch
 
 
 def test_the_stopwatch_stands_still_while_paused(monkeypatch: pytest.MonkeyPatch) -> None:

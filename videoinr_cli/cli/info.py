@@ -25,10 +25,9 @@ from videoinr_cli.options import UpscaleOptions
 from videoinr_cli.quantities import counted
 
 if TYPE_CHECKING:
-    from videoinr_cli.media.inspection import Inspection
+    from videoinr_cli.media.inspection import Forecast, Inspection
     from videoinr_cli.media.read.timing import Timing
     from videoinr_cli.media.streams import StreamInfo, VideoInfo
-    from videoinr_cli.media.write.forecast import Forecast
 
 LABEL_COLUMNS = 10
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice, pairwise
 from statistics import fmean
@@ -16,7 +18,6 @@ from videoinr_cli.evaluation.methods import Method
 from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.resample import reduce
-from videoinr_cli.evaluation.stopwatch import Stopwatch
 from videoinr_cli.media.compression import Compression, compress
 from videoinr_cli.render.memory import release_memory
 from videoinr_cli.render.peak_memory import PeakMemory
@@ -82,6 +83,29 @@ class MethodResult:
     def average(self) -> Quality:
         """Return the papers' "Average": every frame of every group."""
         return self.quality(range(self.protocol.steps))
+
+
+class Stopwatch:
+    """Adds up the wall time spent inside its ``with`` blocks; `paused` blocks within them do not count."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._started = 0.0
+
+    def __enter__(self) -> Stopwatch:
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._started
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        self.__exit__()
+        try:
+            yield
+        finally:
+            self.__enter__()
 
 
 OnFrame = Callable[[FrameScore, Tensor], None]

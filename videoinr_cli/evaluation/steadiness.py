@@ -75,13 +75,6 @@ def check_picture(picture: Tensor, protocol: Protocol) -> None:
     next(_pan(picture, protocol))
 
 
-def mean_steadiness(results: Sequence[Steadiness]) -> Steadiness:
-    """Average what one method reached on several pictures."""
-    fields = [field.name for field in dataclasses.fields(Steadiness) if field.name != "method"]
-    means = {name: _mean([getattr(result, name) for result in results]) for name in fields}
-    return Steadiness(method=results[0].method, **means)
-
-
 def _render(
     method: Method, given: Sequence[Tensor], protocol: Protocol, noise_levels: float = 0.0
 ) -> list[Tensor]:

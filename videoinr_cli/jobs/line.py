@@ -7,10 +7,13 @@ and goes on with it while they are joined.
 from __future__ import annotations
 
 import collections
+import logging
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TypeVar
 
-from videoinr_cli.jobs.interrupts import Interrupts
 from videoinr_cli.jobs.pool import Pool
 from videoinr_cli.jobs.segment import SegmentRequest
 from videoinr_cli.jobs.segments import Segments
@@ -18,6 +21,35 @@ from videoinr_cli.render.channel import WAKE_SECONDS
 from videoinr_cli.threads import run_beside
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Interrupts:
+    """Ctrl-C in two steps inside a block: the first finishes the current segments, the second stops at once.
+
+    It does nothing outside of the main thread, or where Ctrl-C is ignored.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked_to_stop = False
+        self._previous: signal._HANDLER = None
+
+    def __enter__(self) -> Interrupts:
+        is_ours = threading.current_thread() is threading.main_thread()
+        if is_ours and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            self._previous = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.is_asked_to_stop:
+            raise KeyboardInterrupt
+        self.is_asked_to_stop = True
+        log.warning("finishing the current segment; press Ctrl-C again to stop at once")
 
 
 class Line:

@@ -13,11 +13,22 @@ from videoinr_cli.media.read.repeats import Repeats, find_repeats
 from videoinr_cli.media.read.suitability import model_advice
 from videoinr_cli.media.read.timing import Timing, measure_timing
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.media.write.forecast import Forecast, forecast
+from videoinr_cli.media.write.formats import OutputFormat, output_format
+from videoinr_cli.media.write.kept_streams import OutputStreams, decide_streams
 from videoinr_cli.options import UpscaleOptions
 
 SHOWN_OUTPUTS = ("out.mp4", "out.mkv", "out.mov", "out.webm")
 """Outputs whose formats are shown when none is named."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """An output that could be written."""
+
+    format: OutputFormat
+    size: tuple[int, int]  # (width, height), pixels
+    picture: tuple[int, int]  # of the picture in it, which is as large unless the options ask for a frame
+    streams: OutputStreams
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +68,17 @@ def inspect_video(
     return Inspection(found, timing, taken, forecasts, find_repeats(taken), advice)
 
 
-def _forecast(name: str, taken: VideoInfo, options: UpscaleOptions) -> Forecast | VideoInrError:
+def _forecast(name: str, source: VideoInfo, options: UpscaleOptions) -> Forecast | VideoInrError:
+    """Return what would be written to a name, or why nothing would: the file is described all the same."""
     try:
-        return forecast(name, taken, options)
-    except VideoInrError as error:  # what upscale would say; the file is described all the same
+        written = output_format(name, source, options.encode)
+        source_size = (source.width, source.height)
+        size = options.output_size(*source_size, multiple=written.size_multiple)
+        return Forecast(
+            format=written,
+            size=size,
+            picture=options.picture_size(source_size, size, pixel_aspect=source.sample_aspect_ratio),
+            streams=decide_streams(source, written.container),
+        )
+    except VideoInrError as error:
         return error
