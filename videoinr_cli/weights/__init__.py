@@ -14,62 +14,35 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from videoinr_cli.weights.catalogue import (
-        Weights,
-        all_weights,
-        download_weights,
-        embedded_weights,
-        find_weights,
-        locate,
-        look_up_weights,
-        verify_weights,
-        weights_digest,
-    )
-    from videoinr_cli.weights.checkpoints import convert_checkpoint
-    from videoinr_cli.weights.enlargers import EnlargerInfo, find_enlarger, inspect_enlarger
-    from videoinr_cli.weights.fetching import fetch_weights
-    from videoinr_cli.weights.files import CONFIG_KEY, WeightsInfo, save_model
-    from videoinr_cli.weights.loading import (
-        digest_of,
-        inspect_weights,
-        load_model,
-        load_network,
-        options_with,
-    )
-    from videoinr_cli.weights.manifest import SUFFIX, embedded_file, embedded_folder, known_weights
-    from videoinr_cli.weights.sources import parse_source
+    from videoinr_cli.weights.catalogue import Weights as Weights
+    from videoinr_cli.weights.catalogue import all_weights as all_weights
+    from videoinr_cli.weights.catalogue import download_weights as download_weights
+    from videoinr_cli.weights.catalogue import embedded_weights as embedded_weights
+    from videoinr_cli.weights.catalogue import find_weights as find_weights
+    from videoinr_cli.weights.catalogue import locate as locate
+    from videoinr_cli.weights.catalogue import look_up_weights as look_up_weights
+    from videoinr_cli.weights.catalogue import verify_weights as verify_weights
+    from videoinr_cli.weights.catalogue import weights_digest as weights_digest
+    from videoinr_cli.weights.checkpoints import convert_checkpoint as convert_checkpoint
+    from videoinr_cli.weights.enlargers import EnlargerInfo as EnlargerInfo
+    from videoinr_cli.weights.enlargers import find_enlarger as find_enlarger
+    from videoinr_cli.weights.enlargers import inspect_enlarger as inspect_enlarger
+    from videoinr_cli.weights.fetching import fetch_weights as fetch_weights
+    from videoinr_cli.weights.files import CONFIG_KEY as CONFIG_KEY
+    from videoinr_cli.weights.files import WeightsInfo as WeightsInfo
+    from videoinr_cli.weights.files import save_model as save_model
+    from videoinr_cli.weights.loading import digest_of as digest_of
+    from videoinr_cli.weights.loading import inspect_weights as inspect_weights
+    from videoinr_cli.weights.loading import load_model as load_model
+    from videoinr_cli.weights.loading import load_network as load_network
+    from videoinr_cli.weights.loading import options_with as options_with
+    from videoinr_cli.weights.manifest import SUFFIX as SUFFIX
+    from videoinr_cli.weights.manifest import embedded_file as embedded_file
+    from videoinr_cli.weights.manifest import embedded_folder as embedded_folder
+    from videoinr_cli.weights.manifest import known_weights as known_weights
+    from videoinr_cli.weights.sources import parse_source as parse_source
 
-__all__ = [
-    "CONFIG_KEY",
-    "SUFFIX",
-    "EnlargerInfo",
-    "Weights",
-    "WeightsInfo",
-    "all_weights",
-    "convert_checkpoint",
-    "digest_of",
-    "download_weights",
-    "embedded_file",
-    "embedded_folder",
-    "embedded_weights",
-    "fetch_weights",
-    "find_enlarger",
-    "find_weights",
-    "inspect_enlarger",
-    "inspect_weights",
-    "known_weights",
-    "load_model",
-    "load_network",
-    "locate",
-    "look_up_weights",
-    "options_with",
-    "parse_source",
-    "save_model",
-    "verify_weights",
-    "weights_digest",
-]
-
-_MODULES = {
+_HOMES = {
     "catalogue": (
         "Weights",
         "all_weights",
@@ -89,11 +62,11 @@ _MODULES = {
     "manifest": ("SUFFIX", "embedded_file", "embedded_folder", "known_weights"),
     "sources": ("parse_source",),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
