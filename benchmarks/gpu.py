@@ -392,7 +392,7 @@ def watched(model: Any) -> Iterator[list[tuple[str, float, float]]]:
             yield from iter(following, None)
 
     places = [
-        ("upload", renderer, "_to_device"),
+        ("upload", renderer, "as_pixels"),
         *(("network", model, method) for method in ("encode_frame", "encode_pair", "render")),
         ("download", renderer.Renderer, "_to_host"),
         ("encode", pipeline.VideoWriter, "write"),

@@ -16,6 +16,7 @@ import pytest
 
 from tests.outside import load
 from videoinr_cli.cli import cli
+from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.write.encoders import find_encoder
 from videoinr_cli.options import EncodeOptions
 
@@ -170,7 +171,7 @@ def check_line(page: Path, line: str, words: str, known: dict[str, set[str]]) ->
         assert option in known[command], f"{page.name}: videoinr {command} has no {option}: {line}"
     for encoder in re.findall(r"--codec (\S+)", line):
         for option in re.findall(r" -e ([\w-]+-params)=", line):
-            assert option in find_encoder(EncodeOptions(codec=encoder).encoder).options, (
+            assert option in find_encoder(EncodeOptions(codec=encoder).encoder, find_ffmpeg()).options, (
                 f"{page.name}: {encoder} has no {option}: {line}"
             )
 

@@ -36,7 +36,7 @@ Fault = Callable[[], dict[str, Any]]
 """Is called in the process, prepares what will happen to it, and returns further arguments of the job."""
 
 # What is asked of ffmpeg only once is asked by the server, for all processes.
-find_encoder("libx264")
+find_encoder("libx264", find_ffmpeg())
 lacks(find_ffmpeg(), Needs(encoders=("libx264",)))
 
 

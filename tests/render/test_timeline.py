@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videoinr_cli.render.timeline import CLOCK_TICK_SECONDS, Timeline
+from videoinr_cli.media.read.timing import CLOCK_TICK_SECONDS
+from videoinr_cli.render.timeline import Timeline
 
 NTSC_FILM = Fraction(24000, 1001)
 

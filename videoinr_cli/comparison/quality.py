@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
 from videoinr_cli.evaluation.resample import enlarge, reduce
 from videoinr_cli.render.renderer import Picture
+from videoinr_cli.render.transfers import as_pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,15 +29,9 @@ def likeness(picture: Picture, reference: Picture) -> Likeness:
         reference: (H, W, 3) uint8 or uint16.
     """
     height, width = reference.shape[:2]
-    ours, theirs = _pixels(picture), _pixels(reference)
+    ours, theirs = as_pixels(picture), as_pixels(reference)
     if ours.shape != theirs.shape:  # may be smaller along one axis and larger along the other
         ours = reduce(ours, (min(picture.shape[0], height), min(picture.shape[1], width)))
         ours = enlarge(ours, (height, width), "bicubic")
     fits = min(height, width) >= SSIM_WINDOW_PX
     return Likeness(float(psnr(ours, theirs)), float(ssim(ours, theirs)) if fits else None)
-
-
-def _pixels(picture: Picture) -> Tensor:
-    """Return (1, 3, H, W) float32 in [0, 1]."""
-    levels = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None]
-    return levels / float(np.iinfo(picture.dtype).max)

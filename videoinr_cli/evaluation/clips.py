@@ -80,7 +80,7 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
         return [Clip(path.stem, (path,))]
     if not path.is_dir():
         raise InputError(f"ground truth {str(path)!r} is neither a file nor a folder")
-    if (pictures := _pictures(path)) and not _among(path, VIDEO_SUFFIXES):
+    if (pictures := _among(path, PICTURE_SUFFIXES)) and not _among(path, VIDEO_SUFFIXES):
         return [Clip(path.name, pictures)]
     if root is not None and (path / root).is_dir():
         path = path / root
@@ -90,7 +90,7 @@ def find_clips(path: Path, root: str | None = None) -> list[Clip]:
     found: dict[Path, tuple[Path, ...]] = {}
     for entry in sorted(path.iterdir(), key=natural_key):
         if entry.is_dir():
-            if pictures := _pictures(entry):
+            if pictures := _among(entry, PICTURE_SUFFIXES):
                 found[entry] = pictures
         elif is_among(entry, VIDEO_SUFFIXES):
             found[entry] = (entry,)
@@ -141,10 +141,6 @@ def _to_tensor(rgb: Picture) -> Tensor:
     peak = np.iinfo(rgb.dtype).max
     values = torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(np.float32))
     return values / peak
-
-
-def _pictures(folder: Path) -> tuple[Path, ...]:
-    return _among(folder, PICTURE_SUFFIXES)
 
 
 def _among(folder: Path, suffixes: Set[str]) -> tuple[Path, ...]:

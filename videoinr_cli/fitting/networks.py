@@ -107,12 +107,19 @@ def build(config: NetworkConfig) -> FittedNetwork:
     Raises:
         ValueError: it would have more than `MAX_PARAMETERS`.
     """
-    made: type[FittedNetwork] = Nerv if config.architecture == "nerv" else Hinerv
-    with torch.device("meta"):
-        count = sum(parameter.numel() for parameter in made(config).parameters())
-    if count > MAX_PARAMETERS:
+    if (count := _count(config)) > MAX_PARAMETERS:
         raise ValueError(f"a network of {count} parameters; at most {MAX_PARAMETERS} are")
-    return made(config)
+    return _made(config)
+
+
+def _made(config: NetworkConfig) -> FittedNetwork:
+    return Nerv(config) if config.architecture == "nerv" else Hinerv(config)
+
+
+def _count(config: NetworkConfig) -> int:
+    """Return how many parameters a network has, without allocating any."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in _made(config).parameters())
 
 
 def sized(
@@ -144,9 +151,7 @@ def sized(
     found: NetworkConfig | None = None
     for channels in range(MIN_CHANNELS, MAX_CHANNELS + 1, 4):
         wider = dataclasses.replace(config, channels=channels, grid_channels=max(2, channels // 32))
-        with torch.device("meta"):
-            made = Nerv(wider) if architecture == "nerv" else Hinerv(wider)
-        count = sum(parameter.numel() for parameter in made.parameters())
+        count = _count(wider)
         if count > parameters:
             break
         found = wider

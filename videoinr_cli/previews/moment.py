@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from statistics import fmean
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,6 +24,7 @@ from videoinr_cli.options import Region
 from videoinr_cli.render.parts import with_following
 from videoinr_cli.render.renderer import GivenFrame, Picture, Renderer
 from videoinr_cli.render.timeline import Timeline
+from videoinr_cli.render.transfers import as_pixels
 
 HALO_PX = 64
 """Pixels of the source around a region that the network sees as well; motion reaches about 30 px."""
@@ -148,11 +148,11 @@ class Magnifier:
         """Show an instant within the pair three ways."""
         first, second = self._pair
         on_show = first if second is None or tau < 1 else second
-        blend = _pixels(first)
+        blend = as_pixels(first.rgb)
         if second is not None:
-            blend = torch.lerp(blend, _pixels(second), float(tau))
+            blend = torch.lerp(blend, as_pixels(second.rgb), float(tau))
         return Panels(
-            nearest=self._enlarged(_pixels(on_show), "nearest-exact"),
+            nearest=self._enlarged(as_pixels(on_show.rgb), "nearest-exact"),
             bicubic=self._enlarged(blend, "bicubic"),
             ours=self.ours(tau),
         )
@@ -255,9 +255,3 @@ def play(
         magnifier.advance([span.first, *(frame for frame in seconds if frame is not None)])
         for instant in span.instants:
             yield magnifier.panels(instant.tau)
-
-
-def _pixels(frame: GivenFrame) -> Tensor:
-    """Return (1, 3, H, W) float32 in [0, 1]."""
-    levels = torch.from_numpy(frame.rgb.astype(np.float32)).permute(2, 0, 1)[None]
-    return levels / float(np.iinfo(frame.rgb.dtype).max)

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from videoinr_cli.errors import InputError, OptionError
+from videoinr_cli.media.planes import eight_bits
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.reader import read_frames
 from videoinr_cli.media.read.repeats import Repeats, find_repeats
@@ -52,7 +53,7 @@ from videoinr_cli.render.drawings import drawings
 from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.pictures import compared, lead_frames, sections_of
 from videoinr_cli.render.pieces import DEFAULT_SIZES, choose_sizes, drawing_work, encoding_work
-from videoinr_cli.render.renderer import GivenFrame, Picture
+from videoinr_cli.render.renderer import GivenFrame
 from videoinr_cli.render.speed import Speed
 from videoinr_cli.texts import command_of
 from videoinr_cli.weights import load_network
@@ -178,7 +179,7 @@ def preview(
     )
     caption = _caption(made, info, next(iter(moments.values())), framing)
     labelled = {_label(made, candidate): moments[candidate.name] for candidate in candidates}
-    save_png(draw_sheet(caption, _eight_bits(shown.rgb), region, labelled, strip=options.strip), target)
+    save_png(draw_sheet(caption, eight_bits(shown.rgb), region, labelled, strip=options.strip), target)
     if clip is not None:
         following = [
             map(view.cropped, itertools.chain(frames[index:], rest)) for frames, index, rest in reads.values()
@@ -354,11 +355,6 @@ def _label(preview: Preview, candidate: Candidate) -> str:
     if candidate.whole_seconds is None or len(preview.candidates) == 1:
         return candidate.name
     return f"{candidate.name}: about {roughly(candidate.whole_seconds)}"
-
-
-def _eight_bits(rgb: Picture) -> Picture:
-    narrow: Picture = rgb if rgb.dtype == "uint8" else (rgb >> 8).astype("uint8")
-    return narrow
 
 
 def _write_clip(

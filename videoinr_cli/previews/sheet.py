@@ -135,7 +135,7 @@ class SideBySide:
         frame = Image.new("RGB", (total[0] + total[0] % 2, total[1] + total[1] % 2), BACKGROUND)
         draw = ImageDraw.Draw(frame)
         for left, label in zip(self._lefts, labels, strict=True):
-            draw.text((left, GAP_PX - 4), _fitted(label, width, 15), TEXT, _font(15))
+            _write(draw, (left, GAP_PX - 4), label, width, 15)
         self.size: Size = frame.size
         self._background = np.asarray(frame)
 
@@ -184,7 +184,7 @@ def _draw_row(sheet: Image.Image, row: _Row, top: int) -> None:
     left = GAP_PX
     for label, picture in row:
         if label:
-            draw.text((left, top), _fitted(label, picture.width, 15), TEXT, _font(15))
+            _write(draw, (left, top), label, picture.width, 15)
         sheet.paste(picture, (left, top + (LABEL_PX if label else 0)))
         left += picture.width + GAP_PX
 
@@ -194,9 +194,9 @@ def _draw_head(sheet: Image.Image, caption: Caption, overview: Image.Image) -> N
     sheet.paste(overview, (GAP_PX, GAP_PX))
     left = overview.width + 2 * GAP_PX
     room = sheet.width - left - GAP_PX
-    draw.text((left, GAP_PX), _fitted(caption.title, room, 22), TEXT, _font(22))
+    _write(draw, (left, GAP_PX), caption.title, room, 22)
     for number, line in enumerate(caption.lines):
-        draw.text((left, GAP_PX + 34 + 24 * number), _fitted(line, room, 16), FAINT, _font(16))
+        _write(draw, (left, GAP_PX + 34 + 24 * number), line, room, 16, FAINT)
 
 
 def _overview(whole: Picture, region: Region) -> Image.Image:
@@ -224,15 +224,13 @@ def _closer(panel: Picture, spot: Region, times: int) -> Image.Image:
     return picture.resize((times * spot.width, times * spot.height), Image.Resampling.NEAREST)
 
 
-def _fitted(text: str, width: int, size_px: int) -> str:
-    """Return a text, truncated to a width in pixels."""
-    font = _font(size_px)
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text}…"
-
-
-def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size_px)
+def _write(
+    draw: ImageDraw.ImageDraw, place: Size, text: str, width: int, size_px: int, colour: str = TEXT
+) -> None:
+    """Draw a text at (x, y), truncated to a width in pixels."""
+    font = ImageFont.load_default(size_px)
+    if font.getlength(text) > width:
+        while text and font.getlength(f"{text}…") > width:
+            text = text[:-1]
+        text = f"{text}…"
+    draw.text(place, text, colour, font)

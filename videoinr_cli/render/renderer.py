@@ -28,7 +28,7 @@ from videoinr_cli.render.memory import release_memory
 from videoinr_cli.render.pieces import DEFAULT_SIZES, Sizes, smaller_tiles
 from videoinr_cli.render.runs import Runs
 from videoinr_cli.render.tiling import Tile
-from videoinr_cli.render.transfers import to_device, to_host
+from videoinr_cli.render.transfers import as_pixels, to_host
 
 Picture = NDArray[Any]  # of uint8 or uint16
 
@@ -142,14 +142,9 @@ class Renderer:
         self._dtype: type[np.uint8 | np.uint16] = np.uint8 if bit_depth <= 8 else np.uint16
         self._with_alpha = with_alpha
         self._runs: Runs[_Still] = Runs(model.config.run_pairs, model.config.context_frames)
-        self._sizes = sizes
+        self.sizes = sizes  # of the pieces in which pictures are rendered now
         self._tiles: list[_TileEncoder] = []  # laid out when the first picture is encoded
         self.has_shrunk = False  # whether memory ran out, which is logged once
-
-    @property
-    def sizes(self) -> Sizes:
-        """The sizes of the pieces in which pictures are rendered now."""
-        return self._sizes
 
     @property
     def lookahead(self) -> int:
@@ -197,7 +192,7 @@ class Renderer:
             MemoryLimitError: as `render` does.
         """
         for _, shots in itertools.groupby(map(self._shot, taus), key=lambda shot: shot.context):
-            while batch := list(itertools.islice(shots, self._sizes.together)):
+            while batch := list(itertools.islice(shots, self.sizes.together)):
                 yield from self._pictures(batch)
 
     def _shot(self, tau: Fraction) -> _Shot:
@@ -243,7 +238,7 @@ class Renderer:
         """Render shots of one context, in smaller pieces when memory runs out."""
         while True:
             try:
-                together = self._sizes.together
+                together = self.sizes.together
                 parts = [shots[start : start + together] for start in range(0, len(shots), together)]
                 return [rendering for part in parts for rendering in self._attempt(part)]
             except (MemoryError, RuntimeError, SystemError) as error:
@@ -258,11 +253,11 @@ class Renderer:
     def _smaller(self) -> Sizes | None:
         """Return the next smaller sizes: of chunks if memory ran out while drawing, else of tiles."""
         is_drawing = any(tile.pair is not None for tile in self._tiles)
-        smaller = self._sizes.with_smaller_chunks() if is_drawing else None
-        return smaller or smaller_tiles(self._model, self._lr_size, self._size, self._sizes)
+        smaller = self.sizes.with_smaller_chunks() if is_drawing else None
+        return smaller or smaller_tiles(self._model, self._lr_size, self._size, self.sizes)
 
     def _shrink(self, smaller: Sizes) -> None:
-        self._tiles, self._sizes = [], smaller
+        self._tiles, self.sizes = [], smaller
         release_memory(self._device)
         if not self.has_shrunk:
             self.has_shrunk = True
@@ -292,7 +287,7 @@ class Renderer:
         if len(self._tiles) == 1:
             pair = self._tiles[0].encoded(self._model, context)
             drawn = [self._rendering(self._rendered(pair, shot.tau, self._window), shot) for shot in shots]
-            if not self._sizes.keeps:
+            if not self.sizes.keeps:
                 self._tiles[0].drop(keep=False)
             return drawn
         window = self._window
@@ -308,12 +303,12 @@ class Renderer:
             for blend, shot in zip(blends, shots, strict=True):
                 blend[:, :, rows, columns].add_(self._rendered(pair, shot.tau, part).mul_(tile.shares))
             del pair
-            tile.drop(keep=self._sizes.keeps)
+            tile.drop(keep=self.sizes.keeps)
         return [self._rendering(blend, shot) for blend, shot in zip(blends, shots, strict=True)]
 
     def _laid_out(self) -> list[_TileEncoder]:
         """Cut the picture into tiles, without those outside of the window."""
-        sizes, lr_size = self._sizes, self._lr_size
+        sizes, lr_size = self.sizes, self._lr_size
         found = sizes.tiles(self._model, lr_size, self._size)
         encoders = [_TileEncoder(tile, lr_size, self._window, self._device) for tile in found]
         return [encoder for encoder in encoders if encoder.window.height > 0 and encoder.window.width > 0]
@@ -324,8 +319,8 @@ class Renderer:
             float(tau),
             self._size,
             window=window,
-            chunk_bytes=self._sizes.chunk_bytes,
-            instant_bytes=self._sizes.instant_bytes,
+            chunk_bytes=self.sizes.chunk_bytes,
+            instant_bytes=self.sizes.instant_bytes,
         )
 
     def _rendering(self, rgb: Tensor, shot: _Shot) -> Rendering:
@@ -341,7 +336,7 @@ class Renderer:
             return None
         top, left, bottom, right = self._window
         enlarged = [
-            F.interpolate(_to_device(alpha[..., None], self._device), self._size, mode="bicubic")
+            F.interpolate(as_pixels(alpha[..., None], self._device), self._size, mode="bicubic")
             for alpha in alphas
             if alpha is not None
         ]
@@ -416,18 +411,10 @@ class _TileEncoder:
 
     def _pixels(self, still: _Still) -> Tensor:
         rows, columns = self._tile.rows, self._tile.columns
-        return _to_device(still.frame.rgb[rows.start : rows.stop, columns.start : columns.stop], self._device)
+        return as_pixels(still.frame.rgb[rows.start : rows.stop, columns.start : columns.stop], self._device)
 
 
 def _decolour(rgb: Tensor) -> None:
     """Replace the colours of (1, 3, H, W) by their luma: what networks make of grey is not quite grey."""
     red, green, blue = rgb.split(1, dim=1)
     rgb.copy_((red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2]))
-
-
-def _to_device(picture: Picture, device: torch.device) -> Tensor:
-    """Copy (H, W, C) of integer levels to the device as (1, C, H, W) float32 in [0, 1], channels_last."""
-    # Bytes are copied as they are; not every device has unsigned 16-bit numbers.
-    portable = picture if picture.dtype == np.uint8 else picture.astype(np.float32)
-    levels = to_device(portable, device).permute(2, 0, 1)[None]
-    return levels.float() / float(np.iinfo(picture.dtype).max)

@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Generic, Protocol, TypeVar
 
-CLOCK_TICK_SECONDS = Fraction(1, 1000)
-"""Time bases up to this are clocks that frame times were rounded to (Matroska's milliseconds, MPEG's 90 kHz);
-coarser ones count frames and are exact."""
-
+from videoinr_cli.media.read.timing import CLOCK_TICK_SECONDS
 
 HOLD_FRAMES = 8
 """Usual frame times after which a frame is taken to be held, rather than the next one to be late."""

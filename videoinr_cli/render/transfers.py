@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+HOST = torch.device("cpu")
 
 
 def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
@@ -19,6 +22,14 @@ def to_device(array: NDArray[Any], device: torch.device) -> Tensor:
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def as_pixels(picture: NDArray[Any], device: torch.device = HOST) -> Tensor:
+    """Copy (H, W, C) of integer levels to a device as (1, C, H, W) float32 in [0, 1], channels_last."""
+    # Bytes are copied as they are; not every device has unsigned 16-bit numbers.
+    portable = picture if picture.dtype == np.uint8 else picture.astype(np.float32)
+    levels = to_device(portable, device).permute(2, 0, 1)[None]
+    return levels.float() / float(np.iinfo(picture.dtype).max)
 
 
 def to_host(tensor: Tensor) -> NDArray[Any]:

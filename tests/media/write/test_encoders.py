@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from videoinr_cli.errors import OptionError, OutputError
+from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.write.encoders import find_encoder
 from videoinr_cli.options import EncodeOptions
@@ -42,18 +43,19 @@ from videoinr_cli.options import EncodeOptions
 def test_the_format_follows_the_source_as_far_as_the_encoder_can(
     encoder: str, source: str, expected: str
 ) -> None:
-    assert find_encoder(encoder).closest_format(layout_of(source)) == expected
+    assert find_encoder(encoder, find_ffmpeg()).closest_format(layout_of(source)) == expected
 
 
 def test_settings_are_those_that_an_encoder_knows() -> None:
     options = EncodeOptions(crf=20, preset="medium", extra=(("tune", "film"),))
-    assert find_encoder("libx264").settings(options) == {"crf": "20", "preset": "medium", "tune": "film"}
-    vp9 = find_encoder("libvpx-vp9").settings(options)
+    x264 = find_encoder("libx264", find_ffmpeg()).settings(options)
+    assert x264 == {"crf": "20", "preset": "medium", "tune": "film"}
+    vp9 = find_encoder("libvpx-vp9", find_ffmpeg()).settings(options)
     assert vp9["crf"] == "20"
     assert vp9["b:v"] == "0"
     assert "preset" not in vp9
-    assert find_encoder("ffv1").settings(EncodeOptions()) == {}
-    assert find_encoder("mpeg4").settings(EncodeOptions()) == {"q:v": "2"}
+    assert find_encoder("ffv1", find_ffmpeg()).settings(EncodeOptions()) == {}
+    assert find_encoder("mpeg4", find_ffmpeg()).settings(EncodeOptions()) == {"q:v": "2"}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_a_rate_of_the_users_takes_the_place_of_the_default_quality(
     crf: float | Literal["auto"] | None, extra: tuple[str, str], expected: dict[str, str]
 ) -> None:
     options = EncodeOptions(crf=crf, preset=None, extra=(extra,))
-    assert find_encoder("libx264").settings(options) == expected | dict([extra])
+    assert find_encoder("libx264", find_ffmpeg()).settings(options) == expected | dict([extra])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_a_rate_of_the_users_takes_the_place_of_the_default_quality(
     ],
 )
 def test_presets_that_there_are(encoder: str, preset: str, is_taken: bool) -> None:
-    found = find_encoder(encoder)
+    found = find_encoder(encoder, find_ffmpeg())
     found.check_preset(preset)
     assert found.settings(EncodeOptions(preset=preset)).get("preset") == (preset if is_taken else None)
 
@@ -99,15 +101,15 @@ def test_a_preset_that_there_is_not_is_refused_and_those_are_listed_that_there_a
 ) -> None:
     names = "ultrafast, superfast, veryfast, faster, fast, medium, slow, slower, veryslow, placebo"
     with pytest.raises(OptionError) as caught:
-        find_encoder(encoder).check_preset(preset)
+        find_encoder(encoder, find_ffmpeg()).check_preset(preset)
     assert str(caught.value) == f"{encoder} has no preset {preset!r}; there are {names}"
 
 
 def test_extra_options_win() -> None:
     options = EncodeOptions(crf=18, extra=(("crf", "30"),))
-    assert find_encoder("libx264").settings(options)["crf"] == "30"
+    assert find_encoder("libx264", find_ffmpeg()).settings(options)["crf"] == "30"
 
 
 def test_an_encoder_that_is_not_there_is_named() -> None:
     with pytest.raises(OutputError, match="'libx999'; try --codec libx264"):
-        find_encoder("libx999")
+        find_encoder("libx999", find_ffmpeg())

@@ -91,18 +91,22 @@ def scan_clock(container: InputContainer, video: int) -> ClockScan:
     return ClockScan(tuple(shifts), (shown, end), streams)
 
 
-def _runs_of(container: InputContainer) -> list[_Run]:
-    """Return the runs of all sounds and videos, sorted by where they begin."""
-    streams = [
+def sounds_and_videos(container: InputContainer) -> list[Stream]:
+    """Return a file's streams that are in time, without covers."""
+    return [
         stream
         for stream in container.streams
         if stream.type in ("video", "audio") and not stream.disposition & Disposition.attached_pic
     ]
+
+
+def _runs_of(container: InputContainer) -> list[_Run]:
+    """Return the runs of all sounds and videos, sorted by where they begin."""
     is_shown = container.format.name in WITHOUT_DECODING_TIMES
     runs: list[_Run] = []
     latest: dict[int, _Run] = {}
     try:
-        for packet in container.demux(streams):
+        for packet in container.demux(sounds_and_videos(container)):
             at = packet.pts if is_shown else packet.dts
             if not packet.size or at is None:
                 continue

@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from videoinr_cli.media.read.clock_breaks import BREAKABLE
+from videoinr_cli.media.read.clock_breaks import BREAKABLE, sounds_and_videos
 from videoinr_cli.media.read.decoding import WITHOUT_SHOWN_TIMES, packets_of
 
 MISSING_SECONDS = Fraction(1, 2)
@@ -46,7 +45,7 @@ def origin_of(container: InputContainer, video: VideoStream, video_start: Fracti
     """
     starts = {
         stream.index: stream.start_time * stream.time_base
-        for stream in _sounds_and_videos(container)
+        for stream in sounds_and_videos(container)
         if stream.start_time is not None and stream.time_base is not None
     }
     starts[video.index] = min(starts.get(video.index, video_start), video_start)
@@ -68,7 +67,7 @@ def content_end_of(
         video_end: in seconds; None: not known.
     """
     ends = [video_end]
-    for stream in _sounds_and_videos(container):
+    for stream in sounds_and_videos(container):
         if stream.index == video.index:
             continue
         if stream.duration is None or stream.time_base is None:
@@ -77,14 +76,6 @@ def content_end_of(
             ends.append(((stream.start_time or 0) + stream.duration) * stream.time_base)
     known = [end for end in ends if end is not None]
     return max(known) if len(known) == len(ends) else None
-
-
-def _sounds_and_videos(container: InputContainer) -> list[Stream]:
-    return [
-        stream
-        for stream in container.streams
-        if stream.type in ("video", "audio") and not stream.disposition & Disposition.attached_pic
-    ]
 
 
 def _stated_end(container: InputContainer) -> Fraction | None:

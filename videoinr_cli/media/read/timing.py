@@ -24,7 +24,8 @@ MAX_BYTES = 2**28
 """Bytes of packets read at most, of videos whose packets are large."""
 
 CLOCK_TICK_SECONDS = Fraction(1, 1000)
-"""Time bases up to this are clocks that frame times were rounded to; coarser ones count frames."""
+"""Time bases up to this are clocks that frame times were rounded to (Matroska's milliseconds, MPEG's 90 kHz);
+coarser ones count frames and are exact."""
 
 STEADY_SECONDS = Fraction(1, 1000)
 """How far the frames of a steady rate may be from it, at least: times may have been rounded to a millisecond

@@ -105,24 +105,9 @@ _MOV_VIDEOS = (
 # Source: https://www.matroska.org/technical/codec_specs.html; then those that WAVE has a number for, which
 # ffmpeg reads again. Others are refused, or written under a number that players do not know (AAC in LATM).
 _MATROSKA_AUDIO = frozenset(
-    {
-        "aac",
-        "ac3",
-        "alac",
-        "atrac1",
-        "atrac3",
-        "cook",
-        "dts",
-        "eac3",
-        "flac",
-        "mlp",
-        "mp1",
-        "mp2",
-        "mp3",
-        "opus",
-    }
+    {"aac", "ac3", "alac", "atrac1", "atrac3", "cook", "dts", "eac3", "flac", "mlp", "mp1", "mp2", "mp3"}
     | {"pcm_f32le", "pcm_f64le", "pcm_s16be", "pcm_s16le", "pcm_s24be", "pcm_s24le", "pcm_s32be", "pcm_s32le"}
-    | {"pcm_u8", "qdm2", "qdmc", "ra_144", "ra_288", "sipr", "truehd", "tta", "vorbis", "wavpack"}
+    | {"opus", "pcm_u8", "qdm2", "qdmc", "ra_144", "ra_288", "sipr", "truehd", "tta", "vorbis", "wavpack"}
     | {"adpcm_g722", "adpcm_g726", "adpcm_ima_wav", "adpcm_ms", "adpcm_yamaha", "amr_nb", "g723_1", "gsm_ms"}
     | {"pcm_alaw", "pcm_mulaw", "wmalossless", "wmapro", "wmav1", "wmav2", "wmavoice"}
 )

@@ -11,7 +11,6 @@ from fractions import Fraction
 import av
 
 from videoinr_cli.errors import OptionError, OutputError
-from videoinr_cli.media.ffmpeg import find_ffmpeg
 from videoinr_cli.media.planes import Layout, layout_of
 from videoinr_cli.options import EncodeOptions
 
@@ -160,22 +159,13 @@ class VideoEncoder:
         return self.name.startswith("libvpx") and layout_of(pix_fmt).has_alpha and pix_fmt != "yuva420p"
 
 
-def find_encoder(name: str, program: str | None = None) -> VideoEncoder:
-    """Return what ffmpeg lists about an encoder.
-
-    Args:
-        name: ffmpeg's.
-        program: the ffmpeg; None: the one that is run where nothing special is needed.
+@functools.cache
+def find_encoder(name: str, program: str) -> VideoEncoder:
+    """Return what an ffmpeg lists about an encoder, by ffmpeg's name of it.
 
     Raises:
         OutputError: this ffmpeg has no such encoder.
-        FfmpegError: there is no ffmpeg.
     """
-    return _listed(name, program or find_ffmpeg())
-
-
-@functools.cache
-def _listed(name: str, program: str) -> VideoEncoder:
     printed = subprocess.run(
         [program, "-hide_banner", "-h", f"encoder={name}"], capture_output=True, text=True, check=False
     ).stdout
