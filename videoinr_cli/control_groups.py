@@ -17,7 +17,7 @@ class Group(NamedTuple):
     is_unified: bool  # whether they are named as in version 2
 
 
-def own_groups(controller: str, root: Path = ROOT, own: Path = OWN) -> Iterator[Group]:
+def own_groups(controller: str, root: Path, own: Path) -> Iterator[Group]:
     """Yield the groups that this process is in, from its own to the outermost; none outside of Linux.
 
     Args:

@@ -63,7 +63,7 @@ class Folder:
 
 
 def plan_one(
-    source: Path, destination: Path, options: UpscaleOptions, *, skip_existing: bool = False
+    source: Path, destination: Path, options: UpscaleOptions, *, skip_existing: bool
 ) -> Pending | Existing:
     """Plan one source.
 

@@ -44,7 +44,7 @@ def estimate_of(
     sizes: Sizes,
     seconds: float | None,
     peak_bytes: int,
-    advice: tuple[str, ...] = (),
+    advice: tuple[str, ...],
 ) -> Estimate:
     """Return what a dry run says of a video: what it would become, and what that would take."""
     return Estimate(

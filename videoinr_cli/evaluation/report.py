@@ -15,7 +15,7 @@ MAX_CLIP_COLUMNS = 6
 """With more clips, a table shows only their means."""
 
 
-def to_tables(results: Sequence[MethodResult], steadiness: Sequence[Steadiness] = ()) -> str:
+def to_tables(results: Sequence[MethodResult], steadiness: Sequence[Steadiness]) -> str:
     """Return all tables, with the protocol above them; nothing without a result."""
     if not results:
         return ""

@@ -32,7 +32,7 @@ class SegmentRequest:
 
 
 def render_segment(
-    request: SegmentRequest, *, engine: Engine | None = None, progress: ProgressCallback | None = None
+    request: SegmentRequest, *, engine: Engine | None = None, progress: ProgressCallback
 ) -> Rendered:
     """Render a segment into its file.
 
@@ -44,10 +44,8 @@ def render_segment(
     Raises:
         VideoInrError: see `jobs.upscale.upscale_video`.
     """
-    options = request.plan.options
-    if engine is None:
-        engine = _kept_engine(options.network)
-    outcome = engine.render(request.plan.of_part(request.part, request.path), progress or (lambda _: None))
+    engine = engine or _kept_engine(request.plan.options.network)
+    outcome = engine.render(request.plan.of_part(request.part, request.path), progress)
     return Rendered(
         frames_read=outcome.tally.frames,
         frames_written=outcome.frames_written,

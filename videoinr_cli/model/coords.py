@@ -96,11 +96,9 @@ INTEGERS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat
 """The integer type of the same size as each float type."""
 
 
-def bilinear_taps(
-    y: Tensor, x: Tensor, height: int, width: int, padding: Padding, *, picture: Tensor | None = None
-) -> Taps:
+def bilinear_taps(y: Tensor, x: Tensor, height: int, width: int, padding: Padding) -> Taps:
     """Find the four pixels around each position and their weights; see `bilinear_corners`."""
-    corners = bilinear_corners(y, x, height, width, padding, picture=picture)
+    corners = bilinear_corners(y, x, height, width, padding)
     return Taps(interleaved(corners.index).view(-1, 4), interleaved(corners.weight).view(-1, 4))
 
 

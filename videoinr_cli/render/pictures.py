@@ -36,7 +36,7 @@ def sections_of(source: VideoInfo, config: ModelConfig) -> Sections:
     return Sections(source.start_pts, 1 / (source.frame_rate * source.time_base), config.run_pairs)
 
 
-def lead_frames(config: ModelConfig, repeats: Repeats | None = None) -> int:
+def lead_frames(config: ModelConfig, repeats: Repeats | None) -> int:
     """Return how many frames before a part are to be read: its first run's context, and what tells of cuts.
 
     Args:

@@ -205,7 +205,7 @@ def encoding_work(
 
 
 def drawing_work(
-    model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, int], sizes: Sizes, *, shown: float = 1.0
+    model: AnyVideoInr, lr_size: tuple[int, int], size: tuple[int, int], sizes: Sizes, *, shown: float
 ) -> float:
     """Return the share of `work` that draws one instant, or the share `shown` of its pixels."""
     effort, layout = model.effort(), _Layout.of(model, lr_size, sizes)

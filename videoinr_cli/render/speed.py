@@ -19,7 +19,7 @@ class Speed:
 
 
 def remaining_seconds(
-    done: float, total: float | None, elapsed_seconds: float, *, done_before: float = 0.0
+    done: float, total: float | None, elapsed_seconds: float, *, done_before: float
 ) -> float | None:
     """Return how long the rest takes at the rate so far; None while there is no rate, or no known end.
 

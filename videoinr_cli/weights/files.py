@@ -118,7 +118,7 @@ def read_model(
     *,
     device: str | torch.device,
     precision: str,
-    mixed_with: tuple[Path, float] | None = None,
+    mixed_with: tuple[Path, float] | None,
 ) -> AnyVideoInr:
     """Load a weights file and return its network, ready for inference.
 

@@ -57,9 +57,7 @@ def offline() -> bool:
     return constants.HF_HUB_OFFLINE
 
 
-def fetch_from_hub(
-    source: HubFile, progress: TransferProgress | None = None, *, sha256: str | None = None
-) -> HubCopy:
+def fetch_from_hub(source: HubFile, progress: TransferProgress | None, *, sha256: str | None) -> HubCopy:
     """Return the newest available copy of a file: from the hub if it answers, else from the cache.
 
     The client resumes a broken transfer by itself. It does not check the bytes; the caller does.

@@ -20,7 +20,7 @@ from videoinr_cli.options import JobOptions, UpscaleOptions
 from videoinr_cli.render.plan import Plan
 
 
-def connect(options: UpscaleOptions, job: JobOptions, plans: Sequence[Plan] = ()) -> ClusterPool:
+def connect(options: UpscaleOptions, job: JobOptions, plans: Sequence[Plan]) -> ClusterPool:
     """Connect to the cluster that is named, and start processes for each device of its nodes.
 
     Args:
@@ -47,11 +47,11 @@ def find_nodes(options: UpscaleOptions, job: JobOptions) -> list[FoundNode]:
     Raises:
         VideoInrError: there is no such cluster; Ray is not installed.
     """
-    with _connected(options, job) as pool:
+    with _connected(options, job, ()) as pool:
         pool.gather()
         return pool.found
 
 
-def _connected(options: UpscaleOptions, job: JobOptions, plans: Sequence[Plan] = ()) -> ClusterPool:
+def _connected(options: UpscaleOptions, job: JobOptions, plans: Sequence[Plan]) -> ClusterPool:
     assert job.cluster is not None
     return ClusterPool(RayCluster(job.cluster, code=job.cluster_code), options, job, plans=plans)

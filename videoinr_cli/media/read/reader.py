@@ -215,7 +215,7 @@ class _FrameTimes:
 class _Damage:
     """Logs what cannot be decoded, or raises if nothing may be lost."""
 
-    def __init__(self, info: VideoInfo, *, strict: bool, begin: int | None = None) -> None:
+    def __init__(self, info: VideoInfo, *, strict: bool, begin: int | None) -> None:
         self._info = info
         self._strict = strict
         self._seconds = Fraction(0)

@@ -49,9 +49,7 @@ class _Inexact(Exception):
     """Decoding from here does not give the frames of a whole decode, or too few of them."""
 
 
-def frames_from(
-    info: VideoInfo, begin: int, on_damage: OnDamage, *, lead: int = 0
-) -> Iterator[av.VideoFrame]:
+def frames_from(info: VideoInfo, begin: int, on_damage: OnDamage, *, lead: int) -> Iterator[av.VideoFrame]:
     """Yield the frames of a source from a time on, and some before it.
 
     Args:
@@ -81,7 +79,7 @@ def frames_from(
     yield from source_frames(info, on_damage)
 
 
-def seek_points_before(info: VideoInfo, times: Sequence[int], *, lead: int = 0) -> list[int | None]:
+def seek_points_before(info: VideoInfo, times: Sequence[int], *, lead: int) -> list[int | None]:
     """Return for each time the last time up to it from which `frames_from` starts at a keyframe.
 
     Segments that begin there decode nothing twice. Looks up packets in the file's index and decodes none.

@@ -14,7 +14,7 @@ from videoinr_cli.notes import Advice, log_advised
 log = logging.getLogger(__name__)
 
 
-def check_times_fit(info: VideoInfo, container: Container, *, strict: bool = False) -> None:
+def check_times_fit(info: VideoInfo, container: Container, *, strict: bool) -> None:
     """Warn if a container without timestamps loses the source's own times, and they are uneven.
 
     Args:
@@ -33,7 +33,7 @@ def check_times_fit(info: VideoInfo, container: Container, *, strict: bool = Fal
 class TimesWatch:
     """`check_times_fit` for standard input, whose times are known only as its frames come."""
 
-    def __init__(self, info: VideoInfo, container: Container, *, strict: bool = False) -> None:
+    def __init__(self, info: VideoInfo, container: Container, *, strict: bool) -> None:
         self._info = info
         self._container = container
         self._strict = strict
