@@ -152,6 +152,8 @@ def test_options_that_make_no_sense(options: dict[str, Any], words: str) -> None
         ({"crf": float("nan")}, "crf nan"),
         ({"extra": (("", "film"),)}, "=film"),
         ({"extra": (("-tune", "film"),)}, "-tune=film"),
+        ({"crf": 20, "extra": (("crf", "23"),)}, "--crf 20 and -e crf=23 exclude each other"),
+        ({"crf": 20, "extra": (("tune", "film"), ("cq:v", "23"))}, "--crf 20 and -e cq:v=23 exclude"),
     ],
 )
 def test_encoder_options_that_make_no_sense(options: dict[str, Any], words: str) -> None:

@@ -102,10 +102,10 @@ FRAME_SIZES = {
     "1440p": (2560, 1440),
     "2160p": (3840, 2160),
     "4320p": (7680, 4320),
-    **dict.fromkeys(("hd",), (1280, 720)),
+    "hd": (1280, 720),
     **dict.fromkeys(("fullhd", "fhd"), (1920, 1080)),
     **dict.fromkeys(("4k", "uhd"), (3840, 2160)),
-    **dict.fromkeys(("8k",), (7680, 4320)),
+    "8k": (7680, 4320),
 }
 """(width, height) in pixels of frames that have a name."""
 
@@ -262,6 +262,10 @@ class EncodeOptions:
         for key, value in self.extra:
             if not key or key.startswith("-") or not value:
                 raise OptionError(f"encoder option {key}={value} is not key=value; try -e tune=film")
+            if isinstance(self.crf, (int, float)) and _name_of(key) in FACTOR_OPTIONS:
+                raise OptionError(
+                    f"--crf {self.crf:g} and -e {key}={value} exclude each other; give one of them"
+                )
 
     @property
     def encoder(self) -> str:
@@ -278,7 +282,12 @@ class EncodeOptions:
 
 def sets_quality(option: str) -> bool:
     """Whether an option of ffmpeg, such as ``b:v`` or ``crf``, sets the rate or the quality of the video."""
-    return option.partition(":")[0] in FACTOR_OPTIONS or _sets_rate(option)
+    return _name_of(option) in FACTOR_OPTIONS or _sets_rate(option)
+
+
+def _name_of(option: str) -> str:
+    """Return the name of an option of ffmpeg, such as ``b:v``, without the stream that it is for."""
+    return option.partition(":")[0]
 
 
 def _sets_rate(option: str) -> bool:
@@ -350,23 +359,20 @@ class UpscaleOptions:
     width: int | None = None  # in pixels; the height follows the source's aspect
     fit: tuple[int, int] | None = None  # (width, height) in pixels, of which the picture takes as much as its
     # aspect allows; (height, width) for upright pictures
-    pad: tuple[int, int] | None = (
-        None  # (width, height) in pixels of a frame in which the picture fits, with bars
-    )
+    pad: tuple[int, int] | None = None  # (width, height) in pixels of a frame in which the picture fits, with
+    # bars
     crop: tuple[int, int] | None = None  # likewise of one that it fills, with its edges cut off
     bars: Bars = "black"  # what `pad` adds
     fps: TargetRate | None = None  # None: keep the source's timestamps
     device: str = "auto"  # "auto", or torch's name: "cuda", "cuda:1", "mps", "cpu"
     precision: Precision = "auto"
-    weights: str = (
-        DEFAULT_WEIGHTS  # a name, a path, or hf:owner/repository/file; "auto": what suits the source
-    )
+    weights: str = DEFAULT_WEIGHTS  # a name, a path, or hf:owner/repository/file; "auto": what suits the
+    # source
     spatial: str | None = None  # a single-image model that enlarges the frames, whose motion `weights` tell:
     # a path, or hf:owner/repository/file
     steady: float = DEFAULT_STEADINESS  # how much of its neighbouring pictures is averaged, in [0, 1]
-    strength: float | None = (
-        None  # of `FAITHFUL` weights' crisp relatives, in [0, 1]; None: `DEFAULT_STRENGTH`
-    )
+    strength: float | None = None  # of `FAITHFUL` weights' crisp relatives, in [0, 1]; None:
+    # `DEFAULT_STRENGTH`
     tile: int | None = None  # longest side of a tile, in source pixels; None: as memory allows
     max_memory_bytes: int | None = None  # of the process on a CPU, else of its device; None: by what is free
     threads: int | None = None  # of the network on a CPU, shared by all processes; None: as torch is set
@@ -523,9 +529,8 @@ class JobOptions:
     workers: int | None = 1  # processes, at least one for each device; None: see `jobs.automatic`
     resume: bool = True  # continue an earlier run instead of discarding it
     keep_temp: bool = False  # keep the segments when the output is complete
-    cluster: str | None = (
-        None  # of Ray: "auto", "local", "HOST:PORT" or "ray://HOST:PORT"; None: this machine
-    )
+    cluster: str | None = None  # of Ray: "auto", "local", "HOST:PORT" or "ray://HOST:PORT"; None: this
+    # machine
     cluster_files: ClusterFiles = "auto"  # how its nodes get at files: by their paths, or sent; auto: either
     cluster_code: ClusterCode = "own"  # whose videoinr its nodes run: their own, or this one, which is sent
 
@@ -586,9 +591,8 @@ class PreviewOptions:
     region: Region | None = None  # of the source; None: the most detailed part
     strip: bool = False  # also show the instants between two frames
     more_weights: tuple[str, ...] = ()  # further networks, which are shown beside that of `upscale`
-    strengths: tuple[
-        float, ...
-    ] = ()  # at which those of them that can be mixed are shown; (): that of `upscale`
+    strengths: tuple[float, ...] = ()  # at which those of them that can be mixed are shown; (): that of
+    # `upscale`
     upscale: UpscaleOptions = UpscaleOptions()
 
     def __post_init__(self) -> None:

@@ -219,6 +219,7 @@ def test_what_can_be_read_only_once_is_said_at_once(
         (["--size", "32x24"], "32x24"),
         (["--scale", "2", "--height", "96"], "--scale and --height"),
         (["-e", "tune"], "'tune'"),
+        (["--crf", "20", "-e", "crf=23"], "--crf 20 and -e crf=23 exclude each other; give one of them"),
         (["--precision", "int3"], "'int3'"),
         (["--input-fps", "2x"], "'2x'"),
         (["--input-fps", "2000"], "2000"),

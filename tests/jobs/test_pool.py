@@ -17,8 +17,9 @@ from tests.conftest import MakeClip
 from tests.jobs.conftest import content_of, options_for
 from tests.tiny import TINY
 from videoinr_cli.errors import OptionError, VideoInrError
+from videoinr_cli.jobs import job as job_module
 from videoinr_cli.jobs import partition
-from videoinr_cli.jobs.job import run_job
+from videoinr_cli.jobs.job import open_pool, run_job
 from videoinr_cli.jobs.line import Line
 from videoinr_cli.jobs.partition import plan_parts, segment_seconds, shorter_advice
 from videoinr_cli.jobs.segment import SegmentRequest
@@ -156,3 +157,14 @@ def test_a_request_can_go_anywhere(source: Path, tmp_path: Path) -> None:
 def test_every_device_is_checked(source: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="abacus"):
         upscale_video(source, tmp_path / "out.mp4", UpscaleOptions(device="cpu,abacus"))
+
+
+@pytest.mark.parametrize(("kinds", "is_said"), [(("cuda",), True), (("cuda", "cpu"), False)])
+def test_threads_that_no_network_computes_on_are_said(
+    kinds: tuple[str, ...], is_said: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(job_module, "choose_device", torch.device)
+    caplog.set_level(logging.INFO)
+    open_pool(UpscaleOptions(device=",".join(kinds), threads=3), JobOptions(), [])
+    said = "the network computes on cuda, not on a CPU: --threads 3 changes nothing"
+    assert (said in caplog.text) == is_said

@@ -38,9 +38,8 @@ class FitOptions:
     architecture: Architecture = "hinerv"
     minutes: float | None = None  # of fitting, over all resumed runs; `DEFAULT_MINUTES` without `steps`
     steps: int | None = None  # a frame's worth of pixels or more each
-    bits_per_pixel: float | None = (
-        None  # of the network in the file; `DEFAULT_BITS_PER_PIXEL` without `size_kb`
-    )
+    bits_per_pixel: float | None = None  # of the network in the file; `DEFAULT_BITS_PER_PIXEL` without
+    # `size_kb`
     size_kb: float | None = None  # likewise, in units of 1000 bytes
     max_height: int = 360  # of the fitted pictures, in pixels: higher ones are reduced
     bits: int = 6  # of a coded parameter before entropy coding

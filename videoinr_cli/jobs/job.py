@@ -48,8 +48,12 @@ def open_pool(options: UpscaleOptions, job: JobOptions, plans: Sequence[Plan]) -
 
         return connect(options, job, plans)
     devices = devices_of(options, with_workers(job, plans))
-    for device in devices:
-        choose_device(device)
+    kinds = {choose_device(device).type for device in devices}
+    if options.threads is not None and "cpu" not in kinds:
+        where = " and ".join(sorted(kinds))
+        log.info(
+            f"the network computes on {where}, not on a CPU: --threads {options.threads} changes nothing"
+        )
     return Workers(devices)
 
 

@@ -106,7 +106,7 @@ def test_a_preset_that_there_is_not_is_refused_and_those_are_listed_that_there_a
 
 
 def test_extra_options_win() -> None:
-    options = EncodeOptions(crf=18, extra=(("crf", "30"),))
+    options = EncodeOptions(extra=(("crf", "30"),))
     assert find_encoder("libx264", find_ffmpeg()).settings(options)["crf"] == "30"
 
 

@@ -26,9 +26,8 @@ class Container:
 
     muxer: str
     video_encoder: str  # unless the user names one
-    video_wrapper: str | None = (
-        None  # that ffmpeg calls the encoder here, where older ones take no other name
-    )
+    video_wrapper: str | None = None  # that ffmpeg calls the encoder here, where older ones take no other
+    # name
     video_encoders: tuple[str, ...] = ()  # an encoder's name contains one of these; empty: any encoder
     pix_fmts: tuple[str, ...] = ()  # empty: all that the encoder takes
     audio: frozenset[str] = frozenset()  # copied; "pcm": all PCM but that of discs
