@@ -490,19 +490,15 @@ def _unasked(value: object) -> object:
     return False if isinstance(value, bool) else None
 
 
-def read_upscale_options(given: Mapping[str, Any], *, overwrite: bool = False) -> UpscaleOptions:
-    """Return the record for the values of `upscale_options`.
-
-    Args:
-        given: values by parameter name, as click passes them to a command.
-        overwrite: whether an existing output may be replaced.
+def read_upscale_options(given: Mapping[str, Any]) -> UpscaleOptions:
+    """Return the record for the values of `upscale_options`, and of --overwrite, by parameter name.
 
     Raises:
         OptionError: a value makes no sense, or two values exclude each other.
     """
     max_memory = given["max_memory"]
     return dataclasses.replace(
-        read_picture_options(given, overwrite=overwrite),
+        read_picture_options(given),
         tile=parse_tile(given["tile"]),
         max_memory_bytes=None if max_memory is None else parse_bytes(max_memory),
         strict=given["strict"],
@@ -527,10 +523,11 @@ def read_encode_options(given: Mapping[str, Any]) -> EncodeOptions:
     )
 
 
-def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -> UpscaleOptions:
-    """Return the record for the values of the size, time, read and model options only.
+def read_picture_options(given: Mapping[str, Any]) -> UpscaleOptions:
+    """Return the record for the values of the size, time, read and model options, and of --overwrite.
 
-    Arguments and errors are those of `read_upscale_options`.
+    Raises:
+        OptionError: a value makes no sense, or two values exclude each other.
     """
     fps = given["fps"]
     return UpscaleOptions(
@@ -545,7 +542,7 @@ def read_picture_options(given: Mapping[str, Any], *, overwrite: bool = False) -
         strength=given["strength"],
         dedupe=given["dedupe"],
         scene_threshold=given["scene_threshold"],
-        overwrite=overwrite,
+        overwrite=given["overwrite"],
         read=as_read_options(given),
     )
 

@@ -82,7 +82,7 @@ def preview(
         strip=strip,
         more_weights=tuple(more_weights),
         strengths=kept["strength"] or (),
-        upscale=read_picture_options(kept | {"weights": weights, "strength": None}, overwrite=overwrite),
+        upscale=read_picture_options(kept | {"weights": weights, "strength": None, "overwrite": overwrite}),
     )
     show_messages(quiet=quiet)
 

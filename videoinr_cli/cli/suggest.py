@@ -53,8 +53,9 @@ def suggest(
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     kept = without_outranked(given)
     upscale = read_picture_options(
-        kept | {"weights": DEFAULT_WEIGHTS, "spatial": None, "steady": 1.0, "strength": None},
-        overwrite=overwrite,
+        kept
+        | {"weights": DEFAULT_WEIGHTS, "spatial": None, "steady": 1.0, "strength": None}
+        | {"overwrite": overwrite}
     )
     options = PreviewOptions(
         at_seconds=None if at is None else parse_time(at),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -87,7 +87,7 @@ def upscale(
     makes several of it.
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     given = without_outranked(given)
-    options, job = read_upscale_options(given, overwrite=given["overwrite"]), read_job_options(given)
+    options, job = read_upscale_options(given), read_job_options(given)
     if given["skip_existing"] and options.overwrite:
         raise OptionError("--skip-existing and --overwrite exclude each other; give one of them")
     if json and output is not None and Path(output).stem == "-":
@@ -95,18 +95,26 @@ def upscale(
     if given["recursive"] and (rates := [source for source in sources if _is_rate(source)]):
         raise click.UsageError(f"-r searches folders; for {rates[0]} frames per second: --fps {rates[0]}")
     show_messages(quiet=quiet)
-    listed = _listed(given["input_list"])
-    is_named = output is not None
+    is_list, is_named = given["input_list"] is not None, output is not None
+    sources = _with_listed(sources, given["input_list"])
     if output is None:
-        output = _default_output([*sources, *listed], options, is_list=given["input_list"] is not None)
+        output = _default_output(sources, options, is_list=is_list)
 
     from videoinr_cli.batch.batch import run_batch  # torch takes a second to import
     from videoinr_cli.batch.events import Start
     from videoinr_cli.batch.items import Pending, Refused
+    from videoinr_cli.batch.request import Request
     from videoinr_cli.cli.json_lines import JsonLines
     from videoinr_cli.progress import checking_display, videos_display
 
-    request = _request((*sources, *listed), output, given)
+    request = Request(
+        paths=sources,
+        output=output,
+        is_list=is_list,
+        name=given["name"],
+        recursive=given["recursive"],
+        skip_existing=given["skip_existing"],
+    )
     with (
         checking_display(quiet=quiet or json) as checked,
         held_back(),
@@ -236,10 +244,19 @@ def _is_option(source: Path) -> bool:
     return str(source).startswith("-") and source != Path("-") and not source.exists()
 
 
-def _listed(listing: BinaryIO | None) -> list[Path]:
+def _with_listed(sources: Sequence[Path], listing: BinaryIO | None) -> tuple[Path, ...]:
+    """Return all sources, those of a list after the others.
+
+    Raises:
+        click.UsageError: there are none.
+    """
     from videoinr_cli.batch.sources import read_list
 
-    return [] if listing is None else read_list(listing.read())
+    if found := (*sources, *([] if listing is None else read_list(listing.read()))):
+        return found
+    raise click.UsageError(
+        "no SOURCE and no --input-list is given" if listing is None else "the --input-list names no SOURCE"
+    )
 
 
 def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list: bool) -> str:
@@ -258,7 +275,6 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list
     if len(sources) > 1 and not is_list and not sources[-1].exists():
         given = command_of(["videoinr", "upscale", *map(str, sources[:-1]), "-o", str(sources[-1])])
         raise click.UsageError(f"there is no file {str(sources[-1])!r}; did you mean {given}?")
-    _check_any(sources, is_list=is_list)
     if len(sources) > 1 or is_list or sources[0].is_dir():
         raise click.UsageError("several videos need a folder for their outputs; add -o big/")
     if sources[0] == STANDARD_INPUT or is_pattern(sources[0]):
@@ -269,25 +285,3 @@ def _default_output(sources: Sequence[Path], options: UpscaleOptions, *, is_list
             f"{str(chosen)!r} exists, and is replaced only if it is named; add -o {command_of([str(chosen)])}"
         )
     return str(chosen)
-
-
-def _check_any(sources: Sequence[Path], *, is_list: bool) -> None:
-    if not sources:
-        raise click.UsageError(
-            "the --input-list names no SOURCE" if is_list else "no SOURCE and no --input-list is given"
-        )
-
-
-def _request(sources: Sequence[Path], output: str, given: Mapping[str, Any]) -> Request:
-    from videoinr_cli.batch.request import Request
-
-    is_list = given["input_list"] is not None
-    _check_any(sources, is_list=is_list)
-    return Request(
-        paths=tuple(sources),
-        output=output,
-        is_list=is_list,
-        name=given["name"],
-        recursive=given["recursive"],
-        skip_existing=given["skip_existing"],
-    )
