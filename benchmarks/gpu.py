@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from speed import write_clip
+
 ROOT = Path(__file__).parent.parent
 SIZES = ((180, 320), (480, 720), (720, 1280), (1080, 1920))
 TINY_SIZES = ((16, 24),)
@@ -340,8 +342,6 @@ GPU, and the download waits until that has done it."""
 
 def measure_files(arguments: argparse.Namespace, name: str, size: str, encoder: str) -> dict[str, Any]:
     """Upscale a file, and draw when each stage was at work."""
-    from speed import write_clip
-
     from videoinr_cli.jobs.upscale import upscale_video
     from videoinr_cli.options import EncodeOptions, TargetRate, UpscaleOptions
     from videoinr_cli.render.peak_memory import PeakMemory

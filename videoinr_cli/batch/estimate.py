@@ -163,7 +163,7 @@ def measure(plan: Plan, engine: Engine, tell: Callable[[int], None] = lambda fra
         larger = _piece_of(plan, affordable_px, tile, path)
         is_worth_it = larger.piece is None or math.prod(larger.lr_size) > trial.pixels
         sample = _Sample.of(larger, sizes, engine, MEASURED_SECONDS, tell) if is_worth_it else trial
-    whole, piece = ((one.lr_size, one.framing.picture[::-1]) for one in (plan, sample.plan))
+    whole, piece = plan.shapes, sample.plan.shapes
     piece_sizes = sizes if sample.plan.piece is None else sizes.of_piece()
     shown = plan.framing.shown_share
     ratio = work(model, *whole, sizes, plan.instants, shown=shown) / work(
@@ -225,10 +225,8 @@ class _Sample:
         spent = (moments[count] - moments[0]) / count if count else moments[0]
         begun = 0.0  # a run, before the first frame; the estimate for each frame has its share of that
         if sizes.keeps:
-            shape = plan.lr_size, plan.framing.picture[::-1], sizes, plan.instants
-            share = (
-                model.effort().ahead * math.prod(plan.lr_size) / work(model, *shape, within_run=is_within_run)
-            )
+            pair = work(model, *plan.shapes, sizes, plan.instants, within_run=is_within_run)
+            share = model.effort().ahead * math.prod(plan.lr_size) / pair
             begun = spent * max(1.0, plan.instants) * model.config.run_pairs * share
         start_seconds = max(0.0, moments[0] - spent - begun)
         return cls(plan, max(spent, 1e-6), start_seconds, memory.bytes, is_within_run)

@@ -17,7 +17,8 @@ from videoinr_cli.model import AnyVideoInr, FastConfig, build
 from videoinr_cli.model.devices import choose_device, choose_dtype
 from videoinr_cli.options import NetworkOptions, UpscaleOptions
 from videoinr_cli.render.memory import FREE_SHARE, free_bytes
-from videoinr_cli.render.pieces import Sizes, choose_sizes, device_bytes, needed_bytes
+from videoinr_cli.render.pieces import Sizes, device_bytes, needed_bytes
+from videoinr_cli.render.pipeline import Engine
 from videoinr_cli.render.plan import Plan
 from videoinr_cli.weights import inspect_weights, load_network
 
@@ -45,12 +46,11 @@ def room_on_cpu(plan: Plan) -> int:
     if device.type != "cpu" or not isinstance(inspect_weights(options.weights).config, FastConfig):
         return 1
     network, limit = outline(options.network, device), options.max_memory_bytes
-    shape = plan.lr_size, plan.framing.picture[::-1]
     try:
-        sizes = choose_sizes(network, *shape, tile=options.tile, limit_bytes=limit, instants=plan.instants)
+        sizes = Engine(network).choose_sizes(plan)
     except MemoryLimitError:  # told where it is rendered
         return 1
-    each = needed_bytes(network, *shape, sizes) + PROCESS_BYTES
+    each = needed_bytes(network, *plan.shapes, sizes) + PROCESS_BYTES
     return max(1, (int(MEMORY_SHARE * free_bytes(device)) if limit is None else limit) // each)
 
 
@@ -65,7 +65,7 @@ class Demand:
             plans: of all that processes will render, whose largest decides; none where they are not known.
         """
         self._options = options
-        self._shapes = {(plan.lr_size, plan.framing.picture[::-1]) for plan in plans}
+        self._shapes = {plan.shapes for plan in plans}
 
     @functools.cached_property
     def process_bytes(self) -> int | None:

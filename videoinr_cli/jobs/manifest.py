@@ -72,17 +72,24 @@ class Manifest:
         }
         path = self.folder / "manifest.json"
         partial = path.with_suffix(".json.part")
-        try:
+        with writing(path):
             with partial.open("w", encoding="utf-8") as file:
                 json.dump(content, file, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
             _sync_folder(self.folder)
-        except OSError as error:
-            raise OutputError(
-                f"{str(path)!r} cannot be written: {error.strerror}; make room, and run the command again"
-            ) from error
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the system into one that names the file of a job that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{str(path)!r} cannot be written: {error.strerror}; make room, and run the command again"
+        ) from error
 
 
 def job_folder(destination: Path) -> Path:

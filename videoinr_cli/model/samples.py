@@ -6,13 +6,13 @@ Knows nothing of how they were made.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.model.coords import interpolate_along, resampling_taps
+from videoinr_cli.model.coords import instants, interpolate_along, resampling_taps
 from videoinr_cli.model.network import PairEncoding, Window
 
 SAMPLE_BYTES = 100
@@ -59,6 +59,21 @@ class SampledInstant:
     motion: Tensor | None  # (B, 5 or 6, H, W) float32, of any other: see `TemporalField`
     tau: Tensor  # (B, 1, 1, 1)
     size: tuple[int, int]
+
+    @classmethod
+    def of(
+        cls,
+        pair: PairEncoding,
+        pictures: tuple[Tensor, Tensor],
+        tau: float | Tensor,
+        size: tuple[int, int],
+        motion_at: Callable[[Tensor], Tensor],
+    ) -> SampledInstant:
+        """Return an instant; motion, at (B, 1, 1, 1) instants, is asked for where it lies between frames."""
+        taus = instants(tau, len(pictures[0]), pictures[0].device).view(-1, 1, 1, 1)
+        if not isinstance(tau, Tensor) and tau in (0, 1):
+            return cls(pair, pictures, pictures[int(tau)], None, taus, size)
+        return cls(pair, pictures, None, motion_at(taus), taus, size)
 
     def query(self, window: Window, enlargement: int) -> Tensor:
         """Return a window of the output, (B, 3, h, w); `enlargement` is s."""

@@ -83,11 +83,15 @@ class Sizes:
 
     def largest_tile(self, model: AnyVideoInr, lr_size: tuple[int, int]) -> tuple[int, int]:
         """Return (rows, columns) of the largest tile of a picture, its halo included."""
-        rows, columns = (
-            max(stop - start for start, stop in axis_spans(length, tile_px, halo_px=self.halo(model)))
-            for length, tile_px in zip(lr_size, self.tile_px or lr_size, strict=True)
-        )
+        rows, columns = map(max, self.lengths(model, lr_size))
         return rows, columns
+
+    def lengths(self, model: AnyVideoInr, lr_size: tuple[int, int]) -> list[list[int]]:
+        """Return the lengths of a picture's tiles along each axis in LR pixels, their halos included."""
+        return [
+            [stop - start for start, stop in axis_spans(length, tile_px, halo_px=self.halo(model))]
+            for length, tile_px in zip(lr_size, self.tile_px or lr_size, strict=True)
+        ]
 
     def halo(self, model: AnyVideoInr) -> int:
         """Return the LR pixels that are encoded around a tile."""
@@ -108,11 +112,7 @@ class _Layout:
 
     @classmethod
     def of(cls, model: AnyVideoInr, lr_size: tuple[int, int], sizes: Sizes) -> _Layout:
-        halo_px = sizes.halo(model)
-        lengths = [
-            [stop - start for start, stop in axis_spans(length, tile_px, halo_px=halo_px)]
-            for length, tile_px in zip(lr_size, sizes.tile_px or lr_size, strict=True)
-        ]
+        lengths = sizes.lengths(model, lr_size)
         overlaps = (
             1 + 2 * BLEND_PX * (len(spans) - 1) / length
             for spans, length in zip(lengths, lr_size, strict=True)

@@ -147,18 +147,16 @@ class Engine:
         Raises:
             MemoryLimitError: the options' limit is too low for any.
         """
-        shape = _shape(plan)
-        options = plan.options
         sizes = choose_sizes(
             self.model,
-            *shape,
-            tile=options.tile,
-            limit_bytes=options.max_memory_bytes,
+            *plan.shapes,
+            tile=plan.options.tile,
+            limit_bytes=plan.options.max_memory_bytes,
             processes=plan.processes,
             instants=plan.instants,
         )
-        proven = self._proven.get(shape, sizes)
-        return min(sizes, proven, key=lambda sizes: needed_bytes(self.model, *shape, sizes))
+        proven = self._proven.get(plan.shapes, sizes)
+        return min(sizes, proven, key=lambda sizes: needed_bytes(self.model, *plan.shapes, sizes))
 
     def _rendered(
         self, plan: Plan, frames: Iterable[GivenFrame], tally: Tally, sizes: Sizes
@@ -184,13 +182,7 @@ class Engine:
             yield from on_threads(plan.options.threads, outputs)
         finally:
             if renderer.has_shrunk:
-                self._proven[_shape(plan)] = renderer.sizes
-
-
-def _shape(plan: Plan) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return (H, W) of the source and (Ho, Wo) of the picture that is rendered."""
-    width, height = plan.framing.picture
-    return plan.lr_size, (height, width)
+                self._proven[plan.shapes] = renderer.sizes
 
 
 class _Enough(Exception):

@@ -140,6 +140,12 @@ class Plan:
         return shown.height, shown.width
 
     @property
+    def shapes(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(H, W) of what is rendered, in pixels of the source, and (Ho, Wo) of the picture made of it."""
+        width, height = self.framing.picture
+        return self.lr_size, (height, width)
+
+    @property
     def total_frames(self) -> int | None:
         """How many frames the output will have, as far as the source says."""
         if self.timeline.rate is None:

@@ -5,13 +5,12 @@ What a node sees under the driver's own paths is used where it lies; what it doe
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import logging
 import os
 import secrets
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from videoinr_cli.jobs.cluster.calls import Call, Cluster, Steps
 from videoinr_cli.jobs.cluster.files import WeightsFile, files_of
 from videoinr_cli.jobs.cluster.nodes import Files, Sight
 from videoinr_cli.jobs.cluster.records import Attempt, NodeState, Place, Unfit
-from videoinr_cli.jobs.manifest import Rendered
+from videoinr_cli.jobs.manifest import Rendered, writing
 from videoinr_cli.options import ClusterFiles
 from videoinr_cli.quantities import size_of
 
@@ -102,7 +101,7 @@ class Transfers:
             while not path.exists() and self._now() < deadline:
                 yield None
         else:
-            with _usable(path), path.open("wb") as file:
+            with writing(path), path.open("wb") as file:
                 while data := (
                     yield self._cluster.call(process, "read", path.name, file.tell(), PIECE_BYTES)
                 ):
@@ -113,7 +112,7 @@ class Transfers:
         if attempt.is_dropped:
             path.unlink(missing_ok=True)
             return
-        with _usable(path):
+        with writing(path):
             if path.stat().st_size != rendered.bytes:
                 node = attempt.worker.node.facts.name
                 raise OutputError(f"{str(path)!r} has not come whole from node {node}")
@@ -226,13 +225,3 @@ def _key(content: str, paths: list[Path]) -> str:
     return hashlib.sha256(
         b"\n".join([content.encode(), *(os.fsencode(path.name) for path in paths)])
     ).hexdigest()
-
-
-@contextlib.contextmanager
-def _usable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"{str(path)!r} cannot be written: {error.strerror}; make room, and run the command again"
-        ) from error

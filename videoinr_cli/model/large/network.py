@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.model.config import LargeConfig
-from videoinr_cli.model.coords import instants
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
@@ -168,11 +167,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, SampledInstant]):
     def prepare_instant(
         self, pair: LargePair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> SampledInstant:
-        batch, device = pair.pictures[0].shape[0], pair.pictures[0].device
-        taus = instants(tau, batch, device).view(-1, 1, 1, 1)
-        if not isinstance(tau, Tensor) and tau in (0, 1):
-            return SampledInstant(pair, pair.pictures, pair.pictures[int(tau)], None, taus, size)
-        return SampledInstant(pair, pair.pictures, None, self.motion_at(pair, taus), taus, size)
+        return SampledInstant.of(pair, pair.pictures, tau, size, lambda taus: self.motion_at(pair, taus))
 
     def query(self, instant: SampledInstant, window: Window) -> Tensor:
         return instant.query(window, ENLARGEMENT)

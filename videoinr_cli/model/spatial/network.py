@@ -12,7 +12,6 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from videoinr_cli.model.coords import instants
 from videoinr_cli.model.fast.encoder import FastFrame, FastMotion
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.layers import RGB
@@ -144,13 +143,10 @@ class SpatialVideoInr(VideoInr[SpatialFrame, SpatialPair, SampledInstant]):
     def prepare_instant(
         self, pair: SpatialPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> SampledInstant:
-        batch, device = pair.pictures[0].shape[0], pair.pictures[0].device
-        taus = instants(tau, batch, device).view(-1, 1, 1, 1)
-        if not isinstance(tau, Tensor) and tau in (0, 1):
-            return SampledInstant(pair, pair.pictures, pair.pictures[int(tau)], None, taus, size)
         with self.mixed_precision():
-            motion = self.motion.temporal(pair.motion, taus)
-        return SampledInstant(pair, pair.pictures, None, motion, taus, size)
+            return SampledInstant.of(
+                pair, pair.pictures, tau, size, lambda taus: self.motion.temporal(pair.motion, taus)
+            )
 
     def query(self, instant: SampledInstant, window: Window) -> Tensor:
         return instant.query(window, self.enlarger.factor)
