@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from videoinr_cli import processors
+from videoinr_cli import control_groups, processors
 from videoinr_cli.model.devices import compute_threads, on_threads
 from videoinr_cli.processors import openmp_settings, quota_cores
 
@@ -21,8 +21,16 @@ def test_threads_sleep_while_they_wait_unless_the_user_says_otherwise() -> None:
         assert openmp_settings({"OMP_NUM_THREADS": "3", name: "7"}) == {}
 
 
-def test_a_quota_of_processor_time_counts_as_cores() -> None:
-    assert openmp_settings({"GOMP_SPINCOUNT": "7"}, cores=2) == {"OMP_NUM_THREADS": "2"}
+def test_a_quota_of_processor_time_counts_as_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processors, "quota_cores", lambda: 2)
+    assert openmp_settings({"GOMP_SPINCOUNT": "7"}) == {"OMP_NUM_THREADS": "2"}
+
+
+def own_groups_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have control groups looked for in a folder, and return the file that is to name this process's own."""
+    monkeypatch.setattr(control_groups, "ROOT", folder)
+    monkeypatch.setattr(control_groups, "OWN", folder / "own")
+    return folder / "own"
 
 
 @pytest.mark.parametrize(
@@ -33,25 +41,25 @@ def test_quotas_are_read(
     limit: str, cores: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processors, "_allowed_cores", lambda: 4)
-    own = tmp_path / "own"
-    assert quota_cores(tmp_path, own) is None, "no such thing"
+    own = own_groups_in(tmp_path, monkeypatch)
+    assert quota_cores() is None, "no such thing"
     own.write_text("0::/outer/inner\n")
     (tmp_path / "outer/inner").mkdir(parents=True)
     (tmp_path / "outer/cpu.max").write_text(f"{limit}\n")
     (tmp_path / "outer/inner/cpu.max").write_text("max 100000\n")
-    assert quota_cores(tmp_path, own) == cores
+    assert quota_cores() == cores
 
 
 def test_quotas_of_the_older_kind_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processors, "_allowed_cores", lambda: 4)
-    own, group = tmp_path / "own", tmp_path / "cpu/box"
+    own, group = own_groups_in(tmp_path, monkeypatch), tmp_path / "cpu/box"
     own.write_text("3:memory:/box\n4:cpu,cpuacct:/box\n")
     group.mkdir(parents=True)
     (group / "cpu.cfs_quota_us").write_text("250000\n")
     (group / "cpu.cfs_period_us").write_text("100000\n")
-    assert quota_cores(tmp_path, own) == 3
+    assert quota_cores() == 3
     (group / "cpu.cfs_quota_us").write_text("-1\n")
-    assert quota_cores(tmp_path, own) is None
+    assert quota_cores() is None
 
 
 COMMAND = """

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path("/sys/fs/cgroup")
+"""Where control groups are mounted."""
+
 OWN = Path("/proc/self/cgroup")
+"""The file that names those of this process."""
 
 
 class Group(NamedTuple):
@@ -17,23 +20,21 @@ class Group(NamedTuple):
     is_unified: bool  # whether they are named as in version 2
 
 
-def own_groups(controller: str, root: Path, own: Path) -> Iterator[Group]:
+def own_groups(controller: str) -> Iterator[Group]:
     """Yield the groups that this process is in, from its own to the outermost; none outside of Linux.
 
     Args:
         controller: ``cpu`` or ``memory``.
-        root: where control groups are mounted.
-        own: the file that names those of this process.
     """
     try:
-        entries = [line.split(":", 2) for line in own.read_text().splitlines()]
+        entries = [line.split(":", 2) for line in OWN.read_text().splitlines()]
     except OSError:
         return
     for _, controllers, path in entries:
         if controllers == "":
-            base = root
+            base = ROOT
         elif controller in controllers.split(","):
-            base = root / controller
+            base = ROOT / controller
         else:
             continue
         group = base / path.strip("/")

@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from videoinr_cli.control_groups import OWN, ROOT, Group, own_groups
+from videoinr_cli.control_groups import Group, own_groups
 
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 
@@ -22,18 +21,12 @@ SPINS = "1000"
 milliseconds at the end of each of a network's operations: on a busy machine the others wait for that core."""
 
 
-def openmp_settings(environment: Mapping[str, str], cores: int | None = None) -> dict[str, str]:
-    """Return the environment variables for OpenMP, without what the user has set.
-
-    Args:
-        environment: the variables that are set.
-        cores: to use; None: `quota_cores`.
-    """
+def openmp_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables for OpenMP, without those that the user has set."""
     settings = {}
     if not any(name in environment for name in WAITING_VARIABLES):
         settings["GOMP_SPINCOUNT"] = SPINS
-    cores = quota_cores() if cores is None else cores
-    if THREADS_VARIABLE not in environment and cores is not None:
+    if THREADS_VARIABLE not in environment and (cores := quota_cores()) is not None:
         settings[THREADS_VARIABLE] = str(cores)
     return settings
 
@@ -43,12 +36,12 @@ def usable_cores() -> int:
     return quota_cores() or _allowed_cores()
 
 
-def quota_cores(root: Path = ROOT, own: Path = OWN) -> int | None:
+def quota_cores() -> int | None:
     """Return how many cores a control group's quota of processor time amounts to; None: it limits nothing.
 
-    Part of a core counts as one. For the arguments see `own_groups`.
+    Part of a core counts as one.
     """
-    quotas = (_quota(group) for group in own_groups("cpu", root, own))
+    quotas = map(_quota, own_groups("cpu"))
     cores = min((math.ceil(quota) for quota in quotas if quota is not None), default=None)
     return None if cores is None or cores >= _allowed_cores() else cores
 

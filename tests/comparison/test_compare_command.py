@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from tests.command import check_one_line, run
 from tests.conftest import MakeClip
-from videoinr_cli.comparison.compare import SEEK_SECONDS, TRUTH
+from videoinr_cli.comparison.compare import SEEK_SECONDS, TRUTH, likeness
 from videoinr_cli.comparison.page import Comparison, Curve, ShownFrame, ShownVideo, render_page
-from videoinr_cli.comparison.quality import likeness
 
 LOSSLESS = ("-c:v", "ffv1", "-pix_fmt", "bgr0")
 EACH_ANOTHER = "noise=alls=40:allf=t"  # so that no two frames are the same

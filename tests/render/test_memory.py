@@ -23,6 +23,7 @@ from tests.oracle.golden_weights import golden_state_dict
 from tests.oracle.plain_port import PlainVideoInr
 from tests.outside import load
 from tests.tiny import SHORT_RUNS, scattered
+from videoinr_cli import control_groups
 from videoinr_cli.errors import MemoryLimitError, is_out_of_memory
 from videoinr_cli.model import AnyVideoInr, FastConfig, PublishedConfig, Window, build
 from videoinr_cli.model.published import from_published_names
@@ -399,27 +400,29 @@ def test_measured_times_are_in_the_ratio_of_counted_operations(operations: Any) 
         assert measured == pytest.approx(getattr(operations, name) / operations.following, rel=0.2)
 
 
-def test_control_groups_are_heeded(tmp_path: Path) -> None:
+def test_control_groups_are_heeded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(path: str, text: str) -> None:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
 
     own = tmp_path / "own"
-    assert memory._free_in_groups(tmp_path / "fs", own) is None, "no such thing"
+    monkeypatch.setattr(control_groups, "ROOT", tmp_path / "fs")
+    monkeypatch.setattr(control_groups, "OWN", own)
+    assert memory._free_in_groups() is None, "no such thing"
     own.write_text("0::/outer/inner\n")
-    assert memory._free_in_groups(tmp_path / "fs", own) is None, "no limit"
+    assert memory._free_in_groups() is None, "no limit"
     for group, most, used, cache in (("outer", "9000", 5000, 1000), ("outer/inner", "max", 4000, 0)):
         write(f"fs/{group}/memory.max", f"{most}\n")
         write(f"fs/{group}/memory.current", f"{used}\n")
         write(f"fs/{group}/memory.stat", f"anon 7\ninactive_file {cache}\nactive_file 3\n")
-    assert memory._free_in_groups(tmp_path / "fs", own) == 9000 - 5000 + 1000, "of the one around it"
+    assert memory._free_in_groups() == 9000 - 5000 + 1000, "of the one around it"
     write("fs/outer/inner/memory.max", "4500")
-    assert memory._free_in_groups(tmp_path / "fs", own) == 500
+    assert memory._free_in_groups() == 500
     own.write_text("5:cpu,memory:/old\n0::/nothing\n")
     write("fs/memory/old/memory.limit_in_bytes", "100")
     write("fs/memory/old/memory.usage_in_bytes", "30")
     write("fs/memory/old/memory.stat", "cache 9\ntotal_inactive_file 5\n")
-    assert memory._free_in_groups(tmp_path / "fs", own) == 75, "the older kind"
+    assert memory._free_in_groups() == 75, "the older kind"
 
 
 # Real memory, in processes of their own

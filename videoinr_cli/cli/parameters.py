@@ -577,15 +577,7 @@ def read_job_options(given: Mapping[str, Any]) -> JobOptions:
     Raises:
         OptionError: a value makes no sense.
     """
-    return JobOptions(
-        segment_seconds=given["segment_seconds"],
-        workers=given["workers"],
-        resume=given["resume"],
-        keep_temp=given["keep_temp"],
-        cluster=given["cluster"],
-        cluster_files=given["cluster_files"],
-        cluster_code=given["cluster_code"],
-    )
+    return JobOptions(**{field.name: given[field.name] for field in dataclasses.fields(JobOptions)})
 
 
 def as_read_options(given: Mapping[str, Any]) -> ReadOptions:

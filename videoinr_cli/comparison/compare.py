@@ -12,17 +12,21 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 
+import torch
+
 from videoinr_cli.comparison.embedding import Embedder
 from videoinr_cli.comparison.instants import Instants, choose_instants, on_show
 from videoinr_cli.comparison.page import Comparison, Curve, ShownFrame, ShownVideo, render_page
-from videoinr_cli.comparison.quality import Likeness, likeness
 from videoinr_cli.errors import InputError, OptionError, OutputError
+from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
+from videoinr_cli.evaluation.resample import enlarge, reduce
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.reader import SourceFrame, read_frames
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.options import CompareOptions, ReadOptions
 from videoinr_cli.render.renderer import Picture
+from videoinr_cli.render.transfers import as_pixels
 from videoinr_cli.sidecars import beside
 from videoinr_cli.texts import command_of
 
@@ -49,6 +53,14 @@ _NOT_UNICODE = re.compile("[\ud800-\udfff]")
 """How Python represents bytes of a file's name that are not UTF-8; a page cannot contain them."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Likeness:
+    """PSNR and SSIM of luma."""
+
+    psnr: float  # dB; infinite for equal pictures
+    ssim: float | None  # None for pictures smaller than its window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +199,23 @@ def _measured(pictures: Sequence[Picture]) -> tuple[Likeness, ...]:
         return tuple(likeness(picture, reference) for picture in both)
     smaller, larger = sorted(pictures, key=lambda picture: picture.size)
     return (likeness(smaller, larger),)
+
+
+@torch.inference_mode()
+def likeness(picture: Picture, reference: Picture) -> Likeness:
+    """Compare a picture with a reference, resized bicubically to the reference's size.
+
+    Args:
+        picture: (h, w, 3) uint8 or uint16.
+        reference: (H, W, 3) uint8 or uint16.
+    """
+    height, width = reference.shape[:2]
+    ours, theirs = as_pixels(picture), as_pixels(reference)
+    if ours.shape != theirs.shape:  # may be smaller along one axis and larger along the other
+        ours = reduce(ours, (min(picture.shape[0], height), min(picture.shape[1], width)))
+        ours = enlarge(ours, (height, width), "bicubic")
+    fits = min(height, width) >= SSIM_WINDOW_PX
+    return Likeness(float(psnr(ours, theirs)), float(ssim(ours, theirs)) if fits else None)
 
 
 def _curves(measured: Sequence[tuple[Likeness, ...]]) -> tuple[Curve, ...]:

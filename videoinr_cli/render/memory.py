@@ -5,12 +5,11 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from pathlib import Path
 
 import psutil
 import torch
 
-from videoinr_cli.control_groups import OWN, ROOT, Group, own_groups
+from videoinr_cli.control_groups import Group, own_groups
 
 FREE_SHARE = 0.8
 """Share of the free memory that is used when no limit is given. The rest is for ffmpeg's encoder, for
@@ -60,9 +59,9 @@ def free_ram_bytes() -> int:
     return min(room for room in rooms if room is not None)
 
 
-def _free_in_groups(root: Path = ROOT, own: Path = OWN) -> int | None:
+def _free_in_groups() -> int | None:
     """Return how much memory this process's control groups, which limit containers, leave to it."""
-    rooms = map(_room, own_groups("memory", root, own))
+    rooms = map(_room, own_groups("memory"))
     return min((room for room in rooms if room is not None), default=None)
 
 
