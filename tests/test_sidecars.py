@@ -13,12 +13,12 @@ import pytest
 
 from videoinr_cli.cli.preset_file import read_preset_file
 from videoinr_cli.cli.upscale import upscale
-from videoinr_cli.errors import OptionError, OutputError, is_expected, one_line
+from videoinr_cli.errors import OptionError, OutputError, is_expected, one_line, writing
 from videoinr_cli.jobs.manifest import job_folder
 from videoinr_cli.media.ffmpeg import _ending
 from videoinr_cli.media.suffixes import SEGMENTS_SUFFIX
 from videoinr_cli.media.write.destination import destination_of
-from videoinr_cli.sidecars import NAME_BYTES, beside
+from videoinr_cli.sidecars import NAME_BYTES, beside, whole
 from videoinr_cli.texts import decoded
 from videoinr_cli.weights.catalogue import all_weights, download_weights
 
@@ -46,6 +46,23 @@ def test_outputs_of_long_names_are_written(tmp_path: Path) -> None:
     destination.reserve()
     destination.commit()
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "a.txt", tmp_path / "missing" / "a.txt"
+
+    def write(text: str, error: BaseException | None = None) -> None:
+        with whole(path) as partial:
+            partial.write_text(text)
+            if error is not None:
+                raise error
+
+    write("before")
+    with pytest.raises(KeyboardInterrupt):
+        write("aft", KeyboardInterrupt())
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["before"]
+    with pytest.raises(OutputError, match=r"cannot write .*a\.txt': No such file"), writing(elsewhere):
+        elsewhere.write_text("after")
 
 
 def test_a_name_that_is_too_long_itself_is_one_line(tmp_path: Path) -> None:

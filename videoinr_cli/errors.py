@@ -14,9 +14,12 @@ into exit codes.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import re
 import sys
+from collections.abc import Iterator
 
 
 class VideoInrError(Exception):
@@ -45,6 +48,19 @@ class FfmpegError(VideoInrError):
 
 class MemoryLimitError(VideoInrError):
     """A frame does not fit in memory even in the smallest chunks."""
+
+
+@contextlib.contextmanager
+def writing(path: os.PathLike[str]) -> Iterator[None]:
+    """Turn an error of the system while a file is written into one that names the file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {os.fspath(path)!r}: {error.strerror or error}") from error
 
 
 _SHORTAGES = {

@@ -17,7 +17,7 @@ import torch
 from videoinr_cli.comparison.embedding import Embedder
 from videoinr_cli.comparison.instants import Instants, choose_instants, on_show
 from videoinr_cli.comparison.page import Comparison, Curve, ShownFrame, ShownVideo, render_page
-from videoinr_cli.errors import InputError, OptionError, OutputError
+from videoinr_cli.errors import InputError, OptionError, writing
 from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
 from videoinr_cli.evaluation.resample import enlarge, reduce
 from videoinr_cli.media.read.prepare import prepare
@@ -27,7 +27,7 @@ from videoinr_cli.media.write.destination import check_destination
 from videoinr_cli.options import CompareOptions, ReadOptions
 from videoinr_cli.render.renderer import Picture
 from videoinr_cli.render.transfers import as_pixels
-from videoinr_cli.sidecars import beside
+from videoinr_cli.sidecars import whole
 from videoinr_cli.texts import command_of
 
 SEEK_SECONDS = 2
@@ -270,12 +270,5 @@ def _notes(videos: Sequence[VideoInfo], instants: Instants, qualities: Sequence[
 
 def _write(text: str, path: Path) -> int:
     """Write the page, under its name only when complete; return its size in bytes."""
-    partial = beside(path, ".part")
-    data = text.encode()
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
-    return len(data)
+    with writing(path), whole(path) as partial:
+        return partial.write_bytes(text.encode())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from videoinr_cli.errors import InputError, OutputError
+from videoinr_cli.errors import InputError, OutputError, writing
 from videoinr_cli.media.planes import Picture
 from videoinr_cli.media.read.probe import probe
 from videoinr_cli.media.read.reader import read_frames
@@ -124,11 +124,9 @@ def save_picture(frame: Tensor, path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(to_levels(frame)).save(path, "PNG")
-    except OSError as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
 def to_levels(frame: Tensor) -> NDArray[np.uint8]:

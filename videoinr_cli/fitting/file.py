@@ -35,7 +35,7 @@ from videoinr_cli.fitting.networks import FittedNetwork, NetworkConfig, build
 from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.read.fitted import MAGIC
 from videoinr_cli.options import MAX_FPS
-from videoinr_cli.sidecars import beside
+from videoinr_cli.sidecars import whole
 
 VERSION = 1
 MATROSKA = b"\x1a\x45\xdf\xa3"
@@ -237,15 +237,12 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = beside(path, ".part")
     try:
-        with partial.open("wb") as file:
+        with whole(path) as partial, partial.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"{str(path)!r} cannot be written: {error.strerror}") from error
 
 

@@ -15,7 +15,7 @@ from videoinr_cli.jobs.fingerprint import Fingerprint, difference
 from videoinr_cli.locks import LockFile
 from videoinr_cli.media.suffixes import SEGMENTS_SUFFIX
 from videoinr_cli.render.parts import Part
-from videoinr_cli.sidecars import beside
+from videoinr_cli.sidecars import beside, whole
 
 VERSION = 1
 """Version of the manifest's format."""
@@ -71,19 +71,17 @@ class Manifest:
             "rendered": {str(number): dataclasses.asdict(done) for number, done in self.rendered.items()},
         }
         path = self.folder / "manifest.json"
-        partial = path.with_suffix(".json.part")
-        with writing(path):
-            with partial.open("w", encoding="utf-8") as file:
+        with room_for(path):
+            with whole(path) as partial, partial.open("w", encoding="utf-8") as file:
                 json.dump(content, file, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(path)
             _sync_folder(self.folder)
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an error of the system into one that names the file of a job that cannot be written."""
+def room_for(path: Path) -> Iterator[None]:
+    """Turn an error of the system into one that names the file of a job, and says to make room for it."""
     try:
         yield
     except OSError as error:

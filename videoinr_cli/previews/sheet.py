@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from videoinr_cli.errors import OutputError
+from videoinr_cli.errors import writing
 from videoinr_cli.options import Region
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import STRIP_TAUS, Moment, Panels
 from videoinr_cli.render.renderer import Picture
-from videoinr_cli.sidecars import beside
+from videoinr_cli.sidecars import whole
 
 GAP_PX = 12
 LABEL_PX = 24
@@ -98,15 +98,10 @@ def save_png(picture: Image.Image, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = beside(path, ".part")
-    try:
-        mark = PngInfo()
-        mark.add_text(*MARK_TEXT)
+    mark = PngInfo()
+    mark.add_text(*MARK_TEXT)
+    with writing(path), whole(path) as partial:
         picture.save(partial, format="PNG", pnginfo=mark)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
 
 
 def is_sheet(path: Path) -> bool:

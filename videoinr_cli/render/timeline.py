@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Generic, Protocol, TypeVar
 
-from videoinr_cli.media.read.timing import CLOCK_TICK_SECONDS
+from videoinr_cli.media.read.timing import CLOCK_TICK_SECONDS, common_tick
 
 HOLD_FRAMES = 8
 """Usual frame times after which a frame is taken to be held, rather than the next one to be late."""
@@ -92,7 +92,7 @@ class Timeline:
         """Seconds per tick of the output's timestamps: the coarsest that holds every instant exactly."""
         if self.rate is None:
             return self.tick_seconds
-        return _common_tick(1 / self.rate, self.start * self.tick_seconds)
+        return common_tick(1 / self.rate, self.start * self.tick_seconds)
 
     @functools.cached_property
     def tolerance_seconds(self) -> Fraction:
@@ -202,10 +202,3 @@ class Timeline:
         """Return the timestamp of the output frame `index`, in ticks of the output's time base."""
         assert self.rate is not None
         return int((self.start * self.tick_seconds + index / self.rate) / self.time_base)
-
-
-def _common_tick(a: Fraction, b: Fraction) -> Fraction:
-    """Return the greatest fraction of which both are whole multiples; `a` is above 0."""
-    return Fraction(
-        math.gcd(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator
-    )

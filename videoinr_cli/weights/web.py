@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from videoinr_cli.errors import OutputError, WeightsError
+from videoinr_cli.errors import OutputError, WeightsError, writing
 from videoinr_cli.weights.pages import read_page
 from videoinr_cli.weights.sources import TransferProgress, WebFile
 
@@ -43,7 +43,7 @@ def download(source: WebFile, destination: Path, progress: TransferProgress | No
     """
     partial = destination.with_name(destination.name + ".part")
     tag = partial.with_name(partial.name + ".tag")
-    with _writing(destination):
+    with writing(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -64,7 +64,7 @@ def download(source: WebFile, destination: Path, progress: TransferProgress | No
                 )
                 raise WeightsError(f"cannot download {source}: {error}; {again}") from error
             time.sleep(RETRY_SECONDS)
-    with _writing(destination):
+    with writing(destination):
         partial.replace(destination)
         tag.unlink(missing_ok=True)
 
@@ -80,7 +80,7 @@ def _resume(source: WebFile, partial: Path, tag: Path, progress: TransferProgres
         here = here if resumes else 0
         length = response.headers.get("Content-Length", "")
         total = here + int(length) if length.isdecimal() else None
-        with _writing(partial):
+        with writing(partial):  # the network raises OSError too
             _keep_tag(response, tag)
             with partial.open("ab" if resumes else "wb") as file:
                 while piece := _piece(response):
@@ -148,12 +148,3 @@ def _piece(response: http.client.HTTPResponse) -> bytes:
         return response.read(PIECE_BYTES)
     except (OSError, http.client.HTTPException) as error:
         raise _BrokenError(f"the connection broke ({error})") from error
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turn an OSError of the disk into an OutputError; the network raises OSError too."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error.strerror or error}") from error

@@ -19,7 +19,7 @@ from videoinr_cli.jobs.cluster.calls import Call, Cluster, Steps
 from videoinr_cli.jobs.cluster.files import WeightsFile, files_of
 from videoinr_cli.jobs.cluster.nodes import Files, Sight
 from videoinr_cli.jobs.cluster.records import Attempt, NodeState, Place, Unfit
-from videoinr_cli.jobs.manifest import Rendered, writing
+from videoinr_cli.jobs.manifest import Rendered, room_for
 from videoinr_cli.options import ClusterFiles
 from videoinr_cli.quantities import size_of
 
@@ -101,7 +101,7 @@ class Transfers:
             while not path.exists() and self._now() < deadline:
                 yield None
         else:
-            with writing(path), path.open("wb") as file:
+            with room_for(path), path.open("wb") as file:
                 while data := (
                     yield self._cluster.call(process, "read", path.name, file.tell(), PIECE_BYTES)
                 ):
@@ -112,7 +112,7 @@ class Transfers:
         if attempt.is_dropped:
             path.unlink(missing_ok=True)
             return
-        with writing(path):
+        with room_for(path):
             if path.stat().st_size != rendered.bytes:
                 node = attempt.worker.node.facts.name
                 raise OutputError(f"{str(path)!r} has not come whole from node {node}")

@@ -212,3 +212,10 @@ def _follow(ticks: Sequence[int], tick_seconds: Fraction, rate: Fraction) -> boo
 def rounding_ticks(tick_seconds: Fraction) -> int:
     """Return by how many ticks rounding alone may shift a frame's time."""
     return 1 if tick_seconds <= CLOCK_TICK_SECONDS else 0
+
+
+def common_tick(a: Fraction, b: Fraction) -> Fraction:
+    """Return the greatest fraction of which both are whole multiples; `a` is above 0."""
+    return Fraction(
+        math.gcd(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator
+    )

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 from fractions import Fraction
 from pathlib import Path
 
 from videoinr_cli.media.colour import Colour
 from videoinr_cli.media.ffmpeg import lacks
 from videoinr_cli.media.planes import layout_of
+from videoinr_cli.media.read.timing import common_tick
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.media.write.containers import container_for
 from videoinr_cli.media.write.formats import OutputFormat
@@ -65,10 +65,7 @@ class OutputClock:
                 pictures then lie on its multiples, for which everything starts up to a frame later.
         """
         step, offset = (time_base, origin) if steady_rate is None else (1 / steady_rate, start - origin)
-        tick = Fraction(
-            math.gcd(step.numerator * offset.denominator, offset.numerator * step.denominator),
-            step.denominator * offset.denominator,
-        )
+        tick = common_tick(step, offset)
         most = MAX_TIMESCALE if most_ticks is None else most_ticks
         if tick.denominator <= most:
             return cls(time_base, origin, tick, start, steady_rate)
@@ -153,16 +150,8 @@ class OutputSpec:
 
     def of_segment(self, path: Path) -> OutputSpec:
         """Return how the pictures of a segment are written: encoded likewise, in a file of their own."""
-        return dataclasses.replace(
-            self,
-            destination=path,
-            format=dataclasses.replace(self.format, container=container_for(path)),
-            kept=(),
-            end_pts=None,
-            last_pts=None,
-            pictures_only=True,
-            overwrite=True,
-        )
+        written = dataclasses.replace(self.format, container=container_for(path))
+        return dataclasses.replace(self.of_piece(path, self.size), format=written)
 
 
 def pixel_aspect(source: VideoInfo, size: tuple[int, int]) -> Fraction:
