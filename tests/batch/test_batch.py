@@ -15,7 +15,7 @@ from videoinr_cli.batch import batch as batch_module
 from videoinr_cli.batch import engines
 from videoinr_cli.batch import items as items_module
 from videoinr_cli.batch.batch import run_batch
-from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Segment, Skipped, Start
+from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Segment, Skipped, Start, VideoEvent
 from videoinr_cli.batch.items import Existing, Folder, Item, Pending, Refused, plan_batch
 from videoinr_cli.batch.make_events import start_of
 from videoinr_cli.batch.names import NamePattern
@@ -488,7 +488,7 @@ class TestRun:
         options = UpscaleOptions(scale=2, speed=Fraction(1, 4))
         (item,) = planned(tmp_path / "in", tmp_path / "out", options)
         assert isinstance(item, Pending)
-        start = start_of(1, 1, item)
+        start = start_of(VideoEvent(1, 1, item.source), item)
         assert (start.frames, start.seconds) == (16, 4.0)
 
 

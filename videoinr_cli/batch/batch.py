@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from videoinr_cli.batch.engines import Engines
-from videoinr_cli.batch.events import SCHEMA_VERSION, Begin, End, Event
+from videoinr_cli.batch.events import SCHEMA_VERSION, Begin, End, Event, VideoEvent
 from videoinr_cli.batch.items import Existing, Item, Pending, Refused
 from videoinr_cli.batch.make_events import done_of, error_of, progress_of, segment_of, skipped_of, start_of
 from videoinr_cli.batch.overall import OverallProgress, sum_known
@@ -125,12 +125,11 @@ class _Run:
 
     def announce(self) -> None:
         """Send what there is to do, and the items that need no rendering."""
-        count = len(self._items)
         self._listener(
             Begin(
                 schema=SCHEMA_VERSION,
                 version=__version__,
-                count=count,
+                count=len(self._items),
                 to_render=len(self.left),
                 frames=sum_known(item.plan.total_frames for _, item in self.left),
             )
@@ -140,7 +139,7 @@ class _Run:
                 self._fail(index, item)
             elif isinstance(item, Existing):
                 self._skipped.append(item)
-                self._listener(skipped_of(index, count, item))
+                self._listener(skipped_of(self._place(index, item), item))
 
     def render(self, engines: Engines, workers: Pool) -> None:
         """Render the videos that are left; a failure becomes an event, and is not raised."""
@@ -175,17 +174,17 @@ class _Run:
 
     def _render_next(self, engines: Engines, line: Line) -> None:
         index, item = self.left[0]
-        count = len(self._items)
-        self._listener(start_of(index, count, item))
+        place = self._place(index, item)
+        self._listener(start_of(place, item))
 
         def report(progress: VideoProgress) -> None:
             if progress.total_seconds:
                 share = progress.seconds / progress.total_seconds
                 self._overall.update(share, share_before=progress.frames_before / max(1, progress.frames))
-            self._listener(progress_of(index, count, item, progress, self._overall))
+            self._listener(progress_of(place, progress, self._overall))
 
         def report_segment(done: SegmentDone) -> None:
-            self._listener(segment_of(index, count, item.source, done))
+            self._listener(segment_of(place, done))
 
         with self._overall.on(index):
             try:
@@ -206,7 +205,7 @@ class _Run:
                 self._fail(index, Refused(item.source, item.destination, error))
             else:
                 self._done.append(summary)
-                self._listener(done_of(index, count, item.source, summary))
+                self._listener(done_of(place, summary))
         del self.left[0]
 
     def end(self, *, interrupted: bool = False) -> None:
@@ -235,7 +234,10 @@ class _Run:
 
     def _fail(self, index: int, item: Refused) -> None:
         self.failed.append(item)
-        self._listener(error_of(index, len(self._items), item))
+        self._listener(error_of(self._place(index, item), item))
+
+    def _place(self, index: int, item: Item) -> VideoEvent:
+        return VideoEvent(index, len(self._items), item.source)
 
 
 def _make_folder(folder: Path) -> None:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from videoinr_cli.batch.engines import Engines
-from videoinr_cli.batch.events import Error, Estimate, Skipped
+from videoinr_cli.batch.events import Error, Estimate, Skipped, VideoEvent
 from videoinr_cli.batch.items import Existing, Item, Refused
 from videoinr_cli.batch.make_events import error_of, estimate_of, skipped_of
 from videoinr_cli.jobs.automatic import TIME_SHARE, with_workers
@@ -85,12 +85,12 @@ def estimate_batch(
     engines = Engines()
     costs: dict[object, Cost] = {}
     for index, item in enumerate(items, start=1):
-        count = len(items)
+        place = VideoEvent(index, len(items), item.source)
         if isinstance(item, Refused):
             failures.append(item.error)
-            yield error_of(index, count, item)
+            yield error_of(place, item)
         elif isinstance(item, Existing):
-            yield skipped_of(index, count, item)
+            yield skipped_of(place, item)
         else:
             engines.load([item.plan])
             engine = engines.of(item.plan)
@@ -114,15 +114,14 @@ def estimate_batch(
                         costs[kind] = measure(plan, engine, tell)
             except Exception as error:  # any: the other videos may have nothing to do with it
                 failures.append(error)
-                yield error_of(index, count, Refused(item.source, item.destination, error))
+                yield error_of(place, Refused(item.source, item.destination, error))
             else:
                 cost, frames = costs[kind], plan.total_frames
                 seconds = None if frames is None else cost.speed.seconds(frames)
                 if seconds is not None and processes > 1 and engine.model.device.type == "cpu":
                     seconds *= TIME_SHARE
                 yield estimate_of(
-                    index,
-                    count,
+                    place,
                     item,
                     segments=segments,
                     sizes=cost.sizes,

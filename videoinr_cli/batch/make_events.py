@@ -1,10 +1,8 @@
-"""Make the events of a batch from its items and what becomes of them."""
+"""Make the events of a batch: each of a source, with its place among all, and what becomes of it."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from videoinr_cli.batch.events import Done, Error, Estimate, Progress, Segment, Skipped, Start
+from videoinr_cli.batch.events import Done, Error, Estimate, Progress, Segment, Skipped, Start, VideoEvent
 from videoinr_cli.batch.items import Existing, Pending, Refused
 from videoinr_cli.batch.overall import OverallProgress
 from videoinr_cli.errors import one_line
@@ -16,13 +14,11 @@ from videoinr_cli.render.pipeline import Summary
 from videoinr_cli.render.speed import remaining_seconds
 
 
-def start_of(index: int, count: int, item: Pending) -> Start:
+def start_of(place: VideoEvent, item: Pending) -> Start:
     """Return the event of a video that begins."""
     source, rate, options = item.plan.source, item.plan.timeline.rate, item.plan.options
     return Start(
-        index=index,
-        count=count,
-        source=item.source,
+        **vars(place),
         destination=item.destination,
         source_size=(source.width, source.height),
         size=item.plan.size,
@@ -36,8 +32,7 @@ def start_of(index: int, count: int, item: Pending) -> Start:
 
 
 def estimate_of(
-    index: int,
-    count: int,
+    place: VideoEvent,
     item: Pending,
     *,
     segments: int,
@@ -48,7 +43,7 @@ def estimate_of(
 ) -> Estimate:
     """Return what a dry run says of a video: what it would become, and what that would take."""
     return Estimate(
-        **vars(start_of(index, count, item)),
+        **vars(start_of(place, item)),
         segments=segments,
         tile_size=None if sizes.tile_px is None else (sizes.tile_px[1], sizes.tile_px[0]),
         chunk_bytes=sizes.chunk_bytes,
@@ -58,14 +53,10 @@ def estimate_of(
     )
 
 
-def progress_of(
-    index: int, count: int, item: Pending, progress: VideoProgress, overall: OverallProgress
-) -> Progress:
+def progress_of(place: VideoEvent, progress: VideoProgress, overall: OverallProgress) -> Progress:
     """Return how far a video is, and all of them."""
     return Progress(
-        index=index,
-        count=count,
-        source=item.source,
+        **vars(place),
         **vars(progress),
         left_seconds=remaining_seconds(
             progress.seconds,
@@ -78,12 +69,10 @@ def progress_of(
     )
 
 
-def segment_of(index: int, count: int, source: Path, done: SegmentDone) -> Segment:
+def segment_of(place: VideoEvent, done: SegmentDone) -> Segment:
     """Return the event of a segment that is on the disk."""
     return Segment(
-        index=index,
-        count=count,
-        source=source,
+        **vars(place),
         segment=done.number,
         segments=done.total,
         frames=done.frames,
@@ -93,24 +82,22 @@ def segment_of(index: int, count: int, source: Path, done: SegmentDone) -> Segme
     )
 
 
-def done_of(index: int, count: int, source: Path, summary: Summary) -> Done:
+def done_of(place: VideoEvent, summary: Summary) -> Done:
     """Return the event of a video that is complete."""
     fresh = summary.frames_written - summary.frames_before
     speed = fresh / max(summary.elapsed_seconds, 1e-6)
-    return Done(index=index, count=count, source=source, **vars(summary), frames_per_second=speed)
+    return Done(**vars(place), **vars(summary), frames_per_second=speed)
 
 
-def skipped_of(index: int, count: int, item: Existing) -> Skipped:
+def skipped_of(place: VideoEvent, item: Existing) -> Skipped:
     """Return the event of a source that is skipped."""
-    return Skipped(index=index, count=count, source=item.source, destination=item.destination)
+    return Skipped(**vars(place), destination=item.destination)
 
 
-def error_of(index: int, count: int, item: Refused) -> Error:
+def error_of(place: VideoEvent, item: Refused) -> Error:
     """Return the event of a source that cannot be rendered."""
     return Error(
-        index=index,
-        count=count,
-        source=item.source,
+        **vars(place),
         destination=item.destination,
         kind=type(item.error).__name__,
         message=one_line(item.error),

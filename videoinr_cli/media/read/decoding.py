@@ -321,6 +321,17 @@ def _flushed(decoder: VideoCodecContext, on_damage: Callable[[str], None]) -> It
             return
 
 
+def filter_graph(frame: av.VideoFrame, time_base: Fraction, *filters: tuple[str, str]) -> av.filter.Graph:
+    """Return a graph that takes frames like one through filters, given by their names and arguments."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=time_base
+    )
+    nodes = [graph.add(name, arguments) for name, arguments in filters]
+    graph.link_nodes(source, *nodes, graph.add("buffersink")).configure()
+    return graph
+
+
 def pulled(graph: av.filter.Graph) -> Iterator[av.VideoFrame]:
     """Yield the frames that a filter graph has ready."""
     while True:

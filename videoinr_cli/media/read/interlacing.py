@@ -23,7 +23,7 @@ import numpy.typing as npt
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from videoinr_cli.media.read.decoding import decoded_frames, pulled
+from videoinr_cli.media.read.decoding import decoded_frames, filter_graph, pulled
 from videoinr_cli.media.read.source import open_source, source_frames, video_stream
 from videoinr_cli.media.streams import VideoInfo
 from videoinr_cli.notes import Advice, log_advised
@@ -233,12 +233,7 @@ def _verdicts(frames: Iterator[av.VideoFrame], time_base: Fraction) -> Iterator[
     """Yield frames and idet's verdict on each: "tff", "bff", "progressive" or "undetermined"."""
     graph: av.filter.Graph | None = None
     for frame in frames:
-        if graph is None:
-            graph = av.filter.Graph()
-            source = graph.add_buffer(
-                width=frame.width, height=frame.height, format=frame.format, time_base=time_base
-            )
-            graph.link_nodes(source, graph.add("idet"), graph.add("buffersink")).configure()
+        graph = graph or filter_graph(frame, time_base, ("idet", ""))
         frame.time_base = time_base  # which PyAV leaves unset on frames that the decoder held back
         graph.vpush(frame)
         for judged in pulled(graph):

@@ -24,7 +24,7 @@ import numpy as np
 
 from videoinr_cli.errors import InputError
 from videoinr_cli.media.planes import Picture, to_rgb
-from videoinr_cli.media.read.decoding import changed_aspect, pulled
+from videoinr_cli.media.read.decoding import changed_aspect, filter_graph, pulled
 from videoinr_cli.media.read.extent import MISSING_FRAMES, MISSING_SECONDS
 from videoinr_cli.media.read.seeking import frames_from
 from videoinr_cli.media.read.side_data import lost_side_data, side_data_of
@@ -148,17 +148,12 @@ def _as_fields(frames: Iterator[av.VideoFrame], info: VideoInfo) -> Iterator[av.
     if info.fields is None:
         yield from frames
         return
+    parity = info.fields if info.fields in ("tff", "bff") else "auto"
+    which = "interlaced" if info.fields == "mixed" else "all"  # the others pass as they are
+    bwdif = ("bwdif", f"mode=send_field:parity={parity}:deint={which}")
     graph: av.filter.Graph | None = None
     for frame in frames:
-        if graph is None:
-            graph = av.filter.Graph()
-            source = graph.add_buffer(
-                width=frame.width, height=frame.height, format=frame.format, time_base=2 * info.time_base
-            )
-            parity = info.fields if info.fields in ("tff", "bff") else "auto"
-            which = "interlaced" if info.fields == "mixed" else "all"  # the others pass as they are
-            bwdif = graph.add("bwdif", f"mode=send_field:parity={parity}:deint={which}")
-            graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+        graph = graph or filter_graph(frame, 2 * info.time_base, bwdif)
         frame.time_base = 2 * info.time_base
         graph.vpush(frame)
         yield from pulled(graph)
@@ -299,18 +294,9 @@ class _Uniform:
         inner = (width, height)
         if abs(shape - 1) > SAME_SHAPE and width % 2 == height % 2 == 0:
             inner = (width, _even(height / shape)) if shape > 1 else (_even(width * shape), height)
-        graph = av.filter.Graph()
-        source = graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
-        )
-        filters = [
-            graph.add("scale", f"{inner[0]}:{inner[1]}:flags=bicubic+accurate_rnd"),
-            graph.add("format", self._format),
-        ]
-        if inner != (width, height):
-            filters.append(graph.add("pad", f"{width}:{height}:-1:-1:black"))
-        graph.link_nodes(source, *filters, graph.add("buffersink")).configure()
-        return graph
+        scale = ("scale", f"{inner[0]}:{inner[1]}:flags=bicubic+accurate_rnd")
+        bars = [("pad", f"{width}:{height}:-1:-1:black")] if inner != (width, height) else []
+        return filter_graph(frame, Fraction(1, 1000), scale, ("format", self._format), *bars)
 
 
 def _even(pixels: Fraction) -> int:
