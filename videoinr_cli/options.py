@@ -77,10 +77,15 @@ AUTO_MODEL = "auto"
 """What ``--model`` takes for the embedded model that suits a source."""
 
 
+def weights_named(model: str) -> str:
+    """Return the name, or the path, of the weights that ``--model`` means."""
+    return MODEL_NAMES.get(model, model)
+
+
 def model_name(weights: str) -> str:
     """Return what people call a model: its name in `MODELS`, or else that of its file."""
     names = {file: name for name, file in MODELS.items()}
-    file = MODEL_NAMES.get(weights, weights)
+    file = weights_named(weights)
     return names.get(file) or Path(file).stem
 
 
@@ -322,7 +327,7 @@ class NetworkOptions:
 
 def faithful_of(weights: str) -> str | None:
     """Return the name of the weights that others are mixed with; None: they are used as they are."""
-    return FAITHFUL.get(MODEL_NAMES.get(weights, weights))
+    return FAITHFUL.get(weights_named(weights))
 
 
 def strength_of(weights: str, strength: float | None = None) -> float | None:
@@ -343,6 +348,16 @@ def strength_of(weights: str, strength: float | None = None) -> float | None:
     if not has_one:
         raise OptionError(f"--strength {strength:g} is for --model vivid, not for {weights!r}; leave one out")
     return strength
+
+
+def check_threads(count: int | None) -> None:
+    """Check the threads of a network on a CPU.
+
+    Raises:
+        OptionError: there are none, or too many.
+    """
+    if count is not None and not 1 <= count <= MAX_THREADS:
+        raise OptionError(f"{count} threads are not between 1 and {MAX_THREADS}; try --threads 2")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -417,8 +432,7 @@ class UpscaleOptions:
             raise OptionError(f"a tile of {self.tile} px is smaller than {MIN_TILE_PX} px; try --tile 256")
         if self.max_memory_bytes is not None and self.max_memory_bytes <= 0:
             raise OptionError("the memory limit is not above 0; try --max-memory 4G")
-        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
-            raise OptionError(f"{self.threads} threads are not between 1 and {MAX_THREADS}; try --threads 2")
+        check_threads(self.threads)
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is not one of {', '.join(PRECISIONS)}")
         if not 0 <= self.steady <= 1:

@@ -532,19 +532,17 @@ def read_picture_options(given: Mapping[str, Any]) -> UpscaleOptions:
     fps = given["fps"]
     return UpscaleOptions(
         **read_size_options(given),
+        **{name: given[name] for name in _SAME},
         fps=None if fps is None else TargetRate.parse(fps),
-        device=given["device"],
-        precision=given["precision"],
-        threads=given["threads"],
-        weights=given["weights"],
-        spatial=given["spatial"],
-        steady=given["steady"],
-        strength=given["strength"],
-        dedupe=given["dedupe"],
-        scene_threshold=given["scene_threshold"],
-        overwrite=given["overwrite"],
         read=as_read_options(given),
     )
+
+
+_SAME = (
+    *("device", "precision", "threads", "weights", "spatial", "steady", "strength"),
+    *("dedupe", "scene_threshold", "overwrite"),
+)
+"""Options that go to fields of their name."""
 
 
 def read_size_options(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -581,15 +579,15 @@ def read_job_options(given: Mapping[str, Any]) -> JobOptions:
 
 
 def as_read_options(given: Mapping[str, Any]) -> ReadOptions:
-    """Return the record for the values of `read_options`, and of --start and --end if the command has them.
+    """Return the record for the values of `read_options`, --start and --end, as far as the command has them.
 
     Raises:
         OptionError: a value makes no sense.
     """
-    rate, start, end = given["input_fps"], given.get("start"), given.get("end")
+    rate, start, end = (given.get(name) for name in ("input_fps", "start", "end"))
     return ReadOptions(
         rate=None if rate is None else parse_rate(rate),
-        deinterlace=given["deinterlace"],
+        deinterlace=given.get("deinterlace", "auto"),
         start=None if start is None else parse_time(start),
         end=None if end is None else parse_time(end),
     )

@@ -9,6 +9,7 @@ import click
 
 from videoinr_cli.cli.messages import show_messages
 from videoinr_cli.cli.parameters import (
+    as_read_options,
     device_option,
     encoder_options,
     fitted_size_options,
@@ -22,7 +23,7 @@ from videoinr_cli.cli.parameters import (
 )
 from videoinr_cli.cli.sections import SectionedCommand, files_option, time_option
 from videoinr_cli.cli.values import parse_speed, parse_time
-from videoinr_cli.options import ReadOptions, TargetRate, UpscaleOptions
+from videoinr_cli.options import TargetRate, UpscaleOptions
 from videoinr_cli.quantities import counted, size_of
 
 
@@ -58,18 +59,15 @@ def render(
     moments between two frames are blended by the network.
     """  # noqa: D301 -- \b is click's mark for lines to leave alone
     given = without_outranked(given)
-    fps, start, end = given["fps"], given["start"], given["end"]
-    size = read_size_options(given)
+    fps = given["fps"]
     options = UpscaleOptions(
-        **size,
+        **read_size_options(given),
         fps=None if fps is None else TargetRate.parse(fps),
         device=given["device"],
         threads=given["threads"],
         overwrite=overwrite,
         strict=given["strict"],
-        read=ReadOptions(
-            start=None if start is None else parse_time(start), end=None if end is None else parse_time(end)
-        ),
+        read=as_read_options(given),
         speed=parse_speed(given["speed"]),
         audio=given["audio"],
         encode=read_encode_options(given),

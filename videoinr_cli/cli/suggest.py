@@ -24,11 +24,11 @@ from videoinr_cli.cli.sections import SectionedCommand
 from videoinr_cli.cli.values import parse_region, parse_time
 from videoinr_cli.options import (
     DEFAULT_WEIGHTS,
-    MODEL_NAMES,
     NetworkOptions,
     PreviewOptions,
     UpscaleOptions,
     model_name,
+    weights_named,
 )
 from videoinr_cli.quantities import roughly
 from videoinr_cli.texts import command_of
@@ -63,7 +63,7 @@ def suggest(
         more_weights=tuple(
             name
             for name in dict.fromkeys(given["weights"])
-            if MODEL_NAMES.get(name, name) != DEFAULT_WEIGHTS  # shown anyway
+            if weights_named(name) != DEFAULT_WEIGHTS  # shown anyway
         ),
         upscale=upscale,
     )

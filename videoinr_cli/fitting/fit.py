@@ -25,7 +25,7 @@ from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.write.destination import check_destination, is_standard_output
 from videoinr_cli.model.allocator import keep_memory_mapped
 from videoinr_cli.model.devices import choose_device, compute_threads
-from videoinr_cli.options import MAX_THREADS
+from videoinr_cli.options import check_threads
 from videoinr_cli.sidecars import beside
 from videoinr_cli.texts import command_of
 from videoinr_cli.training.indivisible import indivisible
@@ -100,8 +100,7 @@ def fit_video(
     output, options = Path(output), options or FitOptions()
     checkpoint = beside(output, ".fitting")
     chosen = choose_device(device)
-    if threads is not None and not 1 <= threads <= MAX_THREADS:
-        raise OptionError(f"{threads} threads are not between 1 and {MAX_THREADS}; try --threads 2")
+    check_threads(threads)
     info = prepare(source, options.read)
     _check(output, checkpoint, resume=resume, overwrite=overwrite)
     check_destination(output, info, overwrite=True)

@@ -91,7 +91,7 @@ def run_job(
     with collected_notes() as notes, contextlib.ExitStack() as stack:
         line = line or Line(stack.enter_context(open_pool(plan.options, job, [plan])))
         opened = stack.enter_context(opened or OpenJob(plan, job, line.pool, engine))
-        summary = opened.run(line, engine, progress, on_segment)
+        summary = opened.run(line, progress, on_segment)
     texts = dict.fromkeys(note.text for note in (*plan.notes, *notes))
     return dataclasses.replace(summary, notes=tuple(texts))
 
@@ -109,7 +109,7 @@ class OpenJob(contextlib.AbstractContextManager["OpenJob"]):
         check_destination(plan.destination, plan.source, overwrite=plan.options.overwrite)
         if not workers.is_elsewhere:
             plan = plan.on(plan.options.device.split(",")[0])
-        self._plan, self._job = plan, job
+        self._plan, self._job, self._given = plan, job, engine
         self.segments: Segments | None = None  # None: it is rendered in one go
         config = engine.model.config if engine else inspect_weights(plan.options.weights).config
         parts = plan_parts(plan, job, config, workers=workers.shares)
@@ -133,11 +133,7 @@ class OpenJob(contextlib.AbstractContextManager["OpenJob"]):
         self._stack.close()
 
     def run(
-        self,
-        line: Line,
-        engine: Engine | None,
-        progress: ProgressCallback | None,
-        on_segment: SegmentCallback | None,
+        self, line: Line, progress: ProgressCallback | None, on_segment: SegmentCallback | None
     ) -> Summary:
         """Carry it out; the arguments are those of `run_job`, and its pool's line.
 
@@ -155,9 +151,9 @@ class OpenJob(contextlib.AbstractContextManager["OpenJob"]):
                 log.info("the video is rendered by one process: it is short, or cannot be cut and joined")
             if not line.pool.is_elsewhere:
                 line.pool.end()  # this process needs their memory
-            return (engine or self._loaded).upscale(plan, progress)
+            return self._engine.upscale(plan, progress)
         if not self.is_pooled:
-            line = Line(OwnProcess(lambda: engine or self._loaded))
+            line = Line(OwnProcess(lambda: self._engine))
         with memory_errors(plan):
             self.segments.present(progress, on_segment)
             line.render(self.segments)
@@ -169,5 +165,5 @@ class OpenJob(contextlib.AbstractContextManager["OpenJob"]):
         return summary
 
     @functools.cached_property
-    def _loaded(self) -> Engine:
-        return Engine(load_network(self._plan.options.network))
+    def _engine(self) -> Engine:
+        return self._given or Engine(load_network(self._plan.options.network))

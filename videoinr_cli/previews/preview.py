@@ -28,7 +28,6 @@ from videoinr_cli.model.devices import compute_threads
 from videoinr_cli.model.network import Window
 from videoinr_cli.options import (
     AUTO_MODEL,
-    MODEL_NAMES,
     EncodeOptions,
     NetworkOptions,
     PreviewOptions,
@@ -37,6 +36,7 @@ from videoinr_cli.options import (
     faithful_of,
     model_name,
     strength_of,
+    weights_named,
 )
 from videoinr_cli.previews.interest import busiest_region
 from videoinr_cli.previews.moment import (
@@ -220,8 +220,8 @@ def _networks(options: PreviewOptions) -> dict[str, NetworkOptions]:
 
 def _is_another(network: NetworkOptions | None, weights: str) -> bool:
     """Whether a network is not that of weights, which may have two names."""
-    known = None if network is None else MODEL_NAMES.get(network.weights, network.weights)
-    return known is not None and known != MODEL_NAMES.get(weights, weights)
+    known = None if network is None else weights_named(network.weights)
+    return known is not None and known != weights_named(weights)
 
 
 def _models(networks: Mapping[str, NetworkOptions], first: AnyVideoInr | None) -> dict[str, AnyVideoInr]:

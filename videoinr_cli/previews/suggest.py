@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from videoinr_cli.media.read.prepare import prepare
 from videoinr_cli.media.read.suitability import Suited, suited_model
-from videoinr_cli.options import DEFAULT_STRENGTH, MODEL_NAMES, MODELS, PreviewOptions, model_name
+from videoinr_cli.options import DEFAULT_STRENGTH, MODELS, PreviewOptions, model_name, weights_named
 from videoinr_cli.previews.preview import Candidate, Preview, preview
 from videoinr_cli.weights import embedded_file
 
@@ -52,7 +52,7 @@ def suggest(
     options = options or PreviewOptions()
     embedded = {name: embedded_file(weights) is not None for name, weights in MODELS.items()}
     first, *others = (name for name in MODELS if embedded[name])
-    shown = {MODEL_NAMES.get(name, name) for name in options.more_weights}
+    shown = {weights_named(name) for name in options.more_weights}
     left_out = [name for name in MODELS if not embedded[name] and MODELS[name] not in shown]
     more = [name for name in options.more_weights if name not in (first, *others)]
     options = dataclasses.replace(

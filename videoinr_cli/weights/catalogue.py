@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError, WeightsError
-from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES, faithful_of
+from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES, faithful_of, weights_named
 from videoinr_cli.texts import command_of
 from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import (
@@ -97,7 +97,7 @@ def find_weights(text: str | os.PathLike[str]) -> Path:
     text = os.fspath(text)
     if text == AUTO_MODEL:
         raise OptionError("--model auto looks at a video file; here, name a model, such as clean or real")
-    text = MODEL_NAMES.get(text, text)
+    text = weights_named(text)
     if (embedded := embedded_file(text)) is not None:
         return embedded
     if text.startswith(HUB_PREFIX):
@@ -148,7 +148,7 @@ def locate(text: str, revision: str | None = None) -> tuple[Source, str | None]:
         WeightsError: the text is none of these.
         OptionError: a revision is given for a source that has none.
     """
-    name = MODEL_NAMES.get(text, text)
+    name = weights_named(text)
     known = known_by_name().get(name)
     if known is not None and known.source is not None:
         return parse_source(known.source, revision), name
@@ -190,8 +190,8 @@ def download_weights(
         origin = parse_source(source, revision)
     elif name is None:
         raise OptionError("no weights named; give a NAME, see: videoinr weights list")
-    elif (embedded := embedded_file(MODEL_NAMES.get(name, name))) is not None:
-        return Weights(name, embedded, known_by_name().get(MODEL_NAMES.get(name, name)))
+    elif (embedded := embedded_file(weights_named(name))) is not None:
+        return Weights(name, embedded, known_by_name().get(weights_named(name)))
     else:
         origin, name = locate(name, revision)
     record = fetch_weights(origin, name, folder=folder, progress=progress)

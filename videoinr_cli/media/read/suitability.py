@@ -24,7 +24,7 @@ from videoinr_cli.errors import InputError
 from videoinr_cli.media.read.quantiser import COARSE_STEP, FINE_STEP, quantiser_step
 from videoinr_cli.media.read.source import open_source, video_stream
 from videoinr_cli.media.streams import VideoInfo
-from videoinr_cli.options import AUTO_MODEL, MODEL_NAMES, MODELS, UpscaleOptions
+from videoinr_cli.options import AUTO_MODEL, MODELS, UpscaleOptions, weights_named
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def model_advice(source: VideoInfo, weights: str) -> str | None:
         source: the video; it is opened.
         weights: what was asked for; nothing is said of weights other than the embedded ones.
     """
-    name = MODEL_NAMES.get(weights, weights)
+    name = weights_named(weights)
     step = quantiser_step(source) if name in MODELS.values() else None
     if step is not None and step >= COARSE_STEP and name == MODELS["clean"]:
         return f"{str(source.path)!r} {STRONGLY}: try --model {_suited(step, []).model}"
