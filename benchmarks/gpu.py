@@ -271,8 +271,7 @@ def measure_network(
     import torch
     from roofline import Running, operations, times
 
-    from videoinr_cli.render.memory import release_memory
-    from videoinr_cli.render.peak_memory import PeakMemory
+    from videoinr_cli.render.memory import PeakMemory, release_memory
 
     width, height = map(int, size.split("x"))
     sizes = (height, width), (SCALE * height, SCALE * width)
@@ -344,7 +343,7 @@ def measure_files(arguments: argparse.Namespace, name: str, size: str, encoder: 
     """Upscale a file, and draw when each stage was at work."""
     from videoinr_cli.jobs.upscale import upscale_video
     from videoinr_cli.options import EncodeOptions, TargetRate, UpscaleOptions
-    from videoinr_cli.render.peak_memory import PeakMemory
+    from videoinr_cli.render.memory import PeakMemory
 
     width, height = map(int, size.split("x"))
     model = load(arguments, name, "fp32" if arguments.device == "cpu" else "fp16")

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from videoinr_cli.render.peak_memory import PeakMemory
+from videoinr_cli.render.memory import PeakMemory
 
 
 def test_peak_memory_sees_what_was_freed_again() -> None:
@@ -22,7 +22,7 @@ def test_peak_memory_sees_what_was_freed_again() -> None:
 
 
 def test_peak_memory_counts_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videoinr_cli.render.peak_memory.SAMPLES_OF_ONE_LIST", 2)
+    monkeypatch.setattr("videoinr_cli.render.memory.SAMPLES_OF_ONE_LIST", 2)
     with PeakMemory(torch.device("cpu")) as alone:
         pass
     program = f"block = b'x' * {64 << 20}; print('ready', flush=True); input()"

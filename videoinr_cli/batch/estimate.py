@@ -22,7 +22,7 @@ from videoinr_cli.jobs.automatic import TIME_SHARE, with_workers
 from videoinr_cli.jobs.partition import devices_of, plan_parts, sharing, shorter_advice
 from videoinr_cli.media.write.destination import is_image_pattern, is_standard_output
 from videoinr_cli.options import JobOptions, Region, UpscaleOptions
-from videoinr_cli.render.peak_memory import PeakMemory
+from videoinr_cli.render.memory import PeakMemory
 from videoinr_cli.render.pieces import Sizes, needed_bytes, work
 from videoinr_cli.render.pipeline import Engine, Progress
 from videoinr_cli.render.plan import Plan

@@ -98,11 +98,8 @@ def info(sources: Sequence[Path], outputs: Sequence[str], as_json: bool, **given
 
 def _fitted(path: Path, *, as_json: bool) -> dict[str, Any] | None:
     """Show a fitted clip, or return it for JSON."""
-    from videoinr_cli.cli.fitted_info import (
-        described,
-        fit_lines,
-        fit_record,
-    )  # torch takes a second to import
+    # torch takes a second to import
+    from videoinr_cli.cli.fitted_info import described, fit_lines, fit_record
 
     file, found = described(path)
     if as_json:
@@ -114,20 +111,21 @@ def _fitted(path: Path, *, as_json: bool) -> dict[str, Any] | None:
             "streams": [_stream_record(stream) for stream in found.streams],
         }
     click.echo(str(path))
-    for label, text in fit_lines(path, file):
-        click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
-    for label, text in _source_lines(found, None):
-        if label in ("audio", "subtitle", "attachment", "data", "chapters", "colour"):
-            click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
+    _print(fit_lines(path, file))
+    shown = ("audio", "subtitle", "attachment", "data", "chapters", "colour")
+    _print(line for line in _source_lines(found, None) if line[0] in shown)
     return None
 
 
 def _show(path: Path, found: Inspection) -> None:
     click.echo(str(path))
-    for label, text in _source_lines(found.source, found.timing):
-        click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
+    _print(_source_lines(found.source, found.timing))
     click.echo("upscale would write")
-    for label, text in _output_lines(found):
+    _print(_output_lines(found))
+
+
+def _print(lines: Lines) -> None:
+    for label, text in lines:
         click.echo(f"  {label:{LABEL_COLUMNS}}{text}")
 
 

@@ -19,8 +19,7 @@ from videoinr_cli.evaluation.metrics import SSIM_WINDOW_PX, psnr, ssim
 from videoinr_cli.evaluation.protocols import Protocol
 from videoinr_cli.evaluation.resample import reduce
 from videoinr_cli.media.compression import Compression, compress
-from videoinr_cli.render.memory import release_memory
-from videoinr_cli.render.peak_memory import PeakMemory
+from videoinr_cli.render.memory import PeakMemory, release_memory
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+import re
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +18,10 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from videoinr_cli.errors import InputError, OptionError
+from videoinr_cli.media.colour import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS, Colour
 from videoinr_cli.media.images import find_images
+from videoinr_cli.media.planes import layout_of
 from videoinr_cli.media.read.clock_breaks import BREAKABLE, SPARSELY_TIMED, ClockScan, scan_clock
-from videoinr_cli.media.read.colour_tags import stated_colour
 from videoinr_cli.media.read.decoding import changed_aspect, decoded_frames
 from videoinr_cli.media.read.description import describe_streams
 from videoinr_cli.media.read.extent import (
@@ -163,7 +165,7 @@ def _described(
         width=height if is_sideways else width,
         height=width if is_sideways else height,
         pix_fmt=frame.format.name,
-        colour=stated_colour(stream, frame, description),
+        colour=_stated_colour(stream, frame, description),
         time_base=time_base,
         start_pts=start,
         last_pts=round(last[0] / time_base) if last else None,
@@ -204,6 +206,28 @@ def _described(
         ),
         chapters=chapters_of(container),
         clock_shifts=shifts,
+    )
+
+
+def _stated_colour(stream: VideoStream, frame: av.VideoFrame, description: str) -> Colour:
+    """Return a video's colour, None where the file does not state it.
+
+    Args:
+        stream: the video.
+        frame: its first one.
+        description: ffmpeg's, of the stream; PyAV has no attribute for the chroma location.
+    """
+    context = stream.codec_context
+    sample_range = RANGES.get(frame.color_range) or RANGES.get(context.color_range)
+    location = re.search(rf"[(,] *({'|'.join(CHROMA_LOCATIONS)})\)", description.partition("\n")[0])
+    matrix = MATRICES.get(frame.colorspace) or MATRICES.get(context.colorspace)
+    return Colour(
+        # Y'CbCr that is marked as R'G'B' is marked wrongly: it would lose most of its colours.
+        matrix=None if matrix == "gbr" and layout_of(frame.format.name).kind != "rgb" else matrix,
+        primaries=PRIMARIES.get(frame.color_primaries) or PRIMARIES.get(context.color_primaries),
+        transfer=TRANSFERS.get(frame.color_trc) or TRANSFERS.get(context.color_trc),
+        range="full" if frame.format.name.startswith("yuvj") else sample_range,
+        chroma_location=location[1] if location else None,
     )
 
 

@@ -294,16 +294,11 @@ def container_for(destination: str | os.PathLike[str]) -> Container:
         return piped
     if is_image_pattern(path) and has_several_numbers(path):
         raise OutputError(f"{str(path)!r} has more than one number; leave one, such as %05d")
-    if is_image_pattern(path) and suffix in IMAGE_ENCODERS:
-        return Container(muxer="image2", video_encoder=IMAGE_ENCODERS[suffix], counts_frames=True)
     if suffix in IMAGE_ENCODERS:
-        return Container(
-            muxer="image2",
-            video_encoder=IMAGE_ENCODERS[suffix],
-            settings=(("update", "1"),),
-            counts_frames=True,
-            is_photo=True,
-        )
+        images = Container(muxer="image2", video_encoder=IMAGE_ENCODERS[suffix], counts_frames=True)
+        if is_image_pattern(path):
+            return images
+        return dataclasses.replace(images, settings=(("update", "1"),), is_photo=True)
     container = BY_SUFFIX.get(suffix)
     if suffix in SOUND_SUFFIXES:
         raise OutputError(
