@@ -21,10 +21,9 @@ class Group(NamedTuple):
 
 
 def own_groups(controller: str) -> Iterator[Group]:
-    """Yield the groups that this process is in, from its own to the outermost; none outside of Linux.
+    """Yield the groups by which a controller, ``cpu`` or ``memory``, limits this process, its own first.
 
-    Args:
-        controller: ``cpu`` or ``memory``.
+    There are none outside of Linux.
     """
     try:
         entries = [line.split(":", 2) for line in OWN.read_text().splitlines()]

@@ -243,13 +243,6 @@ def videos_display(*, is_batch: bool, quiet: bool) -> Iterator[Callable[[Event],
 
 
 @contextlib.contextmanager
-def checking_display(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of the sources have been checked."""
-    with _Display("checking", quiet=quiet) as display:
-        yield lambda done, total: display.show(done / total, f"{done}/{total} sources")
-
-
-@contextlib.contextmanager
 def measuring_display(source: Path, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show that a video is being measured, and how many frames have been rendered for that."""
     with _Display(f"measuring {source.name}", quiet=quiet) as display:
@@ -257,10 +250,12 @@ def measuring_display(source: Path, *, quiet: bool) -> Iterator[Callable[[int], 
 
 
 @contextlib.contextmanager
-def count_display(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of the pictures are done."""
+def count_display(
+    title: str, things: str = "pictures", *, quiet: bool
+) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of some things are done."""
     with _Display(title, quiet=quiet) as display:
-        yield lambda done, total: display.show(done / total, f"{done}/{total} pictures")
+        yield lambda done, total: display.show(done / total, f"{done}/{total} {things}")
 
 
 class _TrainingDisplay:

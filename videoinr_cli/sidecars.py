@@ -13,12 +13,9 @@ NAME_BYTES = 255
 
 
 def beside(path: Path, suffix: str, *, prefix: str = "") -> Path:
-    """Return the name of a file beside another: its name and a suffix, the name shortened where it is long.
+    """Return the name of a file beside another: its name between a prefix and a suffix, such as ``.part``.
 
-    Args:
-        path: the other file.
-        suffix: such as ``.part``.
-        prefix: such as ``.``.
+    The name is shortened where it is long.
     """
     name = f"{prefix}{path.name}{suffix}"
     own = os.fsencode(path.name)

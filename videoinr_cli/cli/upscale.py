@@ -105,7 +105,7 @@ def upscale(
     from videoinr_cli.batch.items import Pending, Refused
     from videoinr_cli.batch.request import Request
     from videoinr_cli.cli.json_lines import JsonLines
-    from videoinr_cli.progress import checking_display, videos_display
+    from videoinr_cli.progress import count_display, videos_display
 
     request = Request(
         paths=sources,
@@ -116,7 +116,7 @@ def upscale(
         skip_existing=given["skip_existing"],
     )
     with (
-        checking_display(quiet=quiet or json) as checked,
+        count_display("checking", "sources", quiet=quiet or json) as checked,
         held_back(),
     ):  # notes are printed when they take effect
         items = request.plan(options, checked)

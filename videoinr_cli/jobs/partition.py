@@ -29,9 +29,6 @@ def plan_parts(plan: Plan, options: JobOptions, config: ModelConfig, *, workers:
 
     They are of similar length. A part begins where a run of frames does that the network encodes together; if
     that can be any frame, and a keyframe is near, where the keyframe is the first frame that the part needs.
-
-    Args:
-        config: of the network.
     """
     source = plan.source
     seconds = segment_seconds(plan, options, workers)

@@ -147,10 +147,7 @@ class Segments:
                 self._progress(self._so_far())
 
     def joined(self, go_on: Callable[[], None]) -> Summary:
-        """Put the segments together, all of which are rendered.
-
-        Args:
-            go_on: see `join`.
+        """Put the segments together, all of which are rendered, as `join` does.
 
         Raises:
             OutputError: they do not fit together, or the output cannot be written.

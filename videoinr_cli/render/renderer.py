@@ -181,12 +181,9 @@ class Renderer:
         return next(self.render_all([tau]))
 
     def render_all(self, taus: Iterable[Fraction]) -> Iterator[Rendering]:
-        """Render several instants of the pair.
+        """Render several instants of the pair, at positions as `render` takes them.
 
         Pictures that are rendered in tiles share the encoding of each tile, `Sizes.together` at a time.
-
-        Args:
-            taus: see `render`.
 
         Raises:
             MemoryLimitError: as `render` does.

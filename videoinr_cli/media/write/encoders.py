@@ -106,12 +106,7 @@ class VideoEncoder:
         return {}
 
     def hdr_settings(self, mastering_display: str | None, content_light: str | None) -> dict[str, str]:
-        """Return the encoder's own options for HDR10's metadata, which ffmpeg before 9 needs.
-
-        Args:
-            mastering_display: as in `VideoInfo`.
-            content_light: as in `VideoInfo`.
-        """
+        """Return the own options for HDR10's metadata, as of `VideoInfo`, that ffmpeg before 9 needs."""
         if self.name not in HDR_OPTIONS:
             return {}
         option, *names = HDR_OPTIONS[self.name]
