@@ -25,9 +25,11 @@ from videoinr_cli.model.config import ModelConfig
 from videoinr_cli.model.large.names import from_basicvsr_names
 from videoinr_cli.model.large.network import LargeFrame, LargePair, LargeVideoInr
 from videoinr_cli.model.spatial.enlarger import HeldTensors
-from videoinr_cli.weights import convert_checkpoint, fetch_weights, load_model, parse_source
+from videoinr_cli.weights import convert_checkpoint, load_model
+from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.files import read_tensors
 from videoinr_cli.weights.manifest import known_by_name
+from videoinr_cli.weights.sources import parse_source
 
 GOLDENS = np.load(Path(__file__).parent.parent / "goldens" / "basicvsr_36x40.npz")
 SIZE = (36, 40)

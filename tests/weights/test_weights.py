@@ -22,15 +22,9 @@ from tests.oracle.plain_port import PlainVideoInr
 from videoinr_cli.cli.weights import convert_command
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
 from videoinr_cli.model import AnyVideoInr, FastConfig, PublishedConfig, build
-from videoinr_cli.weights import (
-    CONFIG_KEY,
-    convert_checkpoint,
-    find_weights,
-    inspect_weights,
-    known_weights,
-    load_model,
-    save_model,
-)
+from videoinr_cli.weights import convert_checkpoint, find_weights, inspect_weights, load_model, save_model
+from videoinr_cli.weights.files import CONFIG_KEY
+from videoinr_cli.weights.manifest import known_weights
 
 TINY = PublishedConfig(channels=8, deformable_groups=2, front_blocks=1, back_blocks=1)
 

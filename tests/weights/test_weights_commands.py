@@ -17,9 +17,10 @@ from videoinr_cli.cli import cli
 from videoinr_cli.cli.parameters import model_options
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.model import build
-from videoinr_cli.weights import find_weights, locate, parse_source, save_model
+from videoinr_cli.weights import find_weights, save_model
+from videoinr_cli.weights.catalogue import locate
 from videoinr_cli.weights.manifest import MANIFEST, embedded_folder, sha256_of
-from videoinr_cli.weights.sources import HubFile, WebFile, default_name
+from videoinr_cli.weights.sources import HubFile, WebFile, default_name, parse_source
 
 ROOT = Path(__file__).parents[2]
 

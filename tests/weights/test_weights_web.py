@@ -13,12 +13,13 @@ from tests.loopback import Hub, serve
 from tests.tiny import TINY
 from videoinr_cli.errors import OutputError, WeightsError
 from videoinr_cli.model import build
-from videoinr_cli.weights import fetch_weights, find_weights, parse_source, save_model
 from videoinr_cli.weights import fetching as fetching_module
+from videoinr_cli.weights import find_weights, save_model
 from videoinr_cli.weights import sources as sources_module
 from videoinr_cli.weights import web as web_module
+from videoinr_cli.weights.fetching import fetch_weights
 from videoinr_cli.weights.manifest import Known, known_by_name, sha256_of
-from videoinr_cli.weights.sources import WebFile
+from videoinr_cli.weights.sources import WebFile, parse_source
 from videoinr_cli.weights.web import ATTEMPTS, download
 
 CONTENT = bytes(range(256)) * 400

@@ -19,16 +19,12 @@ if TYPE_CHECKING:
     from videoinr_cli.weights.catalogue import download_weights as download_weights
     from videoinr_cli.weights.catalogue import embedded_weights as embedded_weights
     from videoinr_cli.weights.catalogue import find_weights as find_weights
-    from videoinr_cli.weights.catalogue import locate as locate
     from videoinr_cli.weights.catalogue import look_up_weights as look_up_weights
     from videoinr_cli.weights.catalogue import verify_weights as verify_weights
     from videoinr_cli.weights.catalogue import weights_digest as weights_digest
     from videoinr_cli.weights.checkpoints import convert_checkpoint as convert_checkpoint
-    from videoinr_cli.weights.enlargers import EnlargerInfo as EnlargerInfo
     from videoinr_cli.weights.enlargers import find_enlarger as find_enlarger
     from videoinr_cli.weights.enlargers import inspect_enlarger as inspect_enlarger
-    from videoinr_cli.weights.fetching import fetch_weights as fetch_weights
-    from videoinr_cli.weights.files import CONFIG_KEY as CONFIG_KEY
     from videoinr_cli.weights.files import WeightsInfo as WeightsInfo
     from videoinr_cli.weights.files import save_model as save_model
     from videoinr_cli.weights.loading import digest_of as digest_of
@@ -38,9 +34,6 @@ if TYPE_CHECKING:
     from videoinr_cli.weights.loading import options_with as options_with
     from videoinr_cli.weights.manifest import SUFFIX as SUFFIX
     from videoinr_cli.weights.manifest import embedded_file as embedded_file
-    from videoinr_cli.weights.manifest import embedded_folder as embedded_folder
-    from videoinr_cli.weights.manifest import known_weights as known_weights
-    from videoinr_cli.weights.sources import parse_source as parse_source
 
 _HOMES = {
     "catalogue": (
@@ -49,18 +42,15 @@ _HOMES = {
         "download_weights",
         "embedded_weights",
         "find_weights",
-        "locate",
         "look_up_weights",
         "verify_weights",
         "weights_digest",
     ),
     "checkpoints": ("convert_checkpoint",),
-    "enlargers": ("EnlargerInfo", "find_enlarger", "inspect_enlarger"),
-    "fetching": ("fetch_weights",),
-    "files": ("CONFIG_KEY", "WeightsInfo", "save_model"),
+    "enlargers": ("find_enlarger", "inspect_enlarger"),
+    "files": ("WeightsInfo", "save_model"),
     "loading": ("inspect_weights", "load_model", "load_network", "options_with", "digest_of"),
-    "manifest": ("SUFFIX", "embedded_file", "embedded_folder", "known_weights"),
-    "sources": ("parse_source",),
+    "manifest": ("SUFFIX", "embedded_file"),
 }
 
 
