@@ -258,28 +258,29 @@ def count_display(
         yield lambda done, total: display.show(done / total, f"{done}/{total} {things}")
 
 
-class _TrainingDisplay:
-    def __init__(self, display: _Display) -> None:
-        self._display = display
-        self.note = display.note
-
-    def update(self, progress: TrainingProgress) -> None:
-        left = progress.seconds * (1 / progress.fraction - 1) if progress.fraction else 0.0
-        figures = (
-            f"step {progress.step}  loss {progress.loss:.5f}  rate {progress.learning_rate:.1e}  "
-            f"{progress.seconds / progress.step:.2f} s/step  {clock(left)} left"
-        )
-        if progress.validation is not None:
-            given, between = progress.validation
-            figures += f"  held out {given:.2f} / {between:.2f} dB"
-        self._display.show(progress.fraction, figures, now=progress.validation is not None)
-
-
 @contextlib.contextmanager
-def training_display(*, quiet: bool) -> Iterator[_TrainingDisplay]:
-    """Show a training run: step, loss, learning rate, time left, and PSNR on held-out footage."""
+def training_display(
+    *, quiet: bool
+) -> Iterator[tuple[Callable[[TrainingProgress], None], Callable[[str], None]]]:
+    """Show a training run: step, loss, learning rate, time left, PSNR on held-out footage; and its notes."""
     with _Display("training", quiet=quiet) as display:
-        yield _TrainingDisplay(display)
+
+        def update(progress: TrainingProgress) -> None:
+            figures = (
+                f"step {progress.step}  loss {progress.loss:.5f}  rate {progress.learning_rate:.1e}  "
+                f"{progress.seconds / progress.step:.2f} s/step  {_rest_of(progress)} left"
+            )
+            if progress.validation is not None:
+                given, between = progress.validation
+                figures += f"  held out {given:.2f} / {between:.2f} dB"
+            display.show(progress.fraction, figures, now=progress.validation is not None)
+
+        yield update, display.note
+
+
+def _rest_of(run: TrainingProgress | FitProgress) -> str:
+    """Return how long the rest of a schedule takes."""
+    return clock(run.seconds * (1 / run.fraction - 1) if run.fraction else 0.0)
 
 
 @contextlib.contextmanager
@@ -288,13 +289,10 @@ def fit_display(title: str, *, quiet: bool) -> Iterator[Callable[[FitProgress], 
     with _Display(title, quiet=quiet) as display:
 
         def update(progress: FitProgress) -> None:
-            left = progress.seconds * (1 / progress.fraction - 1) if progress.fraction else 0.0
-            best = (
-                ""
-                if not progress.bits_per_pixel
-                else (f"best {progress.psnr:.2f} dB at {progress.bits_per_pixel:.3f} bits per pixel  ")
-            )
-            figures = f"step {progress.step}  loss {progress.loss:.4f}  {best}{clock(left)} left"
+            best = ""
+            if progress.bits_per_pixel:
+                best = f"best {progress.psnr:.2f} dB at {progress.bits_per_pixel:.3f} bits per pixel  "
+            figures = f"step {progress.step}  loss {progress.loss:.4f}  {best}{_rest_of(progress)} left"
             display.show(progress.fraction, figures)
 
         yield update

@@ -132,7 +132,7 @@ def train(
     from videoinr_cli.training.train import train as run
 
     quiet = quiet or not Team.from_environment().leads
-    with training_display(quiet=quiet) as display:
+    with training_display(quiet=quiet) as (update, note):
         made = run(
             output,
             options,
@@ -141,8 +141,8 @@ def train(
             cache=cache,
             device=device,
             precision=precision,
-            progress=display.update,
-            note=display.note,
+            progress=update,
+            note=note,
         )
     if not quiet:
         click.echo(f"{made.path}: {counted(made.steps, 'step')} in {roughly(made.seconds)}", err=True)

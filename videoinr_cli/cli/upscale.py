@@ -115,10 +115,8 @@ def upscale(
         recursive=given["recursive"],
         skip_existing=given["skip_existing"],
     )
-    with (
-        count_display("checking", "sources", quiet=quiet or json) as checked,
-        held_back(),
-    ):  # notes are printed when they take effect
+    # notes are printed when they take effect
+    with count_display("checking", "sources", quiet=quiet or json) as checked, held_back():
         items = request.plan(options, checked)
     if not is_named and not any(isinstance(item, Refused) for item in items):
         log.info(f"the output is {output!r}; -o names another")

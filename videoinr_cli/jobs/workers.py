@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -141,7 +141,12 @@ def _serve(connection: Connection) -> None:
     """Render requests until the connection closes; the main function of a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    send_message = _locked(connection.send)  # the decoding thread logs too
+    lock = threading.Lock()  # the decoding thread logs too
+
+    def send_message(message: Message) -> None:
+        with lock:
+            connection.send(message)
+
     forward_log(send_message)
     while True:
         try:
@@ -156,16 +161,6 @@ def _serve(connection: Connection) -> None:
             send_message(MemoryError())
         except Exception as error:
             send_message(RuntimeError(f"{type(error).__name__}: {error}"))
-
-
-def _locked(send: Callable[[Message], None]) -> Callable[[Message], None]:
-    lock = threading.Lock()
-
-    def locked(message: Message) -> None:
-        with lock:
-            send(message)
-
-    return locked
 
 
 def _end_with_parent() -> None:

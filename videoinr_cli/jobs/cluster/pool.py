@@ -173,10 +173,8 @@ class ClusterPool(Pool):
             if idle := _untried(task, self._crew.idle):
                 self._again.remove(task)
                 self._attempt(task, idle[0])
-            elif self._crew.workers and not _untried(
-                task, self._crew.workers
-            ):  # the others are gone meanwhile
-                self._give_up(task)
+            elif self._crew.workers and not _untried(task, self._crew.workers):
+                self._give_up(task)  # the others are gone meanwhile
 
     def _begin_twice(self) -> None:
         """Have idle workers render what would take others longer, as nothing else is left to do."""
