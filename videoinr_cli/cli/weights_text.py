@@ -80,19 +80,19 @@ def _network(path: Path) -> dict[str, Any]:
     Raises:
         WeightsError: see `facts`; it is what is said of a file that is neither.
     """
-    from videoinr_cli.weights import inspect_enlarger, inspect_weights
+    from videoinr_cli.weights import inspect_weights, read_enlarger
 
     try:
         info = inspect_weights(path)
     except WeightsError as error:
         try:
-            model = inspect_enlarger(path)
+            model = read_enlarger(path)
         except WeightsError:  # or spandrel is missing
             raise error from None
         return {
-            "architecture": model.architecture,
+            "architecture": model.name,
             "configuration": {"enlargement": model.factor, "channels": model.channels},
-            "parameters": model.parameters,
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "metadata": {"used with": "--spatial"},
         }
     return {

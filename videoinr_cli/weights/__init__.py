@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from videoinr_cli.weights.catalogue import weights_digest as weights_digest
     from videoinr_cli.weights.checkpoints import convert_checkpoint as convert_checkpoint
     from videoinr_cli.weights.enlargers import find_enlarger as find_enlarger
-    from videoinr_cli.weights.enlargers import inspect_enlarger as inspect_enlarger
+    from videoinr_cli.weights.enlargers import read_enlarger as read_enlarger
     from videoinr_cli.weights.files import WeightsInfo as WeightsInfo
     from videoinr_cli.weights.files import save_model as save_model
     from videoinr_cli.weights.loading import digest_of as digest_of
@@ -47,7 +47,7 @@ _HOMES = {
         "weights_digest",
     ),
     "checkpoints": ("convert_checkpoint",),
-    "enlargers": ("find_enlarger", "inspect_enlarger"),
+    "enlargers": ("find_enlarger", "read_enlarger"),
     "files": ("WeightsInfo", "save_model"),
     "loading": ("inspect_weights", "load_model", "load_network", "options_with", "digest_of"),
     "manifest": ("SUFFIX", "embedded_file"),

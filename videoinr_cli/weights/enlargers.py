@@ -5,7 +5,6 @@ A `.pth` is read by torch's restricted unpickler, so that nothing in it is execu
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import warnings
 from pathlib import Path
@@ -30,16 +29,6 @@ COLOURS = ((1, 1), (3, 3), (4, 4))
 """Channels that go in and come out: grey, RGB, RGB with opacity."""
 
 
-@dataclasses.dataclass(frozen=True)
-class EnlargerInfo:
-    """What a single-image model is."""
-
-    architecture: str
-    factor: int  # by which it enlarges
-    channels: int  # of its pictures
-    parameters: int
-
-
 def find_enlarger(text: str | os.PathLike[str]) -> Path:
     """Return the local file of a single-image model, for a path or ``hf:owner/repository/file[@revision]``.
 
@@ -57,17 +46,6 @@ def find_enlarger(text: str | os.PathLike[str]) -> Path:
         what = "it is a folder; give a file in it" if source.is_dir() else "no such file"
         raise WeightsError(f"no model {text!r}: {what}")
     return source
-
-
-def inspect_enlarger(path: Path) -> EnlargerInfo:
-    """Tell what a single-image model is; it is loaded for that.
-
-    Raises:
-        WeightsError: see `read_enlarger`.
-    """
-    model = read_enlarger(path)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return EnlargerInfo(model.name, model.factor, model.channels, parameters)
 
 
 def read_enlarger(path: Path) -> Enlarger:

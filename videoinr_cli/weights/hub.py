@@ -28,7 +28,7 @@ from tqdm import tqdm
 from videoinr_cli.errors import WeightsError
 from videoinr_cli.options import DEFAULT_WEIGHTS, model_name
 from videoinr_cli.weights.manifest import SUFFIX
-from videoinr_cli.weights.sources import HubFile, TransferProgress
+from videoinr_cli.weights.sources import Arrival, HubFile, TransferProgress
 
 FILE_SUFFIXES = (SUFFIX, ".pth", ".pt", ".ckpt")
 TRANSPORT_ERRORS: tuple[type[Exception], ...] = (
@@ -42,22 +42,12 @@ of such a library is an OSError; but the client's own error always derives from 
 logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class HubCopy:
-    """A file from the hub, in the client's cache."""
-
-    path: Path
-    commit: str
-    sha256: str | None  # as stated by the hub, for a file in large-file storage
-    fresh: bool  # False: it was in the cache already
-
-
 def offline() -> bool:
     """Return whether downloads are disabled (HF_HUB_OFFLINE)."""
     return constants.HF_HUB_OFFLINE
 
 
-def fetch_from_hub(source: HubFile, progress: TransferProgress | None, *, sha256: str | None) -> HubCopy:
+def fetch_from_hub(source: HubFile, progress: TransferProgress | None, *, sha256: str | None) -> Arrival:
     """Return the newest available copy of a file: from the hub if it answers, else from the cache.
 
     The client resumes a broken transfer by itself. It does not check the bytes; the caller does.
@@ -93,7 +83,7 @@ def fetch_from_hub(source: HubFile, progress: TransferProgress | None, *, sha256
         raise _explained(source, error) from error
     # The cache stores a large file under its SHA-256, and links to it from the commit's folder.
     announced = path.resolve().name
-    return HubCopy(
+    return Arrival(
         path,
         path.parts[-1 - len(PurePosixPath(file).parts)],
         announced if re.fullmatch("[0-9a-f]{64}", announced) else None,

@@ -68,6 +68,18 @@ class PackageFile:
 
 Source = HubFile | PackageFile | WebFile | Path
 
+
+@dataclasses.dataclass(frozen=True)
+class Arrival:
+    """A file as it came from its source."""
+
+    path: Path
+    revision: str | None = None  # the hub's commit
+    announced_sha256: str | None = None  # as stated by the source
+    fresh: bool = True  # False: it was in the hub's cache already
+    temporary: bool = False  # True: delete it when it has been read
+
+
 TransferProgress = Callable[[int, "int | None"], None]
 """Called during a transfer with the bytes received so far, and the total if it is known."""
 
