@@ -17,7 +17,7 @@ from videoinr_cli import progress
 from videoinr_cli.batch.events import Done, End, Error, Event, Progress, Skipped, Start
 from videoinr_cli.evaluation.evaluate import EvaluationProgress
 from videoinr_cli.progress import error_line, evaluation_display, videos_display
-from videoinr_cli.quantities import clock, pace, roughly, size_of
+from videoinr_cli.quantities import clock, exact_clock, pace, roughly, size_of
 
 HALFWAY = Progress(
     index=2,
@@ -210,6 +210,14 @@ def test_errors_are_one_line_and_red_on_a_terminal(monkeypatch: pytest.MonkeyPat
 )
 def test_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "0:00:00.000"), (70.5, "0:01:10.500"), (59.9999, "0:01:00.000"), (36000.25, "10:00:00.250")],
+)
+def test_exact_clock(seconds: float, shown: str) -> None:
+    assert exact_clock(seconds) == shown
 
 
 @pytest.mark.parametrize(

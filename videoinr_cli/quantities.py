@@ -30,6 +30,12 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
+def exact_clock(seconds: float) -> str:
+    """Return H:MM:SS.mmm."""
+    minutes, rest = divmod(round(seconds, 3), 60)  # rounded first, or 59.9999 s had 60 seconds
+    return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{rest:06.3f}"
+
+
 def pace(frames_per_second: float) -> str:
     """Return a speed such as "2.50 fps", or "12.3 s/frame" where a frame takes more than 10 s."""
     if 0 < frames_per_second < SLOW_FPS:

@@ -22,7 +22,7 @@ from videoinr_cli.cli.parameters import (
 )
 from videoinr_cli.errors import VideoInrError
 from videoinr_cli.options import UpscaleOptions
-from videoinr_cli.quantities import counted
+from videoinr_cli.quantities import counted, exact_clock
 
 if TYPE_CHECKING:
     from videoinr_cli.media.inspection import Forecast, Inspection
@@ -248,7 +248,6 @@ def _output(planned: Forecast) -> Iterator[str]:
 def _record(inspection: Inspection) -> dict[str, Any]:
     """Return everything as JSON has it: exact times as fractions in text, so that nothing is rounded."""
     found, timing, taken = inspection.source, inspection.timing, inspection.as_read
-    colour = found.resolved_colour
     return {
         "path": path_text(found.path),
         "container": found.container,
@@ -278,14 +277,7 @@ def _record(inspection: Inspection) -> dict[str, Any]:
             "highest_rate": None if timing is None else str(timing.highest),
             "frames": None if timing is None or not timing.is_whole else timing.frames,
         },
-        "colour": {
-            "matrix": colour.matrix,
-            "primaries": colour.primaries,
-            "transfer": colour.transfer,
-            "range": colour.range,
-            "chroma_location": colour.chroma_location,
-            "guessed": list(found.colour.unknown),
-        },
+        "colour": {**dataclasses.asdict(found.resolved_colour), "guessed": list(found.colour.unknown)},
         "hdr": {
             "is_hdr": found.colour.is_hdr,
             "mastering_display": found.mastering_display,
@@ -364,7 +356,4 @@ def _ratio(ratio: Fraction) -> str:
 
 
 def _duration(seconds: Fraction | None) -> str:
-    if seconds is None:
-        return "unknown duration"
-    minutes, rest = divmod(float(seconds), 60)
-    return f"{int(minutes) // 60}:{int(minutes) % 60:02d}:{rest:06.3f}"
+    return "unknown duration" if seconds is None else exact_clock(float(seconds))

@@ -48,7 +48,7 @@ from videoinr_cli.previews.moment import (
     render_moment,
 )
 from videoinr_cli.previews.sheet import Caption, SideBySide, draw_sheet, is_sheet, save_png
-from videoinr_cli.quantities import roughly
+from videoinr_cli.quantities import exact_clock, roughly
 from videoinr_cli.render.drawings import drawings
 from videoinr_cli.render.framing import Framing
 from videoinr_cli.render.pictures import compared, lead_frames, sections_of
@@ -128,15 +128,12 @@ def preview(
     at_seconds = _moment_seconds(options, info)
     if options.region is not None:
         _check_region(options.region, info)
-    stem = "stdin" if info.path == STANDARD_INPUT else info.path.stem
-    target = Path(f"{stem}-preview{PICTURE_SUFFIX}" if picture is None else picture)
+    target = _target(info, picture)
     overwrite = upscale.overwrite or (picture is None and is_sheet(target))
-    if target.suffix.lower() != PICTURE_SUFFIX:
-        name = command_of([f"{target.stem}{PICTURE_SUFFIX}"])
-        raise OptionError(f"a preview is a {PICTURE_SUFFIX}, not {target.name!r}; try -o {name}")
+    check_destination(target, info, overwrite=overwrite)
     clip = target.with_suffix(CLIP_SUFFIX) if options.seconds else None
-    for path in (target, *([] if clip is None else [clip])):
-        check_destination(path, info, overwrite=overwrite)
+    if clip is not None:
+        check_destination(clip, info, overwrite=overwrite)
     options = _with_suited_model(info, options)
     upscale = options.upscale
     networks = _networks(options)
@@ -163,11 +160,7 @@ def preview(
         name: _whole_seconds(moment, view, info, options, framing, models[name])
         for name, moment in moments.items()
     }
-    kinds = {name: (type(network), network.config) for name, network in models.items()}
-    seconds: dict[str, float | None] = {}
-    for name, kind in kinds.items():  # networks of one kind cost the same: what differs is measured badly
-        alike = [one for other in models if kinds[other] == kind and (one := measured[other]) is not None]
-        seconds[name] = median(alike) if alike else None
+    seconds = _alike(measured, models)
     candidates = [Candidate(name, networks[name], seconds[name]) for name in models]
     made = Preview(
         picture=target,
@@ -188,6 +181,16 @@ def preview(
         with compute_threads(upscale.threads):
             _write_clip(clip, models, view, following, info, encoding, report)
     return made
+
+
+def _target(info: VideoInfo, picture: str | os.PathLike[str] | None) -> Path:
+    """Return the picture's file: the one asked for, or one that the source's name gives its own."""
+    stem = "stdin" if info.path == STANDARD_INPUT else info.path.stem
+    target = Path(f"{stem}-preview{PICTURE_SUFFIX}" if picture is None else picture)
+    if target.suffix.lower() != PICTURE_SUFFIX:
+        name = command_of([f"{target.stem}{PICTURE_SUFFIX}"])
+        raise OptionError(f"a preview is a {PICTURE_SUFFIX}, not {target.name!r}; try -o {name}")
+    return target
 
 
 def _with_suited_model(info: VideoInfo, options: PreviewOptions) -> PreviewOptions:
@@ -327,6 +330,18 @@ def _whole_seconds(
     return speed.seconds(frames, min(pairs, frames))
 
 
+def _alike(
+    measured: Mapping[str, float | None], models: Mapping[str, AnyVideoInr]
+) -> dict[str, float | None]:
+    """Return the same time for all networks of a kind, as they cost the same: the median of theirs."""
+    kinds = {name: (type(network), network.config) for name, network in models.items()}
+    alike: dict[str, float | None] = {}
+    for name, kind in kinds.items():
+        known = [one for other in models if kinds[other] == kind and (one := measured[other]) is not None]
+        alike[name] = median(known) if known else None
+    return alike
+
+
 def _rate(info: VideoInfo, options: PreviewOptions) -> Fraction:
     """Return the frames per second of the clip, and of the whole output."""
     wanted = options.upscale.fps
@@ -334,12 +349,10 @@ def _rate(info: VideoInfo, options: PreviewOptions) -> Fraction:
 
 
 def _caption(preview: Preview, info: VideoInfo, moment: Moment, framing: Framing) -> Caption:
-    seconds = float(preview.at_seconds)
-    minutes, rest = divmod(seconds, 60)
     region = preview.region
     whole = preview.whole_seconds if len(preview.candidates) == 1 else None
     lines = [
-        f"{int(minutes // 60):02d}:{int(minutes % 60):02d}:{rest:06.3f}"
+        exact_clock(float(preview.at_seconds)).zfill(len("HH:MM:SS.mmm"))
         + ("" if moment.between else ", the last frame: nothing is in between"),
         f"{info.width}x{info.height} to {'{}x{}'.format(*framing.picture)}"
         + ("" if framing.picture == preview.size else " in {}x{}".format(*preview.size))
