@@ -52,16 +52,17 @@ def test_what_stands_still_gains_by_it(script: ModuleType) -> None:
     assert float(gain[..., 5:30].mean()) < -0.01
 
 
-def test_an_answer_weighs_what_it_shows(script: ModuleType) -> None:
-    logit, still = torch.tensor([[[[2.0, 2.0, 2.0]]]]), torch.ones(1, 1, 1, 3)
-    full, half, none = (
-        float(script.loss_of(logit, still, torch.full_like(logit, gain)))
-        for gain in (-script.FULL_COST, -script.FULL_COST / 2, 0.0)
-    )
-    wrong, right = 2 + math.log1p(math.exp(-2)), math.log1p(math.exp(-2))
-    assert none == pytest.approx(script.LEAST_COST * right)
-    assert full - none == pytest.approx(wrong)
-    assert half - none == pytest.approx(wrong / 2)
+def test_a_wrong_answer_costs_what_it_shows(script: ModuleType) -> None:
+    full = script.FULL_COST
+    gain = torch.tensor([2 * full, full / 2, 0.0, -full])  # by standing still
+    least = script.LEAST_COST
+    standing = script.cost_of_error(torch.ones(4), gain)
+    torch.testing.assert_close(standing, torch.tensor([1.0, 0.5, least, least]))
+    moving = script.cost_of_error(torch.zeros(4), gain)
+    torch.testing.assert_close(moving, script.FALSE_SHARE * torch.tensor([least, least, least, 1.0]))
+    logit = torch.full((4,), 2.0)
+    wrong = 2 + math.log1p(math.exp(-2))
+    assert float(script.loss_of(logit, torch.zeros(4), gain)) == pytest.approx(float(wrong * moving.mean()))
 
 
 def test_only_what_tells_of_standing_still_is_trained(
