@@ -4,7 +4,7 @@
     python scripts/train_still.py --data footage/ fonts/ --init videoinr-real videoinr-vivid -o trained/
 
 Several networks get the same part, which then serves their mixtures too. What it reads is computed once, by
-each network for --scenes pairs of frames, and is held in memory, 7 MB each. Most pairs have text, logos, bars
+each network for --scenes pairs of frames, and is held in memory, 4.5 MB each. Most pairs have text, logos, bars
 or fences over them. The same data and --seed make the same scenes.
 """
 
@@ -47,8 +47,6 @@ LEAST_COST = 0.1
 """Of a wrong answer that shows nothing, relative to one that shows most."""
 FULL_COST = 0.1
 """Difference of the rendered errors, of 1, from which on a wrong answer costs most."""
-FALSE_SHARE = 2.0
-"""Cost of telling in vain that something stands still, relative to missing it: specks are seen."""
 NEAR_PX = 3
 """Side of the squares over which the errors are averaged, LR pixels."""
 SURE = 12.0
@@ -228,9 +226,7 @@ def cost_of_error(still: Tensor, gain: Tensor) -> Tensor:
     Where motion is hard, standing still may show less error although nothing does. It is not learnt: it comes
     out as patches with sharp borders.
     """
-    is_still = still > 0.5
-    shown = torch.where(is_still, gain, -gain) / FULL_COST
-    return torch.where(is_still, 1.0, FALSE_SHARE) * shown.clamp(LEAST_COST, 1)
+    return (torch.where(still > 0.5, gain, -gain) / FULL_COST).clamp(LEAST_COST, 1)
 
 
 def _crops(rng: np.random.Generator, scenes: Sequence[Scene]) -> Scene:

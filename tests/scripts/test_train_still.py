@@ -59,7 +59,7 @@ def test_a_wrong_answer_costs_what_it_shows(script: ModuleType) -> None:
     standing = script.cost_of_error(torch.ones(4), gain)
     torch.testing.assert_close(standing, torch.tensor([1.0, 0.5, least, least]))
     moving = script.cost_of_error(torch.zeros(4), gain)
-    torch.testing.assert_close(moving, script.FALSE_SHARE * torch.tensor([least, least, least, 1.0]))
+    torch.testing.assert_close(moving, torch.tensor([least, least, least, 1.0]))
     logit = torch.full((4,), 2.0)
     wrong = 2 + math.log1p(math.exp(-2))
     assert float(script.loss_of(logit, torch.zeros(4), gain)) == pytest.approx(float(wrong * moving.mean()))
