@@ -4,8 +4,8 @@
     python scripts/train_still.py --data footage/ fonts/ --init videoinr-real videoinr-vivid -o trained/
 
 Several networks get the same part, which then serves their mixtures too. What it reads is computed once, by
-each network for --scenes pairs of frames, and is held in memory, 4.5 MB each. Most pairs have text, logos, bars
-or fences over them. The same data and --seed make the same scenes.
+each network for --scenes pairs of frames, and is held in memory, 4.5 MB each. Most pairs have text, logos,
+bars or fences over them. The same data and --seed make the same scenes.
 """
 
 from __future__ import annotations
