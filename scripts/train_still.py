@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
-import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -30,12 +29,14 @@ from videoinr_cli import load_model
 from videoinr_cli.errors import OptionError, VideoInrError
 from videoinr_cli.model import Window
 from videoinr_cli.model.fast import FastVideoInr, telling_still
+from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.still import StillEstimator
 from videoinr_cli.training.batches import Batch
 from videoinr_cli.training.footage import load_shots
 from videoinr_cli.training.overlays import find_fonts
 from videoinr_cli.training.recipes import OWN
 from videoinr_cli.training.samples import Sampler
+from videoinr_cli.training.trainer import follow
 from videoinr_cli.weights import inspect_weights, save_model
 
 SIDE_PX = 128
@@ -51,8 +52,6 @@ NEAR_PX = 3
 """Side of the squares over which the errors are averaged, LR pixels."""
 SURE = 12.0
 """Logit of what is certain."""
-AVERAGE = 0.995
-"""Of the weights, exponential."""
 REPORT_STEPS = 250
 VALIDATION_SHARE = 0.1
 """Of the scenes."""
@@ -67,6 +66,7 @@ RECIPE = dataclasses.replace(
     overlay_share=0.75,
     wide_every=0,
 )
+SCHEDULE = dataclasses.replace(OWN.schedule, warmup_steps=50, average=0.995)
 
 
 class Scene(NamedTuple):
@@ -101,6 +101,7 @@ def main() -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     networks = [_network(name) for name in arguments.init]
+    arguments.output.mkdir(parents=True, exist_ok=True)  # now, and not after all the work
     cache = arguments.cache or arguments.output / "frames"
     shots = [
         shot for shot in load_shots(arguments.data, cache, report=_say) if _is_kept(shot.source, arguments)
@@ -158,18 +159,18 @@ def scenes_of(networks: Sequence[FastVideoInr], samplers: Sequence[Sampler], cou
 def _scene(network: FastVideoInr, batch: Batch) -> Scene:
     read: list[Tensor] = []
     hook = estimator_of(network).register_forward_pre_hook(lambda _, inputs: read.extend(inputs))
-    moving = _error(network, batch, told=-SURE)
+    frames = [network.encode_frame((frame * 255).round() / 255) for frame in (batch.first, batch.second)]
+    moving = _error(network, batch, *frames, told=-SURE)
     hook.remove()
-    gain = (moving - _error(network, batch, told=SURE)).expand(2, -1, -1, -1)
+    gain = (moving - _error(network, batch, *frames, told=SURE)).expand(2, -1, -1, -1)
     return Scene(*(part.half() for part in (*read, batch.still.flatten(0, 1), gain)))
 
 
-def _error(network: FastVideoInr, batch: Batch, *, told: float) -> Tensor:
+def _error(
+    network: FastVideoInr, batch: Batch, first: FastFrame, second: FastFrame, *, told: float
+) -> Tensor:
     """Return (1, 1, H, W): the error of an instant, every point standing still by the logit `told`."""
     hook = estimator_of(network).register_forward_hook(lambda _, __, logit: torch.full_like(logit, told))
-    first, second = (
-        network.encode_frame((frame * 255).round() / 255) for frame in (batch.first, batch.second)
-    )
     pair = network.encode_pair(first, second)
     hook.remove()
     target, tau = batch.targets[-1], batch.taus[-1]
@@ -190,22 +191,23 @@ def optimise(
     rng = np.random.default_rng(arguments.seed)
     estimator.requires_grad_()
     averaged = copy.deepcopy(estimator)
-    optimiser = torch.optim.AdamW(estimator.parameters(), betas=(0.9, 0.99), weight_decay=1e-4)
+    rate = arguments.learning_rate
+    schedule = dataclasses.replace(SCHEDULE, learning_rate=rate, final_learning_rate=0.001 * rate)
+    optimiser = torch.optim.AdamW(
+        estimator.parameters(), betas=schedule.betas, weight_decay=schedule.weight_decay
+    )
     started, total = time.monotonic(), 0.0
     _say(f"before: {_described(averaged, held_out)}")
     for step in range(arguments.steps):
-        cosine = 0.5 * (1 + math.cos(math.pi * step / arguments.steps))
         for group in optimiser.param_groups:
-            group["lr"] = arguments.learning_rate * min(1.0, (step + 1) / 50) * (0.001 + 0.999 * cosine)
+            group["lr"] = schedule.rate(step, step / arguments.steps)
         batch = _crops(rng, scenes)
         loss = loss_of(estimator(*batch[:3]), batch.still, batch.gain)
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(estimator.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(estimator.parameters(), schedule.gradient_clip)
         optimiser.step()
-        with torch.no_grad():
-            for mean, value in zip(averaged.parameters(), estimator.parameters(), strict=True):
-                mean.lerp_(value, 1 - min(AVERAGE, (step + 1) / (step + 10)))
+        follow(averaged, estimator, schedule.average, step + 1)
         total += float(loss.detach())
         if (step + 1) % REPORT_STEPS == 0:
             said = f"loss {total / REPORT_STEPS:.4f}, {_described(averaged, held_out)}"

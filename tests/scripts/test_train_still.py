@@ -71,7 +71,6 @@ def test_only_what_tells_of_standing_still_is_trained(
     data, output = tmp_path / "data", tmp_path / "trained"
     inits = tmp_path / "one.safetensors", tmp_path / "other.safetensors"
     data.mkdir()
-    output.mkdir()
     write_video(data / "clip.mp4", scene(1, 8, height=340, width=340))
     write_picture(data / "still.png", scene(2, 1, height=600, width=600)[0])
     network = scattered(TINY)

@@ -30,6 +30,18 @@ class Schedule:
     validate_every: int = 500
     seed: int = 0
 
+    def rate(self, step: int, fraction: float) -> float:
+        """Return the rate of a step: linear warm-up, then a half cosine, repeated at each restart.
+
+        Args:
+            step: how many were taken before it.
+            fraction: of the run that is over.
+        """
+        turns = fraction * self.restarts
+        cosine = 0.5 * (1 + math.cos(math.pi * (turns - min(int(turns), self.restarts - 1))))
+        rate = self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
+        return rate * min(1.0, (step + 1) / self.warmup_steps)
+
     def judged_halfway(self) -> Schedule:
         """Return the schedule of weights to be mixed with those that they began as, mostly half and half."""
         return dataclasses.replace(self, halfway_share=0.6, sharpening=2 * self.sharpening)

@@ -78,12 +78,8 @@ class Trainer:
         return min(1.0, self.step / self.schedule.steps)
 
     def learning_rate(self) -> float:
-        """Return the rate of the next step: linear warm-up, then a half cosine, repeated at each restart."""
-        schedule = self.schedule
-        turns = self.fraction * schedule.restarts
-        cosine = 0.5 * (1 + math.cos(math.pi * (turns - min(int(turns), schedule.restarts - 1))))
-        rate = schedule.final_learning_rate + (schedule.learning_rate - schedule.final_learning_rate) * cosine
-        return rate * min(1.0, (self.step + 1) / schedule.warmup_steps)
+        """Return the rate of the next step, see `Schedule.rate`."""
+        return self.schedule.rate(self.step, self.fraction)
 
     def train_step(self, batch: Batch) -> None:
         """Take one step on one batch."""
@@ -98,10 +94,7 @@ class Trainer:
         if bool(torch.isfinite(norm)):  # an overflow would spoil the weights for good
             self.optimizer.step()
         self.step += 1
-        # an early average follows fast, so that the random start does not linger in it
-        decay = min(self.schedule.average, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+        follow(self.average, self.model, self.schedule.average, self.step)
         value = float(loss.detach())
         self.loss = value if math.isnan(self.loss) else 0.99 * self.loss + 0.01 * value
 
@@ -157,6 +150,22 @@ class Trainer:
         except (RuntimeError, KeyError, ValueError) as error:
             raise _no_checkpoint(path, error) from error
         self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
+
+
+@torch.no_grad()
+def follow(average: torch.nn.Module, model: torch.nn.Module, decay: float, step: int) -> None:
+    """Move the exponential average of a module's weights on by one step, in place.
+
+    An early average follows fast, so that the random start does not linger in it.
+
+    Args:
+        average: what is moved.
+        model: of the same shapes.
+        decay: share of the average that stays.
+        step: how many were taken.
+    """
+    decay = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
 def read_run_settings(path: Path) -> dict[str, Any]:
