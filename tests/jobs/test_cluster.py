@@ -163,6 +163,16 @@ class Nodes:
         for process in sorted(processes, key=lambda one: one.name() != "raylet"):
             kill(process)
 
+    def kill_starting_client_server(self) -> bool:
+        """Kill the server that the head is about to start for a client, and return whether there was one."""
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                command = " ".join(child.cmdline())
+                if "setup_worker.py" in command and "--mode=specific-server" in command:
+                    child.kill()
+                    return True
+        return False
+
     def alive(self) -> set[str]:
         """Return the nodes that are there."""
         return {node["NodeName"] for node in self._cluster.global_state.node_table() if node["Alive"]}
@@ -201,7 +211,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + LIMIT_SECONDS
     while not is_so():
         assert time.monotonic() < deadline
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -710,6 +720,15 @@ def test_a_driver_on_a_machine_that_is_no_node(code: str, video: Video, nodes: N
     video.check(tmp_path / "out.mkv")
     assert sorted(driver.done) == sorted(set(driver.begun()))
     assert driver.nodes <= {nodes.FIRST, nodes.SECOND}
+
+
+@pytest.mark.slow
+def test_a_server_for_clients_that_dies_at_its_start(video: Video, nodes: Nodes, tmp_path: Path) -> None:
+    """As it does now and then by itself; the driver asks for another."""
+    driver = Driver(video, tmp_path / "out.mkv", nodes.client_address)
+    wait_until(nodes.kill_starting_client_server)
+    assert driver.end() == 0, driver.said
+    video.check(tmp_path / "out.mkv")
 
 
 @pytest.mark.slow

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 """How long an address may take to answer at all."""
 
+CLIENT_SERVER_STARTS = 3
+"""How often a cluster's head is asked for a server for a client: now and then one ends at its start."""
+
 LOCAL_STORE_BYTES = 256 << 20
 """Memory for what is on its way between processes, where the cluster is this machine alone."""
 
@@ -49,7 +52,7 @@ class RayCluster:
         if self._is_ours:
             _check_answers(address)
             with _own_signals(), _told(address):
-                self._ray.init(**_arguments(address, code))
+                _connect(self._ray, _arguments(address, code))
 
     def nodes(self) -> list[Node]:
         """Return the nodes that are alive."""
@@ -140,6 +143,17 @@ def _imported() -> ModuleType:
             f"--cluster needs Ray, which is not installed ({error.name}); pip install 'videoinr[cluster]'"
         ) from error
     return ray
+
+
+def _connect(ray: ModuleType, arguments: dict[str, Any]) -> None:
+    for _ in range(CLIENT_SERVER_STARTS - 1):
+        try:
+            ray.init(**arguments)
+            return
+        except ConnectionAbortedError as error:
+            if not re.search("Starting Ray client server failed|Proxy failed to Connect", str(error)):
+                raise
+    ray.init(**arguments)
 
 
 def _arguments(address: str, code: str) -> dict[str, Any]:
