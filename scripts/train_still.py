@@ -64,6 +64,8 @@ RECIPE = dataclasses.replace(
     fixed_scale_share=1.0,
     still_share=0.7,
     overlay_share=0.75,
+    lettered_share=0.5,
+    tripod_share=0.4,
     wide_every=0,
 )
 SCHEDULE = dataclasses.replace(OWN.schedule, warmup_steps=50, average=0.995)

@@ -264,3 +264,22 @@ def subtitle(height: int, width: int, outline_px: int) -> Tensor:
         stroke_fill=255,
     )
     return torch.from_numpy(np.array(image)).float().div(255).expand(1, 3, -1, -1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0, 3.5])
+def test_grain_does_not_pulse(network: AnyVideoInr, scale: float) -> None:
+    """Halfway there is as much fine detail as in the given frames; a blend would have 71 % at most."""
+    generator = torch.Generator().manual_seed(0)
+    y, x = positions(HEIGHT, 1), positions(WIDTH, 1)
+
+    def grainy(right_px: float) -> Tensor:
+        waves = 0.5 + 0.2 * torch.sin((x - right_px) / 9)[None] * torch.cos(y / 7)[:, None]
+        return waves + torch.randn((1, 3, HEIGHT, WIDTH), generator=generator) * 6 / 255
+
+    def detail(tau: float) -> float:
+        shown = render(network, first, second, tau, scale)[..., 16:-16, 16:-16]
+        return float((shown - F.avg_pool2d(shown, 5, 1, 2, count_include_pad=False)).std())
+
+    first, second = (grainy(right_px).clamp(0, 1) for right_px in (0, 2.6))
+    assert 0.9 < 2 * detail(0.5) / (detail(0) + detail(1)) < 1.1
+    assert 0.9 < detail(0.2) / detail(0) < 1.1

@@ -21,6 +21,8 @@ FONT_SUFFIXES = frozenset({".ttf", ".otf"})
 LETTERS = string.ascii_letters * 3 + string.digits + " " * 24 + ".,;:!?-'"
 TEXT_PX = (7, 64)
 """Range of the heights of letters, HR pixels."""
+FENCE_PX = (2, 16)
+"""Range of the widths of bars, HR pixels; thin ones are as common as wide ones."""
 SHARED_SHARE = 0.72
 """Of the overlays: those that stay. The others appear or disappear between the pair's frames."""
 
@@ -200,7 +202,7 @@ def _fence(rng: np.random.Generator, size: int, fonts: Sequence[Path]) -> Overla
     """Draw bars, or a mesh."""
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     angle = math.radians(float(rng.choice([0, 90, rng.uniform(0, 180)])))
-    width = float(rng.uniform(2, 16))
+    width = math.exp(rng.uniform(*np.log(FENCE_PX)))
     period = width * float(rng.uniform(2, 8)) + 4
     alpha = torch.zeros(size, size)
     for turned in (angle, angle + math.pi / 2)[: 1 + int(rng.random() < 0.4)]:

@@ -63,6 +63,7 @@ class SampleRecipe:
     sparse_share: float = 0.2  # of the moving photographs: smoothed except for spots
     soft_share: float = 0.4  # of the moving photographs: blurred, as video is
     tiled_share: float = 0.08  # of the moving layers: repeated textures
+    lettered_share: float = 0.0  # of the moving layers in front: text, bars and such, as overlays are
     tripod_share: float = 0.1  # of the samples of photographs: the undermost does not move
     overlay_share: float = 0.5  # of the samples: a layer that stands still in front
     wide_every: int = 3  # every so many batches, one has a `WidePair`; 0: none

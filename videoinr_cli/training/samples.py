@@ -256,9 +256,15 @@ class Sampler:
         layers = [_Layer(motion.seen(mirror), self._picture(rng, extent))]
         for _ in range(int(rng.integers(0, MAX_LAYERS))):
             motion = AffineMotion.draw(rng, times)
-            picture = self._picture(rng, extent)
-            layers.append(_Layer(motion.seen(mirror), torch.cat([picture, blob(rng, extent)], dim=1)))
+            layers.append(_Layer(motion.seen(mirror), self._front(rng, extent)))
         return layers
+
+    def _front(self, rng: np.random.Generator, extent: int) -> Tensor:
+        """Return (1, 4, extent, extent): a picture within an outline, or text, bars and such."""
+        if self.recipe.lettered_share and rng.random() < self.recipe.lettered_share:
+            return torch.cat(draw_overlay(rng, extent, self.fonts))[None]
+        picture = self._picture(rng, extent)
+        return torch.cat([picture, blob(rng, extent)], dim=1)
 
     def _picture(self, rng: np.random.Generator, extent: int) -> Tensor:
         """Return (1, 3, extent, extent): part of a photograph, or a drawing."""

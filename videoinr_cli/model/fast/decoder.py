@@ -56,7 +56,7 @@ class FastDecoder(nn.Module):
         targets: Tensor,
         share0: Tensor,
         conditions: Tensor,
-        still: Tensor | None = None,
+        later: Tensor | None = None,
     ) -> Tensor:
         """Return the (B, h, w, 3) residual, float32.
 
@@ -66,21 +66,19 @@ class FastDecoder(nn.Module):
                 in the second frame's, then y likewise; h times w is Q.
             share0: (B, 1, h, w) float32, the first frame's share of the blend.
             conditions: (B, 3) float32: tau, log2 of the scale along y and x.
-            still: (B, 1, h, w) bool, where the point is decoded as halfway between the frames, whatever tau
-                is: what stands still looks the same all the time.
+            later: (B, 1, h, w) float32, by how much the instant at which a point is decoded is after tau.
         """
         dtype = sampled.dtype
         phases = targets * (2 * math.pi)
         places = [torch.sin(phases), torch.cos(phases), share0, torch.ones_like(share0)]
-        if still is not None:
-            places.append(still.float())
+        if later is not None:
+            places.append(later)
         planes = [plane for place in places for plane in place.to(dtype).flatten(2).unbind(1)]
         weight = self.layer1.weight[:, -self.PLACES :, 0, 0].t().expand(len(sampled), -1, -1)
         constant = F.linear(conditions, self.conditions.weight, self.layer1.bias)  # (B, D)
         rows = [weight.to(dtype), constant[:, None].to(dtype)]
-        if still is not None:
-            halfway = (0.5 - conditions[:, :1]) * self.conditions.weight[:, 0]
-            rows.append(halfway[:, None].to(dtype))
+        if later is not None:
+            rows.append(self.conditions.weight[:, 0].to(dtype).expand(len(sampled), 1, -1))
         weights = torch.cat(rows, dim=1)
         # in place, except with gradients: there it would act on a view, whose gradient is copied twice
         add_product = sampled.baddbmm if torch.is_grad_enabled() else sampled.baddbmm_

@@ -20,6 +20,7 @@ from videoinr_cli.model.coords import constants, instants, interpolate_along, pi
 from videoinr_cli.model.fast.decoder import FastDecoder, sample_both
 from videoinr_cli.model.fast.encoder import PYRAMID_STRIDE, FastEncoder, FastFrame, FastMotion
 from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, TemporalField
+from videoinr_cli.model.fast.grain import as_in_nearer, grain_of, share_of_first
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.still import anywhere
 from videoinr_cli.model.flow import smooth_luma
@@ -40,6 +41,7 @@ class FastInstant:
 
     pair: FastPair
     motion: Tensor  # (B, 5 or 6, H, w), float32: see `TemporalField`
+    grain: Tensor | None  # (B, 4, H, w), float32: see `grain_of`
     columns: Tensor  # (w,) float32: positions of the window's columns, in samples of the field
     tau: Tensor  # (B, 1, 1, 1)
     conditions: Tensor  # (B, 3) float32: see `FastDecoder`
@@ -138,38 +140,46 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> FastInstant:
         batch = pair.rgb.shape[0] // 2
+        is_given = not isinstance(tau, Tensor) and tau in (0, 1)
         tau = instants(tau, batch, pair.rgb.device).view(-1, 1, 1, 1)
         with self.mixed_precision():
             motion = self.temporal(pair, tau)
+        grain = None
+        if not is_given and not torch.is_grad_enabled():  # it is not trained with
+            shown: FastMotion = pair.carry.motions[0]
+            grain = grain_of(shown.first, shown.second, motion, tau)
         x = _positions(pair, window.left, window.right, size, 1)
         motion = interpolate_along(motion, x, dim=3)  # first: access is strided, and LR rows few
+        grain = None if grain is None else interpolate_along(grain, x, dim=3)
         enlargements = (big / small for big, small in zip(size, pair.whole, strict=True))
         scales = tuple(math.log2(min(scale, self.config.scale_limit)) for scale in enlargements)
         conditions = torch.cat([tau[:, :, 0, 0], constants(scales, tau.device).expand(batch, 2)], dim=1)
-        return FastInstant(pair, motion, self._in_field(x), tau, conditions, size)
+        return FastInstant(pair, motion, grain, self._in_field(x), tau, conditions, size)
 
     def query(self, instant: FastInstant, window: Window) -> Tensor:
         pair = instant.pair
         y = _positions(pair, window.top, window.bottom, instant.size, 0)
         motion = interpolate_along(instant.motion, y, dim=2)
-        # sampled positions, (B, 2, h, w), in samples of the first and of the second frame's field
-        still = None
-        flows = motion[:, :4]
-        if pair.still is not None and anywhere(stands := motion[:, 5:] > 0.5):
-            still = stands
-            flows = flows * ~still
         u = self.config.field_upsample
+        flows, share0, later = motion[:, :4], share_of_first(motion, instant.tau), None
+        if pair.still is not None and anywhere(still := motion[:, 5:] > 0.5):
+            flows = flows * ~still
+            # what stands still looks the same all the time
+            share0 = torch.where(still, torch.sigmoid(motion[:, 4:5]), share0)
+            later = (0.5 - instant.tau) * still
+        if instant.grain is not None:
+            grain = interpolate_along(instant.grain, y, dim=2)
+            flows, share0, later = as_in_nearer(grain, flows, share0, later, instant.tau)
+        # sampled positions, (B, 2, h, w), in samples of the first and of the second frame's field
         target_x = torch.add(instant.columns, flows[:, 0::2], alpha=u)
         target_y = torch.add(self._in_field(y)[:, None], flows[:, 1::2], alpha=u)
-        # by time and by the network; exactly 1 at tau = 0 and 0 at tau = 1
-        share0 = torch.sigmoid(motion[:, 4:5] + torch.logit(1 - instant.tau))
         blend, sampled = sample_both(pair, target_y, target_x, share0)
         targets = torch.cat([target_x, target_y], dim=1)
-        if still is not None:
-            share0 = torch.where(still, torch.sigmoid(motion[:, 4:5]), share0)  # whatever tau is
         with self.mixed_precision():
-            residual = self.decoder(sampled.flatten(1, 2), targets, share0, instant.conditions, still)
+            residual = self.decoder(sampled.flatten(1, 2), targets, share0, instant.conditions, later)
         rgb: Tensor = blend[..., :RGB] + residual
+        if instant.grain is not None:
+            rgb += (grain[:, :1] * grain[:, 1 : 1 + RGB]).permute(0, 2, 3, 1)
         if anywhere(flat := blend[..., RGB:] == 0):
             rgb = torch.where(flat, blend[..., :RGB], rgb)
         return rgb.permute(0, 3, 1, 2)

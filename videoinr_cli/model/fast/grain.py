@@ -1,0 +1,106 @@
+"""Grain and noise in the frames between: carried from the nearer given frame.
+
+Two given frames have different grain, so that a blend of both has less of it, and sampling between pixels
+takes away more: film would pulse from given frames to frames between. Where fine detail is grain, it is
+therefore that of one frame, moved by whole pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videoinr_cli.model.coords import constants
+from videoinr_cli.model.fast.encoder import FastFrame
+from videoinr_cli.model.fast.layers import RGB
+from videoinr_cli.model.fast.still import anywhere
+from videoinr_cli.model.flow import LUMA, warp
+
+AROUND_PX = 9
+"""Side of the squares over which both frames' fine detail is compared, LR pixels."""
+COARSE_PX = 5
+"""Side of the squares whose mean is not grain."""
+UNLIKE = (0.6, 0.3)
+"""Correlations of both frames' detail below which it begins to be grain, and below which it is. A flow that
+follows grain finds up to 0.35 in what is independent."""
+ROUNDING_LEVELS = (0.5, 1.0)
+"""Deviations of detail, 8-bit levels, from which on it begins to be more than rounding, and is."""
+MISSED_LEVELS = (24.0, 16.0)
+"""Deviations below which detail begins not to be a texture whose motion was missed, and is none."""
+MISSED_SHARE = (2.2, 1.6)
+"""The same for the difference of what is coarser, as a share of the detail's deviation."""
+
+
+def grain_of(first: FastFrame, second: FastFrame, motion: Tensor, tau: Tensor) -> Tensor | None:
+    """Tell where an instant's fine detail is grain, and how it is shown there.
+
+    Args:
+        motion: (B, 5 or 6, H, W), see `TemporalField`.
+        tau: (B, 1, 1, 1).
+
+    Returns:
+        (B, 6, H, W): how much the detail is grain, in [0, 1]; how the blend of both frames differs from the
+        nearer one where detail is left out, RGB; and the flow that takes the nearer one's detail along, in
+        LR pixels. None where grain is nowhere.
+    """
+    flow0, flow1 = motion[:, :4].split(2, dim=1)
+    coarse0, fine0 = warp(_split(first), flow0).split(1, dim=1)
+    coarse1, fine1 = warp(_split(second), flow1).split(1, dim=1)
+    products = [fine0.square(), fine1.square(), fine0 * fine1, (coarse0 - coarse1).square()]
+    power0, power1, product, change = _means(torch.cat(products, dim=1)).split(1, dim=1)
+    power = torch.maximum(power0, power1)
+    deviation = 255 * power.sqrt()
+    grain = _ramp(product / (power0 * power1).sqrt().clamp(min=1e-12), *UNLIKE)
+    grain = grain * _ramp(deviation, *ROUNDING_LEVELS) * _ramp(deviation, *MISSED_LEVELS)
+    grain = grain * _ramp((change / power.clamp(min=1e-12)).sqrt(), *MISSED_SHARE)
+    if not anywhere(grain > 0):
+        return None
+    # flow that follows grain itself differs from point to point and would tear it
+    flow = _means(torch.where(tau <= 0.5, flow0, flow1))
+    rgb0, rgb1 = (_means(frame.rgb, COARSE_PX) for frame in (first, second))
+    blend = torch.lerp(warp(rgb1, flow1), warp(rgb0, flow0), share_of_first(motion, tau))
+    nearer = warp(torch.where(tau <= 0.5, rgb0, rgb1), flow)
+    return torch.cat([grain, blend - nearer, flow], dim=1)
+
+
+def share_of_first(motion: Tensor, tau: Tensor) -> Tensor:
+    """Return the first frame's share of the blend: by time and by the network, 1 at tau = 0 and 0 at 1."""
+    return torch.sigmoid(motion[:, 4:5] + torch.logit(1 - tau))
+
+
+def as_in_nearer(
+    grain: Tensor, flows: Tensor, share0: Tensor, later: Tensor | None, tau: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Decode points as the nearer frame is decoded, as far as they are grain.
+
+    Args:
+        grain: (B, 6, h, w), see `grain_of`.
+        flows: (B, 4, h, w) to both frames, LR pixels.
+        share0: (B, 1, h, w), the first frame's share of the blend.
+        later: (B, 1, h, w), by how much the instant of decoding is after tau; None: not at all.
+        tau: (B, 1, 1, 1).
+
+    Returns:
+        `flows`, `share0` and `later` for them.
+    """
+    share, nearest = grain[:, :1], (tau > 0.5).float()
+    flow = grain[:, 4:].round()  # by whole pixels: between them there is less detail
+    flow0 = torch.lerp(flows[:, :2], flow, share * (1 - nearest))
+    flow1 = torch.lerp(flows[:, 2:], flow, share * nearest)
+    share0 = torch.lerp(share0, 1 - nearest, share)
+    later = torch.lerp(torch.zeros_like(share) if later is None else later, nearest - tau, share)
+    return torch.cat([flow0, flow1], dim=1), share0, later
+
+
+def _split(frame: FastFrame) -> Tensor:
+    luma = (frame.rgb * constants(LUMA, frame.rgb.device).view(1, RGB, 1, 1)).sum(1, keepdim=True)
+    return torch.cat([frame.luma, luma - frame.luma], dim=1)
+
+
+def _means(planes: Tensor, side: int = AROUND_PX) -> Tensor:
+    return F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
+
+
+def _ramp(value: Tensor, zero: float, one: float) -> Tensor:
+    return ((value - zero) / (one - zero)).clamp(0, 1)
