@@ -1,8 +1,8 @@
-"""Grain and noise in the frames between: carried from the nearer given frame.
+"""Grain and noise in the frames between: carried from the pair's first frame.
 
 Two given frames have different grain, so that a blend of both has less of it, and sampling between pixels
 takes away more: film would pulse from given frames to frames between. Where fine detail is grain, it is
-therefore that of one frame, moved by whole pixels.
+therefore that of the first frame, moved by whole pixels: it changes as often as the source's.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ UNLIKE = (0.6, 0.3)
 follows grain finds up to 0.35 in what is independent."""
 ROUNDING_LEVELS = (0.5, 1.0)
 """Deviations of detail, 8-bit levels, from which on it begins to be more than rounding, and is."""
-MISSED_LEVELS = (24.0, 16.0)
+MISSED_LEVELS = (14.0, 9.5)
 """Deviations below which detail begins not to be a texture whose motion was missed, and is none."""
 MISSED_SHARE = (2.2, 1.6)
 """The same for the difference of what is coarser, as a share of the detail's deviation."""
+EVEN = (0.43, 0.53)
+"""Squares of the mean size of detail, as a share of its power, above which it begins to be spread evenly, as
+noise is (0.64 if Gaussian), and above which it is. That of a missed edge is less."""
+UNSTEADY_PX = (1.6, 1.0)
+"""Deviations of the flow, LR pixels, below which detail begins to be taken along, and is."""
 
 
 def grain_of(first: FastFrame, second: FastFrame, motion: Tensor, tau: Tensor) -> Tensor | None:
@@ -41,27 +46,33 @@ def grain_of(first: FastFrame, second: FastFrame, motion: Tensor, tau: Tensor) -
 
     Returns:
         (B, 6, H, W): how much the detail is grain, in [0, 1]; how the blend of both frames differs from the
-        nearer one where detail is left out, RGB; and the flow that takes the nearer one's detail along, in
-        LR pixels. None where grain is nowhere.
+        first one where detail is left out, RGB; and the flow to the first frame that takes its detail along,
+        in LR pixels. None where grain is nowhere.
     """
     flow0, flow1 = motion[:, :4].split(2, dim=1)
     coarse0, fine0 = warp(_split(first), flow0).split(1, dim=1)
     coarse1, fine1 = warp(_split(second), flow1).split(1, dim=1)
-    products = [fine0.square(), fine1.square(), fine0 * fine1, (coarse0 - coarse1).square()]
-    power0, power1, product, change = _means(torch.cat(products, dim=1)).split(1, dim=1)
+    planes = [fine0.square(), fine1.square(), fine0 * fine1, (coarse0 - coarse1).square()]
+    planes += [fine0.abs(), fine1.abs()]
+    power0, power1, product, change, size0, size1 = _means(torch.cat(planes, dim=1)).split(1, dim=1)
     power = torch.maximum(power0, power1)
     deviation = 255 * power.sqrt()
     grain = _ramp(product / (power0 * power1).sqrt().clamp(min=1e-12), *UNLIKE)
     grain = grain * _ramp(deviation, *ROUNDING_LEVELS) * _ramp(deviation, *MISSED_LEVELS)
     grain = grain * _ramp((change / power.clamp(min=1e-12)).sqrt(), *MISSED_SHARE)
+    evenness = torch.minimum(
+        size0.square() / power0.clamp(min=1e-12), size1.square() / power1.clamp(min=1e-12)
+    )
+    grain = grain * _ramp(evenness, *EVEN)
+    # flow that follows grain itself differs from point to point and would tear it
+    flow, squares = _means(torch.cat([flow0, flow0.square()], dim=1)).split(2, dim=1)
+    unsteady = (squares - flow.square()).sum(1, keepdim=True).clamp(min=0).sqrt()
+    grain = grain * _ramp(unsteady, *UNSTEADY_PX)
     if not anywhere(grain > 0):
         return None
-    # flow that follows grain itself differs from point to point and would tear it
-    flow = _means(torch.where(tau <= 0.5, flow0, flow1))
     rgb0, rgb1 = (_means(frame.rgb, COARSE_PX) for frame in (first, second))
     blend = torch.lerp(warp(rgb1, flow1), warp(rgb0, flow0), share_of_first(motion, tau))
-    nearer = warp(torch.where(tau <= 0.5, rgb0, rgb1), flow)
-    return torch.cat([grain, blend - nearer, flow], dim=1)
+    return torch.cat([grain, blend - warp(rgb0, flow), flow], dim=1)
 
 
 def share_of_first(motion: Tensor, tau: Tensor) -> Tensor:
@@ -69,10 +80,10 @@ def share_of_first(motion: Tensor, tau: Tensor) -> Tensor:
     return torch.sigmoid(motion[:, 4:5] + torch.logit(1 - tau))
 
 
-def as_in_nearer(
+def as_in_first(
     grain: Tensor, flows: Tensor, share0: Tensor, later: Tensor | None, tau: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Decode points as the nearer frame is decoded, as far as they are grain.
+    """Decode points as the first frame itself is decoded, as far as they are grain.
 
     Args:
         grain: (B, 6, h, w), see `grain_of`.
@@ -84,13 +95,12 @@ def as_in_nearer(
     Returns:
         `flows`, `share0` and `later` for them.
     """
-    share, nearest = grain[:, :1], (tau > 0.5).float()
-    flow = grain[:, 4:].round()  # by whole pixels: between them there is less detail
-    flow0 = torch.lerp(flows[:, :2], flow, share * (1 - nearest))
-    flow1 = torch.lerp(flows[:, 2:], flow, share * nearest)
-    share0 = torch.lerp(share0, 1 - nearest, share)
-    later = torch.lerp(torch.zeros_like(share) if later is None else later, nearest - tau, share)
-    return torch.cat([flow0, flow1], dim=1), share0, later
+    share = grain[:, :1]
+    whole = grain[:, 4:].round()  # between pixels there is less detail
+    flows = torch.cat([torch.lerp(flows[:, :2], whole, share), flows[:, 2:]], dim=1)
+    share0 = torch.lerp(share0, torch.ones_like(share0), share)
+    later = torch.lerp(torch.zeros_like(share) if later is None else later, -tau, share)
+    return flows, share0, later
 
 
 def _split(frame: FastFrame) -> Tensor:

@@ -20,7 +20,7 @@ from videoinr_cli.model.coords import constants, instants, interpolate_along, pi
 from videoinr_cli.model.fast.decoder import FastDecoder, sample_both
 from videoinr_cli.model.fast.encoder import PYRAMID_STRIDE, FastEncoder, FastFrame, FastMotion
 from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, TemporalField
-from videoinr_cli.model.fast.grain import as_in_nearer, grain_of, share_of_first
+from videoinr_cli.model.fast.grain import as_in_first, grain_of, share_of_first
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.still import anywhere
 from videoinr_cli.model.flow import smooth_luma
@@ -169,7 +169,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             later = (0.5 - instant.tau) * still
         if instant.grain is not None:
             grain = interpolate_along(instant.grain, y, dim=2)
-            flows, share0, later = as_in_nearer(grain, flows, share0, later, instant.tau)
+            flows, share0, later = as_in_first(grain, flows, share0, later, instant.tau)
         # sampled positions, (B, 2, h, w), in samples of the first and of the second frame's field
         target_x = torch.add(instant.columns, flows[:, 0::2], alpha=u)
         target_y = torch.add(self._in_field(y)[:, None], flows[:, 1::2], alpha=u)
