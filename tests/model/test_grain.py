@@ -59,6 +59,16 @@ def test_what_moves_along_is_no_grain(levels: float) -> None:
     assert is_none(told(ramp() + texture, ramp(2 * SHIFT_PX) + moved, right_px=2 * SHIFT_PX))
 
 
+def test_what_stands_still_is_no_grain() -> None:
+    motion = torch.zeros(1, 6, HEIGHT, WIDTH)
+    motion[:, 5, :, : WIDTH // 2] = 1
+    frames = (frame(ramp() + noise(seed, 6)) for seed in (0, 1))
+    grain = grain_of(*frames, motion, torch.full((1, 1, 1, 1), 0.5))
+    assert grain is not None
+    assert grain[0, 0, :, : WIDTH // 2].max() == 0
+    assert grain[0, 0, :, WIDTH // 2 :].mean() > 0.8
+
+
 def test_rounding_is_no_grain() -> None:
     assert told(ramp() + noise(0, 0.3), ramp() + noise(1, 0.3)) is None
 
@@ -86,7 +96,7 @@ def test_grain_is_decoded_as_in_the_first_frame(tau: float) -> None:
     grain[:, 0, :, 1] = 1
     grain[:, 4], grain[:, 5] = 1.2, -0.7
     flows, share0 = torch.full((1, 4, 1, 2), 0.9), torch.full((1, 1, 1, 2), 1 - tau)
-    shown, share, later = as_in_first(grain, flows, share0, None, torch.full((1, 1, 1, 1), tau))
+    shown, share, later = as_in_first(grain, flows, share0, torch.full((1, 1, 1, 1), tau))
     assert shown[0, :, 0, 1].tolist() == [1, -1, pytest.approx(0.9), pytest.approx(0.9)]
     assert share.flatten().tolist() == [pytest.approx(1 - tau), 1]
     assert later.flatten().tolist() == [0, pytest.approx(-tau)]

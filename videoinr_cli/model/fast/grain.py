@@ -13,6 +13,7 @@ from torch import Tensor
 
 from videoinr_cli.model.coords import constants
 from videoinr_cli.model.fast.encoder import FastFrame
+from videoinr_cli.model.fast.fields import MOTION
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.still import anywhere
 from videoinr_cli.model.flow import LUMA, warp
@@ -68,6 +69,8 @@ def grain_of(first: FastFrame, second: FastFrame, motion: Tensor, tau: Tensor) -
     flow, squares = _means(torch.cat([flow0, flow0.square()], dim=1)).split(2, dim=1)
     unsteady = (squares - flow.square()).sum(1, keepdim=True).clamp(min=0).sqrt()
     grain = grain * _ramp(unsteady, *UNSTEADY_PX)
+    if motion.shape[1] > MOTION:  # what stands still is shown by both frames
+        grain = torch.where(motion[:, MOTION:] > 0.5, 0, grain)
     if not anywhere(grain > 0):
         return None
     rgb0, rgb1 = (_means(frame.rgb, COARSE_PX) for frame in (first, second))
@@ -80,27 +83,22 @@ def share_of_first(motion: Tensor, tau: Tensor) -> Tensor:
     return torch.sigmoid(motion[:, 4:5] + torch.logit(1 - tau))
 
 
-def as_in_first(
-    grain: Tensor, flows: Tensor, share0: Tensor, later: Tensor | None, tau: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def as_in_first(grain: Tensor, flows: Tensor, share0: Tensor, tau: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Decode points as the first frame itself is decoded, as far as they are grain.
 
     Args:
         grain: (B, 6, h, w), see `grain_of`.
         flows: (B, 4, h, w) to both frames, LR pixels.
         share0: (B, 1, h, w), the first frame's share of the blend.
-        later: (B, 1, h, w), by how much the instant of decoding is after tau; None: not at all.
         tau: (B, 1, 1, 1).
 
     Returns:
-        `flows`, `share0` and `later` for them.
+        `flows` and `share0` for them, and (B, 1, h, w): by how much the instant of decoding is after tau.
     """
     share = grain[:, :1]
     whole = grain[:, 4:].round()  # between pixels there is less detail
     flows = torch.cat([torch.lerp(flows[:, :2], whole, share), flows[:, 2:]], dim=1)
-    share0 = torch.lerp(share0, torch.ones_like(share0), share)
-    later = torch.lerp(torch.zeros_like(share) if later is None else later, -tau, share)
-    return flows, share0, later
+    return flows, torch.lerp(share0, torch.ones_like(share0), share), -tau * share
 
 
 def _split(frame: FastFrame) -> Tensor:

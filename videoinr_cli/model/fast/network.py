@@ -162,19 +162,22 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         motion = interpolate_along(instant.motion, y, dim=2)
         u = self.config.field_upsample
         flows, share0, later = motion[:, :4], share_of_first(motion, instant.tau), None
-        if pair.still is not None and anywhere(still := motion[:, 5:] > 0.5):
-            flows = flows * ~still
-            # what stands still looks the same all the time
-            share0 = torch.where(still, torch.sigmoid(motion[:, 4:5]), share0)
-            later = (0.5 - instant.tau) * still
         if instant.grain is not None:
             grain = interpolate_along(instant.grain, y, dim=2)
-            flows, share0, later = as_in_first(grain, flows, share0, later, instant.tau)
+            flows, share0, later = as_in_first(grain, flows, share0, instant.tau)
+        still = None
+        if pair.still is not None and anywhere(stands := motion[:, 5:] > 0.5):
+            still = stands
+            flows = flows * ~still
         # sampled positions, (B, 2, h, w), in samples of the first and of the second frame's field
         target_x = torch.add(instant.columns, flows[:, 0::2], alpha=u)
         target_y = torch.add(self._in_field(y)[:, None], flows[:, 1::2], alpha=u)
         blend, sampled = sample_both(pair, target_y, target_x, share0)
         targets = torch.cat([target_x, target_y], dim=1)
+        if still is not None:  # it looks the same all the time: decoded halfway, whatever tau is
+            share0 = torch.where(still, torch.sigmoid(motion[:, 4:5]), share0)
+            halfway = 0.5 - instant.tau
+            later = halfway * still if later is None else torch.where(still, halfway, later)
         with self.mixed_precision():
             residual = self.decoder(sampled.flatten(1, 2), targets, share0, instant.conditions, later)
         rgb: Tensor = blend[..., :RGB] + residual
