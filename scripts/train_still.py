@@ -44,8 +44,10 @@ SIDE_PX = 128
 CROP_PX = 112
 """Of the part of a scene that a step sees."""
 BATCH = 4
-LEAST_COST = 0.1
-"""Of a wrong answer that shows nothing, relative to one that shows most."""
+LEAST_COST_OF_MISSED = 0.1
+LEAST_COST_IN_VAIN = 0.3
+"""Of a wrong answer that shows nothing, relative to one that shows most. What is told in vain of a background
+that hardly moves cuts to pieces whatever passes before it."""
 FULL_COST = 0.1
 """Difference of the rendered errors, of 1, from which on a wrong answer costs most."""
 NEAR_PX = 3
@@ -230,7 +232,9 @@ def cost_of_error(still: Tensor, gain: Tensor) -> Tensor:
     Where motion is hard, standing still may show less error although nothing does. It is not learnt: it comes
     out as patches with sharp borders.
     """
-    return (torch.where(still > 0.5, gain, -gain) / FULL_COST).clamp(LEAST_COST, 1)
+    missed = (gain / FULL_COST).clamp(LEAST_COST_OF_MISSED, 1)
+    in_vain = (-gain / FULL_COST).clamp(LEAST_COST_IN_VAIN, 1)
+    return torch.where(still > 0.5, missed, in_vain)
 
 
 def _crops(rng: np.random.Generator, scenes: Sequence[Scene]) -> Scene:

@@ -55,11 +55,11 @@ def test_what_stands_still_gains_by_it(script: ModuleType) -> None:
 def test_a_wrong_answer_costs_what_it_shows(script: ModuleType) -> None:
     full = script.FULL_COST
     gain = torch.tensor([2 * full, full / 2, 0.0, -full])  # by standing still
-    least = script.LEAST_COST
+    missed, in_vain = script.LEAST_COST_OF_MISSED, script.LEAST_COST_IN_VAIN
     standing = script.cost_of_error(torch.ones(4), gain)
-    torch.testing.assert_close(standing, torch.tensor([1.0, 0.5, least, least]))
+    torch.testing.assert_close(standing, torch.tensor([1.0, 0.5, missed, missed]))
     moving = script.cost_of_error(torch.zeros(4), gain)
-    torch.testing.assert_close(moving, torch.tensor([least, least, least, 1.0]))
+    torch.testing.assert_close(moving, torch.tensor([in_vain, in_vain, in_vain, 1.0]))
     logit = torch.full((4,), 2.0)
     wrong = 2 + math.log1p(math.exp(-2))
     assert float(script.loss_of(logit, torch.zeros(4), gain)) == pytest.approx(float(wrong * moving.mean()))

@@ -246,6 +246,22 @@ def test_what_appears_does_so_halfway_and_is_not_said_to_stand_still(monkeypatch
     assert (batch.first - batch.second).abs().max() > 0.5
 
 
+def test_text_may_move_and_is_not_said_to_stand_still() -> None:
+    plain = Shot("plain", np.full((1, 400, 400, 3), 128, np.uint8))
+    recipe = dataclasses.replace(MOVING, tripod_share=1.0, batch_size=8, lr_size=32)
+    frames = [
+        torch.cat([batch.first, batch.second])
+        for batch in (
+            Sampler([plain], dataclasses.replace(recipe, lettered_share=share), seed=0).batch(0)
+            for share in (0.0, 1.0)
+        )
+        if not batch.still.any()
+    ]
+    assert (frames[0] - 0.5).abs().max() < 0.01, "pictures of one colour"
+    apart = (frames[1][:8] - frames[1][8:]).abs()
+    assert apart.max() > 0.3
+
+
 def test_flow_of_a_clip_is_unknown() -> None:
     batch = Sampler([sliding_clip()], RECIPE, seed=0).batch(0)
     assert batch.flow.shape == (2, 6, 2, 8, 8)
