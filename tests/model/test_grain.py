@@ -81,6 +81,11 @@ def test_a_texture_whose_motion_was_missed_is_no_grain() -> None:
     assert is_none(told(ramp() + coarse[0], ramp() + coarse[1]))
 
 
+def test_the_second_frame_shows_its_own() -> None:
+    assert told(ramp() + noise(0, 6), ramp() + noise(1, 6), tau=1.0) is None
+    assert not is_none(told(ramp() + noise(0, 6), ramp() + noise(1, 6), tau=0.9))
+
+
 @pytest.mark.parametrize("tau", [0.25, 0.75])
 def test_what_is_coarser_stays_the_blend(tau: float) -> None:
     """The first frame is darker than the blend by the second one's share of their difference."""

@@ -68,7 +68,7 @@ def grain_of(first: FastFrame, second: FastFrame, motion: Tensor, tau: Tensor) -
     # flow that follows grain itself differs from point to point and would tear it
     flow, squares = _means(torch.cat([flow0, flow0.square()], dim=1)).split(2, dim=1)
     unsteady = (squares - flow.square()).sum(1, keepdim=True).clamp(min=0).sqrt()
-    grain = grain * _ramp(unsteady, *UNSTEADY_PX)
+    grain = grain * _ramp(unsteady, *UNSTEADY_PX) * (tau < 1)  # the second frame shows its own
     if motion.shape[1] > MOTION:  # what stands still is shown by both frames
         grain = torch.where(motion[:, MOTION:] > 0.5, 0, grain)
     if not anywhere(grain > 0):

@@ -41,7 +41,7 @@ class FastInstant:
 
     pair: FastPair
     motion: Tensor  # (B, 5 or 6, H, w), float32: see `TemporalField`
-    grain: Tensor | None  # (B, 4, H, w), float32: see `grain_of`
+    grain: Tensor | None  # (B, 6, H, w), float32: see `grain_of`
     columns: Tensor  # (w,) float32: positions of the window's columns, in samples of the field
     tau: Tensor  # (B, 1, 1, 1)
     conditions: Tensor  # (B, 3) float32: see `FastDecoder`
