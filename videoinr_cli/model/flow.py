@@ -53,14 +53,18 @@ def upsample_flow(flow: Tensor) -> Tensor:
     return 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=False)
 
 
+def luma(rgb: Tensor) -> Tensor:
+    """Return the (B, 1, H, W) luma of (B, 3, H, W) RGB."""
+    return (rgb * constants(LUMA, rgb.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
 def smooth_luma(rgb: Tensor) -> Tensor:
     """Return the (B, 1, H, W) float32 luma of (B, 3, H, W) RGB that `refine_flow` compares.
 
     It is smoothed because finer detail differs between frames by aliasing and noise, and because bilinear
     sampling would smooth it between pixels only.
     """
-    luma = (rgb * constants(LUMA, rgb.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    return F.avg_pool2d(luma, 3, stride=1, padding=1, count_include_pad=False)
+    return F.avg_pool2d(luma(rgb), 3, stride=1, padding=1, count_include_pad=False)
 
 
 def refine_flow(here: Tensor, there: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:

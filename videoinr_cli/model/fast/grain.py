@@ -11,12 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.model.coords import constants
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import MOTION
-from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.still import anywhere
-from videoinr_cli.model.flow import LUMA, warp
+from videoinr_cli.model.flow import luma, warp
 
 AROUND_PX = 9
 """Side of the squares over which both frames' fine detail is compared, LR pixels."""
@@ -102,8 +100,7 @@ def as_in_first(grain: Tensor, flows: Tensor, share0: Tensor, tau: Tensor) -> tu
 
 
 def _split(frame: FastFrame) -> Tensor:
-    luma = (frame.rgb * constants(LUMA, frame.rgb.device).view(1, RGB, 1, 1)).sum(1, keepdim=True)
-    return torch.cat([frame.luma, luma - frame.luma], dim=1)
+    return torch.cat([frame.luma, luma(frame.rgb) - frame.luma], dim=1)
 
 
 def _means(planes: Tensor, side: int = AROUND_PX) -> Tensor:
