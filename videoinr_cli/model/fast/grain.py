@@ -16,10 +16,10 @@ from videoinr_cli.model.fast.fields import MOTION
 from videoinr_cli.model.fast.still import anywhere
 from videoinr_cli.model.flow import luma, warp
 
-AROUND_PX = 9
-"""Side of the squares over which both frames' fine detail is compared, LR pixels."""
-COARSE_PX = 5
-"""Side of the squares whose mean is not grain."""
+AROUND_PX = 5
+"""Side of the squares over which both frames' fine detail is compared, at 1/2."""
+COARSE_PX = 3
+"""Side of the squares whose mean is not grain, at 1/2."""
 UNLIKE = (0.6, 0.3)
 """Correlations of both frames' detail below which it begins to be grain, and below which it is. A flow that
 follows grain finds up to 0.35 in what is independent."""
@@ -52,8 +52,10 @@ def grain_of(first: FastFrame, second: FastFrame, motion: Tensor, tau: Tensor) -
     coarse0, fine0 = warp(_split(first), flow0).split(1, dim=1)
     coarse1, fine1 = warp(_split(second), flow1).split(1, dim=1)
     planes = [fine0.square(), fine1.square(), fine0 * fine1, (coarse0 - coarse1).square()]
-    planes += [fine0.abs(), fine1.abs()]
-    power0, power1, product, change, size0, size1 = _means(torch.cat(planes, dim=1)).split(1, dim=1)
+    planes += [fine0.abs(), fine1.abs(), flow0, flow0.square()]
+    around = _means(torch.cat(planes, dim=1), AROUND_PX)
+    power0, power1, product, change, size0, size1 = around[:, :6].split(1, dim=1)
+    flow, squares = around[:, 6:].split(2, dim=1)
     power = torch.maximum(power0, power1)
     deviation = 255 * power.sqrt()
     grain = _ramp(product / (power0 * power1).sqrt().clamp(min=1e-12), *UNLIKE)
@@ -64,16 +66,20 @@ def grain_of(first: FastFrame, second: FastFrame, motion: Tensor, tau: Tensor) -
     )
     grain = grain * _ramp(evenness, *EVEN)
     # flow that follows grain itself differs from point to point and would tear it
-    flow, squares = _means(torch.cat([flow0, flow0.square()], dim=1)).split(2, dim=1)
     unsteady = (squares - flow.square()).sum(1, keepdim=True).clamp(min=0).sqrt()
     grain = grain * _ramp(unsteady, *UNSTEADY_PX) * (tau < 1)  # the second frame shows its own
-    if motion.shape[1] > MOTION:  # what stands still is shown by both frames
-        grain = torch.where(motion[:, MOTION:] > 0.5, 0, grain)
     if not anywhere(grain > 0):
         return None
+    if motion.shape[1] > MOTION:  # what stands still is shown by both frames
+        stands = F.max_pool2d(motion[:, MOTION:], 6, 2, 2)  # with what is interpolated from around
+        grain = torch.where(stands > 0.5, 0, grain)
     rgb0, rgb1 = (_means(frame.rgb, COARSE_PX) for frame in (first, second))
-    blend = torch.lerp(warp(rgb1, flow1), warp(rgb0, flow0), share_of_first(motion, tau))
-    return torch.cat([grain, blend - warp(rgb0, flow), flow], dim=1)
+    halves = F.avg_pool2d(torch.cat([flow0, flow1], dim=1), 2) / 2
+    to_first, to_second = halves.split(2, dim=1)
+    share0 = F.avg_pool2d(share_of_first(motion, tau), 2)
+    blend = torch.lerp(warp(rgb1, to_second), warp(rgb0, to_first), share0)
+    shown = torch.cat([grain, blend - warp(rgb0, flow / 2), flow], dim=1)
+    return F.interpolate(shown, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def share_of_first(motion: Tensor, tau: Tensor) -> Tensor:
@@ -103,8 +109,9 @@ def _split(frame: FastFrame) -> Tensor:
     return torch.cat([frame.luma, luma(frame.rgb) - frame.luma], dim=1)
 
 
-def _means(planes: Tensor, side: int = AROUND_PX) -> Tensor:
-    return F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
+def _means(planes: Tensor, side: int) -> Tensor:
+    """Return the means of squares of `side` pixels at 1/2, there: a fraction of the work."""
+    return F.avg_pool2d(F.avg_pool2d(planes, 2), side, 1, side // 2, count_include_pad=False)
 
 
 def _ramp(value: Tensor, zero: float, one: float) -> Tensor:
