@@ -288,3 +288,23 @@ def test_grain_does_not_pulse(network: AnyVideoInr, scale: float) -> None:
     given = detail(0)
     for tau in (0.2, 0.5, 0.8):
         assert 0.85 < detail(tau) / given < 1.05
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.45, 0.55), (0.3, 0.0)])
+def test_a_flash_leaves_what_moves_whole(network: AnyVideoInr, gain: float, offset: float) -> None:
+    """Structure halfway to a brighter or darker frame is as near to the truth as between two equal ones."""
+    y, x = positions(HEIGHT, 2)[:, None], positions(WIDTH, 2)
+
+    def drawn(right_px: float) -> Tensor:
+        waves = (
+            0.5 + 0.2 * torch.sin((x - right_px) / 2) * torch.cos(y / 3) + 0.1 * torch.sin(y + x - right_px)
+        )
+        return waves.expand(1, 3, -1, -1)
+
+    def error(gain: float, offset: float) -> float:
+        first, second = (F.avg_pool2d(frame, 2) for frame in (drawn(0), gain * drawn(3) + offset))
+        shown = render(network, first, second, 0.5, 2)
+        due = (1 + gain) / 2 * drawn(1.5) + offset / 2
+        return float((shown - due)[..., 12:-12, 12:-12].abs().mean()) * 2 / (1 + gain)
+
+    assert error(gain, offset) < 1.5 * error(1, 0)

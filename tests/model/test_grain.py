@@ -9,6 +9,7 @@ from torch import Tensor
 
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.grain import as_in_first, grain_of
+from videoinr_cli.model.fast.levels import Levels
 from videoinr_cli.model.flow import smooth_luma
 
 HEIGHT, WIDTH = 40, 64
@@ -18,7 +19,8 @@ SHIFT_PX = 3
 
 
 def frame(rgb: Tensor) -> FastFrame:
-    return FastFrame(HEIGHT, WIDTH, rgb, smooth_luma(rgb), torch.empty(0), ())
+    luma = smooth_luma(rgb)
+    return FastFrame(HEIGHT, WIDTH, rgb, luma, Levels.of(luma), torch.empty(0), ())
 
 
 def ramp(right_px: float = 0.0) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.fast.layers import RGB, ResidualBlock, concatenate, start_small
+from videoinr_cli.model.fast.levels import Levels
 from videoinr_cli.model.fast.still import StillEstimator, compare_still, unchanged
 from videoinr_cli.model.flow import compare, refine_flow, upsample_flow, warp
 from videoinr_cli.model.network import Encoding
@@ -36,6 +37,7 @@ class FastFrame(Encoding):
 
     rgb: Tensor  # (B, 3, H, W)
     luma: Tensor  # (B, 1, H, W), see `smooth_luma`
+    levels: Levels
     features: Tensor  # (B, C, H, W)
     pyramid: tuple[Tensor, ...]  # (B, P, H / 2, W / 2), then 1/4 and so on to 1/64
 

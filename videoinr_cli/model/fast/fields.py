@@ -15,6 +15,7 @@ from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.coords import constants
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.layers import RGB, concatenate, start_small
+from videoinr_cli.model.fast.levels import Levels
 from videoinr_cli.model.fast.still import choose
 from videoinr_cli.model.flow import warp
 from videoinr_cli.model.network import PairEncoding
@@ -53,6 +54,7 @@ class FastPair(PairEncoding):
     coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant
     fine_motion: Tensor  # (2B, M / 2, H, W): the same at full LR resolution
     still: Tensor | None  # (2B, 2, H, W) float32: `FastView.still`, and 1 where the pair does not differ
+    levels: tuple[Levels, Levels, Levels] | None  # in which it is, and the frames' own; None: these
 
 
 class SpatialField(nn.Module):

@@ -22,6 +22,7 @@ from videoinr_cli.model.fast.encoder import PYRAMID_STRIDE, FastEncoder, FastFra
 from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, TemporalField
 from videoinr_cli.model.fast.grain import as_in_first, grain_of, share_of_first
 from videoinr_cli.model.fast.layers import RGB
+from videoinr_cli.model.fast.levels import Levels
 from videoinr_cli.model.fast.still import anywhere
 from videoinr_cli.model.flow import smooth_luma
 from videoinr_cli.model.network import Effort, Footprint, Motion, VideoInr, Window
@@ -67,9 +68,13 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         height, width = frame.shape[-2:]
         padding = (0, -width % PYRAMID_STRIDE, 0, -height % PYRAMID_STRIDE)
         rgb = F.pad(frame, padding, mode="replicate").contiguous(memory_format=torch.channels_last)
+        return self._encode(height, width, rgb)
+
+    def _encode(self, height: int, width: int, rgb: Tensor) -> FastFrame:
         with self.mixed_precision():
             features, pyramid = self.encoder.frame(rgb)
-        return FastFrame(height, width, rgb, smooth_luma(rgb), features, pyramid)
+        luma = smooth_luma(rgb)
+        return FastFrame(height, width, rgb, luma, Levels.of(luma), features, pyramid)
 
     def encode_pair(
         self,
@@ -80,6 +85,13 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         after: FastFrame | None = None,
         carry: FastCarry | None = None,
     ) -> FastPair:
+        shown, common = (first.levels, second.levels), None
+        if not torch.is_grad_enabled():  # it is not trained with
+            if shown[0].differ(shown[1]):
+                common = shown[0].towards(shown[1], 0.5)
+                first, second = self._moved(first, common), self._moved(second, common)
+            before = None if before is None or before.levels.differ(first.levels) else before
+            after = None if after is None or after.levels.differ(second.levels) else after
         with self.mixed_precision():
             motion = self._motion(first, second, carry)
             earlier = [] if before is None else [self._motion(before, first, carry)]
@@ -101,7 +113,11 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             coarse_motion=coarse_motion,
             fine_motion=fine_motion,
             still=still,
+            levels=None if common is None else (common, *shown),
         )
+
+    def _moved(self, frame: FastFrame, levels: Levels) -> FastFrame:
+        return self._encode(frame.height, frame.width, frame.levels.moved(frame.rgb, levels))
 
     def _motion(self, first: FastFrame, second: FastFrame, carry: FastCarry | None) -> FastMotion:
         for known in carry.motions if carry else ():
@@ -185,7 +201,11 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             rgb += (grain[:, :1] * grain[:, 1 : 1 + RGB]).permute(0, 2, 3, 1)
         if anywhere(flat := blend[..., RGB:] == 0):
             rgb = torch.where(flat, blend[..., :RGB], rgb)
-        return rgb.permute(0, 3, 1, 2)
+        rgb = rgb.permute(0, 3, 1, 2)
+        if pair.levels is not None:
+            common, first, second = pair.levels
+            rgb = common.moved(rgb, first.towards(second, instant.tau))
+        return rgb
 
     def _in_field(self, position: Tensor) -> Tensor:
         """Turn positions in LR pixels into those in samples of the field."""
