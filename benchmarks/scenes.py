@@ -371,6 +371,7 @@ SCENES: dict[str, Scene] = {
     "zoom": Scene(zoom),
     "pan 36 px": Scene(fast),
     "confetti": Scene(confetti),
+    "bricks, 8 px, x1": Scene(of(bricks, speed_px=8), scale=1),
 }
 
 

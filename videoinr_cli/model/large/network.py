@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.model.config import LargeConfig
-from videoinr_cli.model.fast.encoder import FastFrame
+from videoinr_cli.model.fast.encoder import FastFrame, FastMotion
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
 from videoinr_cli.model.flow import warp
@@ -57,7 +57,7 @@ class LargeCarry:
 class LargePair(PairEncoding):
     """Two frames' pictures, and what tells of the motion between them; ``carry`` is a `LargeCarry`."""
 
-    frames: tuple[Tensor, Tensor]  # (B, 3, H, W) float32
+    frames: tuple[Tensor, Tensor]  # (B, 3, H, W) float32, as the motion was found in them
     pictures: tuple[Tensor, Tensor]  # (B, 3, 4 H, 4 W) float32
     flows: tuple[Tensor, Tensor]  # (B, 2, H, W) float32, from the first to the second, and back
     motion: FastPair
@@ -115,9 +115,11 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, SampledInstant]):
             forward = self.forward_branch(run[second].rgb, carry.forward, returning)
             picture = self.upsampling(run[second].rgb, backward[0], forward)
         motion, motion_frames = self._motion(run, place, carry)
+        seen: FastMotion = motion.carry.motions[0]
+        height, width = run[place].height, run[place].width
         return LargePair(
-            run[place].height,
-            run[place].width,
+            height,
+            width,
             carry=LargeCarry(
                 run,
                 second,
@@ -128,7 +130,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, SampledInstant]):
                 motion_frames,
                 motion.carry,
             ),
-            frames=(run[place].rgb, run[second].rgb),
+            frames=(seen.first.rgb[..., :height, :width], seen.second.rgb[..., :height, :width]),
             pictures=(carry.picture, picture),
             flows=(carry.onward[0], returning),
             motion=motion,
