@@ -83,3 +83,16 @@ def test_frames_beside_a_flash_are_not_fused_with_it() -> None:
     alone = network.encode_pair(plain, plain)
     assert beside.levels is None
     assert torch.equal(beside.field, alone.field)
+
+
+@torch.no_grad()
+def test_the_pair_after_a_flash_is_the_same_with_and_without_what_is_kept() -> None:
+    torch.manual_seed(0)
+    network = FastVideoInr(FastConfig(frame_blocks=1, fused_blocks=1)).eval()
+    picture = torch.rand(1, 3, HEIGHT, WIDTH) * 0.3 + 0.1
+    plain, flash = network.encode_frame(picture), network.encode_frame(0.5 * picture + 0.45)
+    kept = network.encode_pair(plain, flash, after=flash)
+    followed = network.encode_pair(flash, flash, before=plain, carry=kept.carry)
+    alone = network.encode_pair(flash, flash, before=plain)
+    assert kept.carry is None
+    assert torch.equal(followed.field, alone.field)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.coords import constants
-from videoinr_cli.model.fast.encoder import FastFrame
+from videoinr_cli.model.fast.encoder import FastFrame, FastMotion
 from videoinr_cli.model.fast.layers import RGB, concatenate, start_small
 from videoinr_cli.model.fast.levels import Levels
 from videoinr_cli.model.fast.still import choose
@@ -44,13 +44,12 @@ class FastView:
 class FastPair(PairEncoding):
     """Two views as the decoder reads them; the first B of a batch of 2B belong to the first frame.
 
-    ``carry`` is a `FastCarry`.
+    ``carry`` is a `FastCarry`; None where the frames were brought to levels that no other pair has.
     """
 
+    motion: FastMotion
     field: Tensor  # (2B, u H, u W, D): the spatial field after `FastDecoder.project`
     rgb: Tensor  # (2B, u H, u W, 4), float32: see `FastView`
-    flow: Tensor  # (2B, 2, H / 2, W / 2), float32: see `FastMotion`
-    coarse_flows: tuple[Tensor, ...]  # likewise
     coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant
     fine_motion: Tensor  # (2B, M / 2, H, W): the same at full LR resolution
     still: Tensor | None  # (2B, 2, H, W) float32: `FastView.still`, and 1 where the pair does not differ
@@ -145,7 +144,7 @@ class TemporalField(nn.Module):
 
         Where anything stands still, there is a sixth channel, see `still.choose`.
         """
-        forward_flow, backward_flow = pair.flow.chunk(2)
+        forward_flow, backward_flow = pair.motion.flow.chunk(2)
         velocity0 = tau * backward_flow - (1 - tau) * forward_flow
         velocity1 = (1 - tau) * forward_flow - tau * backward_flow
         motion = torch.cat([velocity0, velocity1, torch.zeros_like(velocity0[:, :1])], dim=1)

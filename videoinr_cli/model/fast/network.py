@@ -105,11 +105,10 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         return FastPair(
             first.height,
             first.width,
-            carry=FastCarry((motion, *later), views[1]),
+            carry=FastCarry((motion, *later), views[1]) if common is None else None,
+            motion=motion,
             field=hidden_field,
             rgb=torch.cat([view.rgb for view in views]),
-            flow=motion.flow,
-            coarse_flows=motion.coarse_flows,
             coarse_motion=coarse_motion,
             fine_motion=fine_motion,
             still=still,
@@ -144,13 +143,11 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         return still if torch.is_grad_enabled() or anywhere(still > 0.5) else None
 
     def motion_of(self, pair: FastPair) -> Motion:
-        motion: FastMotion = pair.carry.motions[0]
-        return Motion((motion.flow, *motion.coarse_flows), motion.still)
+        return _said(pair.motion)
 
     def motion_between(self, first: FastFrame, second: FastFrame) -> Motion:
         with self.mixed_precision():
-            motion = self.encoder.motion(first, second)
-        return Motion((motion.flow, *motion.coarse_flows), motion.still)
+            return _said(self.encoder.motion(first, second))
 
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
@@ -162,8 +159,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             motion = self.temporal(pair, tau)
         grain = None
         if not is_given and not torch.is_grad_enabled():  # it is not trained with
-            shown: FastMotion = pair.carry.motions[0]
-            grain = grain_of(shown.first, shown.second, motion, tau)
+            grain = grain_of(pair.motion.first, pair.motion.second, motion, tau)
         x = _positions(pair, window.left, window.right, size, 1)
         motion = interpolate_along(motion, x, dim=3)  # first: access is strided, and LR rows few
         grain = None if grain is None else interpolate_along(grain, x, dim=3)
@@ -253,6 +249,10 @@ def telling_still(network: FastVideoInr) -> FastVideoInr:
     more.load_state_dict(network.state_dict(), strict=False)
     more.compute_dtype = network.compute_dtype
     return more.to(network.device)
+
+
+def _said(motion: FastMotion) -> Motion:
+    return Motion((motion.flow, *motion.coarse_flows), motion.still)
 
 
 def _positions(pair: FastPair, start: int, stop: int, size: tuple[int, int], axis: int) -> Tensor:

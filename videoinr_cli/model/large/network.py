@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli.model.config import LargeConfig
-from videoinr_cli.model.fast.encoder import FastFrame, FastMotion
+from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
 from videoinr_cli.model.flow import warp
@@ -115,7 +115,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, SampledInstant]):
             forward = self.forward_branch(run[second].rgb, carry.forward, returning)
             picture = self.upsampling(run[second].rgb, backward[0], forward)
         motion, motion_frames = self._motion(run, place, carry)
-        seen: FastMotion = motion.carry.motions[0]
+        seen = motion.motion
         height, width = run[place].height, run[place].width
         return LargePair(
             height,

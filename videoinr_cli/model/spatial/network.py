@@ -106,13 +106,14 @@ class SpatialVideoInr(VideoInr[SpatialFrame, SpatialPair, SampledInstant]):
             after=None if after is None else after.motion,
             carry=None if carry is None else carry.motion,
         )
-        kept: FastCarry = motion.carry
+        kept: FastCarry | None = motion.carry
+        motions = kept.motions if kept else ()
         neighbours = _beside(first, before, second)
         if carry and carry.last.frame is first and carry.last.neighbours == neighbours:
             begin = carry.last
         else:
-            begin = self._steady(first, neighbours, kept.motions)
-        end = self._steady(second, _beside(second, first, after), kept.motions)
+            begin = self._steady(first, neighbours, motions)
+        end = self._steady(second, _beside(second, first, after), motions)
         return SpatialPair(
             first.height,
             first.width,
