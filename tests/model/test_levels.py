@@ -10,6 +10,7 @@ from torch import Tensor
 
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.fast import FastVideoInr
+from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.levels import Levels
 
 HEIGHT, WIDTH = 48, 64
@@ -57,14 +58,26 @@ def test_shapes_alone_do_not_differ(luma: Tensor) -> None:
     assert not Levels.of(luma.to("meta")).differ(Levels.of(luma.to("meta")))
 
 
-@torch.no_grad()
-def test_a_pair_shows_its_frames_own_levels_and_their_way() -> None:
+@pytest.fixture
+def network() -> FastVideoInr:
     torch.manual_seed(0)
-    network = FastVideoInr(FastConfig(frame_blocks=1, fused_blocks=1)).eval()
+    return FastVideoInr(FastConfig(frame_blocks=1, fused_blocks=1)).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def picture() -> Tensor:
     y, x = torch.arange(HEIGHT)[:, None], torch.arange(WIDTH)
-    picture = (0.3 + 0.2 * torch.sin(x / 9) * torch.cos(y / 7)).expand(1, 3, -1, -1)
-    first, second = (network.encode_frame(frame) for frame in (picture, 0.5 * picture + 0.45))
-    pair = network.encode_pair(first, second)
+    return (0.3 + 0.2 * torch.sin(x / 9) * torch.cos(y / 7)).expand(1, 3, -1, -1)
+
+
+def flashed(network: FastVideoInr, picture: Tensor) -> tuple[FastFrame, FastFrame]:
+    """Return a frame as it is, and nearly white."""
+    return network.encode_frame(picture), network.encode_frame(0.5 * picture + 0.45)
+
+
+@torch.no_grad()
+def test_a_pair_shows_its_frames_own_levels_and_their_way(network: FastVideoInr, picture: Tensor) -> None:
+    pair = network.encode_pair(*flashed(network, picture))
     assert pair.levels is not None
     for tau in (0.0, 0.25, 1.0):
         due = (1 - 0.5 * tau) * picture + 0.45 * tau
@@ -74,25 +87,16 @@ def test_a_pair_shows_its_frames_own_levels_and_their_way() -> None:
 
 
 @torch.no_grad()
-def test_frames_beside_a_flash_are_not_fused_with_it() -> None:
-    torch.manual_seed(0)
-    network = FastVideoInr(FastConfig(frame_blocks=1, fused_blocks=1)).eval()
-    picture = torch.rand(1, 3, HEIGHT, WIDTH) * 0.3 + 0.1
-    plain, flash = network.encode_frame(picture), network.encode_frame(0.5 * picture + 0.45)
+def test_frames_beside_a_flash_are_not_fused_with_it(network: FastVideoInr, picture: Tensor) -> None:
+    plain, flash = flashed(network, picture)
     beside = network.encode_pair(plain, plain, before=flash, after=flash)
-    alone = network.encode_pair(plain, plain)
     assert beside.levels is None
-    assert torch.equal(beside.field, alone.field)
+    assert torch.equal(beside.field, network.encode_pair(plain, plain).field)
 
 
 @torch.no_grad()
-def test_the_pair_after_a_flash_is_the_same_with_and_without_what_is_kept() -> None:
-    torch.manual_seed(0)
-    network = FastVideoInr(FastConfig(frame_blocks=1, fused_blocks=1)).eval()
-    picture = torch.rand(1, 3, HEIGHT, WIDTH) * 0.3 + 0.1
-    plain, flash = network.encode_frame(picture), network.encode_frame(0.5 * picture + 0.45)
-    kept = network.encode_pair(plain, flash, after=flash)
-    followed = network.encode_pair(flash, flash, before=plain, carry=kept.carry)
-    alone = network.encode_pair(flash, flash, before=plain)
-    assert kept.carry is None
-    assert torch.equal(followed.field, alone.field)
+def test_what_is_kept_of_a_flash_changes_nothing(network: FastVideoInr, picture: Tensor) -> None:
+    plain, flash = flashed(network, picture)
+    kept = network.encode_pair(plain, flash, after=flash).carry
+    followed = network.encode_pair(flash, flash, before=plain, carry=kept)
+    assert torch.equal(followed.field, network.encode_pair(flash, flash, before=plain).field)
