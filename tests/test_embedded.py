@@ -308,3 +308,13 @@ def test_a_flash_leaves_what_moves_whole(network: AnyVideoInr, gain: float, offs
         return float((shown - due)[..., 12:-12, 12:-12].abs().mean()) * 2 / (1 + gain)
 
     assert error(gain, offset) < 1.5 * error(1, 0)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_what_fades_into_black_or_white_stays_where_it_is(network: AnyVideoInr, level: float) -> None:
+    y, x = positions(HEIGHT, 1)[:, None], positions(WIDTH, 1)
+    first = (0.5 + 0.2 * torch.sin(x / 2) * torch.cos(y / 3)).expand(1, 3, -1, -1)
+    second = torch.full_like(first, level)
+    whole, half = (render(network, first, second, tau, 2) for tau in (0.0, 0.5))
+    assert (half - (whole + level) / 2).abs().max() < 2 / 255
+    assert (render(network, first, second, 1.0, 2) - level).abs().max() < 1e-5

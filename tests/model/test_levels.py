@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import Tensor
@@ -24,7 +22,7 @@ def luma() -> Tensor:
 def test_levels_are_the_mean_and_the_deviation() -> None:
     levels = Levels.of(torch.tensor([0.2, 0.6]).view(1, 1, 1, 2).expand(1, 1, 4, 2))
     assert float(levels.mean) == pytest.approx(0.4)
-    assert float(levels.deviation) == pytest.approx(math.hypot(0.2, 2 / 255))
+    assert float(levels.deviation) == pytest.approx(0.2)
 
 
 def test_moved_and_back_is_the_same(luma: Tensor) -> None:
@@ -100,3 +98,13 @@ def test_what_is_kept_of_a_flash_changes_nothing(network: FastVideoInr, picture:
     kept = network.encode_pair(plain, flash, after=flash).carry
     followed = network.encode_pair(flash, flash, before=plain, carry=kept)
     assert torch.equal(followed.field, network.encode_pair(flash, flash, before=plain).field)
+
+
+@torch.no_grad()
+def test_a_picture_that_fades_into_nothing_stays_where_it_is(network: FastVideoInr, picture: Tensor) -> None:
+    """What shows nothing has no motion, and the last instant shows nothing."""
+    pair = network.encode_pair(network.encode_frame(picture), network.encode_frame(0.02 + 0 * picture))
+    assert pair.motion.first is pair.motion.second
+    for tau in (0.0, 0.5, 1.0):
+        shown = network.render(pair, tau, (HEIGHT, WIDTH))
+        assert (shown - torch.lerp(picture, torch.tensor(0.02), tau)).abs().max() < 0.05 * (1 - tau) + 1e-6

@@ -23,8 +23,10 @@ EXPLAINED = 0.5
 """Share of the places' change that may be left: what comes into the picture changes its levels, too."""
 PLACE_PX = 16
 """Side of a place, LR pixels."""
+FLAT = 1.5 / 255
+"""Deviation below which a picture shows nothing but noise."""
 LEAST_DEVIATION = 2 / 255
-"""Deviation of noise, so that black is not divided by its own."""
+"""By which pictures are divided at least, so that black is not divided by its noise."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,9 +40,9 @@ class Levels:
     @staticmethod
     def of(luma: Tensor) -> Levels:
         """Return the levels of (B, 1, H, W) luma."""
-        variance, mean = torch.var_mean(luma, dim=(1, 2, 3), keepdim=True, correction=0)
+        deviation, mean = torch.std_mean(luma, dim=(1, 2, 3), keepdim=True, correction=0)
         places = F.avg_pool2d(luma, PLACE_PX, ceil_mode=True, count_include_pad=False)
-        return Levels(mean, (variance + LEAST_DEVIATION**2).sqrt(), places)
+        return Levels(mean, deviation, places)
 
     def towards(self, other: Levels, share: Tensor | float) -> Levels:
         """Return the levels at a share of the way to others."""
@@ -49,11 +51,15 @@ class Levels:
 
     def moved(self, picture: Tensor, to: Levels) -> Tensor:
         """Return a (B, C, H, W) picture of these levels with those of `to`, not clamped."""
-        return (picture - self.mean) * (to.deviation / self.deviation) + to.mean
+        return (picture - self.mean) * (to.deviation / self._divisor()) + to.mean
+
+    def are_flat(self) -> bool:
+        """Whether the pictures, all of B, show nothing; not where there are shapes alone."""
+        return has_values(self.deviation) and bool((self.deviation < FLAT).all())
 
     def differ(self, other: Levels) -> bool:
         """Whether pictures, any of B, must not be compared as they are; not where there are shapes alone."""
-        contrast = (self.deviation / other.deviation).log().abs()
+        contrast = (self._divisor() / other._divisor()).log().abs()
         unlike = ((self.mean - other.mean).abs() > UNLIKE_MEAN) | (contrast > UNLIKE_DEVIATION)
         if not has_values(unlike) or not unlike.any():
             return False
@@ -62,3 +68,6 @@ class Levels:
             for places in (self.places, self.moved(self.places, other))
         )
         return bool((unlike & (left < EXPLAINED * change)).any())
+
+    def _divisor(self) -> Tensor:
+        return self.deviation.clamp(min=LEAST_DEVIATION)

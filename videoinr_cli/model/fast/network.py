@@ -89,7 +89,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         if not torch.is_grad_enabled():  # it is not trained with
             if shown[0].differ(shown[1]):
                 common = shown[0].towards(shown[1], 0.5)
-                first, second = self._moved(first, common), self._moved(second, common)
+                first, second = self._levelled(first, second, common)
             before = None if before is None or before.levels.differ(first.levels) else before
             after = None if after is None or after.levels.differ(second.levels) else after
         with self.mixed_precision():
@@ -115,8 +115,14 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             levels=None if common is None else (common, *shown),
         )
 
-    def _moved(self, frame: FastFrame, levels: Levels) -> FastFrame:
-        return self._encode(frame.height, frame.width, frame.levels.moved(frame.rgb, levels))
+    def _levelled(self, first: FastFrame, second: FastFrame, common: Levels) -> tuple[FastFrame, FastFrame]:
+        """Return two frames with common levels; one of them twice where the other shows nothing, as black."""
+        levelled = tuple(
+            self._encode(frame.height, frame.width, frame.levels.moved(frame.rgb, common))
+            for frame in (first, second)
+            if not frame.levels.are_flat()
+        )
+        return levelled[0], levelled[-1]
 
     def _motion(self, first: FastFrame, second: FastFrame, carry: FastCarry | None) -> FastMotion:
         for known in carry.motions if carry else ():
