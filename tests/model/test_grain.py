@@ -20,7 +20,7 @@ SHIFT_PX = 3
 
 def frame(rgb: Tensor) -> FastFrame:
     luma = smooth_luma(rgb)
-    return FastFrame(HEIGHT, WIDTH, rgb, luma, Levels.of(luma), torch.empty(0), ())
+    return FastFrame(HEIGHT, WIDTH, rgb, luma, Levels.of(rgb, luma), torch.empty(0), ())
 
 
 def ramp(right_px: float = 0.0) -> Tensor:

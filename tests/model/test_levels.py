@@ -10,50 +10,63 @@ from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.fast import FastVideoInr
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.levels import Levels
+from videoinr_cli.model.flow import smooth_luma
 
 HEIGHT, WIDTH = 48, 64
 
 
+def levels_of(rgb: Tensor) -> Levels:
+    return Levels.of(rgb, smooth_luma(rgb))
+
+
 @pytest.fixture
-def luma() -> Tensor:
-    return 0.2 + 0.5 * torch.rand(1, 1, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+def noise() -> Tensor:
+    return 0.2 + 0.5 * torch.rand(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
 
 
 def test_levels_are_the_mean_and_the_deviation() -> None:
-    levels = Levels.of(torch.tensor([0.2, 0.6]).view(1, 1, 1, 2).expand(1, 1, 4, 2))
-    assert float(levels.mean) == pytest.approx(0.4)
+    picture = torch.full((1, 3, 4, 8), 0.2)
+    picture[..., 4:] = 0.6
+    levels = Levels.of(picture, picture[:, :1])
+    assert levels.mean.flatten().tolist() == pytest.approx([0.4] * 3)
     assert float(levels.deviation) == pytest.approx(0.2)
 
 
-def test_moved_and_back_is_the_same(luma: Tensor) -> None:
-    own, others = Levels.of(luma), Levels.of(0.4 * luma + 0.5)
-    moved = own.moved(luma, others)
-    assert float(moved.mean()) == pytest.approx(float(others.mean), abs=1e-6)
-    assert (others.moved(moved, own) - luma).abs().max() < 1e-6
+def test_moved_and_back_is_the_same(noise: Tensor) -> None:
+    own, others = levels_of(noise), levels_of(0.4 * noise + 0.5)
+    moved = own.moved(noise, others)
+    assert (moved - (0.4 * noise + 0.5)).abs().max() < 1e-5
+    assert (others.moved(moved, own) - noise).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.5, 0.5), (0.8, 0.0), (1.3, 0.0), (1.0, 0.06), (0.05, 0.0)])
-def test_flashes_and_fades_differ(luma: Tensor, gain: float, offset: float) -> None:
-    bright, dark = Levels.of(luma), Levels.of(gain * luma + offset)
+def test_flashes_and_fades_differ(noise: Tensor, gain: float, offset: float) -> None:
+    bright, dark = levels_of(noise), levels_of(gain * noise + offset)
     assert bright.differ(dark)
     assert dark.differ(bright)
 
 
-def test_small_changes_do_not_differ(luma: Tensor) -> None:
-    assert not Levels.of(luma).differ(Levels.of(0.97 * luma + 0.01))
+def test_small_changes_do_not_differ(noise: Tensor) -> None:
+    assert not levels_of(noise).differ(levels_of(0.97 * noise + 0.01))
 
 
-def test_what_comes_into_the_picture_does_not_differ(luma: Tensor) -> None:
+def test_what_comes_into_the_picture_does_not_differ(noise: Tensor) -> None:
     """It changes brightness and contrast of the whole, which do not explain it."""
-    covered = luma.clone()
+    covered = noise.clone()
     covered[..., : WIDTH // 2] = 0.02
-    own, others = Levels.of(luma), Levels.of(covered)
-    assert (own.mean - others.mean).abs() > 6 / 255
+    own, others = levels_of(noise), levels_of(covered)
+    assert (own.mean - others.mean).abs().min() > 6 / 255
     assert not own.differ(others)
 
 
-def test_shapes_alone_do_not_differ(luma: Tensor) -> None:
-    assert not Levels.of(luma.to("meta")).differ(Levels.of(luma.to("meta")))
+def test_what_shows_nothing_does_not_differ(noise: Tensor) -> None:
+    black, white = (levels_of(torch.full_like(noise, level)) for level in (0, 1))
+    assert not black.differ(white)
+    assert black.differ(levels_of(noise))
+
+
+def test_shapes_alone_do_not_differ(noise: Tensor) -> None:
+    assert not levels_of(noise.to("meta")).differ(levels_of(noise.to("meta")))
 
 
 @pytest.fixture
@@ -101,10 +114,22 @@ def test_what_is_kept_of_a_flash_changes_nothing(network: FastVideoInr, picture:
 
 
 @torch.no_grad()
-def test_a_picture_that_fades_into_nothing_stays_where_it_is(network: FastVideoInr, picture: Tensor) -> None:
-    """What shows nothing has no motion, and the last instant shows nothing."""
-    pair = network.encode_pair(network.encode_frame(picture), network.encode_frame(0.02 + 0 * picture))
-    assert pair.motion.first is pair.motion.second
-    for tau in (0.0, 0.5, 1.0):
-        shown = network.render(pair, tau, (HEIGHT, WIDTH))
-        assert (shown - torch.lerp(picture, torch.tensor(0.02), tau)).abs().max() < 0.05 * (1 - tau) + 1e-6
+@pytest.mark.parametrize("colour", [(0.02, 0.02, 0.02), (0.1, 0.2, 0.9)])
+def test_a_picture_that_fades_into_a_colour_stays_where_it_is(
+    network: FastVideoInr, picture: Tensor, colour: tuple[float, float, float]
+) -> None:
+    """What shows nothing has no motion, and the last instant shows it."""
+    second = torch.tensor(colour).view(1, 3, 1, 1).expand_as(picture)
+    for reverse in (False, True):
+        frames = [network.encode_frame(frame) for frame in (picture, second)]
+        pair = network.encode_pair(*(reversed(frames) if reverse else frames))
+        assert pair.motion.first is pair.motion.second
+        for tau in (0.0, 0.5, 1.0):
+            shown = network.render(pair, 1 - tau if reverse else tau, (HEIGHT, WIDTH))
+            assert (shown - torch.lerp(picture, second, tau)).abs().max() < 0.05 * (1 - tau) + 1e-6
+
+
+@torch.no_grad()
+def test_two_colours_are_blended(network: FastVideoInr, picture: Tensor) -> None:
+    frames = (network.encode_frame(torch.full_like(picture, level)) for level in (0, 1))
+    assert (network.render(network.encode_pair(*frames), 0.25, (HEIGHT, WIDTH)) - 0.25).abs().max() < 2e-3

@@ -73,8 +73,8 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
     def _encode(self, height: int, width: int, rgb: Tensor) -> FastFrame:
         with self.mixed_precision():
             features, pyramid = self.encoder.frame(rgb)
-        luma = smooth_luma(rgb)
-        return FastFrame(height, width, rgb, luma, Levels.of(luma), features, pyramid)
+        smooth = smooth_luma(rgb)
+        return FastFrame(height, width, rgb, smooth, Levels.of(rgb, smooth), features, pyramid)
 
     def encode_pair(
         self,
@@ -116,7 +116,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         )
 
     def _levelled(self, first: FastFrame, second: FastFrame, common: Levels) -> tuple[FastFrame, FastFrame]:
-        """Return two frames with common levels; one of them twice where the other shows nothing, as black."""
+        """Return frames that differ with common levels; one of them twice where the other shows nothing."""
         levelled = tuple(
             self._encode(frame.height, frame.width, frame.levels.moved(frame.rgb, common))
             for frame in (first, second)
