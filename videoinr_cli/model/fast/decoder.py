@@ -90,6 +90,11 @@ class FastDecoder(nn.Module):
         return residual.permute(0, 2, 3, 1)
 
 
+def share_of_first(motion: Tensor, tau: Tensor) -> Tensor:
+    """Return the first frame's share of the blend: by time and by the network, 1 at tau = 0 and 0 at 1."""
+    return torch.sigmoid(motion[:, 4:5] + torch.logit(1 - tau))
+
+
 def sample_both(pair: FastPair, y: Tensor, x: Tensor, share0: Tensor) -> tuple[Tensor, Tensor]:
     """Sample both frames' fields where the flows lead.
 

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from videoinr_cli.model.fast.decoder import share_of_first
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import MOTION
 from videoinr_cli.model.fast.still import anywhere
@@ -80,11 +81,6 @@ def grain_of(first: FastFrame, second: FastFrame, motion: Tensor, tau: Tensor) -
     blend = torch.lerp(warp(rgb1, to_second), warp(rgb0, to_first), share0)
     shown = torch.cat([grain, blend - warp(rgb0, flow / 2), flow], dim=1)
     return F.interpolate(shown, scale_factor=2, mode="bilinear", align_corners=False)
-
-
-def share_of_first(motion: Tensor, tau: Tensor) -> Tensor:
-    """Return the first frame's share of the blend: by time and by the network, 1 at tau = 0 and 0 at 1."""
-    return torch.sigmoid(motion[:, 4:5] + torch.logit(1 - tau))
 
 
 def as_in_first(grain: Tensor, flows: Tensor, share0: Tensor, tau: Tensor) -> tuple[Tensor, Tensor, Tensor]:

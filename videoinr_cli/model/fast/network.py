@@ -17,10 +17,10 @@ from torch import Tensor
 
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.coords import constants, instants, interpolate_along, pixel_positions
-from videoinr_cli.model.fast.decoder import FastDecoder, sample_both
+from videoinr_cli.model.fast.decoder import FastDecoder, sample_both, share_of_first
 from videoinr_cli.model.fast.encoder import PYRAMID_STRIDE, FastEncoder, FastFrame, FastMotion
 from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, TemporalField
-from videoinr_cli.model.fast.grain import as_in_first, grain_of, share_of_first
+from videoinr_cli.model.fast.grain import as_in_first, grain_of
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.levels import Levels
 from videoinr_cli.model.fast.still import anywhere
