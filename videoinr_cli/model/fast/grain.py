@@ -69,11 +69,11 @@ def grain_of(first: FastFrame, second: FastFrame, motion: Tensor, tau: Tensor) -
     # flow that follows grain itself differs from point to point and would tear it
     unsteady = (squares - flow.square()).sum(1, keepdim=True).clamp(min=0).sqrt()
     grain = grain * _ramp(unsteady, *UNSTEADY_PX) * (tau < 1)  # the second frame shows its own
-    if not anywhere(grain > 0):
-        return None
     if motion.shape[1] > MOTION:  # what stands still is shown by both frames
         stands = F.max_pool2d(motion[:, MOTION:], 6, 2, 2)  # with what is interpolated from around
         grain = torch.where(stands > 0.5, 0, grain)
+    if not anywhere(grain > 0):
+        return None
     rgb0, rgb1 = (_means(frame.rgb, COARSE_PX) for frame in (first, second))
     halves = F.avg_pool2d(torch.cat([flow0, flow1], dim=1), 2) / 2
     to_first, to_second = halves.split(2, dim=1)
