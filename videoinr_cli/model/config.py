@@ -64,7 +64,7 @@ class FastConfig(ModelConfig):
     """The small network for CPUs and quick previews; the embedded weights are of this kind."""
 
     architecture: ClassVar[str] = "videoinr-fast"
-    formerly: ClassVar[Mapping[str, Any]] = {"still_channels": 0}
+    formerly: ClassVar[Mapping[str, Any]] = {"still_channels": 0, "restores": True}
 
     channels: int = 48  # features of one frame at full LR resolution
     frame_blocks: int = 5  # residual blocks per frame
@@ -76,6 +76,7 @@ class FastConfig(ModelConfig):
     motion_channels: int = 32  # features of the temporal network at LR
     decoder_channels: int = 32  # hidden width of the RGB decoder
     still_channels: int = 16  # features by which what stands still is told; 0: it is not
+    restores: bool = False  # noise and compression; else given frames are shown as they are at their own size
     scale_limit: float = 5.0  # largest scale trained on; the decoder is told this one for any larger
 
 

@@ -129,10 +129,12 @@ class PairEncoding(Encoding):
 
     ``carry`` is what the next pair can reuse, far smaller than the encoding itself; None if nothing. Output
     sizes and windows refer to the whole picture; ``place`` is the pair's place in it, None if the pair covers
-    all of it.
+    all of it. ``lost`` is what the pictures of both frames lack at their own size, (B, 3, H, W) each; empty
+    until it is needed, see `GivenVideoInr`.
     """
 
     carry: Any = dataclasses.field(default=None, kw_only=True)
+    lost: list[Tensor] = dataclasses.field(default_factory=list, kw_only=True)
     place: Place | None = dataclasses.field(default=None, kw_only=True)
 
     @property

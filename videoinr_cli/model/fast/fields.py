@@ -47,6 +47,7 @@ class FastPair(PairEncoding):
     ``carry`` is a `FastCarry`; None where the frames were brought to levels that no other pair has.
     """
 
+    given: tuple[Tensor, Tensor]  # the frames' (B, 3, H, W), before they were brought to common levels
     motion: FastMotion
     field: Tensor  # (2B, u H, u W, D): the spatial field after `FastDecoder.project`
     rgb: Tensor  # (2B, u H, u W, 4), float32: see `FastView`

@@ -25,7 +25,8 @@ from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.levels import Levels
 from videoinr_cli.model.fast.still import anywhere
 from videoinr_cli.model.flow import smooth_luma
-from videoinr_cli.model.network import Effort, Footprint, Motion, VideoInr, Window
+from videoinr_cli.model.given import GivenVideoInr
+from videoinr_cli.model.network import Effort, Footprint, Motion, Window
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class FastInstant:
     size: tuple[int, int]
 
 
-class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
+class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
     """The `videoinr-fast` configuration."""
 
     halo_px = 32
@@ -86,6 +87,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         carry: FastCarry | None = None,
     ) -> FastPair:
         shown, common = (first.levels, second.levels), None
+        given = (first.rgb, second.rgb)
         if not torch.is_grad_enabled():  # it is not trained with
             if shown[0].differ(shown[1]):
                 common = shown[0].towards(shown[1], 0.5)
@@ -106,6 +108,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
             first.height,
             first.width,
             carry=FastCarry((motion, *later), views[1]) if common is None else None,
+            given=given,
             motion=motion,
             field=hidden_field,
             rgb=torch.cat([view.rgb for view in views]),
@@ -155,14 +158,21 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         with self.mixed_precision():
             return _said(self.encoder.motion(first, second))
 
+    def given_frames(self, pair: FastPair) -> tuple[Tensor, Tensor] | None:
+        return None if self.config.restores else pair.given
+
+    def motion_at(self, pair: FastPair, tau: Tensor) -> Tensor:
+        with self.mixed_precision():
+            motion: Tensor = self.temporal(pair, tau)
+        return motion
+
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> FastInstant:
         batch = pair.rgb.shape[0] // 2
         is_given = not isinstance(tau, Tensor) and tau in (0, 1)
         tau = instants(tau, batch, pair.rgb.device).view(-1, 1, 1, 1)
-        with self.mixed_precision():
-            motion = self.temporal(pair, tau)
+        motion = self.motion_at(pair, tau)
         grain = None
         if not is_given and not torch.is_grad_enabled():  # it is not trained with
             grain = grain_of(pair.motion.first, pair.motion.second, motion, tau)
@@ -230,7 +240,7 @@ class FastVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
         return Footprint(
             kept=round(float_bytes * (4 * frame + 2 * motion + view)),
             encoding=round(float_bytes * 3.8 * pair),
-            drawing=round(float_bytes * 1.7 * pair),
+            drawing=round(float_bytes * 1.7 * pair) + 2 * 4 * RGB,
             instant=0,
         )
 

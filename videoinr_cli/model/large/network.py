@@ -20,9 +20,10 @@ from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastVideoInr
 from videoinr_cli.model.flow import warp
+from videoinr_cli.model.given import GivenVideoInr
 from videoinr_cli.model.large.propagation import ENLARGEMENT, RGB, Branch, Upsampling
 from videoinr_cli.model.large.spynet import SpyNet
-from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, VideoInr, Window
+from videoinr_cli.model.network import Effort, Encoding, Footprint, PairEncoding, Window
 from videoinr_cli.model.samples import SAMPLE_BYTES, SampledInstant
 
 AROUND_PX = 9
@@ -57,13 +58,14 @@ class LargeCarry:
 class LargePair(PairEncoding):
     """Two frames' pictures, and what tells of the motion between them; ``carry`` is a `LargeCarry`."""
 
-    frames: tuple[Tensor, Tensor]  # (B, 3, H, W) float32, as the motion was found in them
+    given: tuple[Tensor, Tensor]  # (B, 3, H, W) float32: the frames as they are
+    frames: tuple[Tensor, Tensor]  # likewise, as the motion was found in them
     pictures: tuple[Tensor, Tensor]  # (B, 3, 4 H, 4 W) float32
     flows: tuple[Tensor, Tensor]  # (B, 2, H, W) float32, from the first to the second, and back
     motion: FastPair
 
 
-class LargeVideoInr(VideoInr[LargeFrame, LargePair, SampledInstant]):
+class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
     """The `videoinr-large` configuration."""
 
     halo_px = 32
@@ -130,6 +132,7 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, SampledInstant]):
                 motion_frames,
                 motion.carry,
             ),
+            given=(run[place].rgb, run[second].rgb),
             frames=(seen.first.rgb[..., :height, :width], seen.second.rgb[..., :height, :width]),
             pictures=(carry.picture, picture),
             flows=(carry.onward[0], returning),
@@ -165,6 +168,9 @@ class LargeVideoInr(VideoInr[LargeFrame, LargePair, SampledInstant]):
         frames = (*known, *(self.motion.encode_frame(frame.rgb) for frame in run[begin + len(known) : end]))
         pair = self.motion.encode_pair_of(frames, place - begin, carry=carry.motion)
         return pair, frames[place - begin :]
+
+    def given_frames(self, pair: LargePair) -> tuple[Tensor, Tensor] | None:
+        return pair.given
 
     def prepare_instant(
         self, pair: LargePair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int

@@ -13,11 +13,12 @@ from videoinr_cli.model.fast import FastVideoInr
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
 from videoinr_cli.model.fast.network import FastCarry, FastInstant
-from videoinr_cli.model.network import Effort, Footprint, Motion, VideoInr, Window
+from videoinr_cli.model.given import GivenVideoInr
+from videoinr_cli.model.network import Effort, Footprint, Motion, Window
 from videoinr_cli.model.spatial.enlarger import Enlarger
 
 
-class RestoringVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
+class RestoringVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
     """The small network behind a model that restores."""
 
     finer_below = FastVideoInr.finer_below
@@ -55,6 +56,12 @@ class RestoringVideoInr(VideoInr[FastFrame, FastPair, FastInstant]):
 
     def motion_of(self, pair: FastPair) -> Motion:
         return self.network.motion_of(pair)
+
+    def given_frames(self, pair: FastPair) -> tuple[Tensor, Tensor] | None:
+        return pair.given  # as the model has restored them
+
+    def motion_at(self, pair: FastPair, tau: Tensor) -> Tensor:
+        return self.network.motion_at(pair, tau)
 
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
