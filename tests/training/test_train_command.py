@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from tests.tiny import TINY_LARGE
 from tests.training.test_footage import scene, write_video
 from videoinr_cli.cli.train import train as command
 from videoinr_cli.errors import OptionError, OutputError, WeightsError
-from videoinr_cli.model import build
+from videoinr_cli.model import FastConfig, build
 from videoinr_cli.training.distributed import Team
 from videoinr_cli.training.footage import CACHE_VERSION
 from videoinr_cli.training.options import DEFAULT_RECIPE, RECIPE_NAMES, TrainOptions
@@ -259,10 +259,18 @@ def test_pairs_are_trained_on_and_a_run_of_them_resumed(pairs: Path, weights: Pa
     assert run("train", "--pairs", pairs, "-o", output, "--init", weights, *asked) == 0
     assert run_settings(output)["options"]["recipe"] == "pairs"
     assert run("train", "-o", output, "--resume", "--steps", 2, "-q") == 0
-    metadata = inspect_weights(output).metadata
+    config, metadata = cast(FastConfig, inspect_weights(output).config), inspect_weights(output).metadata
+    assert config.restores  # `weights`, which it began from, does not
     assert metadata["training"].startswith("2 steps")
     assert metadata["training_data"] == "a"
     assert metadata["trained_for"] == "what is in its pairs of clips"
+
+
+@pytest.mark.parametrize("degrade", [False, True])
+def test_what_is_trained_on_degraded_footage_restores(weights: Path, degrade: bool) -> None:
+    options = TrainOptions(init=str(weights), degrade=degrade)
+    model = _network(options, _adapted(OWN, options), torch.device("cpu"))
+    assert cast(FastConfig, model.config).restores is degrade
 
 
 def test_pairs_and_footage_are_not_mixed(

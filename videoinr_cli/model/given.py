@@ -1,7 +1,7 @@
 """What is given is given back: near its own size, a source's frames are shown as they are.
 
-A network's pictures of given frames come close to them, but not to the last level, and least of all at the edges of
-text. What they lose there is known: it is added to each, and, moved along the flows, to the frames between.
+A network's pictures of given frames come close to them, but not to the last level, and least of all at the
+edges of text. What they lose is known: it is added, moved along the flows, to the frames between.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ from videoinr_cli.model.network import (
 from videoinr_cli.model.samples import SAMPLE_BYTES, SampledInstant
 
 BELOW = 1.5
-"""Enlargement from which on given frames are what the network makes of them. What is lost is found at the cost of two
-more pictures for each pair; at x2, where those are four times as large as the frames, it would be worth 0.15 dB."""
+"""Enlargement from which on pictures are what a network makes of them. To know what they lose takes two more
+for each pair. At x2, adding it would gain 0.08 to 0.26 dB in given frames, at x4 0.02 to 0.06 (Vid4)."""
 
 
 class GivenVideoInr(VideoInr[FrameT, PairT, InstantT], abc.ABC):
     """A network whose pictures of given frames are these frames, at their own size.
 
-    **Source**: iterative back-projection (Irani and Peleg, "Improving resolution by image registration", 1991), one step.
+    **Source**: a step of iterative back-projection (Irani and Peleg, "Improving resolution by image
+    registration", 1991).
     """
 
     @abc.abstractmethod
     def given_frames(self, pair: PairT) -> tuple[Tensor, Tensor] | None:
         """Return a pair's frames, (B, 3, H, W) float32, or padded below and to the right.
 
-        None: the network takes noise and compression away, so that its pictures are meant to differ from them.
+        None: the network takes noise and compression away, so its pictures are meant to differ from them.
         """
 
     @abc.abstractmethod
@@ -62,8 +63,9 @@ class GivenVideoInr(VideoInr[FrameT, PairT, InstantT], abc.ABC):
             return plain(pair, tau, size, window=window)
         top, left = pair.origin
         if tau in (0, 1) and size == pair.whole:
-            shown = given[int(tau)][..., window.top - top : window.bottom - top, window.left - left : window.right - left]
-            return shown.clone(memory_format=torch.channels_last)
+            rows = slice(window.top - top, window.bottom - top)
+            columns = slice(window.left - left, window.right - left)
+            return given[int(tau)][..., rows, columns].clone(memory_format=torch.channels_last)
         if not pair.lost:
             whole = Window(top, left, top + pair.height, left + pair.width)
             pair.lost.extend(
@@ -73,8 +75,8 @@ class GivenVideoInr(VideoInr[FrameT, PairT, InstantT], abc.ABC):
         rgb = plain(pair, tau, size, window=window)
         first, second = pair.lost
         lost = SampledInstant.of(pair, (first, second), tau, size, functools.partial(self.motion_at, pair))
-        for rows in window.row_chunks(chunk_bytes // (SAMPLE_BYTES * len(rgb))):
-            rgb[:, :, rows.top - window.top : rows.bottom - window.top] += lost.query(rows, 1)
+        for band in window.row_chunks(chunk_bytes // (SAMPLE_BYTES * len(rgb))):
+            rgb[:, :, band.top - window.top : band.bottom - window.top] += lost.query(band, 1)
         return rgb
 
 

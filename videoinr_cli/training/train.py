@@ -256,23 +256,30 @@ def _split(clips: Sequence[Clip], hold_out: Sequence[str]) -> tuple[list[Clip], 
 
 def _network(options: TrainOptions, recipe: Recipe, device: torch.device) -> AnyVideoInr:
     """Return the network to begin with, of given weights or of random ones, which the seed decides."""
+    torch.manual_seed(recipe.schedule.seed)
     if options.init is None:
-        torch.manual_seed(recipe.schedule.seed)
-        return build(CONFIGURATIONS[options.config or recipe.architecture]())
-    model = load_model(options.init, device=device).requires_grad_()
+        model = build(CONFIGURATIONS[options.config or recipe.architecture]())
+    else:
+        model = _initial(options, options.init, device)
+    if isinstance(model, FastVideoInr):
+        model = telling_still(model).requires_grad_()
+        model.config = dataclasses.replace(model.config, restores=bool(options.degrade or options.pairs))
+    return model
+
+
+def _initial(options: TrainOptions, init: str, device: torch.device) -> AnyVideoInr:
+    """Return the network of given weights."""
+    model = load_model(init, device=device).requires_grad_()
     if model.config.architecture not in ARCHITECTURES:
         raise OptionError(
-            f"--init {options.init} is a {model.config.architecture}, which is used as it was published and "
+            f"--init {init} is a {model.config.architecture}, which is used as it was published and "
             f"not trained here; try --init {DEFAULT_WEIGHTS}"
         )
     if options.config not in (None, model.config.architecture):
         raise OptionError(
-            f"--init {options.init} is a {model.config.architecture}, not the {options.config} of --config; "
+            f"--init {init} is a {model.config.architecture}, not the {options.config} of --config; "
             "leave one of them out"
         )
-    if isinstance(model, FastVideoInr):
-        torch.manual_seed(recipe.schedule.seed)
-        model = telling_still(model).requires_grad_()
     return model
 
 
