@@ -262,16 +262,11 @@ def _acceleration(pair: LargePair, flows: Tensor) -> Tensor:
     if not known:
         return torch.zeros_like(flows[:, :2])
     mean = (known[0] + known[-1]) / 2
-    certain, uncertain = (
-        _around(vectors.square().sum(1, keepdim=True)) for vectors in (mean, (known[0] - known[-1]) / 2)
-    )
+    certain, uncertain = (_around(_squared(vectors)) for vectors in (mean, (known[0] - known[-1]) / 2))
     mean = mean * (certain / (certain + uncertain + UNSTEADY))
-    across, size = (
-        torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-        for vectors in (flows[:, 2:] - flows[:, :2], mean)
-    )
-    onward: Tensor = mean * (2 * across / size.clamp(min=1e-6)).clamp(max=1)
-    return onward
+    most = 4 * _squared(flows[:, 2:] - flows[:, :2])
+    limited: Tensor = mean * (most / _squared(mean).clamp(min=1e-9)).clamp(max=1).sqrt()
+    return limited
 
 
 def _disagreement(frames: tuple[Tensor, Tensor], flows: Tensor) -> Tensor:
@@ -281,6 +276,14 @@ def _disagreement(frames: tuple[Tensor, Tensor], flows: Tensor) -> Tensor:
     return _around(squares) + CERTAIN
 
 
+def _squared(vectors: Tensor) -> Tensor:
+    """Return the (B, 1, H, W) squared lengths of (B, 2, H, W) vectors."""
+    return vectors.square().sum(1, keepdim=True)
+
+
 def _around(values: Tensor) -> Tensor:
-    """Return the means of (B, C, H, W) values in the area around each."""
-    return F.avg_pool2d(values, AROUND_PX, 1, AROUND_PX // 2, count_include_pad=False)
+    """Return the means of (B, C, H, W) values in the area around each, as far as it is in the picture."""
+    for size in ((AROUND_PX, 1), (1, AROUND_PX)):
+        padding = size[0] // 2, size[1] // 2
+        values = F.avg_pool2d(values, size, 1, padding, count_include_pad=False)
+    return values
