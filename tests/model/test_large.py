@@ -189,24 +189,78 @@ def test_windows_and_chunks_do_not_show(network: LargeVideoInr, size: tuple[int,
     torch.testing.assert_close(part, whole[:, :, 3:14, 5:21], rtol=0, atol=ROUNDING)
 
 
-@pytest.mark.parametrize("across_px", [-8, 40])
-@torch.inference_mode()
-def test_an_instant_lies_where_motion_has_come(across_px: float) -> None:
-    """Whether the encoder's flows are right or wrong: there the small network's alone count."""
+def network_that_sees_motion() -> LargeVideoInr:
     motion = load_model(device="cpu")
     assert isinstance(motion.config, FastConfig)
     network = build(LargeConfig(motion=motion.config))
     assert isinstance(network, LargeVideoInr)
     network.motion.load_state_dict(motion.state_dict())
+    return network
+
+
+def moved_texture(*across_px: int) -> list[Tensor]:
+    """Return pictures of a texture, (1, 3, 192, 256), that lies as far to the left in each as is said."""
     generator = torch.Generator().manual_seed(1)
     texture = F.interpolate(torch.rand(1, 3, 40, 60, generator=generator), (320, 480), mode="bicubic")
-    moved = [texture[..., 40:232, 40 + step : 296 + step] for step in (0, 4, 8)]
-    pair = pair_of(network, torch.cat([moved[0], moved[2]]), across_px)
-    halfway = network.render(pair, 0.5, (192, 256))[..., 32:-32, 32:-32]
-    truth = moved[1][..., 32:-32, 32:-32]
+    return [texture[..., 40:232, 40 + step : 296 + step] for step in across_px]
+
+
+def difference(a: Tensor, b: Tensor) -> float:
+    """Return how far two pictures differ on average, away from their borders."""
+    return (a - b)[..., 32:-32, 32:-32].abs().mean().item()
+
+
+@pytest.mark.parametrize("across_px", [-8, 40])
+@torch.inference_mode()
+def test_an_instant_lies_where_motion_has_come(across_px: float) -> None:
+    """Whether the encoder's flows are right or wrong: there the small network's alone count."""
+    network = network_that_sees_motion()
+    first, truth, second = moved_texture(0, 4, 8)
+    pair = pair_of(network, torch.cat([first, second]), across_px)
+    halfway = network.render(pair, 0.5, (192, 256))
     # 0.0038 measured; the small network is told the motion by pictures of a quarter of the size
-    assert (halfway - truth).abs().mean() < 0.005
-    assert ((moved[0] + moved[2]) / 2 - moved[1]).abs().mean() > 0.02
+    assert difference(halfway, truth) < 0.005
+    assert difference((first + second) / 2, truth) > 0.02
+
+
+def across(pair: LargePair, pixels: float) -> Tensor:
+    """Return a flow of so many samples to the right."""
+    flow = torch.zeros_like(pair.flows[0])
+    flow[:, 0] = pixels / 4
+    return flow
+
+
+@pytest.mark.parametrize("tau", [0.25, 0.5, 0.75])
+@torch.inference_mode()
+def test_motion_gathers_speed_between_frames(tau: float) -> None:
+    """The texture has come 16 t^2 + 4 t samples at the time t; the frames beside the pair show it."""
+    network = network_that_sees_motion()
+    first, truth, second = moved_texture(0, round(16 * tau**2 + 4 * tau), 20)
+    steady = pair_of(network, torch.cat([first, second]), -20)
+    both = dataclasses.replace(steady, beside=(across(steady, -12), across(steady, -52)))
+    one = dataclasses.replace(steady, beside=(None, across(steady, -52)))
+    uniform, *faster = (network.render(pair, tau, (192, 256)) for pair in (steady, both, one))
+    for picture in faster:
+        assert difference(picture, truth) < 0.6 * difference(uniform, truth)
+
+
+@pytest.mark.parametrize(
+    ("between_px", "before_px", "after_px"),
+    [
+        (0, 0, -32),  # still until the second frame
+        (-16, 8, -8),  # of five even steps, one was left out between the two frames
+        (-16, 16, -16),  # even
+    ],
+)
+@torch.inference_mode()
+def test_no_speed_is_made_up(between_px: float, before_px: float, after_px: float) -> None:
+    network = network_that_sees_motion()
+    frames = torch.cat(moved_texture(0, round(-between_px)))
+    alone = pair_of(network, frames, between_px)
+    pair = dataclasses.replace(alone, beside=(across(alone, before_px), across(alone, after_px)))
+    moved, expected = (network.motion_at(pair, torch.full((1, 1, 1, 1), 0.5)) for pair in (pair, alone))
+    # 0.03 LR px: by so much the small network, asked for what does not move, says that it does
+    torch.testing.assert_close(moved, expected, rtol=0, atol=0.03)
 
 
 @torch.inference_mode()

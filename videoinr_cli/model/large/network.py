@@ -32,6 +32,9 @@ AROUND_PX = 9
 CERTAIN = (2 / 255) ** 2
 """Mean squared difference that tells nothing of flows: a noise of two levels."""
 
+UNSTEADY = 0.2**2
+"""Squared acceleration, in LR pixels from frame to frame, that may be an error of flows as well as not."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LargeFrame(Encoding):
@@ -48,6 +51,7 @@ class LargeCarry:
     place: int  # of this pair's second frame, that pair's first, in the run
     backward: tuple[Tensor, ...]  # states (B, C, H, W) of that frame and those after it
     onward: tuple[Tensor, ...]  # flows (B, 2, H, W) from that frame and those after it to their next ones
+    returning: Tensor | None  # flow from that frame to the one before it
     forward: Tensor  # its state
     picture: Tensor  # of that frame
     motion_frames: tuple[FastFrame, ...]  # from the one before it on
@@ -62,6 +66,7 @@ class LargePair(PairEncoding):
     frames: tuple[Tensor, Tensor]  # likewise, as the motion was found in them
     pictures: tuple[Tensor, Tensor]  # (B, 3, 4 H, 4 W) float32
     flows: tuple[Tensor, Tensor]  # (B, 2, H, W) float32, from the first to the second, and back
+    beside: tuple[Tensor | None, Tensor | None]  # to the frame before the first, and the one after the second
     motion: FastPair
 
 
@@ -111,7 +116,7 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         if carry is None or carry.run != run or carry.place != place:
             carry = self._begin(run, place)
         second = place + 1
-        backward = carry.backward[1:]
+        backward, onward = carry.backward[1:], carry.onward[1:]
         with self.mixed_precision():
             returning = self.flow(run[second].rgb, run[place].rgb)
             forward = self.forward_branch(run[second].rgb, carry.forward, returning)
@@ -126,7 +131,8 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
                 run,
                 second,
                 backward,
-                carry.onward[1:],
+                onward,
+                returning,
                 forward,
                 picture,
                 motion_frames,
@@ -136,6 +142,7 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
             frames=(seen.first.rgb[..., :height, :width], seen.second.rgb[..., :height, :width]),
             pictures=(carry.picture, picture),
             flows=(carry.onward[0], returning),
+            beside=(carry.returning, onward[0] if onward else None),
             motion=motion,
         )
 
@@ -151,13 +158,13 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
                 backward.insert(0, state)
                 if flow is not None:
                     onward.insert(0, flow)
-            state = None
+            state = flow = None
             for index in range(place + 1):
                 flow = None if state is None else self.flow(run[index].rgb, run[index - 1].rgb)
                 state = self.forward_branch(run[index].rgb, state, flow)
             assert state is not None
             picture = self.upsampling(run[place].rgb, backward[0], state)
-        return LargeCarry(run, place, tuple(backward), tuple(onward), state, picture, (), None)
+        return LargeCarry(run, place, tuple(backward), tuple(onward), flow, state, picture, (), None)
 
     def _motion(
         self, run: tuple[LargeFrame, ...], place: int, carry: LargeCarry
@@ -188,6 +195,10 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         frames, moved along one of them, disagree far more than along the other, it counts for little. Fast
         motion, for one, is often beyond the encoder's.
 
+        Motion accelerates by as much as the frames beside the pair say (Xu et al., "Quadratic video
+        interpolation", 2019, eq. 3): at an instant, it lags behind uniform motion by tau (1 - tau) / 2 of
+        that, and is read so much farther ahead in both frames.
+
         Args:
             pair: of B pictures.
             tau: (B, 1, 1, 1).
@@ -202,6 +213,7 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         own = motion[:, :4]
         wrong, handed_wrong = (_disagreement(pair.frames, flows).square() for flows in (own, handed))
         flows = own + wrong / (wrong + handed_wrong) * (handed - own)
+        flows = flows + tau * (1 - tau) / 2 * _acceleration(pair, flows).repeat(1, 2, 1, 1)
         return torch.cat([flows, motion[:, 4:]], dim=1)
 
     def footprint(self) -> Footprint:
@@ -217,7 +229,7 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         return Footprint(
             kept=(ahead + config.context_frames) * (4 + 1) * RGB  # and on the host in bytes
             + (ahead + 1) * state_bytes
-            + ahead * 2 * 4  # flows
+            + (ahead + 1) * 2 * 4  # flows
             + picture_bytes
             + motion.kept,
             encoding=picture_bytes + max(motion.encoding, 4 * state_bytes + 3 * 4 * config.channels),
@@ -237,8 +249,47 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         return SAMPLE_BYTES * ENLARGEMENT**2 * pair.pictures[0].shape[0]
 
 
+def _acceleration(pair: LargePair, flows: Tensor) -> Tensor:
+    """Return the acceleration of what lies at an instant, (B, 2, H, W), in LR pixels from frame to frame.
+
+    It is the mean of what both frames' neighbours say, and less where they contradict each other: as where
+    time is uneven, because a frame is missing. Nothing turns back between two frames, so that what does not
+    move from one to the other stays where it is.
+
+    Args:
+        pair: of B pictures.
+        flows: (B, 4, H, W), from the instant to both frames.
+    """
+    known = [
+        _around(warp(away + back, flow))
+        for away, back, flow in zip(pair.flows, pair.beside, flows.chunk(2, dim=1), strict=True)
+        if back is not None
+    ]
+    if not known:
+        return torch.zeros_like(flows[:, :2])
+    mean = (known[0] + known[-1]) / 2
+    certain, uncertain = (_around(_squared(vectors)) for vectors in (mean, (known[0] - known[-1]) / 2))
+    mean = mean * (certain / (certain + uncertain + UNSTEADY))
+    most = 4 * _squared(flows[:, 2:] - flows[:, :2])
+    limited: Tensor = mean * (most / _squared(mean).clamp(min=1e-9)).clamp(max=1).sqrt()
+    return limited
+
+
 def _disagreement(frames: tuple[Tensor, Tensor], flows: Tensor) -> Tensor:
     """Return how two (B, 3, H, W) frames differ where (B, 4, H, W) flows lead: (B, 1, H, W), squared."""
     first, second = (warp(frame, flow) for frame, flow in zip(frames, flows.chunk(2, dim=1), strict=True))
     squares = (first - second).square().mean(1, keepdim=True)
-    return F.avg_pool2d(squares, AROUND_PX, 1, AROUND_PX // 2, count_include_pad=False) + CERTAIN
+    return _around(squares) + CERTAIN
+
+
+def _squared(vectors: Tensor) -> Tensor:
+    """Return the (B, 1, H, W) squared lengths of (B, 2, H, W) vectors."""
+    return vectors.square().sum(1, keepdim=True)
+
+
+def _around(values: Tensor) -> Tensor:
+    """Return the means of (B, C, H, W) values in the area around each, as far as it is in the picture."""
+    for size in ((AROUND_PX, 1), (1, AROUND_PX)):
+        padding = size[0] // 2, size[1] // 2
+        values = F.avg_pool2d(values, size, 1, padding, count_include_pad=False)
+    return values
