@@ -238,10 +238,8 @@ def test_motion_gathers_speed_between_frames(tau: float) -> None:
     first, truth, second = moved_texture(0, round(16 * tau**2 + 4 * tau), 20)
     steady = pair_of(network, torch.cat([first, second]), -20)
     both = dataclasses.replace(steady, beside=(across(steady, -12), across(steady, -52)))
-    one = dataclasses.replace(steady, beside=(None, across(steady, -52)))
-    uniform, *faster = (network.render(pair, tau, (192, 256)) for pair in (steady, both, one))
-    for picture in faster:
-        assert difference(picture, truth) < 0.6 * difference(uniform, truth)
+    uniform, faster = (network.render(pair, tau, (192, 256)) for pair in (steady, both))
+    assert difference(faster, truth) < 0.6 * difference(uniform, truth)
 
 
 @pytest.mark.parametrize(

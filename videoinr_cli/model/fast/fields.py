@@ -49,6 +49,10 @@ class FastPair(PairEncoding):
 
     given: tuple[Tensor, Tensor]  # the frames' (B, 3, H, W), before they were brought to common levels
     motion: FastMotion
+    beside: (
+        tuple[Tensor, Tensor] | None
+    )  # (B, 2, H / 2, W / 2), from the first frame to the one before it, and
+    # from the second to the one after it; None where there is not both
     field: Tensor  # (2B, u H, u W, D): the spatial field after `FastDecoder.project`
     rgb: Tensor  # (2B, u H, u W, 4), float32: see `FastView`
     coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant

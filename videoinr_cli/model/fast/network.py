@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from videoinr_cli.model.acceleration import acceleration, ahead
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.coords import constants, instants, interpolate_along, pixel_positions
 from videoinr_cli.model.fast.decoder import FastDecoder, sample_both, share_of_first
@@ -24,9 +25,12 @@ from videoinr_cli.model.fast.grain import as_in_first, grain_of
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.levels import Levels
 from videoinr_cli.model.fast.still import anywhere
-from videoinr_cli.model.flow import smooth_luma
+from videoinr_cli.model.flow import smooth_luma, upsample_flow
 from videoinr_cli.model.given import GivenVideoInr
 from videoinr_cli.model.network import Effort, Footprint, Motion, Window
+
+SMOOTH_PX = 3
+"""Side of the squares, at 1/2, over which the acceleration of motion is averaged."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -110,6 +114,7 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
             carry=FastCarry((motion, *later), views[1]) if common is None else None,
             given=given,
             motion=motion,
+            beside=self._beside(first, second, earlier, later),
             field=hidden_field,
             rgb=torch.cat([view.rgb for view in views]),
             coarse_motion=coarse_motion,
@@ -117,6 +122,15 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
             still=still,
             levels=None if common is None else (common, *shown),
         )
+
+    @staticmethod
+    def _beside(
+        first: FastFrame, second: FastFrame, earlier: Sequence[FastMotion], later: Sequence[FastMotion]
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return `FastPair.beside`; None in training, which is without."""
+        if not earlier or not later or torch.is_grad_enabled():
+            return None
+        return earlier[0].seen_from(first)[1], later[0].seen_from(second)[1]
 
     def _levelled(self, first: FastFrame, second: FastFrame, common: Levels) -> tuple[FastFrame, FastFrame]:
         """Return frames that differ with common levels; one of them twice where the other shows nothing."""
@@ -164,7 +178,12 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
     def motion_at(self, pair: FastPair, tau: Tensor) -> Tensor:
         with self.mixed_precision():
             motion: Tensor = self.temporal(pair, tau)
-        return motion
+        if pair.beside is None:
+            return motion
+        flows = F.avg_pool2d(motion[:, :4], 2) / 2  # at 1/2, in pixels there
+        accelerating = acceleration(flows, pair.motion.flow.chunk(2), pair.beside, SMOOTH_PX)
+        farther = upsample_flow(ahead(tau, accelerating)).repeat(1, 2, 1, 1)
+        return torch.cat([motion[:, :4] + farther, motion[:, 4:]], dim=1)
 
     def prepare_instant(
         self, pair: FastPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int

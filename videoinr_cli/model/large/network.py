@@ -12,9 +12,9 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from videoinr_cli.model.acceleration import acceleration, ahead, averaged
 from videoinr_cli.model.config import LargeConfig
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
@@ -31,9 +31,6 @@ AROUND_PX = 9
 
 CERTAIN = (2 / 255) ** 2
 """Mean squared difference that tells nothing of flows: a noise of two levels."""
-
-UNSTEADY = 0.2**2
-"""Squared acceleration, in LR pixels from frame to frame, that may be an error of flows as well as not."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,7 +63,7 @@ class LargePair(PairEncoding):
     frames: tuple[Tensor, Tensor]  # likewise, as the motion was found in them
     pictures: tuple[Tensor, Tensor]  # (B, 3, 4 H, 4 W) float32
     flows: tuple[Tensor, Tensor]  # (B, 2, H, W) float32, from the first to the second, and back
-    beside: tuple[Tensor | None, Tensor | None]  # to the frame before the first, and the one after the second
+    beside: tuple[Tensor, Tensor] | None  # to the frame before the first, and the one after the second
     motion: FastPair
 
 
@@ -142,7 +139,7 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
             frames=(seen.first.rgb[..., :height, :width], seen.second.rgb[..., :height, :width]),
             pictures=(carry.picture, picture),
             flows=(carry.onward[0], returning),
-            beside=(carry.returning, onward[0] if onward else None),
+            beside=None if carry.returning is None or not onward else (carry.returning, onward[0]),
             motion=motion,
         )
 
@@ -195,9 +192,7 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         frames, moved along one of them, disagree far more than along the other, it counts for little. Fast
         motion, for one, is often beyond the encoder's.
 
-        Motion accelerates by as much as the frames beside the pair say (Xu et al., "Quadratic video
-        interpolation", 2019, eq. 3): at an instant, it lags behind uniform motion by tau (1 - tau) / 2 of
-        that, and is read so much farther ahead in both frames.
+        Both are then corrected by the motion's acceleration, along the encoder's flows.
 
         Args:
             pair: of B pictures.
@@ -213,7 +208,9 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         own = motion[:, :4]
         wrong, handed_wrong = (_disagreement(pair.frames, flows).square() for flows in (own, handed))
         flows = own + wrong / (wrong + handed_wrong) * (handed - own)
-        flows = flows + tau * (1 - tau) / 2 * _acceleration(pair, flows).repeat(1, 2, 1, 1)
+        if pair.beside is not None:
+            accelerating = acceleration(flows, pair.flows, pair.beside, AROUND_PX)
+            flows = flows + ahead(tau, accelerating).repeat(1, 2, 1, 1)
         return torch.cat([flows, motion[:, 4:]], dim=1)
 
     def footprint(self) -> Footprint:
@@ -249,47 +246,8 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         return SAMPLE_BYTES * ENLARGEMENT**2 * pair.pictures[0].shape[0]
 
 
-def _acceleration(pair: LargePair, flows: Tensor) -> Tensor:
-    """Return the acceleration of what lies at an instant, (B, 2, H, W), in LR pixels from frame to frame.
-
-    It is the mean of what both frames' neighbours say, and less where they contradict each other: as where
-    time is uneven, because a frame is missing. Nothing turns back between two frames, so that what does not
-    move from one to the other stays where it is.
-
-    Args:
-        pair: of B pictures.
-        flows: (B, 4, H, W), from the instant to both frames.
-    """
-    known = [
-        _around(warp(away + back, flow))
-        for away, back, flow in zip(pair.flows, pair.beside, flows.chunk(2, dim=1), strict=True)
-        if back is not None
-    ]
-    if not known:
-        return torch.zeros_like(flows[:, :2])
-    mean = (known[0] + known[-1]) / 2
-    certain, uncertain = (_around(_squared(vectors)) for vectors in (mean, (known[0] - known[-1]) / 2))
-    mean = mean * (certain / (certain + uncertain + UNSTEADY))
-    most = 4 * _squared(flows[:, 2:] - flows[:, :2])
-    limited: Tensor = mean * (most / _squared(mean).clamp(min=1e-9)).clamp(max=1).sqrt()
-    return limited
-
-
 def _disagreement(frames: tuple[Tensor, Tensor], flows: Tensor) -> Tensor:
     """Return how two (B, 3, H, W) frames differ where (B, 4, H, W) flows lead: (B, 1, H, W), squared."""
     first, second = (warp(frame, flow) for frame, flow in zip(frames, flows.chunk(2, dim=1), strict=True))
     squares = (first - second).square().mean(1, keepdim=True)
-    return _around(squares) + CERTAIN
-
-
-def _squared(vectors: Tensor) -> Tensor:
-    """Return the (B, 1, H, W) squared lengths of (B, 2, H, W) vectors."""
-    return vectors.square().sum(1, keepdim=True)
-
-
-def _around(values: Tensor) -> Tensor:
-    """Return the means of (B, C, H, W) values in the area around each, as far as it is in the picture."""
-    for size in ((AROUND_PX, 1), (1, AROUND_PX)):
-        padding = size[0] // 2, size[1] // 2
-        values = F.avg_pool2d(values, size, 1, padding, count_include_pad=False)
-    return values
+    return averaged(squares, AROUND_PX) + CERTAIN
