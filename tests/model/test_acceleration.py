@@ -1,4 +1,4 @@
-"""How motion gathers speed between two frames: what of the frames beside them is believed, and what it does."""
+"""How motion gathers speed between two frames: what is believed of the frames beside them, and its effect."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_no_speed_is_made_up(steps: tuple[float, float, float], most: float) -> 
 
 
 def test_frames_between_lie_where_accelerating_motion_has_come() -> None:
-    """The small network's, of a texture that has come 4 t^2 + 4 t pixels at the time t: 0, 8 and 16 a frame."""
+    """The small network's, of a texture that has come 4 t^2 + 4 t pixels at the time t: by 0, 8 and 16."""
     model = load_model("videoinr-fast")
     generator = torch.Generator().manual_seed(3)
     texture = F.interpolate(torch.rand(1, 3, 24, 40, generator=generator), (96, 160), mode="bicubic").clamp(
