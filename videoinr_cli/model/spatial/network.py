@@ -8,6 +8,7 @@ where its flows lead. Knows nothing of files or time stamps.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import torch
 from torch import Tensor
@@ -144,10 +145,8 @@ class SpatialVideoInr(VideoInr[SpatialFrame, SpatialPair, SampledInstant]):
     def prepare_instant(
         self, pair: SpatialPair, tau: float | Tensor, size: tuple[int, int], window: Window, chunk_bytes: int
     ) -> SampledInstant:
-        with self.mixed_precision():
-            return SampledInstant.of(
-                pair, pair.pictures, tau, size, lambda taus: self.motion.temporal(pair.motion, taus)
-            )
+        motion_at = functools.partial(self.motion.motion_at, pair.motion)
+        return SampledInstant.of(pair, pair.pictures, tau, size, motion_at)
 
     def query(self, instant: SampledInstant, window: Window) -> Tensor:
         return instant.query(window, self.enlarger.factor)
