@@ -32,10 +32,16 @@ def acceleration(flows: Tensor, between: Sequence[Tensor], beside: Sequence[Tens
         beside: from the first frame to the one before it, and from the second to the one after it.
         area: side of the squares over which it is averaged, in pixels.
     """
-    first, second = (
+    said = [
         averaged(warp(away + back, flow), area)
         for away, back, flow in zip(between, beside, flows.chunk(2, dim=1), strict=True)
-    )
+    ]
+    return agreed(flows, said, area)
+
+
+def agreed(flows: Tensor, said: Sequence[Tensor], area: int) -> Tensor:
+    """Return what is believed of (B, 2, h, w) accelerations, of one side or both; see `acceleration`."""
+    first, second = said[0], said[-1]
     mean = (first + second) / 2
     certain, uncertain = (averaged(squared(vectors), area) for vectors in (mean, (first - second) / 2))
     mean = mean * (certain / (certain + uncertain + UNSTEADY))

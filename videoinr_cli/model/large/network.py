@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from videoinr_cli.model.acceleration import acceleration, ahead, averaged
+from videoinr_cli.model.acceleration import agreed, ahead, averaged
 from videoinr_cli.model.config import LargeConfig
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
@@ -56,6 +56,14 @@ class LargeCarry:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Beside:
+    """The frame next to one of a pair, before the first or after the second."""
+
+    rgb: Tensor  # (B, 3, H, W) float32
+    flow: Tensor  # (B, 2, H, W) float32, to it from the frame of the pair
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class LargePair(PairEncoding):
     """Two frames' pictures, and what tells of the motion between them; ``carry`` is a `LargeCarry`."""
 
@@ -63,7 +71,7 @@ class LargePair(PairEncoding):
     frames: tuple[Tensor, Tensor]  # likewise, as the motion was found in them
     pictures: tuple[Tensor, Tensor]  # (B, 3, 4 H, 4 W) float32
     flows: tuple[Tensor, Tensor]  # (B, 2, H, W) float32, from the first to the second, and back
-    beside: tuple[Tensor, Tensor] | None  # to the frame before the first, and the one after the second
+    beside: tuple[Beside | None, Beside | None]  # before the first, after the second
     motion: FastPair
 
 
@@ -139,7 +147,10 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
             frames=(seen.first.rgb[..., :height, :width], seen.second.rgb[..., :height, :width]),
             pictures=(carry.picture, picture),
             flows=(carry.onward[0], returning),
-            beside=None if carry.returning is None or not onward else (carry.returning, onward[0]),
+            beside=(
+                None if carry.returning is None else Beside(run[place - 1].rgb, carry.returning),
+                Beside(run[second + 1].rgb, onward[0]) if onward else None,
+            ),
             motion=motion,
         )
 
@@ -192,7 +203,7 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         frames, moved along one of them, disagree far more than along the other, it counts for little. Fast
         motion, for one, is often beyond the encoder's.
 
-        Both are then corrected by the motion's acceleration, along the encoder's flows.
+        Both are then corrected by the motion's acceleration, which the encoder's flows tell.
 
         Args:
             pair: of B pictures.
@@ -208,9 +219,8 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         own = motion[:, :4]
         wrong, handed_wrong = (_disagreement(pair.frames, flows).square() for flows in (own, handed))
         flows = own + wrong / (wrong + handed_wrong) * (handed - own)
-        if pair.beside is not None:
-            accelerating = acceleration(flows, pair.flows, pair.beside, AROUND_PX)
-            flows = flows + ahead(tau, accelerating).repeat(1, 2, 1, 1)
+        if any(pair.beside):
+            flows = flows + ahead(tau, _acceleration(pair, flows)).repeat(1, 2, 1, 1)
         return torch.cat([flows, motion[:, 4:]], dim=1)
 
     def footprint(self) -> Footprint:
@@ -246,8 +256,37 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
         return SAMPLE_BYTES * ENLARGEMENT**2 * pair.pictures[0].shape[0]
 
 
+def _acceleration(pair: LargePair, flows: Tensor) -> Tensor:
+    """Return the acceleration of what lies at an instant, (B, 2, H, W), see `acceleration`.
+
+    The encoder's flows lead astray where motion is fast. So a frame beside the pair counts as far as it is
+    met with where they lead, rather than where steady motion would; and as well as the pair's frames agree.
+    One of them alone is believed, too.
+
+    Args:
+        pair: of B pictures, with a frame beside it.
+        flows: (B, 4, H, W), from the instant to both frames.
+    """
+    leading = flows.chunk(2, dim=1)
+    moved = [warp(frame, flow) for frame, flow in zip(pair.frames, leading, strict=True)]
+    fit = _difference(*moved)
+    said = []
+    for here, flow, other, beside in zip(moved, leading, reversed(leading), pair.beside, strict=True):
+        if beside is None:
+            continue
+        steady, found = 2 * flow - other, flow + warp(beside.flow, flow)
+        wrong, found_wrong = (_difference(here, warp(beside.rgb, there)) for there in (steady, found))
+        share = wrong.square() / (wrong.square() + found_wrong.square())
+        said.append(share * fit / (fit + found_wrong / 4) * averaged(found - steady, AROUND_PX))
+    return agreed(flows, said, AROUND_PX)
+
+
 def _disagreement(frames: tuple[Tensor, Tensor], flows: Tensor) -> Tensor:
-    """Return how two (B, 3, H, W) frames differ where (B, 4, H, W) flows lead: (B, 1, H, W), squared."""
+    """Return how two (B, 3, H, W) frames differ where (B, 4, H, W) flows lead, see `_difference`."""
     first, second = (warp(frame, flow) for frame, flow in zip(frames, flows.chunk(2, dim=1), strict=True))
-    squares = (first - second).square().mean(1, keepdim=True)
-    return averaged(squares, AROUND_PX) + CERTAIN
+    return _difference(first, second)
+
+
+def _difference(first: Tensor, second: Tensor) -> Tensor:
+    """Return how two (B, 3, H, W) pictures differ around each point: (B, 1, H, W), squared."""
+    return averaged((first - second).square().mean(1, keepdim=True), AROUND_PX) + CERTAIN
