@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli import load_model
-from videoinr_cli.model.acceleration import acceleration, ahead
+from videoinr_cli.model.acceleration import agreed, ahead, told
 
 AREA = 3
 
@@ -18,9 +18,40 @@ def flow(across: float, down: float = 0.0) -> Tensor:
 
 
 def of_steps(before: float, between: float, after: float, tau: float = 0.5) -> Tensor:
-    """Return the acceleration of a picture that moves by so many pixels from frame to frame."""
+    """Return what is believed of a picture that moves by so many pixels from frame to frame."""
     flows = torch.cat([flow(-tau * between), flow((1 - tau) * between)], dim=1)
-    return acceleration(flows, (flow(between), flow(-between)), (flow(-before), flow(after)), AREA)
+    return agreed(flows, (flow(between - before), flow(after - between)), AREA)
+
+
+def texture(left: float) -> Tensor:
+    """Return a picture, (1, 1, 12, 40), that lies so many pixels to the left of its place."""
+    x = torch.arange(40) + left
+    return (0.5 + 0.4 * torch.sin(x * 0.9) * torch.sin(x * 0.23)).expand(1, 1, 12, 40).clone()
+
+
+def told_by(shown: float, said: float) -> Tensor:
+    """Return what a frame beside tells of motion by 2 pixels to the left.
+
+    Args:
+        shown: by how many pixels more to the right what it shows lies than if motion were steady.
+        said: by how many its flow says so.
+    """
+    away, back = (flow(pixels)[..., :1].expand(1, 2, 12, 40) for pixels in (-2.0, 2.0 + said))
+    return told(texture(0), texture(-2 - shown), away, back, 5)[..., 2:-2, 12:-12]
+
+
+def test_a_frame_beside_is_believed_where_it_is_met_with() -> None:
+    right, wrong = told_by(3, 3), told_by(0, 3)
+    torch.testing.assert_close(right[:, 0], torch.full_like(right[:, 0], 3.0), atol=0.2, rtol=0)
+    assert float(wrong.abs().max()) < 0.2
+    assert not told_by(0, 0).any()
+
+
+def test_where_a_flow_leaves_the_picture_it_tells_nothing() -> None:
+    away, back = flow(4), flow(-9)
+    found = told(torch.rand(1, 1, 12, 16), torch.rand(1, 1, 12, 16), away, back, 5)
+    assert not found[..., :9].any()
+    assert found[:, 0, :, 9:].all()
 
 
 @pytest.mark.parametrize("tau", [0.25, 0.5, 0.75])

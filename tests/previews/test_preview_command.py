@@ -95,7 +95,7 @@ def test_two_models_show_the_same_spot_side_by_side(
 ) -> None:
     torch.manual_seed(1)
     other = tmp_path / "other.safetensors"
-    save_model(build(TINY), other, {})
+    save_model(build(dataclasses.replace(TINY, restores=True)), other, {})  # not the frame as it is
     source = make_clip("in.mkv", frames=6, size=(320, 180), filters="noise=alls=20:allf=t", rate="20")
 
     def columns(*models: Path) -> list[NDArray[Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -17,30 +18,40 @@ UNSTEADY = 0.1**2
 """Squared acceleration, in pixels of the flows' grid, that may be an error of flows as well as not."""
 
 
-def acceleration(flows: Tensor, between: Sequence[Tensor], beside: Sequence[Tensor], area: int) -> Tensor:
-    """Return the acceleration of what lies at an instant, (B, 2, h, w), in pixels from frame to frame.
+CERTAIN = (2 / 255) ** 2
+"""Mean squared difference that tells nothing of flows: a noise of two levels."""
 
-    It is the mean of what the frame before the pair and the one after it say, and less where they contradict
-    each other, as where time is uneven because a frame is missing. One of them alone is not believed. Nothing
-    turns back between two frames: what does not move from one to the other stays where it is.
+
+def told(here: Tensor, beside: Tensor, away: Tensor, back: Tensor, area: int) -> Tensor:
+    """Return the acceleration that a frame beside a pair tells of, (B, 2, h, w), in pixels a frame.
+
+    It counts as far as that frame is met with where the flow leads rather than where steady motion would:
+    flows err where motion is fast. Where the flow leads out of the picture it tells nothing.
 
     **Source**: Xu et al., "Quadratic video interpolation", NeurIPS 2019, equation 3.
 
     Args:
-        flows: (B, 4, h, w), from the instant to both frames.
-        between: flows (B, 2, h, w) from the first frame to the second, and back.
-        beside: from the first frame to the one before it, and from the second to the one after it.
-        area: side of the squares over which it is averaged, in pixels.
+        here: (B, C, h, w), the pair's frame next to the one beside it.
+        beside: that one, likewise.
+        away: flow (B, 2, h, w) from here to the pair's other frame.
+        back: flow from here to the frame beside the pair.
+        area: side of the squares over which frames are compared, in pixels.
     """
-    said = [
-        averaged(warp(away + back, flow), area)
-        for away, back, flow in zip(between, beside, flows.chunk(2, dim=1), strict=True)
-    ]
-    return agreed(flows, said, area)
+    steady, found = (difference(here, warp(beside, flow), area).square() for flow in (-away, back))
+    return (away + back) * (steady / (steady + found)) * _inside(back)
 
 
 def agreed(flows: Tensor, said: Sequence[Tensor], area: int) -> Tensor:
-    """Return what is believed of (B, 2, h, w) accelerations, of one side or both; see `acceleration`."""
+    """Return what is believed of accelerations at an instant, (B, 2, h, w), told on one side or on both.
+
+    It is their mean, and less where they contradict each other, as where time is uneven because a frame is
+    missing. Nothing turns back between two frames: what does not move from one to the other stays.
+
+    Args:
+        flows: (B, 4, h, w), from the instant to both frames.
+        said: (B, 2, h, w), see `told`, moved to the instant.
+        area: side of the squares over which they are compared, in pixels.
+    """
     first, second = said[0], said[-1]
     mean = (first + second) / 2
     certain, uncertain = (averaged(squared(vectors), area) for vectors in (mean, (first - second) / 2))
@@ -55,7 +66,7 @@ def ahead(tau: Tensor, accelerating: Tensor) -> Tensor:
 
     Args:
         tau: (B, 1, 1, 1), the instant's place between the frames.
-        accelerating: see `acceleration`.
+        accelerating: see `agreed`.
     """
     return tau * (1 - tau) / 2 * accelerating
 
@@ -71,3 +82,17 @@ def averaged(values: Tensor, area: int) -> Tensor:
         padding = size[0] // 2, size[1] // 2
         values = F.avg_pool2d(values, size, 1, padding, count_include_pad=False)
     return values
+
+
+def difference(first: Tensor, second: Tensor, area: int) -> Tensor:
+    """Return how two (B, C, h, w) pictures differ in the square around each point: (B, 1, h, w), squared."""
+    return averaged((first - second).square().mean(1, keepdim=True), area) + CERTAIN
+
+
+def _inside(flow: Tensor) -> Tensor:
+    """Return 1 where a (B, 2, h, w) flow leads to a place in the picture, else 0, (B, 1, h, w)."""
+    height, width = flow.shape[2:]
+    x = torch.arange(width, device=flow.device) + flow[:, :1]
+    y = torch.arange(height, device=flow.device)[:, None] + flow[:, 1:]
+    inside: Tensor = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return inside.to(flow.dtype)

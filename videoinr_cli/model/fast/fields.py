@@ -49,10 +49,9 @@ class FastPair(PairEncoding):
 
     given: tuple[Tensor, Tensor]  # the frames' (B, 3, H, W), before they were brought to common levels
     motion: FastMotion
-    beside: (
-        tuple[Tensor, Tensor] | None
-    )  # (B, 2, H / 2, W / 2), from the first frame to the one before it, and
-    # from the second to the one after it; None where there is not both
+    accelerations: tuple[Tensor, Tensor] | None
+    """Of both frames, (B, 2, H / 2, W / 2), in pixels there: as the frames beside the pair tell, see `told`.
+    None where one of these is missing."""
     field: Tensor  # (2B, u H, u W, D): the spatial field after `FastDecoder.project`
     rgb: Tensor  # (2B, u H, u W, 4), float32: see `FastView`
     coarse_motion: Tensor  # (2B, M, H / 2, W / 2): features for the flow of an instant

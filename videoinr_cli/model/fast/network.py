@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.model.acceleration import acceleration, ahead
+from videoinr_cli.model.acceleration import agreed, ahead, averaged, told
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.coords import constants, instants, interpolate_along, pixel_positions
 from videoinr_cli.model.fast.decoder import FastDecoder, sample_both, share_of_first
@@ -25,12 +25,12 @@ from videoinr_cli.model.fast.grain import as_in_first, grain_of
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.levels import Levels
 from videoinr_cli.model.fast.still import anywhere
-from videoinr_cli.model.flow import smooth_luma, upsample_flow
+from videoinr_cli.model.flow import smooth_luma, upsample_flow, warp
 from videoinr_cli.model.given import GivenVideoInr
 from videoinr_cli.model.network import Effort, Footprint, Motion, Window
 
-SMOOTH_PX = 3
-"""Side of the squares, at 1/2, over which the acceleration of motion is averaged."""
+SMOOTH_PX, COMPARED_PX = 3, 5
+"""Sides of the squares, at 1/2, over which accelerations are averaged and frames are compared."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,7 +114,7 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
             carry=FastCarry((motion, *later), views[1]) if common is None else None,
             given=given,
             motion=motion,
-            beside=self._beside(first, second, earlier, later),
+            accelerations=self._accelerations(motion, [*earlier, *later]),
             field=hidden_field,
             rgb=torch.cat([view.rgb for view in views]),
             coarse_motion=coarse_motion,
@@ -124,13 +124,22 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
         )
 
     @staticmethod
-    def _beside(
-        first: FastFrame, second: FastFrame, earlier: Sequence[FastMotion], later: Sequence[FastMotion]
-    ) -> tuple[Tensor, Tensor] | None:
-        """Return `FastPair.beside`; None in training, which is without."""
-        if not earlier or not later or torch.is_grad_enabled():
+    def _accelerations(motion: FastMotion, beside: Sequence[FastMotion]) -> tuple[Tensor, Tensor] | None:
+        """Return `FastPair.accelerations`; None in training, which is without.
+
+        Args:
+            motion: of the pair.
+            beside: of the pairs before and after it.
+        """
+        if len(beside) < 2 or torch.is_grad_enabled():
             return None
-        return earlier[0].seen_from(first)[1], later[0].seen_from(second)[1]
+        frames, flows = (motion.first, motion.second), motion.flow.chunk(2)
+        found = []
+        for frame, away, other in zip(frames, flows, beside, strict=True):
+            neighbour, back = other.seen_from(frame)
+            here, there = (F.avg_pool2d(seen.luma, 2) for seen in (frame, neighbour))
+            found.append(told(here, there, away, back, COMPARED_PX))
+        return found[0], found[1]
 
     def _levelled(self, first: FastFrame, second: FastFrame, common: Levels) -> tuple[FastFrame, FastFrame]:
         """Return frames that differ with common levels; one of them twice where the other shows nothing."""
@@ -178,10 +187,14 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
     def motion_at(self, pair: FastPair, tau: Tensor) -> Tensor:
         with self.mixed_precision():
             motion: Tensor = self.temporal(pair, tau)
-        if pair.beside is None:
+        if pair.accelerations is None:
             return motion
         flows = F.avg_pool2d(motion[:, :4], 2) / 2  # at 1/2, in pixels there
-        accelerating = acceleration(flows, pair.motion.flow.chunk(2), pair.beside, SMOOTH_PX)
+        said = [
+            averaged(warp(one, flow), SMOOTH_PX)
+            for one, flow in zip(pair.accelerations, flows.chunk(2, dim=1), strict=True)
+        ]
+        accelerating = agreed(flows, said, SMOOTH_PX)
         farther = upsample_flow(ahead(tau, accelerating)).repeat(1, 2, 1, 1)
         return torch.cat([motion[:, :4] + farther, motion[:, 4:]], dim=1)
 

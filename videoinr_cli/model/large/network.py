@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from videoinr_cli.model.acceleration import agreed, ahead, averaged
+from videoinr_cli.model.acceleration import agreed, ahead, averaged, difference
 from videoinr_cli.model.config import LargeConfig
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
@@ -28,9 +28,6 @@ from videoinr_cli.model.samples import SAMPLE_BYTES, SampledInstant
 
 AROUND_PX = 9
 """Side of the area in which frames are compared, to tell which of two flows is right; LR pixels."""
-
-CERTAIN = (2 / 255) ** 2
-"""Mean squared difference that tells nothing of flows: a noise of two levels."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -257,7 +254,7 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
 
 
 def _acceleration(pair: LargePair, flows: Tensor) -> Tensor:
-    """Return the acceleration of what lies at an instant, (B, 2, H, W), see `acceleration`.
+    """Return the acceleration of what lies at an instant, (B, 2, H, W), see `told`.
 
     The encoder's flows lead astray where motion is fast. So a frame beside the pair counts as far as it is
     met with where they lead, rather than where steady motion would; and as well as the pair's frames agree.
@@ -269,24 +266,21 @@ def _acceleration(pair: LargePair, flows: Tensor) -> Tensor:
     """
     leading = flows.chunk(2, dim=1)
     moved = [warp(frame, flow) for frame, flow in zip(pair.frames, leading, strict=True)]
-    fit = _difference(*moved)
+    fit = difference(moved[0], moved[1], AROUND_PX)
     said = []
     for here, flow, other, beside in zip(moved, leading, reversed(leading), pair.beside, strict=True):
         if beside is None:
             continue
         steady, found = 2 * flow - other, flow + warp(beside.flow, flow)
-        wrong, found_wrong = (_difference(here, warp(beside.rgb, there)) for there in (steady, found))
+        wrong, found_wrong = (
+            difference(here, warp(beside.rgb, there), AROUND_PX) for there in (steady, found)
+        )
         share = wrong.square() / (wrong.square() + found_wrong.square())
         said.append(share * fit / (fit + found_wrong / 4) * averaged(found - steady, AROUND_PX))
     return agreed(flows, said, AROUND_PX)
 
 
 def _disagreement(frames: tuple[Tensor, Tensor], flows: Tensor) -> Tensor:
-    """Return how two (B, 3, H, W) frames differ where (B, 4, H, W) flows lead, see `_difference`."""
+    """Return how two (B, 3, H, W) frames differ where (B, 4, H, W) flows lead, see `difference`."""
     first, second = (warp(frame, flow) for frame, flow in zip(frames, flows.chunk(2, dim=1), strict=True))
-    return _difference(first, second)
-
-
-def _difference(first: Tensor, second: Tensor) -> Tensor:
-    """Return how two (B, 3, H, W) pictures differ around each point: (B, 1, H, W), squared."""
-    return averaged((first - second).square().mean(1, keepdim=True), AROUND_PX) + CERTAIN
+    return difference(first, second, AROUND_PX)
