@@ -272,7 +272,7 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
         return Footprint(
             kept=round(float_bytes * (4 * frame + 2 * motion + view)),
             encoding=round(float_bytes * 3.8 * pair),
-            drawing=round(float_bytes * 1.7 * pair) + 2 * 4 * RGB,
+            drawing=round(float_bytes * 1.7 * pair) + 4 * (2 * RGB + 1),  # `lost`, and accelerations at 1/2
             instant=0,
         )
 
