@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from videoinr_cli import load_model
-from videoinr_cli.model.acceleration import agreed, ahead, told
+from videoinr_cli.model.acceleration import agreed, lead, told
 
 AREA = 3
 
@@ -61,7 +61,7 @@ def test_even_acceleration_is_found_and_followed(tau: float) -> None:
     torch.testing.assert_close(found, flow(6), atol=0.01, rtol=0)
     lies, uniformly = 3 * tau**2 + 4 * tau, 7 * tau
     # a picture is read where it is asked for plus the flow: what lies behind is read farther ahead
-    torch.testing.assert_close(ahead(torch.tensor(tau), found), flow(uniformly - lies), atol=0.01, rtol=0)
+    torch.testing.assert_close(lead(torch.tensor(tau), found), flow(uniformly - lies), atol=0.01, rtol=0)
 
 
 @pytest.mark.parametrize(

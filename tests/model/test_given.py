@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.tiny import TINY, TINY_LARGE, scattered
 from videoinr_cli import UpscaleOptions, load_model, upscale_frames
-from videoinr_cli.model import AnyVideoInr, VideoInr, Window
+from videoinr_cli.model import AnyVideoInr, ModelConfig, VideoInr, Window
 from videoinr_cli.model.network import PairEncoding, Place
 
 SIZE = (40, 56)
@@ -44,8 +44,8 @@ def error(shown: Tensor, truth: Tensor) -> float:
 
 
 @pytest.mark.parametrize("config", [TINY, TINY_LARGE], ids=lambda config: config.architecture)
-def test_given_frames_are_given_back_to_the_bit(config: object) -> None:
-    model, given = scattered(config), frames(step_px=3)  # type: ignore[arg-type]
+def test_given_frames_are_given_back_to_the_bit(config: ModelConfig) -> None:
+    model, given = scattered(config), frames(step_px=3)
     pair = encoded(model, given)
     for tau, frame in ((0.0, given[1]), (1.0, given[2])):
         assert error(plainly(model, pair, tau, SIZE), frame) > 0.01

@@ -17,7 +17,6 @@ from videoinr_cli.model.flow import warp
 UNSTEADY = 0.1**2
 """Squared acceleration, in pixels of the flows' grid, that may be an error of flows as well as not."""
 
-
 CERTAIN = (2 / 255) ** 2
 """Mean squared difference that tells nothing of flows: a noise of two levels."""
 
@@ -37,8 +36,8 @@ def told(here: Tensor, beside: Tensor, away: Tensor, back: Tensor, area: int) ->
         back: flow from here to the frame beside the pair.
         area: side of the squares over which frames are compared, in pixels.
     """
-    steady, found = (difference(here, warp(beside, flow), area).square() for flow in (-away, back))
-    return (away + back) * (steady / (steady + found)) * _inside(back)
+    steady, found = (difference(here, warp(beside, flow), area) for flow in (-away, back))
+    return (away + back) * likelihood(found, steady) * _inside(back)
 
 
 def agreed(flows: Tensor, said: Sequence[Tensor], area: int) -> Tensor:
@@ -61,7 +60,7 @@ def agreed(flows: Tensor, said: Sequence[Tensor], area: int) -> Tensor:
     return limited
 
 
-def ahead(tau: Tensor, accelerating: Tensor) -> Tensor:
+def lead(tau: Tensor, accelerating: Tensor) -> Tensor:
     """Return by how much farther ahead both frames are read than by uniform motion, (B, 2, h, w).
 
     Args:
@@ -87,6 +86,11 @@ def averaged(values: Tensor, area: int) -> Tensor:
 def difference(first: Tensor, second: Tensor, area: int) -> Tensor:
     """Return how two (B, C, h, w) pictures differ in the square around each point: (B, 1, h, w), squared."""
     return averaged((first - second).square().mean(1, keepdim=True), area) + CERTAIN
+
+
+def likelihood(found: Tensor, other: Tensor) -> Tensor:
+    """Return the share of one of two flows, by how pictures differ along it and along the other."""
+    return other.square() / (other.square() + found.square())
 
 
 def _inside(flow: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videoinr_cli.model.acceleration import agreed, ahead, averaged, told
+from videoinr_cli.model.acceleration import agreed, averaged, lead, told
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.coords import constants, instants, interpolate_along, pixel_positions
 from videoinr_cli.model.fast.decoder import FastDecoder, sample_both, share_of_first
@@ -195,7 +195,7 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
             for one, flow in zip(pair.accelerations, flows.chunk(2, dim=1), strict=True)
         ]
         accelerating = agreed(flows, said, SMOOTH_PX)
-        farther = upsample_flow(ahead(tau, accelerating)).repeat(1, 2, 1, 1)
+        farther = upsample_flow(lead(tau, accelerating)).repeat(1, 2, 1, 1)
         return torch.cat([motion[:, :4] + farther, motion[:, 4:]], dim=1)
 
     def prepare_instant(

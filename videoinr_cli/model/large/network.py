@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from videoinr_cli.model.acceleration import agreed, ahead, averaged, difference
+from videoinr_cli.model.acceleration import agreed, averaged, difference, lead, likelihood
 from videoinr_cli.model.config import LargeConfig
 from videoinr_cli.model.fast.encoder import FastFrame
 from videoinr_cli.model.fast.fields import FastPair
@@ -214,10 +214,10 @@ class LargeVideoInr(GivenVideoInr[LargeFrame, LargePair, SampledInstant]):
             [tau * warp(returning, (1 - tau) * course), (1 - tau) * warp(onward, -tau * course)], dim=1
         )
         own = motion[:, :4]
-        wrong, handed_wrong = (_disagreement(pair.frames, flows).square() for flows in (own, handed))
-        flows = own + wrong / (wrong + handed_wrong) * (handed - own)
+        wrong, handed_wrong = (_disagreement(pair.frames, flows) for flows in (own, handed))
+        flows = own + likelihood(handed_wrong, wrong) * (handed - own)
         if any(pair.beside):
-            flows = flows + ahead(tau, _acceleration(pair, flows)).repeat(1, 2, 1, 1)
+            flows = flows + lead(tau, _acceleration(pair, flows)).repeat(1, 2, 1, 1)
         return torch.cat([flows, motion[:, 4:]], dim=1)
 
     def footprint(self) -> Footprint:
@@ -275,7 +275,7 @@ def _acceleration(pair: LargePair, flows: Tensor) -> Tensor:
         wrong, found_wrong = (
             difference(here, warp(beside.rgb, there), AROUND_PX) for there in (steady, found)
         )
-        share = wrong.square() / (wrong.square() + found_wrong.square())
+        share = likelihood(found_wrong, wrong)
         said.append(share * fit / (fit + found_wrong / 4) * averaged(found - steady, AROUND_PX))
     return agreed(flows, said, AROUND_PX)
 
