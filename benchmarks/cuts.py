@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import functools
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -67,6 +68,7 @@ SIZE = (180, 320)
 FRAMES = 14
 CUT = 7  # the frame with which the other scene begins
 FRAME_RATE = 25
+REPORT_MINUTES = 5
 SHOT_FRAMES = (60, 460)
 FLASH_SHARE = 1 / 400
 JOINTS = ("cut", "cut", "cut", "fade", "dissolve")
@@ -438,11 +440,14 @@ def measure_footage(shots: Sequence[NDArray[np.uint8]], minutes: float, seed: in
     def pictures() -> Iterator[Levels]:
         for number, (picture, is_cut) in enumerate(itertools.islice(joined(shots, seed), frames)):
             cuts.extend([number] if is_cut else [])
+            if number and number % (REPORT_MINUTES * 60 * FRAME_RATE) == 0:
+                sys.stderr.write(f"{number // (60 * FRAME_RATE)} of {minutes:.0f} minutes\n")
             yield picture
 
     found = found_in(pictures())
     hits = set(found) & set(cuts)
-    wrong = [f"missed {cut}" for cut in set(cuts) - hits] + [f"false {cut}" for cut in set(found) - hits]
+    missed = [f"missed {cut}" for cut in sorted(set(cuts) - hits)]
+    wrong = missed + [f"false {cut}" for cut in sorted(set(found) - hits)]
     return Joined(minutes, len(cuts), len(hits), len(found) - len(hits), tuple(wrong))
 
 
