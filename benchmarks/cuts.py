@@ -262,6 +262,16 @@ def enters(props: Props, number: int) -> Levels:
     return noisy(picture, props.chance(number), 6)
 
 
+def leaves(props: Props, number: int) -> Levels:
+    """Something leaves a road, and the camera adapts to what is left."""
+    road = np.linspace(55, 75, SIZE[1], dtype=np.float32) + np.float32(1.5 * number)
+    picture = np.tile(road, (SIZE[0], 1))
+    rows = max(0, min(60, 14 * (CUT - number)))
+    if rows:
+        picture[:rows, 130:200] = props.second[100 - rows : 100, 100:170] * 0.5 + 100
+    return np.floor(picture)
+
+
 def static_camera(props: Props, number: int) -> Levels:
     """Somebody moves before a background that stands still."""
     picture = props.pan(0)
@@ -317,6 +327,7 @@ NO_CUTS: dict[str, Draw] = {
     "passes in 8 frames": functools.partial(passing, frames=8),
     "covers the lens": covered,
     "enters an empty picture": enters,
+    "leaves a plain picture": leaves,
     "static camera": static_camera,
     "lower third appears": subtitle,
 }

@@ -42,6 +42,10 @@ HARDLY_MATCHED = 0.5
 STILL_LEVELS = 1.0
 """Difference of a pixel, in 8-bit levels, up to which it has not changed; with all of its neighbours."""
 
+TEXTURE_LEVELS = 0.75
+"""Difference among a pixel and its neighbours, in 8-bit levels, above which there is something to see. Bars have
+none; a road or a wall has."""
+
 CHANGED_SHARE = 0.5
 """Share of the pixels with something to see that have changed at a cut, at least; with fewer, others stay."""
 
@@ -61,6 +65,9 @@ KEPT_CONTRAST = 0.1
 KEPT_SHARE = 0.6
 """Share of what has changed that has kept its level at a cut, at most: cuts have 47 % and less, most of them
 13 %. Where only noise changes, and something that comes before a plain background, it is 76 % and more."""
+
+EXPOSURE_LEVELS = 3.0
+"""Change of level of the whole picture, in 8-bit levels, that counts as kept: a camera that adapts."""
 
 WINDOW = 8
 """Frames before and after a pair that are looked at: a flash or a thing before the lens is gone by then."""
@@ -138,12 +145,14 @@ class _Pair:
 
     @property
     def is_kept(self) -> bool:
-        """Whether most of what has changed is noise."""
+        """Whether most of what has changed is noise, or the exposure."""
         changed = ~_is_still(self._first, self.second)
         mask = changed.astype(np.float32)
         first, second = (_smoothed(picture, mask)[changed] for picture in (self._first, self.second))
         reach = KEPT_CONTRAST * max(first.std(), second.std())
-        return float((np.abs(first - second) <= reach).mean()) > KEPT_SHARE
+        change = second - first
+        change -= np.clip(np.median(change), -EXPOSURE_LEVELS, EXPOSURE_LEVELS)
+        return float((np.abs(change) <= reach).mean()) > KEPT_SHARE
 
     @functools.cached_property
     def smooth_score(self) -> float:
@@ -226,7 +235,7 @@ def _is_still(first: Thumbnail, second: Thumbnail) -> NDArray[np.bool_]:
 def _has_texture(picture: Thumbnail) -> NDArray[np.bool_]:
     """Return which pixels differ from a neighbour, as those of bars do not."""
     around = sliding_window_view(np.pad(picture, 1, mode="edge"), (3, 3))
-    textured: NDArray[np.bool_] = np.ptp(around, axis=(2, 3)) > 2 * STILL_LEVELS
+    textured: NDArray[np.bool_] = np.ptp(around, axis=(2, 3)) > TEXTURE_LEVELS
     return textured
 
 
