@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.tiny import TINY, scattered
 from videoinr_cli.model import ModelConfig
 from videoinr_cli.model.fast import FastVideoInr, telling_still
-from videoinr_cli.model.fast.still import FROZEN_PX, PREFERENCE, choose, occluders, supported
+from videoinr_cli.model.fast.still import FROZEN_PX, PREFERENCE, choose, majority, occluders
 
 ROUNDING = 2e-5
 """Another order of float32 operations moves an output by up to 1e-5."""
@@ -140,7 +140,7 @@ def test_a_bar_before_what_moves_is_an_occluder() -> None:
     bar = torch.zeros(1, 1, 32, 48, dtype=torch.bool)
     bar[..., 20:24] = True
     before, here, after = (torch.where(bar, 0.5, frame) for frame in frames)
-    told = supported(occluders(here, sides_of(before, after, speed_px=6)))
+    told = majority(occluders(here, sides_of(before, after, speed_px=6)))
     inside = told[..., 4:-4, :][bar[..., 4:-4, :]]
     assert inside.float().mean() > 0.9
     assert not told[~bar].any()
@@ -154,7 +154,7 @@ def test_what_passes_before_what_stands_still_is_none_nor_is_what_lies_beside_it
         frames.append(still.clone())
         frames[-1][..., 10 + 6 * time : 13 + 6 * time] = 0
     before, here, after = frames
-    assert not supported(occluders(here, sides_of(before, after, speed_px=6))).any()
+    assert not majority(occluders(here, sides_of(before, after, speed_px=6))).any()
 
 
 def test_nothing_occludes_where_nothing_moves() -> None:
@@ -175,6 +175,6 @@ def test_what_frames_on_both_sides_tell_stands_still(
         pair = network.encode_pair(frames[0], frames[1], after=frames[2])
     assert without.still is None, "there is no frame on the other side of either"
     assert pair.still is not None
-    expected = supported(told).expand(2, -1, -1, -1)
+    expected = majority(told).expand(2, -1, -1, -1)
     assert expected.any()
     assert torch.equal(pair.still[:, :1] > 0.5, expected), "told of one, it holds for both"

@@ -24,7 +24,7 @@ from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, Tem
 from videoinr_cli.model.fast.grain import as_in_first, grain_of
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.levels import Levels
-from videoinr_cli.model.fast.still import anywhere, occluders, supported
+from videoinr_cli.model.fast.still import anywhere, majority, occluders
 from videoinr_cli.model.flow import smooth_luma, upsample_flow, warp
 from videoinr_cli.model.given import GivenVideoInr
 from videoinr_cli.model.network import Effort, Footprint, Motion, Window
@@ -177,7 +177,7 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
         layers = [torch.zeros_like(motion.frozen) if view.still is None else view.still for view in views]
         fronts = [view.occluders for view in views if view.occluders is not None]
         if fronts:
-            front = supported(functools.reduce(torch.logical_or, fronts))
+            front = majority(functools.reduce(torch.logical_or, fronts))
             layers = [torch.where(front, 1.0, layer) for layer in layers]
         still = torch.cat([torch.cat([layer, motion.frozen], dim=1) for layer in layers])
         return still if torch.is_grad_enabled() or anywhere(still > 0.5) else None

@@ -34,8 +34,6 @@ CLEARLY = 4.0
 """By how many times more the square of what moves must differ; with less, flows that err are taken for it."""
 COMPARED_PX = 5
 """Side of the squares over which what is behind a point is compared with it."""
-SUPPORT = 5
-"""Of the nine points around and at one, how many must be told."""
 PREFERENCE = 12.0
 """By how much the blend's logit turns to the frame in which the place is not covered by what stands still."""
 
@@ -132,10 +130,9 @@ def occluders(here: Tensor, sides: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     return passes & (torch.minimum(unlike, led_to_change) > CLEARLY * (change + UNNOTICED))
 
 
-def supported(told: Tensor) -> Tensor:
-    """Return where (B, 1, H, W) bool is true, without what is so alone."""
-    around = F.avg_pool2d(told.float(), 3, stride=1, padding=1)
-    return told & (around * 9 > SUPPORT - 0.5)
+def majority(told: Tensor) -> Tensor:
+    """Return where (B, 1, H, W) bool is true at most of the nine points at and around one."""
+    return F.avg_pool2d(told.float(), 3, stride=1, padding=1, count_include_pad=False) > 0.5
 
 
 def anywhere(mask: Tensor) -> bool:
