@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.tiny import TINY, scattered
 from videoinr_cli.model import ModelConfig
 from videoinr_cli.model.fast import FastVideoInr, telling_still
-from videoinr_cli.model.fast.still import FROZEN_PX, PREFERENCE, choose
+from videoinr_cli.model.fast.still import FROZEN_PX, PREFERENCE, choose, majority, occluders
 
 ROUNDING = 2e-5
 """Another order of float32 operations moves an output by up to 1e-5."""
@@ -119,3 +119,62 @@ def test_files_from_before_are_networks_without_it() -> None:
         for some in (network, telling_still(network).requires_grad_(False))
     )
     torch.testing.assert_close(after, before, rtol=0, atol=ROUNDING)
+
+
+def sides_of(*frames: Tensor, speed_px: float) -> list[tuple[Tensor, Tensor]]:
+    """Return the frames before and after one, and the flows to them where all moves to the right."""
+    _, _, height, width = frames[0].shape
+    flow = torch.zeros(1, 2, height // 2, width // 2)
+    flow[:, 0] = speed_px / 2
+    return [(frames[0], -flow), (frames[1], flow)]
+
+
+def panned(speed_px: int) -> list[Tensor]:
+    """Return three frames of a texture that moves to the right."""
+    wide = noise(0, 32, 80)
+    return [wide[..., 16 - speed_px * time :][..., :48].clone() for time in range(3)]
+
+
+def test_a_bar_before_what_moves_is_an_occluder() -> None:
+    frames = panned(6)
+    bar = torch.zeros(1, 1, 32, 48, dtype=torch.bool)
+    bar[..., 20:24] = True
+    before, here, after = (torch.where(bar, 0.5, frame) for frame in frames)
+    told = majority(occluders(here, sides_of(before, after, speed_px=6)))
+    inside = told[..., 4:-4, :][bar[..., 4:-4, :]]
+    assert inside.float().mean() > 0.9
+    assert not told[~bar].any()
+
+
+def test_what_passes_before_what_stands_still_is_none_nor_is_what_lies_beside_it() -> None:
+    """The motion that is found beside something thin is that of the thin thing."""
+    still = noise(0, 32, 48)
+    frames = []
+    for time in range(3):
+        frames.append(still.clone())
+        frames[-1][..., 10 + 6 * time : 13 + 6 * time] = 0
+    before, here, after = frames
+    assert not majority(occluders(here, sides_of(before, after, speed_px=6))).any()
+
+
+def test_nothing_occludes_where_nothing_moves() -> None:
+    still = noise(0, 32, 48)
+    assert not occluders(still, sides_of(still, still, speed_px=0)).any()
+    assert not occluders(still, sides_of(still, still, speed_px=6)).any()
+
+
+def test_what_frames_on_both_sides_tell_stands_still(
+    network: FastVideoInr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = torch.zeros(1, 1, 32, 48, dtype=torch.bool)
+    told[..., 8:24, 20:24] = True
+    monkeypatch.setattr("videoinr_cli.model.fast.network.occluders", lambda here, sides: told)
+    with torch.inference_mode():
+        frames = [network.encode_frame(noise(number)) for number in range(3)]
+        without = network.encode_pair(frames[0], frames[1])
+        pair = network.encode_pair(frames[0], frames[1], after=frames[2])
+    assert without.still is None, "there is no frame on the other side of either"
+    assert pair.still is not None
+    expected = majority(told).expand(2, -1, -1, -1)
+    assert expected.any()
+    assert torch.equal(pair.still[:, :1] > 0.5, expected), "told of one, it holds for both"

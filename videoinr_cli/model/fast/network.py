@@ -24,7 +24,7 @@ from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, Tem
 from videoinr_cli.model.fast.grain import as_in_first, grain_of
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.levels import Levels
-from videoinr_cli.model.fast.still import anywhere
+from videoinr_cli.model.fast.still import anywhere, majority, occluders
 from videoinr_cli.model.flow import smooth_luma, upsample_flow, warp
 from videoinr_cli.model.given import GivenVideoInr
 from videoinr_cli.model.network import Effort, Footprint, Motion, Window
@@ -165,12 +165,20 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
         still = [part for part in (motion.still_in(frame) for motion in motions) if part is not None]
         # what comes or goes stands still beside one neighbour only
         layer = torch.sigmoid(functools.reduce(torch.maximum, still)) if still else None
-        return FastView(frame, neighbours, field, rgb, features, layer)
+        front: Tensor | None = None
+        if still and len(motions) == 2 and not torch.is_grad_enabled():  # it is not trained with
+            sides = [motion.seen_from(frame) for motion in motions]
+            front = occluders(frame.rgb, [(other.rgb, flow) for other, flow in sides])
+        return FastView(frame, neighbours, field, rgb, features, layer, front)
 
     @staticmethod
     def _still(motion: FastMotion, views: tuple[FastView, FastView]) -> Tensor | None:
         """Return `FastPair.still`; None where nothing stands still, so that no instant looks for it."""
         layers = [torch.zeros_like(motion.frozen) if view.still is None else view.still for view in views]
+        fronts = [view.occluders for view in views if view.occluders is not None]
+        if fronts:
+            front = majority(functools.reduce(torch.logical_or, fronts))
+            layers = [torch.where(front, 1.0, layer) for layer in layers]
         still = torch.cat([torch.cat([layer, motion.frozen], dim=1) for layer in layers])
         return still if torch.is_grad_enabled() or anywhere(still > 0.5) else None
 
@@ -265,7 +273,7 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
         config, fine = self.config, self.config.field_upsample**2
         frame = RGB + 1 + config.channels + config.pyramid_channels / 3  # 1/4 and 1/16 and so on
         motion = 2 * 2 / 3 + 2 * config.pyramid_channels / 4 + 3
-        view = (config.field_channels + 4) * fine + config.channels + 1
+        view = (config.field_channels + 4) * fine + config.channels + 2
         pair = 2 * (config.decoder_channels + 4) * fine + 1.5 * config.motion_channels + 4
         # half precision halves about half of it: flows, colours and sums stay float32
         float_bytes = 4 if self.compute_dtype is torch.float32 else 3

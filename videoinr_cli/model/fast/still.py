@@ -6,14 +6,17 @@ Standing still is the one other motion that is common enough to be looked for by
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from videoinr_cli.model.acceleration import averaged, squared
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.devices import has_values
 from videoinr_cli.model.fast.layers import start_small
-from videoinr_cli.model.flow import warp
+from videoinr_cli.model.flow import upsample_flow, warp
 
 EVIDENCE = 7
 """Planes of evidence at full LR size; the flow's length is one more, at 1/2."""
@@ -23,6 +26,14 @@ FROZEN_LEVELS = 1.0
 """Largest difference between two frames of what did not change, 8-bit levels."""
 FROZEN_PX = 5
 """Side of the squares in which nothing may change."""
+SLOWEST_PX = 0.5
+"""Motion below which nothing is told to pass behind a point, in pixels at 1/2."""
+UNNOTICED = (3 / 255) ** 2
+"""Mean squared difference of what did not change, because of noise."""
+CLEARLY = 4.0
+"""By how many times more the square of what moves must differ; with less, flows that err are taken for it."""
+COMPARED_PX = 5
+"""Side of the squares over which what is behind a point is compared with it."""
 PREFERENCE = 12.0
 """By how much the blend's logit turns to the frame in which the place is not covered by what stands still."""
 
@@ -93,9 +104,44 @@ def compare_still(first: Tensor, second: Tensor, moved: Tensor, flow: Tensor) ->
     return torch.cat([F.pixel_unshuffle(planes, 2), _squashed(length, 0.5)], dim=1)
 
 
+def occluders(here: Tensor, sides: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Tell where a frame shows what stands still before something that moves.
+
+    Nothing changes at such a point, though the motion that is found there, that of its surroundings, leads to
+    what does change. What it leads to on both sides is more alike than like the point: it passes behind.
+    Beside something thin that passes in front, the motion leads from one place that does not change to
+    another.
+
+    Args:
+        here: (B, 3, H, W) RGB.
+        sides: of the frame before and the one after: RGB, and the (B, 2, H / 2, W / 2) flow to it, in pixels
+            of that grid.
+
+    Returns:
+        (B, 1, H, W) bool.
+    """
+    change = torch.stack([_differing(here, rgb) for rgb, _ in sides]).amax(0)
+    around = F.max_pool2d(change, 4, stride=2, padding=1)
+    led = [warp(around, flow) * (squared(flow) > SLOWEST_PX**2) for _, flow in sides]
+    led_to_change = F.interpolate(torch.minimum(*led), scale_factor=2, mode="nearest")
+    behind = [warp(rgb, upsample_flow(flow)) for rgb, flow in sides]
+    unlike = torch.minimum(*(_differing(here, rgb) for rgb in behind))
+    passes = averaged(_differing(*behind), COMPARED_PX) < averaged(unlike, COMPARED_PX)
+    return passes & (torch.minimum(unlike, led_to_change) > CLEARLY * (change + UNNOTICED))
+
+
+def majority(told: Tensor) -> Tensor:
+    """Return where (B, 1, H, W) bool is true at most of the nine points at and around one."""
+    return F.avg_pool2d(told.float(), 3, stride=1, padding=1, count_include_pad=False) > 0.5
+
+
 def anywhere(mask: Tensor) -> bool:
     """Whether a mask is true anywhere; it may be, where a tensor has a shape alone, or none yet."""
     return not has_values(mask) or bool(mask.any())
+
+
+def _differing(first: Tensor, second: Tensor) -> Tensor:
+    return (first - second).square().mean(1, keepdim=True)
 
 
 def _squashed(amount: Tensor, middle: float) -> Tensor:
