@@ -43,8 +43,8 @@ STILL_LEVELS = 1.0
 """Difference of a pixel, in 8-bit levels, up to which it has not changed; with all of its neighbours."""
 
 TEXTURE_LEVELS = 0.75
-"""Difference among a pixel and its neighbours, in 8-bit levels, above which there is something to see. Bars have
-none; a road or a wall has."""
+"""Difference among a pixel and its neighbours, in 8-bit levels, above which there is something to see. A wall
+has as much; bars have none."""
 
 CHANGED_SHARE = 0.5
 """Share of the pixels with something to see that have changed at a cut, at least; with fewer, others stay."""

@@ -39,8 +39,8 @@ class FastView:
     features: Tensor  # (B, C, H, W)
     still: Tensor | None  # (B, 1, H, W) float32 in [0, 1]: whether a layer in front stands still
     occluders: Tensor | None
-    """(B, 1, H, W) bool: what stands still before what moves, as neighbours on both sides tell, see `occluders`.
-    None where there are no two of them."""
+    """(B, 1, H, W) bool: what stands still before what moves, see `occluders`; None with one neighbour
+    alone."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
