@@ -85,7 +85,12 @@ def averaged(values: Tensor, area: int) -> Tensor:
 
 def difference(first: Tensor, second: Tensor, area: int) -> Tensor:
     """Return how two (B, C, h, w) pictures differ in the square around each point: (B, 1, h, w), squared."""
-    return averaged((first - second).square().mean(1, keepdim=True), area) + CERTAIN
+    return averaged(differing(first, second), area) + CERTAIN
+
+
+def differing(first: Tensor, second: Tensor) -> Tensor:
+    """Return how two (B, C, h, w) pictures differ at each point: (B, 1, h, w), squared."""
+    return (first - second).square().mean(1, keepdim=True)
 
 
 def likelihood(found: Tensor, other: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videoinr_cli.model.acceleration import averaged, squared
+from videoinr_cli.model.acceleration import averaged, differing, squared
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.devices import has_values
 from videoinr_cli.model.fast.layers import start_small
@@ -120,13 +120,13 @@ def occluders(here: Tensor, sides: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     Returns:
         (B, 1, H, W) bool.
     """
-    change = torch.stack([_differing(here, rgb) for rgb, _ in sides]).amax(0)
+    change = torch.stack([differing(here, rgb) for rgb, _ in sides]).amax(0)
     around = F.max_pool2d(change, 4, stride=2, padding=1)
     led = [warp(around, flow) * (squared(flow) > SLOWEST_PX**2) for _, flow in sides]
     led_to_change = F.interpolate(torch.minimum(*led), scale_factor=2, mode="nearest")
     behind = [warp(rgb, upsample_flow(flow)) for rgb, flow in sides]
-    unlike = torch.minimum(*(_differing(here, rgb) for rgb in behind))
-    passes = averaged(_differing(*behind), COMPARED_PX) < averaged(unlike, COMPARED_PX)
+    unlike = torch.minimum(*(differing(here, rgb) for rgb in behind))
+    passes = averaged(differing(*behind), COMPARED_PX) < averaged(unlike, COMPARED_PX)
     return passes & (torch.minimum(unlike, led_to_change) > CLEARLY * (change + UNNOTICED))
 
 
@@ -138,10 +138,6 @@ def majority(told: Tensor) -> Tensor:
 def anywhere(mask: Tensor) -> bool:
     """Whether a mask is true anywhere; it may be, where a tensor has a shape alone, or none yet."""
     return not has_values(mask) or bool(mask.any())
-
-
-def _differing(first: Tensor, second: Tensor) -> Tensor:
-    return (first - second).square().mean(1, keepdim=True)
 
 
 def _squashed(amount: Tensor, middle: float) -> Tensor:
