@@ -24,7 +24,7 @@ from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, Tem
 from videoinr_cli.model.fast.grain import as_in_first, grain_of
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.levels import Levels
-from videoinr_cli.model.fast.still import anywhere, majority, occluders
+from videoinr_cli.model.fast.still import Sides, anywhere, borne_out, majority, occluders
 from videoinr_cli.model.flow import smooth_luma, upsample_flow, warp
 from videoinr_cli.model.given import GivenVideoInr
 from videoinr_cli.model.network import Effort, Footprint, Motion, Window
@@ -163,12 +163,15 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
         features = self.encoder.fuse(frame, motions)
         field, rgb = self.spatial(features, frame.rgb)
         still = [part for part in (motion.still_in(frame) for motion in motions) if part is not None]
-        # what comes or goes stands still beside one neighbour only
-        layer = torch.sigmoid(functools.reduce(torch.maximum, still)) if still else None
+        layer: Tensor | None = None
         front: Tensor | None = None
-        if still and len(motions) == 2 and not torch.is_grad_enabled():  # it is not trained with
-            sides = [motion.seen_from(frame) for motion in motions]
-            front = occluders(frame.rgb, [(other.rgb, flow) for other, flow in sides])
+        if still:
+            layer = functools.reduce(torch.maximum, still)  # what comes or goes stands still beside one only
+            if len(motions) == 2 and not torch.is_grad_enabled():  # it is not trained with
+                beside = [motion.seen_from(frame) for motion in motions]
+                sides = Sides.of(frame.rgb, [(other.rgb, flow) for other, flow in beside])
+                layer, front = borne_out(layer, sides), occluders(sides)
+            layer = torch.sigmoid(layer)
         return FastView(frame, neighbours, field, rgb, features, layer, front)
 
     @staticmethod

@@ -7,6 +7,7 @@ Standing still is the one other motion that is common enough to be looked for by
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,13 @@ CLEARLY = 4.0
 """By how many times more the square of what moves must differ; with less, flows that err are taken for it."""
 COMPARED_PX = 5
 """Side of the squares over which what is behind a point is compared with it."""
+WEIGHED_PX = 9
+"""Side of the squares over which standing still and moving are weighed."""
+SHOWN_SHARE = 0.4
+"""Least that standing still explains and motion does not, relative to the opposite: around letters and bars most of the
+picture moves."""
+BORNE_OUT = 2.0
+"""By how much the logit rises where frames on both sides show that a point stands still."""
 PREFERENCE = 12.0
 """By how much the blend's logit turns to the frame in which the place is not covered by what stands still."""
 
@@ -104,7 +112,38 @@ def compare_still(first: Tensor, second: Tensor, moved: Tensor, flow: Tensor) ->
     return torch.cat([F.pixel_unshuffle(planes, 2), _squashed(length, 0.5)], dim=1)
 
 
-def occluders(here: Tensor, sides: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+class Sides(NamedTuple):
+    """A frame beside the ones before and after it; differences are squared."""
+
+    flows: tuple[Tensor, ...]  # (B, 2, H / 2, W / 2) to each, in pixels of that grid
+    behind: tuple[Tensor, ...]  # (B, 3, H, W) RGB: what they lead to
+    changes: tuple[Tensor, ...]  # (B, 1, H, W): how each frame differs at the same place
+    missed: tuple[Tensor, ...]  # (B, 1, H, W): how what the flow leads to differs
+
+    @classmethod
+    def of(cls, here: Tensor, sides: Sequence[tuple[Tensor, Tensor]]) -> Sides:
+        """Compare a frame, (B, 3, H, W) RGB, with those before and after it, by RGB and flow to it."""
+        flows = tuple(flow for _, flow in sides)
+        behind = tuple(warp(rgb, upsample_flow(flow)) for rgb, flow in sides)
+        changes = tuple(differing(here, rgb) for rgb, _ in sides)
+        return cls(flows, behind, changes, tuple(differing(here, rgb) for rgb in behind))
+
+
+def borne_out(logit: Tensor, sides: Sides) -> Tensor:
+    """Return the logit of standing still, (B, 1, H, W), as frames on both sides bear it out.
+
+    A stroke that passes along itself hardly changes, and looks like a letter that stays. But motion explains
+    all that is around it on both sides, and nothing there says that anything stands still. Where a point does
+    not change on either side and motion leads to something else on both, less is asked of how it looks.
+    """
+    change, missed = torch.maximum(*sides.changes), torch.minimum(*sides.missed)
+    stands = (missed - change).clamp(min=0)
+    moves = (torch.minimum(*sides.changes) - torch.maximum(*sides.missed)).clamp(min=0)
+    shown = averaged(stands, WEIGHED_PX) > SHOWN_SHARE * averaged(moves, WEIGHED_PX)
+    return torch.where(shown, logit + BORNE_OUT * (missed > change + UNNOTICED), UNLIKELY)
+
+
+def occluders(sides: Sides) -> Tensor:
     """Tell where a frame shows what stands still before something that moves.
 
     Nothing changes at such a point, though the motion that is found there, that of its surroundings, leads to
@@ -112,21 +151,15 @@ def occluders(here: Tensor, sides: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     Beside something thin that passes in front, the motion leads from one place that does not change to
     another.
 
-    Args:
-        here: (B, 3, H, W) RGB.
-        sides: of the frame before and the one after: RGB, and the (B, 2, H / 2, W / 2) flow to it, in pixels
-            of that grid.
-
     Returns:
         (B, 1, H, W) bool.
     """
-    change = torch.stack([differing(here, rgb) for rgb, _ in sides]).amax(0)
+    change = torch.maximum(*sides.changes)
     around = F.max_pool2d(change, 4, stride=2, padding=1)
-    led = [warp(around, flow) * (squared(flow) > SLOWEST_PX**2) for _, flow in sides]
+    led = [warp(around, flow) * (squared(flow) > SLOWEST_PX**2) for flow in sides.flows]
     led_to_change = F.interpolate(torch.minimum(*led), scale_factor=2, mode="nearest")
-    behind = [warp(rgb, upsample_flow(flow)) for rgb, flow in sides]
-    unlike = torch.minimum(*(differing(here, rgb) for rgb in behind))
-    passes = averaged(differing(*behind), COMPARED_PX) < averaged(unlike, COMPARED_PX)
+    unlike = torch.minimum(*sides.missed)
+    passes = averaged(differing(*sides.behind), COMPARED_PX) < averaged(unlike, COMPARED_PX)
     return passes & (torch.minimum(unlike, led_to_change) > CLEARLY * (change + UNNOTICED))
 
 
