@@ -11,7 +11,16 @@ from torch import Tensor
 from tests.tiny import TINY, scattered
 from videoinr_cli.model import ModelConfig
 from videoinr_cli.model.fast import FastVideoInr, telling_still
-from videoinr_cli.model.fast.still import FROZEN_PX, PREFERENCE, choose, majority, occluders
+from videoinr_cli.model.fast.still import (
+    FROZEN_PX,
+    PREFERENCE,
+    WEIGHED_PX,
+    Sides,
+    borne_out,
+    choose,
+    majority,
+    occluders,
+)
 
 ROUNDING = 2e-5
 """Another order of float32 operations moves an output by up to 1e-5."""
@@ -121,12 +130,12 @@ def test_files_from_before_are_networks_without_it() -> None:
     torch.testing.assert_close(after, before, rtol=0, atol=ROUNDING)
 
 
-def sides_of(*frames: Tensor, speed_px: float) -> list[tuple[Tensor, Tensor]]:
-    """Return the frames before and after one, and the flows to them where all moves to the right."""
-    _, _, height, width = frames[0].shape
+def beside(before: Tensor, here: Tensor, after: Tensor, *, speed_px: float) -> Sides:
+    """Compare a frame with the ones before and after it by flows with which all moves to the right."""
+    _, _, height, width = here.shape
     flow = torch.zeros(1, 2, height // 2, width // 2)
     flow[:, 0] = speed_px / 2
-    return [(frames[0], -flow), (frames[1], flow)]
+    return Sides.of(here, [(before, -flow), (after, flow)])
 
 
 def panned(speed_px: int) -> list[Tensor]:
@@ -135,12 +144,16 @@ def panned(speed_px: int) -> list[Tensor]:
     return [wide[..., 16 - speed_px * time :][..., :48].clone() for time in range(3)]
 
 
+def upright(left: int, right: int) -> Tensor:
+    bar = torch.zeros(1, 1, 32, 48, dtype=torch.bool)
+    bar[..., left:right] = True
+    return bar
+
+
 def test_a_bar_before_what_moves_is_an_occluder() -> None:
     frames = panned(6)
-    bar = torch.zeros(1, 1, 32, 48, dtype=torch.bool)
-    bar[..., 20:24] = True
-    before, here, after = (torch.where(bar, 0.5, frame) for frame in frames)
-    told = majority(occluders(here, sides_of(before, after, speed_px=6)))
+    bar = upright(20, 24)
+    told = majority(occluders(beside(*(torch.where(bar, 0.5, frame) for frame in frames), speed_px=6)))
     inside = told[..., 4:-4, :][bar[..., 4:-4, :]]
     assert inside.float().mean() > 0.9
     assert not told[~bar].any()
@@ -153,14 +166,47 @@ def test_what_passes_before_what_stands_still_is_none_nor_is_what_lies_beside_it
     for time in range(3):
         frames.append(still.clone())
         frames[-1][..., 10 + 6 * time : 13 + 6 * time] = 0
-    before, here, after = frames
-    assert not majority(occluders(here, sides_of(before, after, speed_px=6))).any()
+    assert not majority(occluders(beside(*frames, speed_px=6))).any()
 
 
 def test_nothing_occludes_where_nothing_moves() -> None:
     still = noise(0, 32, 48)
-    assert not occluders(still, sides_of(still, still, speed_px=0)).any()
-    assert not occluders(still, sides_of(still, still, speed_px=6)).any()
+    assert not occluders(beside(still, still, still, speed_px=0)).any()
+    assert not occluders(beside(still, still, still, speed_px=6)).any()
+
+
+INSIDE = (..., slice(4, -4), slice(12, -12))
+"""Where motion of 6 px leads to places in the picture."""
+
+
+def test_where_motion_explains_all_nothing_is_told_to_stand_still() -> None:
+    told = borne_out(torch.full((1, 1, 32, 48), 3.0), beside(*panned(6), speed_px=6))
+    assert (told[INSIDE] < 0).all()
+
+
+def test_what_is_told_stays_told_where_something_stands_still_around_it() -> None:
+    frames, bar = panned(6), upright(20, 24)
+    sides = beside(*(torch.where(bar, 0.5, frame) for frame in frames), speed_px=6)
+    told = borne_out(torch.full((1, 1, 32, 48), 3.0), sides)[INSIDE]
+    assert (told > 0)[bar[INSIDE]].all()
+    far = upright(20 - WEIGHED_PX, 24 + WEIGHED_PX)[INSIDE]
+    assert (told < 0)[~far].all()
+
+
+def test_what_frames_on_both_sides_show_to_stand_still_needs_to_look_so_less() -> None:
+    frames, bar = panned(6), upright(20, 24)
+    sides = beside(*(torch.where(bar, 0.5, frame) for frame in frames), speed_px=6)
+    told = borne_out(torch.full((1, 1, 32, 48), -0.5), sides)[INSIDE] > 0
+    assert told[bar[INSIDE]].float().mean() > 0.9
+    assert told[~bar[INSIDE]].float().mean() < 0.05
+
+
+def test_what_appears_between_two_frames_is_no_more_told_by_them() -> None:
+    """One side alone shows it: that it does not change there says nothing."""
+    before, here, after = panned(6)
+    bar = upright(20, 24)
+    sides = beside(before, torch.where(bar, 0.5, here), torch.where(bar, 0.5, after), speed_px=6)
+    assert (borne_out(torch.full((1, 1, 32, 48), -0.5), sides)[INSIDE] < 0).all()
 
 
 def test_what_frames_on_both_sides_tell_stands_still(
@@ -168,7 +214,7 @@ def test_what_frames_on_both_sides_tell_stands_still(
 ) -> None:
     told = torch.zeros(1, 1, 32, 48, dtype=torch.bool)
     told[..., 8:24, 20:24] = True
-    monkeypatch.setattr("videoinr_cli.model.fast.network.occluders", lambda here, sides: told)
+    monkeypatch.setattr("videoinr_cli.model.fast.network.occluders", lambda sides: told)
     with torch.inference_mode():
         frames = [network.encode_frame(noise(number)) for number in range(3)]
         without = network.encode_pair(frames[0], frames[1])

@@ -38,9 +38,9 @@ COMPARED_PX = 5
 WEIGHED_PX = 9
 """Side of the squares over which standing still and moving are weighed."""
 SHOWN_SHARE = 0.4
-"""Least that standing still explains and motion does not, relative to the opposite: around letters and bars most of the
-picture moves."""
-BORNE_OUT = 2.0
+"""Least that standing still explains and motion does not, relative to the opposite: around letters and bars
+most of the picture moves."""
+BORNE_OUT = 1.0
 """By how much the logit rises where frames on both sides show that a point stands still."""
 PREFERENCE = 12.0
 """By how much the blend's logit turns to the frame in which the place is not covered by what stands still."""
