@@ -19,7 +19,7 @@ from videoinr_cli.model.fast.still import (
     borne_out,
     choose,
     majority,
-    occluders,
+    stays,
 )
 
 ROUNDING = 2e-5
@@ -144,39 +144,53 @@ def panned(speed_px: int) -> list[Tensor]:
     return [wide[..., 16 - speed_px * time :][..., :48].clone() for time in range(3)]
 
 
+INSIDE = (..., slice(4, -4), slice(12, -12))
+"""Where motion of 6 px leads to places in the picture."""
+
+
 def upright(left: int, right: int) -> Tensor:
     bar = torch.zeros(1, 1, 32, 48, dtype=torch.bool)
     bar[..., left:right] = True
     return bar
 
 
-def test_a_bar_before_what_moves_is_an_occluder() -> None:
-    frames = panned(6)
+def test_a_bar_before_what_moves_stays() -> None:
     bar = upright(20, 24)
-    told = majority(occluders(beside(*(torch.where(bar, 0.5, frame) for frame in frames), speed_px=6)))
-    inside = told[..., 4:-4, :][bar[..., 4:-4, :]]
-    assert inside.float().mean() > 0.9
-    assert not told[~bar].any()
+    frames = [torch.where(bar, 0.5, frame) for frame in panned(6)]
+    told = majority(stays(beside(*frames, speed_px=6)))[INSIDE]
+    assert told[upright(21, 23)[INSIDE]].all(), "at its edges the average over squares is of both"
+    assert not told[~upright(19, 25)[INSIDE]].any()
 
 
-def test_what_passes_before_what_stands_still_is_none_nor_is_what_lies_beside_it() -> None:
+def test_a_bar_that_fades_stays() -> None:
+    bar = upright(20, 24)
+    frames = [
+        torch.where(bar, torch.lerp(frame, torch.ones(()), 0.9 - 0.2 * time), frame)
+        for time, frame in enumerate(panned(6))
+    ]
+    told = majority(stays(beside(*frames, speed_px=6)))[INSIDE]
+    assert told[bar[INSIDE]].float().mean() > 0.7
+    assert not told[~upright(19, 25)[INSIDE]].any()
+
+
+def test_a_picture_that_dissolves_stays() -> None:
+    one, other = noise(0, 32, 48), noise(1, 32, 48)
+    frames = [torch.lerp(one, other, share) for share in (0.25, 0.5, 0.75)]
+    assert majority(stays(beside(*frames, speed_px=6)))[INSIDE].all()
+
+
+def test_what_passes_does_not_stay_nor_does_what_lies_beside_it() -> None:
     """The motion that is found beside something thin is that of the thin thing."""
-    still = noise(0, 32, 48)
     frames = []
     for time in range(3):
-        frames.append(still.clone())
-        frames[-1][..., 10 + 6 * time : 13 + 6 * time] = 0
-    assert not majority(occluders(beside(*frames, speed_px=6))).any()
+        frames.append(torch.full((1, 3, 32, 48), 0.7))
+        frames[-1][..., 16 + 6 * time : 19 + 6 * time] = 0
+    assert not majority(stays(beside(*frames, speed_px=6))).any()
 
 
-def test_nothing_occludes_where_nothing_moves() -> None:
-    still = noise(0, 32, 48)
-    assert not occluders(beside(still, still, still, speed_px=0)).any()
-    assert not occluders(beside(still, still, still, speed_px=6)).any()
-
-
-INSIDE = (..., slice(4, -4), slice(12, -12))
-"""Where motion of 6 px leads to places in the picture."""
+@pytest.mark.parametrize("speed_px", [0, 6])
+def test_what_motion_explains_does_not_stay(speed_px: int) -> None:
+    assert not majority(stays(beside(*panned(speed_px), speed_px=speed_px)))[INSIDE].any()
 
 
 def test_where_motion_explains_all_nothing_is_told_to_stand_still() -> None:
@@ -209,18 +223,18 @@ def test_what_appears_between_two_frames_is_no_more_told_by_them() -> None:
     assert (borne_out(torch.full((1, 1, 32, 48), -0.5), sides)[INSIDE] < 0).all()
 
 
-def test_what_frames_on_both_sides_tell_stands_still(
+def test_what_stays_in_both_frames_of_a_pair_stands_still(
     network: FastVideoInr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = torch.zeros(1, 1, 32, 48, dtype=torch.bool)
-    told[..., 8:24, 20:24] = True
-    monkeypatch.setattr("videoinr_cli.model.fast.network.occluders", lambda sides: told)
+    told = [upright(16, 24), upright(20, 28)]
+    said = iter(told)
+    monkeypatch.setattr("videoinr_cli.model.fast.network.stays", lambda sides: next(said))
     with torch.inference_mode():
-        frames = [network.encode_frame(noise(number)) for number in range(3)]
-        without = network.encode_pair(frames[0], frames[1])
-        pair = network.encode_pair(frames[0], frames[1], after=frames[2])
-    assert without.still is None, "there is no frame on the other side of either"
+        before, first, second, after = [network.encode_frame(noise(number)) for number in range(4)]
+        assert network.encode_pair(first, second, after=after).still is None, "the first has one neighbour"
+        said = iter(told)
+        pair = network.encode_pair(first, second, before=before, after=after)
     assert pair.still is not None
-    expected = majority(told).expand(2, -1, -1, -1)
+    expected = majority(told[0] & told[1]).expand(2, -1, -1, -1)
     assert expected.any()
-    assert torch.equal(pair.still[:, :1] > 0.5, expected), "told of one, it holds for both"
+    assert torch.equal(pair.still[:, :1] > 0.5, expected)

@@ -38,9 +38,7 @@ class FastView:
     rgb: Tensor  # (B, u H, u W, 4), float32: the field's RGB, exactly, and a span: see `SpatialField`
     features: Tensor  # (B, C, H, W)
     still: Tensor | None  # (B, 1, H, W) float32 in [0, 1]: whether a layer in front stands still
-    occluders: Tensor | None
-    """(B, 1, H, W) bool: what stands still before what moves, see `occluders`; None with one neighbour
-    alone."""
+    stays: Tensor | None  # (B, 1, H, W) bool: see `still.stays`; None with one neighbour alone
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from videoinr_cli.model.fast.fields import FastPair, FastView, SpatialField, Tem
 from videoinr_cli.model.fast.grain import as_in_first, grain_of
 from videoinr_cli.model.fast.layers import RGB
 from videoinr_cli.model.fast.levels import Levels
-from videoinr_cli.model.fast.still import Sides, anywhere, borne_out, majority, occluders
+from videoinr_cli.model.fast.still import Sides, anywhere, borne_out, majority, stays
 from videoinr_cli.model.flow import smooth_luma, upsample_flow, warp
 from videoinr_cli.model.given import GivenVideoInr
 from videoinr_cli.model.network import Effort, Footprint, Motion, Window
@@ -170,7 +170,7 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
             if len(motions) == 2 and not torch.is_grad_enabled():  # it is not trained with
                 beside = [motion.seen_from(frame) for motion in motions]
                 sides = Sides.of(frame.rgb, [(other.rgb, flow) for other, flow in beside])
-                layer, front = borne_out(layer, sides), occluders(sides)
+                layer, front = borne_out(layer, sides), stays(sides)
             layer = torch.sigmoid(layer)
         return FastView(frame, neighbours, field, rgb, features, layer, front)
 
@@ -178,9 +178,9 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
     def _still(motion: FastMotion, views: tuple[FastView, FastView]) -> Tensor | None:
         """Return `FastPair.still`; None where nothing stands still, so that no instant looks for it."""
         layers = [torch.zeros_like(motion.frozen) if view.still is None else view.still for view in views]
-        fronts = [view.occluders for view in views if view.occluders is not None]
-        if fronts:
-            front = majority(functools.reduce(torch.logical_or, fronts))
+        first, second = (view.stays for view in views)
+        if first is not None and second is not None:
+            front = majority(first & second)
             layers = [torch.where(front, 1.0, layer) for layer in layers]
         still = torch.cat([torch.cat([layer, motion.frozen], dim=1) for layer in layers])
         return still if torch.is_grad_enabled() or anywhere(still > 0.5) else None

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videoinr_cli.model.acceleration import averaged, differing, squared
+from videoinr_cli.model.acceleration import averaged, differing
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.devices import has_values
 from videoinr_cli.model.fast.layers import start_small
@@ -27,14 +27,10 @@ FROZEN_LEVELS = 1.0
 """Largest difference between two frames of what did not change, 8-bit levels."""
 FROZEN_PX = 5
 """Side of the squares in which nothing may change."""
-SLOWEST_PX = 0.5
-"""Motion below which nothing is told to pass behind a point, in pixels at 1/2."""
 UNNOTICED = (3 / 255) ** 2
 """Mean squared difference of what did not change, because of noise."""
-CLEARLY = 4.0
-"""By how many times more the square of what moves must differ; with less, flows that err are taken for it."""
-COMPARED_PX = 5
-"""Side of the squares over which what is behind a point is compared with it."""
+COMPARED_PX = 3
+"""Side of the squares over which a frame is compared with the mean of others."""
 WEIGHED_PX = 9
 """Side of the squares over which standing still and moving are weighed."""
 SHOWN_SHARE = 0.4
@@ -113,20 +109,27 @@ def compare_still(first: Tensor, second: Tensor, moved: Tensor, flow: Tensor) ->
 
 
 class Sides(NamedTuple):
-    """A frame beside the ones before and after it; differences are squared."""
+    """How a frame differs from the ones before and after it, squared; all (B, 1, H, W)."""
 
-    flows: tuple[Tensor, ...]  # (B, 2, H / 2, W / 2) to each, in pixels of that grid
-    behind: tuple[Tensor, ...]  # (B, 3, H, W) RGB: what they lead to
-    changes: tuple[Tensor, ...]  # (B, 1, H, W): how each frame differs at the same place
-    missed: tuple[Tensor, ...]  # (B, 1, H, W): how what the flow leads to differs
+    changes: tuple[Tensor, ...]  # from each at the same place
+    change: Tensor  # from the mean of both there
+    missed: tuple[Tensor, ...]  # from what the motion leads to in each
+    missed_mean: Tensor  # from the mean of that
 
     @classmethod
     def of(cls, here: Tensor, sides: Sequence[tuple[Tensor, Tensor]]) -> Sides:
-        """Compare a frame, (B, 3, H, W) RGB, with those before and after it, by RGB and flow to it."""
-        flows = tuple(flow for _, flow in sides)
-        behind = tuple(warp(rgb, upsample_flow(flow)) for rgb, flow in sides)
-        changes = tuple(differing(here, rgb) for rgb, _ in sides)
-        return cls(flows, behind, changes, tuple(differing(here, rgb) for rgb in behind))
+        """Compare a frame, (B, 3, H, W) RGB, with others.
+
+        Args:
+            here: the frame.
+            sides: of the frame before and the one after it: RGB, and the (B, 2, H / 2, W / 2) flow to it, in
+                pixels of that grid.
+        """
+        there = [rgb for rgb, _ in sides]
+        led_to = [warp(rgb, upsample_flow(flow)) for rgb, flow in sides]
+        changes, missed = (tuple(differing(here, rgb) for rgb in shown) for shown in (there, led_to))
+        change, missed_mean = (differing(here, (one + other) / 2) for one, other in (there, led_to))
+        return cls(changes, change, missed, missed_mean)
 
 
 def borne_out(logit: Tensor, sides: Sides) -> Tensor:
@@ -143,24 +146,18 @@ def borne_out(logit: Tensor, sides: Sides) -> Tensor:
     return torch.where(shown, logit + BORNE_OUT * (missed > change + UNNOTICED), UNLIKELY)
 
 
-def occluders(sides: Sides) -> Tensor:
-    """Tell where a frame shows what stands still before something that moves.
+def stays(sides: Sides) -> Tensor:
+    """Tell where a frame shows what stands still, whether it stays as it is or comes or goes by degrees.
 
-    Nothing changes at such a point, though the motion that is found there, that of its surroundings, leads to
-    what does change. What it leads to on both sides is more alike than like the point: it passes behind.
-    Beside something thin that passes in front, the motion leads from one place that does not change to
-    another.
+    There the frame is the mean of the ones before and after it: a fence before what moves, a subtitle that
+    fades, a picture that dissolves. Motion leads to what passes behind it, or to nothing that is like it.
 
     Returns:
         (B, 1, H, W) bool.
     """
-    change = torch.maximum(*sides.changes)
-    around = F.max_pool2d(change, 4, stride=2, padding=1)
-    led = [warp(around, flow) * (squared(flow) > SLOWEST_PX**2) for flow in sides.flows]
-    led_to_change = F.interpolate(torch.minimum(*led), scale_factor=2, mode="nearest")
-    unlike = torch.minimum(*sides.missed)
-    passes = averaged(differing(*sides.behind), COMPARED_PX) < averaged(unlike, COMPARED_PX)
-    return passes & (torch.minimum(unlike, led_to_change) > CLEARLY * (change + UNNOTICED))
+    missed = torch.minimum(torch.minimum(*sides.missed), sides.missed_mean)
+    change, missed = (averaged(difference, COMPARED_PX) for difference in (sides.change, missed))
+    return missed > change + UNNOTICED
 
 
 def majority(told: Tensor) -> Tensor:
