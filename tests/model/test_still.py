@@ -179,6 +179,12 @@ def test_a_picture_that_dissolves_stays() -> None:
     assert majority(stays(beside(*frames, speed_px=6)))[INSIDE].all()
 
 
+def test_what_hardly_moves_does_not_stay() -> None:
+    """Between pixels, what motion leads to is blurred, and so less alike than the mean at the same place."""
+    frames = panned(1)
+    assert not stays(beside(*frames, speed_px=0.8)).any()
+
+
 def test_what_passes_does_not_stay_nor_does_what_lies_beside_it() -> None:
     """The motion that is found beside something thin is that of the thin thing."""
     frames = []

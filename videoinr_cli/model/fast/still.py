@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from videoinr_cli.model.acceleration import averaged, differing
+from videoinr_cli.model.acceleration import averaged, differing, squared
 from videoinr_cli.model.config import FastConfig
 from videoinr_cli.model.devices import has_values
 from videoinr_cli.model.fast.layers import start_small
@@ -29,6 +29,8 @@ FROZEN_PX = 5
 """Side of the squares in which nothing may change."""
 UNNOTICED = (3 / 255) ** 2
 """Mean squared difference of what did not change, because of noise."""
+SLOWEST_PX = 0.5
+"""Motion below which nothing is told to stay, in pixels at 1/2: what it leads to differs by its blur."""
 COMPARED_PX = 3
 """Side of the squares over which a frame is compared with the mean of others."""
 WEIGHED_PX = 9
@@ -115,6 +117,7 @@ class Sides(NamedTuple):
     change: Tensor  # from the mean of both there
     missed: tuple[Tensor, ...]  # from what the motion leads to in each
     missed_mean: Tensor  # from the mean of that
+    moving: Tensor  # bool: whether it leads elsewhere on both sides
 
     @classmethod
     def of(cls, here: Tensor, sides: Sequence[tuple[Tensor, Tensor]]) -> Sides:
@@ -129,7 +132,9 @@ class Sides(NamedTuple):
         led_to = [warp(rgb, upsample_flow(flow)) for rgb, flow in sides]
         changes, missed = (tuple(differing(here, rgb) for rgb in shown) for shown in (there, led_to))
         change, missed_mean = (differing(here, (one + other) / 2) for one, other in (there, led_to))
-        return cls(changes, change, missed, missed_mean)
+        moving = torch.minimum(*(squared(flow) for _, flow in sides)) > SLOWEST_PX**2
+        moving = moving.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        return cls(changes, change, missed, missed_mean, moving)
 
 
 def borne_out(logit: Tensor, sides: Sides) -> Tensor:
@@ -149,15 +154,15 @@ def borne_out(logit: Tensor, sides: Sides) -> Tensor:
 def stays(sides: Sides) -> Tensor:
     """Tell where a frame shows what stands still, whether it stays as it is or comes or goes by degrees.
 
-    There the frame is the mean of the ones before and after it: a fence before what moves, a subtitle that
-    fades, a picture that dissolves. Motion leads to what passes behind it, or to nothing that is like it.
+    There the frame is the mean of the ones before and after it, as a fence is, or a subtitle that fades.
+    Motion leads to what passes behind it, or to nothing that is like it.
 
     Returns:
         (B, 1, H, W) bool.
     """
     missed = torch.minimum(torch.minimum(*sides.missed), sides.missed_mean)
     change, missed = (averaged(difference, COMPARED_PX) for difference in (sides.change, missed))
-    return missed > change + UNNOTICED
+    return sides.moving & (missed > change + UNNOTICED)
 
 
 def majority(told: Tensor) -> Tensor:
