@@ -197,6 +197,16 @@ def dissolve(props: Props, number: int) -> Levels:
     return (1 - share) * props.pan(number) + share * props.pan(number, second=True)
 
 
+def dissolve_from_dark(props: Props, number: int) -> Levels:
+    """From what is filmed at night, and stands still."""
+    share = np.float32(max(0, number - CUT + 1) / (JOINT_FRAMES + 1))
+    return noisy((1 - share) * props.pan(0) / 10 + share * props.pan(0, second=True), props.chance(number), 3)
+
+
+def dissolve_to_dark(props: Props, number: int) -> Levels:
+    return dissolve_from_dark(props, FRAMES - number)
+
+
 def fast_pan(props: Props, number: int, speed_px: float) -> Levels:
     return props.pan(number, speed_px)
 
@@ -316,6 +326,8 @@ NO_CUTS: dict[str, Draw] = {
     "fade out": fade_out,
     "fade in": fade_in,
     "dissolve": dissolve,
+    "dissolve from the dark, with noise": dissolve_from_dark,
+    "dissolve to the dark, with noise": dissolve_to_dark,
     "flash": flash,
     "white frame": white_frame,
     "inverted frame": inverted,

@@ -80,6 +80,11 @@ RESTLESS = 0.75
 smoothed away: cuts of dark and noisy footage have 0.67 and less. Where every frame is unlike the last one, as
 in confetti or in a pan too fast to follow, none is a cut."""
 
+GRADUAL = 0.75
+"""Share of a pair's change that the two frames before or after it may repeat, at most, for it to be a cut. It
+is 1.6 to 2.1 in dissolves and fades of dark or noisy pictures, whose first mixed frame looks like another
+scene, and 0.03 and less at cuts; it is 0.67 where a cut has a mixed frame with 40 % of the scene before."""
+
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # BT.709; any weights would do here
 
 Thumbnail = NDArray[np.float32]
@@ -139,16 +144,15 @@ class _Pair:
     """A pair of frames, and how unlike they are."""
 
     def __init__(self, first: Thumbnail, second: Thumbnail) -> None:
-        self.second = second
+        self.first, self.second = first, second
         self.score = cut_score(first, second)
-        self._first = first
 
     @property
     def is_kept(self) -> bool:
         """Whether most of what has changed is noise, or the exposure."""
-        changed = ~_is_still(self._first, self.second)
+        changed = ~_is_still(self.first, self.second)
         mask = changed.astype(np.float32)
-        first, second = (_smoothed(picture, mask)[changed] for picture in (self._first, self.second))
+        first, second = (_smoothed(picture, mask)[changed] for picture in (self.first, self.second))
         reach = KEPT_CONTRAST * max(first.std(), second.std())
         change = second - first
         change -= np.clip(np.median(change), -EXPOSURE_LEVELS, EXPOSURE_LEVELS)
@@ -157,21 +161,33 @@ class _Pair:
     @functools.cached_property
     def smooth_score(self) -> float:
         """The score without noise, which few pairs need."""
-        return cut_score(self._first, self.second, smooth=True)
+        return cut_score(self.first, self.second, smooth=True)
 
 
 def _is_cut(pairs: Sequence[_Pair], place: int, threshold: float) -> bool:
     """Whether there is a cut in a pair, with up to `WINDOW` + 1 ones before and `WINDOW` ones after it."""
-    if pairs[place].score <= threshold or pairs[place].is_kept:
+    pair = pairs[place]
+    if pair.score <= threshold:
+        return False
+    if _goes_on(pairs, place) or pair.is_kept:
         return False
     # Pairs that score 0 show the same twice, as in animation; then the next one tells.
     for side in (reversed(pairs[:place]), pairs[place + 1 :]):
-        nearest = next((pair for pair in side if pair.score > 0), None)
-        if nearest is not None and nearest.smooth_score > RESTLESS * pairs[place].smooth_score:
+        nearest = next((other for other in side if other.score > 0), None)
+        if nearest is not None and nearest.smooth_score > RESTLESS * pair.smooth_score:
             return False
     earlier = [pairs[place - 1 - step].second for step in STEPS if step < place]
     later = [pairs[place + step].second for step in STEPS if place + step < len(pairs)]
     return all(cut_score(a, b) > threshold for a in earlier for b in later)
+
+
+def _goes_on(pairs: Sequence[_Pair], place: int) -> bool:
+    """Whether a pair changes as the two frames before or after it do: in a dissolve or a fade."""
+    pair = pairs[place]
+    change = pair.second - pair.first
+    before = pair.first - pairs[max(0, place - 2)].first
+    after = pairs[min(place + 2, len(pairs) - 1)].second - pair.second
+    return bool(max(np.vdot(change, before), np.vdot(change, after)) > GRADUAL * np.vdot(change, change))
 
 
 def cut_score(first: Thumbnail, second: Thumbnail, *, smooth: bool = False) -> float:
