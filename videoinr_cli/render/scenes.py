@@ -62,6 +62,11 @@ the dark end of a fade."""
 KEPT_CONTRAST = 0.1
 """Change of level, as a share of the contrast of what has changed, up to which it is kept, noise aside."""
 
+KEPT_BESIDE = 2.0
+"""Change of level, as a multiple of the median one in the quieter of the pairs before and after, up to which
+it is kept, too: four fifths of noise. Where something enters or leaves a plain picture that is noisy, 76 % of
+what has changed and more is kept then. Cuts between pans of 7 % of the width a frame are still found."""
+
 KEPT_SHARE = 0.6
 """Share of what has changed that has kept its level at a cut, at most: cuts between photographs have 34 % and
 less, half of them 3 %. Where something leaves a plain picture, it is 95 % and more."""
@@ -147,14 +152,18 @@ class _Pair:
         self.first, self.second = first, second
         self.score = cut_score(first, second)
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether most of what has changed is noise, or the exposure."""
+    def is_kept(self, around: Iterable[_Pair]) -> bool:
+        """Whether most of what has changed is noise or the exposure, or changes as much around the pair."""
         changed = ~_is_still(self.first, self.second)
         mask = changed.astype(np.float32)
-        first, second = (_smoothed(picture, mask)[changed] for picture in (self.first, self.second))
-        reach = KEPT_CONTRAST * max(first.std(), second.std())
-        change = second - first
+
+        def change_of(pair: _Pair) -> NDArray[np.float32]:
+            return _smoothed(pair.second - pair.first, mask)[changed]
+
+        contrast = max(_smoothed(picture, mask)[changed].std() for picture in (self.first, self.second))
+        usual = min(np.median(np.abs(change_of(pair))) for pair in around)
+        reach = max(KEPT_CONTRAST * contrast, KEPT_BESIDE * usual)
+        change = change_of(self)
         change -= np.clip(np.median(change), -EXPOSURE_LEVELS, EXPOSURE_LEVELS)
         return float((np.abs(change) <= reach).mean()) > KEPT_SHARE
 
@@ -169,7 +178,7 @@ def _is_cut(pairs: Sequence[_Pair], place: int, threshold: float) -> bool:
     pair = pairs[place]
     if pair.score <= threshold:
         return False
-    if _goes_on(pairs, place) or pair.is_kept:
+    if _goes_on(pairs, place) or pair.is_kept(pairs[max(0, place - 1) : place + 2]):
         return False
     # Pairs that score 0 show the same twice, as in animation; then the next one tells.
     for side in (reversed(pairs[:place]), pairs[place + 1 :]):
