@@ -197,6 +197,16 @@ def dissolve(props: Props, number: int) -> Levels:
     return (1 - share) * props.pan(number) + share * props.pan(number, second=True)
 
 
+def dissolve_from_dark(props: Props, number: int) -> Levels:
+    """From what is filmed at night, and stands still."""
+    share = np.float32(max(0, number - CUT + 1) / (JOINT_FRAMES + 1))
+    return noisy((1 - share) * props.pan(0) / 10 + share * props.pan(0, second=True), props.chance(number), 3)
+
+
+def dissolve_to_dark(props: Props, number: int) -> Levels:
+    return dissolve_from_dark(props, FRAMES - number)
+
+
 def fast_pan(props: Props, number: int, speed_px: float) -> Levels:
     return props.pan(number, speed_px)
 
@@ -262,14 +272,18 @@ def enters(props: Props, number: int) -> Levels:
     return noisy(picture, props.chance(number), 6)
 
 
-def leaves(props: Props, number: int) -> Levels:
+def leaves(props: Props, number: int, lighter: float = 1.5, noise: float = 0) -> Levels:
     """Something leaves a road, and the camera adapts to what is left."""
-    road = np.linspace(55, 75, SIZE[1], dtype=np.float32) + np.float32(1.5 * number)
+    road = np.linspace(55, 75, SIZE[1], dtype=np.float32) + np.float32(lighter * number)
     picture = np.tile(road, (SIZE[0], 1))
     rows = max(0, min(60, 14 * (CUT - number)))
     if rows:
         picture[:rows, 130:200] = props.second[100 - rows : 100, 100:170] * 0.5 + 100
-    return np.floor(picture)
+    return noisy(picture, props.chance(number), noise)
+
+
+def enters_at_dusk(props: Props, number: int) -> Levels:
+    return noisy(leaves(props, FRAMES - 1 - number, lighter=0) / 5, props.chance(number), 3)
 
 
 def static_camera(props: Props, number: int) -> Levels:
@@ -316,6 +330,8 @@ NO_CUTS: dict[str, Draw] = {
     "fade out": fade_out,
     "fade in": fade_in,
     "dissolve": dissolve,
+    "dissolve from the dark, with noise": dissolve_from_dark,
+    "dissolve to the dark, with noise": dissolve_to_dark,
     "flash": flash,
     "white frame": white_frame,
     "inverted frame": inverted,
@@ -328,6 +344,8 @@ NO_CUTS: dict[str, Draw] = {
     "covers the lens": covered,
     "enters an empty picture": enters,
     "leaves a plain picture": leaves,
+    "leaves one with noise, which lights up": functools.partial(leaves, lighter=5, noise=8),
+    "enters a plain picture at dusk": enters_at_dusk,
     "static camera": static_camera,
     "lower third appears": subtitle,
 }

@@ -99,6 +99,32 @@ def test_what_a_scene_holds_is_told_from_what_cuts_it(name: str) -> None:
         assert benchmark.found_in(draw(props, number) for number in range(benchmark.FRAMES)) == wanted
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_cut_with_a_mixed_frame_is_a_cut(seed: int) -> None:
+    """As where the frame rate was converted: too sudden for a dissolve."""
+    props = benchmark.Props(wide_texture(seed), wide_texture(seed + 100), seed)
+    pictures = [props.cut(number) for number in range(benchmark.FRAMES)]
+    pictures[benchmark.CUT] = 0.3 * props.pan(benchmark.CUT) + 0.7 * pictures[benchmark.CUT]
+    assert benchmark.found_in(iter(pictures)) == [benchmark.CUT]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_flash_some_frames_after_a_cut_does_not_hide_it(seed: int) -> None:
+    """It changes the picture as the cut did, but not at once."""
+    dark, light = (
+        level * wide_texture(number)[:180, :320] for level, number in ((0.1, seed), (0.5, seed + 100))
+    )
+    pictures = [dark] * benchmark.CUT + [light] * 4 + [2 * light] + [light] * 4
+    assert benchmark.found_in(iter(pictures)) == [benchmark.CUT]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_dissolve_whose_frames_are_shown_twice_is_no_cut(seed: int) -> None:
+    props = benchmark.Props(wide_texture(seed), wide_texture(seed + 100), seed)
+    twice = (benchmark.dissolve_from_dark(props, number // 2 * 2) for number in range(benchmark.FRAMES))
+    assert benchmark.found_in(twice) == []
+
+
 def test_footage_is_joined_with_the_cuts_that_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "SHOT_FRAMES", (60, 120))
     shots = [np.stack([texture(seed)[..., 0]] * 12) for seed in range(3)]

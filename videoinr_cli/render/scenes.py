@@ -62,6 +62,11 @@ the dark end of a fade."""
 KEPT_CONTRAST = 0.1
 """Change of level, as a share of the contrast of what has changed, up to which it is kept, noise aside."""
 
+KEPT_BESIDE = 2.0
+"""Change of level, as a multiple of the median one in the quieter of the pairs before and after, up to which
+it is kept, too: four fifths of noise. Where something enters or leaves a plain picture that is noisy, 76 % of
+what has changed and more is kept then. Cuts between pans of 7 % of the width a frame are still found."""
+
 KEPT_SHARE = 0.6
 """Share of what has changed that has kept its level at a cut, at most: cuts between photographs have 34 % and
 less, half of them 3 %. Where something leaves a plain picture, it is 95 % and more."""
@@ -79,6 +84,11 @@ RESTLESS = 0.75
 """Share of a pair's score that the pair before or after it may have, at most, for it to be a cut, noise
 smoothed away: cuts of dark and noisy footage have 0.67 and less. Where every frame is unlike the last one, as
 in confetti or in a pan too fast to follow, none is a cut."""
+
+GRADUAL = 0.75
+"""Share of a pair's change that the two frames before or after it may repeat, at most, for it to be a cut. It
+is 1.6 to 2.1 in dissolves and fades of dark or noisy pictures, whose first mixed frame looks like another
+scene, and 0.03 and less at cuts; it is 0.67 where a cut has a mixed frame with 40 % of the scene before."""
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # BT.709; any weights would do here
 
@@ -139,39 +149,54 @@ class _Pair:
     """A pair of frames, and how unlike they are."""
 
     def __init__(self, first: Thumbnail, second: Thumbnail) -> None:
-        self.second = second
+        self.first, self.second = first, second
         self.score = cut_score(first, second)
-        self._first = first
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether most of what has changed is noise, or the exposure."""
-        changed = ~_is_still(self._first, self.second)
+    def is_kept(self, around: Iterable[_Pair]) -> bool:
+        """Whether most of what has changed is noise or the exposure, or changes as much around the pair."""
+        changed = ~_is_still(self.first, self.second)
         mask = changed.astype(np.float32)
-        first, second = (_smoothed(picture, mask)[changed] for picture in (self._first, self.second))
-        reach = KEPT_CONTRAST * max(first.std(), second.std())
-        change = second - first
+
+        def change_of(pair: _Pair) -> NDArray[np.float32]:
+            return _smoothed(pair.second - pair.first, mask)[changed]
+
+        contrast = max(_smoothed(picture, mask)[changed].std() for picture in (self.first, self.second))
+        usual = min(np.median(np.abs(change_of(pair))) for pair in around)
+        reach = max(KEPT_CONTRAST * contrast, KEPT_BESIDE * usual)
+        change = change_of(self)
         change -= np.clip(np.median(change), -EXPOSURE_LEVELS, EXPOSURE_LEVELS)
         return float((np.abs(change) <= reach).mean()) > KEPT_SHARE
 
     @functools.cached_property
     def smooth_score(self) -> float:
         """The score without noise, which few pairs need."""
-        return cut_score(self._first, self.second, smooth=True)
+        return cut_score(self.first, self.second, smooth=True)
 
 
 def _is_cut(pairs: Sequence[_Pair], place: int, threshold: float) -> bool:
     """Whether there is a cut in a pair, with up to `WINDOW` + 1 ones before and `WINDOW` ones after it."""
-    if pairs[place].score <= threshold or pairs[place].is_kept:
+    pair = pairs[place]
+    if pair.score <= threshold:
+        return False
+    if _goes_on(pairs, place) or pair.is_kept(pairs[max(0, place - 1) : place + 2]):
         return False
     # Pairs that score 0 show the same twice, as in animation; then the next one tells.
     for side in (reversed(pairs[:place]), pairs[place + 1 :]):
-        nearest = next((pair for pair in side if pair.score > 0), None)
-        if nearest is not None and nearest.smooth_score > RESTLESS * pairs[place].smooth_score:
+        nearest = next((other for other in side if other.score > 0), None)
+        if nearest is not None and nearest.smooth_score > RESTLESS * pair.smooth_score:
             return False
     earlier = [pairs[place - 1 - step].second for step in STEPS if step < place]
     later = [pairs[place + step].second for step in STEPS if place + step < len(pairs)]
     return all(cut_score(a, b) > threshold for a in earlier for b in later)
+
+
+def _goes_on(pairs: Sequence[_Pair], place: int) -> bool:
+    """Whether a pair changes as the two frames before or after it do: in a dissolve or a fade."""
+    pair = pairs[place]
+    change = pair.second - pair.first
+    before = pair.first - pairs[max(0, place - 2)].first
+    after = pairs[min(place + 2, len(pairs) - 1)].second - pair.second
+    return bool(max(np.vdot(change, before), np.vdot(change, after)) > GRADUAL * np.vdot(change, change))
 
 
 def cut_score(first: Thumbnail, second: Thumbnail, *, smooth: bool = False) -> float:
