@@ -425,8 +425,8 @@ class Shot:
         noise = float(chance.choice([0, 0, 0, 3, 8]))
         framed = FRAMINGS[int(chance.integers(0, len(FRAMINGS)))]
         for number in range(self.length):
-            place = _folded(place + speed, count)
-            part = self.frames[place, top : top + height, left : left + width][:, ::step]
+            place += speed
+            part = self.frames[_folded(place, count), top : top + height, left : left + width][:, ::step]
             picture = _resized(part.astype(np.float32)) * light
             if chance.random() < FLASH_SHARE and 4 < number < self.length - 4:
                 picture = picture * 0.4 + chance.uniform(60, 150)
