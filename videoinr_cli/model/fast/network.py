@@ -157,7 +157,8 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
         return self.encoder.motion(first, second)
 
     def _view(self, frame: FastFrame, motions: Sequence[FastMotion], carry: FastCarry | None) -> FastView:
-        neighbours = tuple(motion.seen_from(frame)[0] for motion in motions)
+        beside = [motion.seen_from(frame) for motion in motions]
+        neighbours = tuple(other for other, _ in beside)
         if carry and carry.view.frame is frame and carry.view.neighbours == neighbours:
             return carry.view
         features = self.encoder.fuse(frame, motions)
@@ -168,7 +169,6 @@ class FastVideoInr(GivenVideoInr[FastFrame, FastPair, FastInstant]):
         if still:
             layer = functools.reduce(torch.maximum, still)  # what comes or goes stands still beside one only
             if len(motions) == 2 and not torch.is_grad_enabled():  # it is not trained with
-                beside = [motion.seen_from(frame) for motion in motions]
                 sides = Sides.of(frame.rgb, [(other.rgb, flow) for other, flow in beside])
                 layer, front = borne_out(layer, sides), stays(sides)
             layer = torch.sigmoid(layer)

@@ -132,8 +132,8 @@ class Sides(NamedTuple):
         led_to = [warp(rgb, upsample_flow(flow)) for rgb, flow in sides]
         changes, missed = (tuple(differing(here, rgb) for rgb in shown) for shown in (there, led_to))
         change, missed_mean = (differing(here, (one + other) / 2) for one, other in (there, led_to))
-        moving = torch.minimum(*(squared(flow) for _, flow in sides)) > SLOWEST_PX**2
-        moving = moving.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        slower = torch.minimum(*(squared(flow) for _, flow in sides))
+        moving = F.interpolate(slower, scale_factor=2, mode="nearest") > SLOWEST_PX**2
         return cls(changes, change, missed, missed_mean, moving)
 
 
@@ -155,7 +155,8 @@ def stays(sides: Sides) -> Tensor:
     """Tell where a frame shows what stands still, whether it stays as it is or comes or goes by degrees.
 
     There the frame is the mean of the ones before and after it, as a fence is, or a subtitle that fades.
-    Motion leads to what passes behind it, or to nothing that is like it.
+    Motion leads to what passes behind it, or to nothing that is like it. So still texture is told, too,
+    beside something thin that passes and whose motion is found there: a piece of it may be missing.
 
     Returns:
         (B, 1, H, W) bool.
